@@ -1,0 +1,57 @@
+# make demo: set up and run the main job on embedded data.   make test: set up and pass every check and test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CORE := $(VENV)/.core
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export OMP_NUM_THREADS ?= 1
+SHARED := $(wildcard ../shared/data)
+ifneq ($(SHARED),)
+export INERTIA_DATA ?= $(abspath $(SHARED))
+endif
+
+.PHONY: demo test check fast bench docs chromium clean
+
+demo: $(CORE)
+	@$(BIN)/inertia tune digits --out out/demo
+
+test: $(READY) chromium check
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+check: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# Everything that needs no framework and no browser, in about a minute.
+fast: $(READY)
+	@$(BIN)/python -m pytest -n 2 -q -m "not slow and not browser"
+
+bench: $(READY)
+	@$(BIN)/python benchmarks/theory.py
+
+docs: $(READY)
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "docs: open site/index.html"
+
+# The core is what the demo needs; the rest (frameworks, test tools) only make test waits for.
+$(CORE): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || { echo "setting up $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip install -q -c constraints.txt -e ".[tasks]"
+	@touch $@
+
+$(READY): $(CORE)
+	@echo "installing frameworks and test tools ..."
+	@$(BIN)/python -m pip install -q -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	@$(BIN)/python -m pip install -q -c constraints.txt -e ".[all,dev]"
+	@touch $@
+
+# Browser tests need chromium; where it cannot be installed they skip and say so.
+chromium:
+	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing chromium for the browser tests ..."; \
+	  apt-get update -qq >/dev/null 2>&1; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null 2>&1 || true; fi
+
+clean:
+	rm -rf $(VENV) out site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,42 @@
+"""inertia: which learning rate and momentum a problem needs, measured, then verified by running, and why.
+
+The names below are loaded when first used, so that importing the package costs no more than numpy does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as _numpy  # noqa: F401  (the one thing that importing inertia loads)
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .errors import InertiaError
+    from .method import Method
+    from .record import Record
+    from .spectrum import Spectrum, spectrum
+    from .theory.modes import edge, rate
+
+_HOME = {
+    "edge": "theory.modes",
+    "InertiaError": "errors",
+    "Method": "method",
+    "rate": "theory.modes",
+    "Record": "record",
+    "Spectrum": "spectrum",
+    "spectrum": "spectrum",
+}
+
+__all__ = ["InertiaError", "Method", "Record", "Spectrum", "__version__", "edge", "rate", "spectrum"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module 'inertia' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,66 @@
+"""What goes wrong, said so that the reader can act: what came, what is allowed, the smallest change that works."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+__all__ = ["BadData", "BadInput", "Diverged", "InertiaError", "MissingExtra", "Unstable", "nearest", "require"]
+
+
+class InertiaError(Exception):
+    """Root of every error inertia raises on purpose; the command line prints it as one line and exits with code 2."""
+
+
+class BadInput(InertiaError, ValueError):
+    """A value that no computation can use: the message names it, what is allowed and the smallest change that works."""
+
+
+class Unstable(BadInput):
+    """A method asked to work on curvatures beyond its edge."""
+
+
+class BadData(InertiaError, OSError):
+    """A data file that is missing, unreadable or not the file it should be."""
+
+
+class Diverged(InertiaError, ArithmeticError):
+    """A run whose loss or gradient stopped being finite; `record` holds what was finished."""
+
+    def __init__(self, message: str, record: object = None) -> None:
+        super().__init__(message)
+        self.record = record
+
+
+class MissingExtra(InertiaError, ImportError):
+    """An optional package that is not installed; the message holds the install line."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional package, or say which extra brings it.
+
+    Raises:
+        MissingExtra: the package is not installed.
+
+    >>> require("math", "lab").__name__
+    'math'
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        if (error.name or "").split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingExtra(f"{module.split('.')[0]} is not installed and this needs it: pip install 'inertia[{extra}]'") from error
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """The end of an error message for an unknown name: the nearest allowed one, then all of them.
+
+    >>> nearest("digit", ["airfoil", "digits"])
+    "did you mean 'digits'? There are: airfoil, digits"
+    """
+    names = sorted(allowed)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return (f"did you mean '{close[0]}'? " if close else "") + "There are: " + ", ".join(names)

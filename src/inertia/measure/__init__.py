@@ -1,0 +1,1 @@
+"""A matvec becomes a Spectrum, batches become gradient noise: measuring, with error bars."""

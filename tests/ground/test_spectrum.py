@@ -1,0 +1,43 @@
+"""Spectra and records: what they refuse, and that nothing is lost on the way through JSON."""
+
+import json
+
+import numpy as np
+import pytest
+
+from inertia.errors import BadInput
+from inertia.method import Method
+from inertia.record import Record
+from inertia.spectrum import Spectrum, spectrum
+
+
+def test_a_spectrum_sorts_spreads_and_comes_back_from_json():
+    s = spectrum([4.0, 0.2], weights=[4.0, 25.0], noise=0.5, errors=[0.1, 0.0], provenance={"dimension": 7})
+    np.testing.assert_allclose(s.curvatures, [0.2, 4.0])
+    np.testing.assert_allclose(s.weights, [25.0, 4.0])
+    assert (s.mu, s.L, s.upper, s.dimension) == (0.2, 4.0, 4.1, 7)
+    np.testing.assert_allclose((s.kappa, s.excess), (20.0, 10.5))
+    back = Spectrum.from_json(json.loads(json.dumps(s.to_json())))
+    for name in ("curvatures", "weights", "noise", "density", "errors", "upper"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(s, name))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: spectrum([]), "at least one curvature"),
+        (lambda: spectrum([1.0, float("nan")]), "curvature nan is not finite"),
+        (lambda: spectrum([1.0], weights=-1), "weights must be finite and >= 0, got -1"),
+        (lambda: spectrum([1.0, 2.0], upper=1.5), "upper = 1.5 is below the largest curvature 2"),
+    ],
+)
+def test_bad_spectra_are_refused(call, message):
+    with pytest.raises(BadInput, match=message):
+        call()
+
+
+def test_a_record_speaks_json_and_a_diverged_one_has_infinite_loss():
+    record = Record(Method(0.1), np.array([2.0, 1.0]), np.zeros(3), steps=1)
+    assert json.loads(json.dumps(record.to_json()))["losses"] == [2.0, 1.0]
+    assert record.loss == 1.0
+    assert Record(Method(0.1), np.array([2.0]), np.zeros(3), steps=5, diverged_at=1).loss == float("inf")

@@ -1,0 +1,121 @@
+"""The laws of the house, read from the syntax tree: imports point down, bounds hold, the core is light."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SRC = ROOT / "src" / "inertia"
+FILES = sorted(SRC.rglob("*.py"))
+
+# A room may import rooms of a lower floor, or stay inside itself.
+FLOOR = {
+    "version": 0, "errors": 0,
+    "method": 1,
+    "schedule": 2, "spectrum": 2, "record": 2,
+    "theory": 3, "conventions": 3, "identify": 3, "problems": 3, "measure": 3,
+    "reference": 4,
+    "tune": 5,
+    "jax": 6, "torch": 6, "show": 6,
+    "tasks": 7,
+    "lab": 8, "reproduce": 8,
+    "cli": 9,
+    "__init__": 10, "__main__": 10,
+}  # fmt: skip
+
+# Heavy packages, and the only rooms that may import them.
+HEAVY = {"jax": {"jax", "tasks"}, "optax": {"jax", "tasks"}, "torch": {"torch", "tasks"}}
+LONGEST_FUNCTION, LONGEST_MODULE = 60, 300
+REFUSED = {"utils", "util", "misc", "helpers", "common"}
+
+
+def room(path):
+    return path.relative_to(SRC).parts[0].removesuffix(".py")
+
+
+def rooms_imported_by(path):
+    here = path.relative_to(SRC).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):  # also sees functions and TYPE_CHECKING
+        if isinstance(node, ast.ImportFrom) and node.level:  # we import ourselves relatively
+            whole = here[: len(here) - node.level + 1] + tuple((node.module or "").split(".") if node.module else ())
+            yield from [whole[0]] if whole else [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "inertia":
+            pytest.fail(f"{path}:{node.lineno} imports inertia absolutely: use a relative import")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_imports_only_point_down(path):
+    assert room(path) in FLOOR, f"{path} is in a room without a floor: add it to FLOOR"
+    for target in rooms_imported_by(path):
+        allowed = target == room(path) or FLOOR[target] < FLOOR[room(path)]
+        assert allowed, f"{path} reaches up to {target}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_frameworks_stay_in_their_rooms(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module]
+        for name in (n.split(".")[0] for n in names):
+            assert room(path) in HEAVY.get(name, {room(path)}), f"{path}:{node.lineno} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_nothing_is_too_long(path):
+    text = path.read_text()
+    assert text.count("\n") <= LONGEST_MODULE, f"{path} has {text.count(chr(10))} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            doc = ast.get_docstring(node, clean=False)
+            size = node.end_lineno - node.lineno + 1 - (doc.count("\n") + 1 if doc else 0)
+            assert size <= LONGEST_FUNCTION, f"{path}:{node.name} has {size} lines without its docstring"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_names_say_what_is_inside(path):
+    assert not REFUSED & {part.removesuffix(".py").lstrip("_") for part in path.relative_to(SRC).parts}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_every_module_opens_with_its_idea_and_nothing_is_left_half_done(path):
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text)), f"{path} has no opening docstring"
+    assert not re.search(r"TODO|FIXME|XXX|NotImplementedError", text)
+
+
+def test_the_facade_is_short_sorted_and_complete():
+    import inertia
+
+    names = [n for n in inertia.__all__ if not n.startswith("__")]
+    assert len(names) <= 20
+    assert list(inertia.__all__) == sorted(inertia.__all__), "keep __all__ sorted"
+    for name in names:
+        assert getattr(inertia, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'momemtum'"):
+        inertia.momemtum  # noqa: B018
+
+
+def test_the_core_needs_only_numpy():
+    heavy = "{'jax', 'torch', 'optax', 'matplotlib', 'scipy', 'rich', 'typer', 'sklearn', 'starlette'}"
+    code = f"import sys, inertia; inertia.rate(inertia.Method(0.1), 1.0); print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True, env=_env()).strip() == "[]"
+
+
+def test_importing_costs_less_than_twice_numpy():
+    code = (
+        "import time; a = time.perf_counter(); import numpy; b = time.perf_counter(); import inertia; c = time.perf_counter();"
+        "print((c - a) / (b - a))"
+    )
+    ratios = [float(subprocess.check_output([sys.executable, "-c", code], text=True, env=_env())) for _ in range(3)]
+    assert min(ratios) < 2
+
+
+def _env():
+    import os
+
+    return os.environ | {"PYTHONPATH": str(SRC.parent)}

@@ -43,8 +43,8 @@ _ONE_STEP = 1e-7  # roots below sqrt(eps) are zero up to rounding
 def coefficients(method: Method, curvature: ArrayLike) -> tuple[Any, Any]:
     """Sum p and product q of the two roots: p = 1 + beta - alpha h (1 + gamma), q = beta - alpha h gamma.
 
-    >>> coefficients(Method(0.5, beta=0.25), 2.0)
-    (0.25, 0.25)
+    >>> [float(c) for c in coefficients(Method(0.5, beta=0.25), 2.0)]
+    [0.25, 0.25]
     """
     ah = method.alpha * np.asarray(curvature, dtype=float)
     return (1 + method.beta - ah * (1 + method.gamma))[()], (method.beta - ah * method.gamma)[()]
@@ -55,8 +55,8 @@ def roots(method: Method, curvature: ArrayLike) -> NDArray[np.complex128]:
 
     The real ones are taken as r1 = (|p| + sqrt(p^2 - 4q))/2 and q/r1, which loses no digits to cancellation.
 
-    >>> roots(Method(0.4), 4.0)
-    array([-0.6+0.j,  0. +0.j])
+    >>> roots(Method(0.6, beta=0.5), 4.0).round(4)
+    array([-0.45+0.5454j, -0.45-0.5454j])
     """
     p, q = (np.asarray(value, dtype=float) for value in coefficients(method, curvature))
     p, q = np.broadcast_arrays(p, q)

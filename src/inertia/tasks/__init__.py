@@ -1,0 +1,92 @@
+"""The built-in tasks: a problem together with the budget, batch size and schedule one would train it with.
+
+A task is loaded by name and built when asked for, so that listing names costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import problems
+from ..errors import BadInput, nearest
+from ..problems import Problem
+from .data import airfoil_table
+
+__all__ = ["DEFAULT", "TASKS", "Task", "load", "names"]
+
+DEFAULT = "digits"
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What to train and on which budget; the command line may override budget, batch size and schedule."""
+
+    name: str
+    problem: Problem
+    steps: int
+    batch_size: int | None = None  # None = the whole loss at every step
+    schedule: str = "linear"  # a name of inertia.schedule.SHAPES
+    about: str = ""
+    kind: str = "numpy"  # numpy, jax or torch: who computes the gradients
+    extra: dict[str, Any] = field(default_factory=dict)  # what only this task's framework needs
+
+
+def _digits() -> Task:
+    return Task("digits", problems.digits(), steps=560, batch_size=32, about="10 epochs of softmax regression on real digits")
+
+
+def _diabetes() -> Task:
+    return Task("diabetes", problems.diabetes(), steps=900, batch_size=10, about="20 epochs of linear regression, correlated features")
+
+
+def _breast_cancer() -> Task:
+    return Task("breast-cancer", problems.breast_cancer(), steps=360, batch_size=32, about="20 epochs of logistic regression")
+
+
+def _airfoil() -> Task:
+    return Task("airfoil", problems.airfoil(airfoil_table()), steps=300, batch_size=10, about="2 epochs of linear regression, wind tunnel")
+
+
+def _linear_regression() -> Task:
+    problem = problems.linear_regression()
+    return Task("linear-regression", problem, steps=300, batch_size=10, about="3 epochs of linear regression on made-up data")
+
+
+def _valley() -> Task:
+    return Task("valley", problems.valley(), steps=20, schedule="constant", about="two curvatures, 0.2 and 4, no noise")
+
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "airfoil": _airfoil,
+    "breast-cancer": _breast_cancer,
+    "diabetes": _diabetes,
+    "digits": _digits,
+    "linear-regression": _linear_regression,
+    "valley": _valley,
+}
+
+
+def names() -> list[str]:
+    """The names `load` knows.
+
+    >>> "digits" in names()
+    True
+    """
+    return sorted(TASKS)
+
+
+def load(name: str = DEFAULT) -> Task:
+    """The built-in task of that name.
+
+    Raises:
+        BadInput: an unknown name (the nearest one is suggested).
+        BadData, MissingExtra: its data cannot be had.
+
+    >>> load("valley").problem.dimension
+    2
+    """
+    if name not in TASKS:
+        raise BadInput(f"unknown task '{name}': {nearest(name, TASKS)}")
+    return TASKS[name]()

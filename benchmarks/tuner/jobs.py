@@ -1,0 +1,34 @@
+"""The jobs of the tuner's benchmark: what is trained, for how many steps, in which batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    task: str
+    steps: int
+    batch_size: int | None  # None = full batch
+    kind: str  # "convex" or "network"
+    held_out: bool = False  # never looked at while the tuner was designed
+
+
+JOBS = {
+    job.name: job
+    for job in [
+        Job("mlp", "digits-mlp", 220, 64, "network"),
+        Job("mlp-big", "digits-mlp", 80, 512, "network"),
+        Job("mlp-full", "digits-mlp-full", 200, None, "network"),
+        Job("autoencoder", "digits-autoencoder", 440, 64, "network"),
+        Job("cnn", "digits-cnn", 264, 32, "network"),
+        Job("cnn-noisy", "digits-cnn-noisy", 264, 32, "network", held_out=True),
+        Job("resnet", "digits-resnet", 88, 64, "network", held_out=True),
+        Job("char", "char-transformer", 200, 32, "network", held_out=True),
+    ]
+}
+FAMILIES = {"0": (0.0, 0.0), "0.5": (0.5, 0.0), "0.8": (0.8, 0.0), "0.9": (0.9, 0.0), "0.95": (0.95, 0.0), "0.99": (0.99, 0.0),
+            "nesterov-0.9": (0.9, 0.9), "nesterov-0.99": (0.99, 0.99)}  # fmt: skip
+SCHEDULES = ("constant", "linear")
+SEEDS = (0, 1, 2)

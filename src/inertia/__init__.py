@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from .method import Method
     from .record import Record
     from .spectrum import Spectrum, spectrum
+    from .theory.catalog import best
+    from .theory.citations import cite
     from .theory.modes import edge, rate
+    from .theory.quadratic import loss_curve
 
 _HOME = {
+    "best": "theory.catalog",
+    "cite": "theory.citations",
     "edge": "theory.modes",
     "InertiaError": "errors",
+    "loss_curve": "theory.quadratic",
     "Method": "method",
     "rate": "theory.modes",
     "Record": "record",
@@ -29,7 +35,7 @@ _HOME = {
     "spectrum": "spectrum",
 }
 
-__all__ = ["InertiaError", "Method", "Record", "Spectrum", "__version__", "edge", "rate", "spectrum"]
+__all__ = ["InertiaError", "Method", "Record", "Spectrum", "__version__", "best", "cite", "edge", "loss_curve", "rate", "spectrum"]
 
 
 def __getattr__(name: str) -> Any:

@@ -33,7 +33,7 @@ def test_both_frameworks_agree(name):
     job = module(name)
     model = job.build(3)
     images, labels = (array[:200] for array in job.data)
-    want = float(job.loss(model(images), labels))
+    want = job.loss(model(images), labels).item()
     got = float(network(name).loss(as_jax(name, model), (images[:, 0].numpy(), labels.numpy().astype(np.int32))))
     np.testing.assert_allclose(got, want, rtol=1e-5)  # float32
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .spectrum import Spectrum, spectrum
     from .theory.catalog import best
     from .theory.citations import cite
+    from .theory.milestones import steps_to
     from .theory.modes import edge, rate
     from .theory.quadratic import loss_curve
 
@@ -33,9 +34,23 @@ _HOME = {
     "Record": "record",
     "Spectrum": "spectrum",
     "spectrum": "spectrum",
+    "steps_to": "theory.milestones",
 }
 
-__all__ = ["InertiaError", "Method", "Record", "Spectrum", "__version__", "best", "cite", "edge", "loss_curve", "rate", "spectrum"]
+__all__ = [
+    "InertiaError",
+    "Method",
+    "Record",
+    "Spectrum",
+    "__version__",
+    "best",
+    "cite",
+    "edge",
+    "loss_curve",
+    "rate",
+    "spectrum",
+    "steps_to",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,10 +18,11 @@ from ..errors import BadInput
 from ..method import Method
 from ..schedule import Schedule, tabulate
 from ..spectrum import Spectrum
+from .milestones import milestones, steps_to
 from .modes import rate
 from .noise import Split, split
 
-__all__ = ["Components", "components", "loss_at", "loss_curve", "rate_map", "worst_rate"]
+__all__ = ["Components", "components", "loss_at", "loss_curve", "milestones", "rate_map", "steps_to", "worst_rate"]
 
 Array = NDArray[np.float64]
 _CHUNK = 8192  # elements of one state array: small enough to stay in the processor's cache

@@ -1,7 +1,8 @@
 """A schedule is a map from step to Method: the coefficients that belong to one step travel together.
 
 Built-in schedules scale alpha by a factor of the step and leave beta, gamma and delta alone; a user's own is any
-function `step -> Method`. They take an integer or an array of steps alike, so a whole run is one call.
+function `step -> Method`. They take an integer or an array of steps alike, so a whole run is one call; an array of another
+framework (a step traced by jax) is computed with in that framework.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def constant(method: Method, steps: int | None = None) -> Scaled:
     >>> constant(Method(0.1))(7).alpha
     0.1
     """
-    return Scaled(method, lambda step: _plain(np.ones(np.shape(step))), "constant")
+    return Scaled(method, lambda step: _plain(_library(step).ones(np.shape(step))), "constant")
 
 
 def linear(method: Method, steps: int) -> Scaled:
@@ -62,7 +63,7 @@ def linear(method: Method, steps: int) -> Scaled:
     0.05
     """
     _positive(steps)
-    return Scaled(method, lambda step: _plain(np.maximum(0.0, 1 - np.asarray(step) / steps)), "linear")
+    return Scaled(method, lambda step: _plain(_library(step).maximum(0.0, 1 - _array(step) / steps)), "linear")
 
 
 def cosine(method: Method, steps: int) -> Scaled:
@@ -72,7 +73,12 @@ def cosine(method: Method, steps: int) -> Scaled:
     0.5
     """
     _positive(steps)
-    return Scaled(method, lambda step: _plain(0.5 + 0.5 * np.cos(np.pi * np.minimum(np.asarray(step) / steps, 1.0))), "cosine")
+
+    def factor(step: Any) -> Any:
+        xp = _library(step)
+        return _plain(0.5 + 0.5 * xp.cos(np.pi * xp.minimum(_array(step) / steps, 1.0)))
+
+    return Scaled(method, factor, "cosine")
 
 
 def step_decay(method: Method, every: int, factor: float = 0.1) -> Scaled:
@@ -84,7 +90,7 @@ def step_decay(method: Method, every: int, factor: float = 0.1) -> Scaled:
     _positive(every)
     if not 0 < factor <= 1:
         raise BadInput(f"factor = {factor:g} is outside (0, 1]: a decay multiplies alpha by at most 1; try 0.1")
-    return Scaled(method, lambda step: _plain(float(factor) ** (np.asarray(step) // every)), "step-decay")
+    return Scaled(method, lambda step: _plain(float(factor) ** (_array(step) // every)), "step-decay")
 
 
 def warmup(schedule: Scaled, steps: int) -> Scaled:
@@ -96,7 +102,7 @@ def warmup(schedule: Scaled, steps: int) -> Scaled:
     _positive(steps)
 
     def factor(step: Any) -> Any:
-        return _plain(schedule.factor(step) * np.minimum(1.0, (np.asarray(step) + 1) / steps))
+        return _plain(schedule.factor(step) * _library(step).minimum(1.0, (_array(step) + 1) / steps))
 
     return Scaled(schedule.method, factor, f"warmup-{schedule.name}")
 
@@ -138,8 +144,17 @@ def tabulate(schedule: Schedule | Method, steps: int) -> Method:
     return Method(*(_stack([row[index] for row in rows]) for index in range(4)))
 
 
+def _library(step: Any) -> Any:
+    """numpy, or the framework that the step belongs to."""
+    return step.__array_namespace__() if hasattr(step, "__array_namespace__") else np
+
+
+def _array(step: Any) -> Any:
+    return step if hasattr(step, "__array_namespace__") else np.asarray(step)
+
+
 def _plain(value: Any) -> Any:
-    return value.item() if np.ndim(value) == 0 else value
+    return value.item() if np.ndim(value) == 0 and isinstance(value, np.ndarray | np.generic) else value
 
 
 def _stack(values: list[Any]) -> NDArray[np.float64]:

@@ -1,0 +1,168 @@
+"""A momentum method as an optax GradientTransformation.
+
+    velocity <- beta velocity + grad;   update = -alpha ((1 + gamma) velocity_new - gamma velocity_old)
+
+The four coefficients are arrays in the state, not constants of the program: `with_method` puts a new Method there between
+two steps and nothing is compiled again. Weight decay, clipping, masks and accumulation are the host's: `optax.chain`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ..errors import BadInput
+from ..method import Method, checked
+from ..schedule import Schedule
+
+__all__ = ["MomentumState", "momentum", "readout", "with_method"]
+
+
+class MomentumState(NamedTuple):
+    """Steps taken, the coefficients (arrays) of the last update (or the next, where constant), and the velocity."""
+
+    count: Any  # () int32
+    method: Method  # four () arrays
+    velocity: Any  # like params, in gradient units
+
+
+def momentum(method: Method | Schedule, *, velocity_dtype: Any = None) -> optax.GradientTransformation:
+    """The method as an optax transformation: pass gradients, get updates to add.
+
+    With Method(lr, beta=m) it makes the same updates as `optax.sgd(lr, m)`, with gamma = m those of `nesterov=True`. A
+    schedule (step -> Method, built-in or yours in jax.numpy) is read inside the compiled step. `velocity_dtype` keeps the
+    velocity in another precision than the parameters, such as float32 under bfloat16 parameters.
+
+    Raises:
+        BadInput: coefficients that no run can use; a schedule that cannot be traced.
+
+    >>> import optax
+    >>> tx = momentum(Method(0.1, beta=0.9))
+    >>> updates, state = tx.update({"w": jnp.ones(2)}, tx.init({"w": jnp.zeros(2)}))
+    >>> updates["w"]
+    Array([-0.1, -0.1], dtype=float32)
+    """
+    if isinstance(method, Method):
+        _refuse_unusable(method)
+
+    def init(params: Any) -> MomentumState:
+        first = method if isinstance(method, Method) else _asked(method, jnp.zeros((), int))
+        zeros = jax.tree.map(lambda p: jnp.zeros_like(p, dtype=_dtype(p, velocity_dtype)), params)
+        return MomentumState(jnp.zeros((), jnp.int32), _arrays(first), zeros)
+
+    def update(updates: Any, state: MomentumState, params: Any = None) -> tuple[Any, MomentumState]:
+        del params
+        now = (
+            state.method if isinstance(method, Method) else _arrays(_asked(method, state.count.astype(int)))
+        )  # int32 / int would be float32
+        new = jax.tree.map(lambda g, v: _cast(now.beta, v) * v + g.astype(v.dtype), updates, state.velocity)
+        moved = jax.tree.map(lambda g, n, v: _move(now, n, v).astype(g.dtype), updates, new, state.velocity)
+        return moved, MomentumState(optax.safe_increment(state.count), now, new)
+
+    return optax.GradientTransformation(init, update)
+
+
+def readout(params: Any, state: Any) -> Any:
+    """The point the method's guarantee speaks of: params - alpha (delta - gamma) velocity, for any optax state.
+
+    Finds the momentum state inside chains, masks and wrappers; parameters it does not move are returned as they are. Evaluate
+    and save there, go on training from `params`.
+
+    Raises:
+        BadInput: no momentum state inside.
+
+    >>> tx = momentum(Method(0.5, beta=0.5, gamma=0.5))
+    >>> _, state = tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))
+    >>> float(readout(jnp.array(1.0), state))
+    1.5
+    """
+    point = params
+    for found in _found(state):
+        scale = found.method.alpha * (found.method.delta - found.method.gamma)
+
+        def out(v: Any, p: Any, scale: Any = scale) -> Any:
+            return p if isinstance(v, optax.MaskedNode) else (p - _cast(scale, v) * v).astype(p.dtype)
+
+        point = jax.tree.map(out, found.velocity, point, is_leaf=lambda node: isinstance(node, optax.MaskedNode))
+    return point
+
+
+def with_method(state: Any, method: Method) -> Any:
+    """The same optax state with new coefficients for the steps to come; a compiled step is not compiled again.
+
+    Every momentum state inside is changed; one made from a schedule goes on reading its schedule.
+
+    Raises:
+        BadInput: coefficients that no run can use; no momentum state inside.
+
+    >>> tx = momentum(Method(0.1))
+    >>> state = with_method(tx.init(jnp.zeros(2)), Method(0.2))
+    >>> float(tx.update(jnp.ones(2), state)[0][0])
+    -0.20000000298023224
+    """
+    _refuse_unusable(method)
+    _found(state)
+
+    def swap(node: Any) -> Any:
+        if not isinstance(node, MomentumState):
+            return node
+        fields = (jnp.asarray(new, old.dtype) for new, old in zip(method, node.method, strict=True))
+        return node._replace(method=Method(*fields))
+
+    return jax.tree.map(swap, state, is_leaf=_is_momentum)
+
+
+def _move(now: Method, new: Any, old: Any) -> Any:
+    """-alpha ((1 + gamma) new - gamma old), written so that gamma = 0 is bitwise heavy ball."""
+    return -_cast(now.alpha, new) * (new + _cast(now.gamma, new) * (new - old))
+
+
+def _cast(coefficient: Any, like: Any) -> Any:
+    """A coefficient in the (real) precision of what it multiplies, so that nothing is promoted."""
+    return coefficient.astype(jnp.finfo(like.dtype).dtype)
+
+
+def _dtype(leaf: Any, asked: Any) -> Any:
+    """The velocity's dtype for a parameter: its own, or the one asked for (complex where the parameter is)."""
+    own = jnp.asarray(leaf).dtype
+    if not jnp.issubdtype(own, jnp.inexact):
+        raise BadInput(f"a parameter has dtype {own}: momentum moves floating-point or complex parameters; mask the others (optax.masked)")
+    if asked is None:
+        return own
+    return jnp.promote_types(asked, jnp.complex64) if jnp.issubdtype(own, jnp.complexfloating) else asked
+
+
+def _arrays(method: Method) -> Method:
+    """Coefficients as strongly typed arrays: a weak type would compile the second step again."""
+    return Method(*(jnp.asarray(value, jnp.result_type(float)) for value in method))
+
+
+def _asked(schedule: Any, step: Any) -> Method:
+    """The schedule's method for a step that may be traced."""
+    try:
+        return schedule(step)
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+        raise BadInput(
+            f"the schedule {schedule!r} computes on the host and cannot be compiled: write it with jax.numpy, or pass a Method "
+            "and change it between steps with inertia.jax.with_method"
+        ) from error
+
+
+def _found(state: Any) -> list[MomentumState]:
+    found = [node for node in jax.tree.leaves(state, is_leaf=_is_momentum) if _is_momentum(node)]
+    if not found:
+        raise BadInput("there is no momentum state in this optimizer state: was it made by inertia.jax.momentum?")
+    return found
+
+
+def _is_momentum(node: Any) -> bool:
+    return isinstance(node, MomentumState)
+
+
+def _refuse_unusable(method: Method) -> None:
+    """`checked`, unless the coefficients are being traced (a vmap over methods)."""
+    if not any(isinstance(value, jax.core.Tracer) for value in method):
+        checked(method)

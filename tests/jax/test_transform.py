@@ -1,0 +1,228 @@
+"""The transformation against optax.sgd and the numpy loop, in every composition optax offers, for every dtype."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import inertia.jax as room
+from inertia.errors import BadInput
+from inertia.method import Method, init, step
+from inertia.method import readout as oracle_readout
+from inertia.schedule import constant, cosine, linear, step_decay, warmup
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    with jax.enable_x64(True):
+        yield
+
+
+PARAMS = {"w": np.array([[-1.0, 2.0], [0.5, -0.3]]), "b": (np.array([3.0]), np.array(-2.0))}
+
+
+def loss(params):
+    return sum(jnp.sum(h * p**2 / 2 + 0.3 * jnp.cos(p)) for h, p in zip((0.2, 1.0, 4.0), jax.tree.leaves(params), strict=True))
+
+
+def rosenbrock(p):
+    return jnp.real((1 - p[0]) * jnp.conj(1 - p[0])) + 10 * jnp.real((p[1] - p[0] ** 2) * jnp.conj(p[1] - p[0] ** 2))
+
+
+def ran(tx, params=PARAMS, steps=40, f=loss):
+    params = jax.tree.map(jnp.asarray, params)
+    state = tx.init(params)
+
+    @jax.jit
+    def advance(params, state):
+        updates, state = tx.update(jax.tree.map(jnp.conj, jax.grad(f)(params)), state, params)
+        return optax.apply_updates(params, updates), state
+
+    for _ in range(steps):
+        params, state = advance(params, state)
+    assert advance._cache_size() == 1  # the second update did not compile again
+    return params, state
+
+
+def close(one, two, **tolerance):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), one, two)
+
+
+def exact(schedule):
+    """optax computes its own schedules in float32 from an int32 count; in float64 they are the same formula."""
+    return lambda count: schedule(count.astype(float))
+
+
+SHAPES = {
+    "constant": (constant, lambda lr: lr),
+    "linear": (lambda m: linear(m, 30), lambda lr: exact(optax.linear_schedule(lr, 0.0, 30))),
+    "cosine": (lambda m: cosine(m, 30), lambda lr: exact(optax.cosine_decay_schedule(lr, 30))),
+    "steps": (lambda m: step_decay(m, 10, 0.5), lambda lr: exact(optax.exponential_decay(lr, 10, 0.5, staircase=True))),
+}
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_optax_sgd_is_a_special_case(shape, nesterov):
+    ours, theirs = SHAPES[shape]
+    method = Method(0.15, beta=0.9, gamma=0.9 if nesterov else 0.0)
+    # constant heavy ball is bitwise; the others differ in the last bit of a coefficient
+    close(ran(room.momentum(ours(method)))[0], ran(optax.sgd(theirs(0.15), momentum=0.9, nesterov=nesterov))[0], rtol=1e-12)
+    if shape == "constant" and not nesterov:
+        jax.tree.map(np.testing.assert_array_equal, ran(room.momentum(method))[0], ran(optax.sgd(0.15, momentum=0.9))[0])
+
+
+@pytest.mark.parametrize("method", [Method(0.1), Method(0.1, 0.8, 0.3, 0.7), Method(0.05, 0.0, 1.0), Method(0.1, -0.4, 0.2)])
+def test_every_method_is_the_numpy_loop(method):
+    def grad(x):
+        return 0.2 * x - 0.3 * np.sin(x)
+
+    x = np.array([-1.0, 2.0, 5.0])
+    v = init(x)
+    for _ in range(40):
+        x, v = step(method, x, v, grad(x))
+    params, state = ran(room.momentum(method), np.array([-1.0, 2.0, 5.0]), f=lambda p: jnp.sum(0.1 * p**2 + 0.3 * jnp.cos(p)))
+    np.testing.assert_allclose(params, x, rtol=1e-12)
+    np.testing.assert_allclose(room.readout(params, state), oracle_readout(method, x, v), rtol=1e-12)
+
+
+COMPOSITIONS = {
+    "chain": lambda tx: optax.chain(optax.add_decayed_weights(0.01), optax.clip_by_global_norm(1.0), tx),
+    "masked": lambda tx: optax.masked(tx, {"w": True, "b": (False, True)}),
+    "multi_transform": lambda tx: optax.multi_transform({"a": tx, "z": optax.set_to_zero()}, {"w": "a", "b": ("a", "z")}),
+    "accumulated": lambda tx: optax.MultiSteps(tx, every_k_schedule=3),
+    "guarded": lambda tx: optax.apply_if_finite(tx, max_consecutive_errors=3),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSITIONS)
+def test_it_composes_as_optax_sgd_does(name):
+    wrap = COMPOSITIONS[name]
+    params, state = ran(wrap(room.momentum(linear(Method(0.05, 0.9, 0.9, 0.4), 50))))
+    expected, _ = ran(wrap(optax.sgd(exact(optax.linear_schedule(0.05, 0.0, 50)), momentum=0.9, nesterov=True)))
+    close(params, expected, rtol=1e-11)
+    out = room.readout(params, state)
+    assert jax.tree.structure(out) == jax.tree.structure(params)
+    moved = [not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(out), jax.tree.leaves(params), strict=True)]
+    # leaves in order b0, b1, w: those the transformation does not own are read out as they are
+    assert moved == {"masked": [False, True, True], "multi_transform": [True, False, True]}.get(name, [True, True, True])
+
+
+def test_a_non_finite_gradient_is_skipped_by_apply_if_finite():
+    tx = optax.apply_if_finite(room.momentum(Method(0.1, beta=0.9)), max_consecutive_errors=2)
+    params = jnp.ones(2)
+    state = tx.init(params)
+    updates, state = tx.update(jnp.array([jnp.nan, 1.0]), state, params)
+    np.testing.assert_array_equal(updates, 0)
+    updates, _ = tx.update(jnp.ones(2), state, params)
+    np.testing.assert_allclose(updates, -0.1)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_every_dtype_keeps_its_dtype_and_follows_optax(dtype, nesterov):
+    start = jnp.array([-0.5, 0.8], dtype)
+    ours, state = ran(room.momentum(Method(0.01, 0.7, 0.7 if nesterov else 0.0)), start, 30, rosenbrock)
+    theirs, _ = ran(optax.sgd(0.01, momentum=0.7, nesterov=nesterov), start, 30, rosenbrock)
+    assert (ours.dtype, state.velocity.dtype) == (start.dtype, start.dtype)
+    assert rosenbrock(ours) < rosenbrock(start)
+    # Nesterov is the same sum in another order: some units in the last place per step
+    tolerance = 0 if not nesterov else 60 * float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(np.asarray(ours, complex), np.asarray(theirs, complex), rtol=tolerance)
+
+
+def test_a_float32_velocity_under_bfloat16_parameters_and_complex_ones():
+    tx = room.momentum(Method(2.0**-9, beta=0.9), velocity_dtype=jnp.float32)
+    params = {"r": jnp.ones(3, jnp.bfloat16), "c": jnp.ones(2, jnp.complex64)}
+    state = tx.init(params)
+    assert (state.velocity["r"].dtype, state.velocity["c"].dtype) == (jnp.float32, jnp.complex64)
+    for _ in range(50):
+        updates, state = tx.update(params, state)
+    assert updates["r"].dtype == jnp.bfloat16
+    # sum of 0.9^k over 50 steps: float32 knows it to 1e-6, bfloat16 would not
+    np.testing.assert_allclose(state.velocity["r"], (1 - 0.9**50) / 0.1, rtol=1e-6)
+
+
+def test_a_new_method_does_not_compile_again():
+    compiled = []
+    tx = optax.chain(optax.identity(), room.momentum(Method(0.1, beta=0.9)))
+    params = jnp.array([1.0, -2.0])
+    state = tx.init(params)
+
+    @jax.jit
+    def advance(params, state):
+        compiled.append(1)
+        updates, state = tx.update(params, state, params)
+        return optax.apply_updates(params, updates), state
+
+    x, v = np.array([1.0, -2.0]), np.zeros(2)
+    for method in (Method(0.1, 0.9), Method(0.2, 0.5, 0.5), Method(0.05), Method(np.float32(0.25), -0.5, 1, 2)):
+        state = room.with_method(state, method)
+        params, state = advance(params, state)
+        x, v = step(method, x, v, x)
+    np.testing.assert_allclose(params, x, rtol=1e-12)
+    assert len(compiled) == 1
+
+
+def test_methods_vmap():
+    def final(alpha, beta):
+        tx = room.momentum(Method(alpha, beta))
+        params = jnp.ones(())
+        state = tx.init(params)
+        for _ in range(5):
+            updates, state = tx.update(2.0 * params, state)
+            params = params + updates
+        return params
+
+    grid = jax.vmap(final)(jnp.array([0.1, 0.3]), jnp.array([0.9, 0.0]))
+    for value, method in zip(grid, (Method(0.1, 0.9), Method(0.3)), strict=True):
+        x, v = 1.0, 0.0
+        for _ in range(5):
+            x, v = step(method, x, v, 2 * x)
+        np.testing.assert_allclose(value, x, rtol=1e-12)
+
+
+def test_the_velocity_is_sharded_as_its_parameter():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("d",))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("d"))
+    params = jax.device_put(jnp.arange(8.0), sharding)
+    state = room.momentum(Method(0.1, 0.9)).init(params)
+    assert state.velocity.sharding.is_equivalent_to(sharding, 1)
+
+
+def test_an_own_schedule_and_warm_up_run_inside_the_compiled_step():
+    def own(k):
+        return Method(0.1 / (1 + k), beta=0.5 + 0.4 * k / (k + 3.0))
+
+    for schedule in (own, warmup(constant(Method(0.1, 0.9)), 5)):
+        params, _ = ran(room.momentum(schedule), np.array([1.0]), 12, lambda p: jnp.sum(p**2))
+        x, v = np.array([1.0]), np.zeros(1)
+        for k in range(12):
+            x, v = step(schedule(k), x, v, 2 * x)
+        np.testing.assert_allclose(params, x, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: room.momentum(Method(-1.0)), "alpha = -1 is not positive"),
+        (lambda: room.with_method(room.momentum(Method(1.0)).init(jnp.ones(1)), Method(1.0, beta=2)), "beta = 2 is outside"),
+        (lambda: room.with_method(optax.adam(1e-3).init(jnp.ones(1)), Method(1.0)), "no momentum state in this optimizer state"),
+        (lambda: room.readout(jnp.ones(1), optax.sgd(0.1).init(jnp.ones(1))), "no momentum state in this optimizer state"),
+        (lambda: room.momentum(Method(1.0)).init({"n": jnp.arange(3)}), "a parameter has dtype int64"),
+        (
+            lambda: ran(room.momentum(lambda k: Method(0.1 * float(k) + 0.1)), np.ones(1), 1, lambda p: jnp.sum(p)),
+            "cannot be compiled: write it with",
+        ),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(BadInput, match=message):
+        call()
+
+
+def test_the_room_lists_what_it_has():
+    assert dir(room) == sorted(room.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'momemtum'"):
+        room.momemtum  # noqa: B018

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Iterable
 from types import ModuleType
 
-__all__ = ["BadData", "BadInput", "Diverged", "InertiaError", "MissingExtra", "Unstable", "nearest", "require"]
+__all__ = ["BadData", "BadInput", "Diverged", "InertiaError", "InertiaWarning", "MissingExtra", "Unstable", "nearest", "require"]
 
 
 class InertiaError(Exception):
@@ -36,6 +36,10 @@ class Diverged(InertiaError, ArithmeticError):
 
 class MissingExtra(InertiaError, ImportError):
     """An optional package that is not installed; the message holds the install line."""
+
+
+class InertiaWarning(UserWarning):
+    """Something that works but that the reader should know about."""
 
 
 def require(module: str, extra: str) -> ModuleType:

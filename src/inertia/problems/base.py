@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..spectrum import Spectrum
 
-__all__ = ["Array", "Gradient", "HessianProduct", "Problem", "Rows", "Value"]
+__all__ = ["Array", "Gradient", "HessianProduct", "Problem", "Rows", "Value", "spread_over"]
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp] | None  # examples of a mini-batch; None = all of them
@@ -38,7 +38,7 @@ class Gradient(Protocol):
 
 
 class HessianProduct(Protocol):
-    """Hessian of the mean loss over `rows` at `params`, times `vector`: (..., n), (..., n) -> (..., n)."""
+    """Hessian of the mean loss over `rows` at `params`, times `vector`: (..., n), (..., n) -> (..., n), broadcast."""
 
     def __call__(self, params: Array, vector: Array, rows: Rows = None, /) -> Array:
         """The product."""
@@ -68,3 +68,13 @@ class Problem:
     def dimension(self) -> int:
         """Number of parameters."""
         return int(self.start.shape[-1])
+
+
+def spread_over(params: Array, product: Array) -> Array:
+    """A product that does not depend on the parameters, repeated for each of their leading axes.
+
+    >>> spread_over(np.zeros((3, 2)), np.ones(2)).shape
+    (3, 2)
+    """
+    shape = np.broadcast_shapes(np.shape(params), np.shape(product))
+    return product if np.shape(product) == shape else np.array(np.broadcast_to(product, shape))

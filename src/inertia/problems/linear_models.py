@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import BadInput
 from ..spectrum import spectrum
-from .base import Array, Problem, Rows
+from .base import Array, Problem, Rows, spread_over
 
 __all__ = ["least_squares", "logistic", "softmax", "with_intercept"]
 
@@ -61,7 +61,7 @@ def least_squares(features: ArrayLike, targets: ArrayLike, *, l2: float = 0.0, s
 
     def hvp(params: Array, vector: Array, rows: Rows = None, /) -> Array:
         part = x if rows is None else x[rows]
-        return (vector @ part.T) @ part / len(part) + l2 * vector
+        return spread_over(params, (vector @ part.T) @ part / len(part) + l2 * vector)
 
     m, n = x.shape
     left = np.concatenate([x, np.sqrt(m * l2) * np.eye(n)]) if l2 else x

@@ -54,9 +54,32 @@ def _linear_regression() -> Task:
     return Task("linear-regression", problem, steps=300, batch_size=10, about="3 epochs of linear regression on made-up data")
 
 
-def _valley() -> Task:
-    return Task("valley", problems.valley(), steps=20, schedule="constant", about="two curvatures, 0.2 and 4, no noise")
+def _deterministic(name: str, steps: int) -> Callable[[], Task]:
+    """A task without examples: the whole function at every step, a constant learning rate."""
 
+    def make() -> Task:
+        problem = problems.BUILT_IN[name]()
+        return Task(name, problem, steps=steps, schedule="constant", about=problem.about)
+
+    return make
+
+
+# Steps of the functions are those of the figures they come from, or enough for a good setting to arrive.
+_STEPS = {
+    "convex-rosenbrock": 50,
+    "double-well": 100,
+    "expander": 100,
+    "grid": 100,
+    "heavy-ball-trap": 100,
+    "maze": 2000,
+    "path": 300,
+    "planar": 300,
+    "poly": 2000,
+    "quartic": 100,
+    "rosenbrock": 150,
+    "scalar": 150,
+    "valley": 20,
+}
 
 TASKS: dict[str, Callable[[], Task]] = {
     "airfoil": _airfoil,
@@ -64,8 +87,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "diabetes": _diabetes,
     "digits": _digits,
     "linear-regression": _linear_regression,
-    "valley": _valley,
-}
+} | {name: _deterministic(name, steps) for name, steps in _STEPS.items()}
 
 
 def names() -> list[str]:

@@ -33,16 +33,19 @@ def airfoil_table(url: str = AIRFOIL_URL) -> Array:
         BadData: a file that is not the published one, or a download that failed.
         MissingExtra: pooch is not installed and INERTIA_DATA does not hold the file.
     """
-    path = _given(AIRFOIL) or _fetched(AIRFOIL, url)
+    given = _given(AIRFOIL)
+    path = given or _fetched(AIRFOIL, url)
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise BadData(f"{path} cannot be read ({error.strerror}): check its permissions") from error
+        raise BadData(f"{path} cannot be read ({error.strerror}): check that it is a file with read permission") from error
     found = hashlib.sha256(raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")).hexdigest()
     if found != _AIRFOIL_SHA256:
+        if given is None:
+            path.unlink(missing_ok=True)  # what a download brought is ours to drop, so that the next call tries again
         raise BadData(
             f"{path} is not the file it should be: sha256 {hashlib.sha256(raw).hexdigest()}, expected {_AIRFOIL_SHA256}. "
-            f"Delete it, or put the file from {AIRFOIL_URL} in its place"
+            f"{'Try again' if given is None else 'Delete it'}, or put the file from {AIRFOIL_URL} into the folder INERTIA_DATA names"
         )
     return np.array([line.split() for line in raw.splitlines()], dtype=float)
 
@@ -60,6 +63,7 @@ def _fetched(name: str, url: str) -> Path:
     cache = Path(os.environ.get("INERTIA_CACHE") or pooch.os_cache("inertia"))
     if (cache / name).exists():
         return cache / name
+    pooch.get_logger().setLevel("WARNING")  # it would greet every download on stderr
     try:
         downloader = pooch.HTTPDownloader(timeout=_TIMEOUT)
         return Path(pooch.retrieve(url, known_hash=None, fname=name, path=cache, downloader=downloader))

@@ -60,7 +60,7 @@ def regression(session: Session) -> list[Row]:
     whys = (
         f"after one epoch plain SGD at the same 0.2 is already at {np.median(plain[:, 0]):.3g}, {ratio:.0f} times lower: momentum 0.9 "
         "multiplies the effective step by 10, which this well-conditioned problem does not need",
-        f"the large effective step is still settling; at the matched effective step (0.02) the median here is {np.median(matched[:, 1]):.3g}",
+        f"still settling; at the matched effective step (0.02) the median here is {np.median(matched[:, 1]):.3g}",
         "near the floor sigma^2/2 = 5e-5 of the noise in the targets: every method ends here",
     )
     rows = [compare(f"000/regression/epoch-{k + 1}", 0.0, whys[k], runs=losses[:, k]) for k in range(3)]

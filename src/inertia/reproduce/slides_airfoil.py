@@ -41,13 +41,9 @@ def sweep(session: Session) -> list[Row]:
             f"medians {np.median(true):.4f} and {np.median(lost):.4f}"
         )
         rows.append(compare(name, 0.0, why, runs=true))
-        rows.append(
-            compare(name + "/velocity-lost", 0.0, "the velocity forgotten after every step: this is what the slides ran", runs=lost)
-        )
+        rows.append(compare(name + "/velocity-lost", 0.0, "velocity forgotten after every step: what the slides ran", runs=lost))
         session.progress(index + 1, len(_SETTINGS))
     return rows
 
 
-EXPERIMENTS = [
-    Experiment("airfoil-sweep", "001", "Airfoil: the beta sweep, with momentum and with its velocity lost", sweep, stochastic=True)
-]
+EXPERIMENTS = [Experiment("airfoil-sweep", "001", "Airfoil: the beta sweep, with and without its velocity", sweep, stochastic=True)]

@@ -2,5 +2,6 @@
 
 from .density import Density, density, smooth, spectrum
 from .lanczos import Lanczos, lanczos
+from .noise import Noise, noise
 
-__all__ = ["Density", "Lanczos", "density", "lanczos", "smooth", "spectrum"]
+__all__ = ["Density", "Lanczos", "Noise", "density", "lanczos", "noise", "smooth", "spectrum"]

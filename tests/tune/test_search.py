@@ -1,0 +1,92 @@
+"""Verification: which runs are made, which is recommended, and that nothing finished is lost."""
+
+import numpy as np
+import pytest
+
+from inertia.errors import BadInput, Diverged
+from inertia.method import Method
+from inertia.record import Record
+from inertia.reference import Interrupted
+from inertia.tune.search import diverged, score, verify
+
+
+def bowl(best, edge=np.inf, seen=None):
+    """A trial whose loss is smallest at alpha = best and that diverges at alpha > edge."""
+
+    def trial(methods):
+        if seen is not None:
+            seen.append([method.alpha for method in methods])
+        losses = [np.array([10.0, np.log(method.alpha / best) ** 2]) for method in methods]
+        broke = [1 if method.alpha > edge else None for method in methods]
+        return [Record(m, loss, np.zeros(1), 1, diverged_at=at) for m, loss, at in zip(methods, losses, broke, strict=True)]
+
+    return trial
+
+
+def alphas(found):
+    return [run.method.alpha for run in found.runs]
+
+
+def test_better_above_goes_on_upwards():
+    found = verify(Method(0.1), bowl(1.0))
+    assert alphas(found) == [0.1, 0.4, 1.6]
+    assert found.record.method.alpha == 1.6
+    assert found.margin is None
+
+
+def test_worse_above_tries_half():
+    found = verify(Method(0.1), bowl(0.1))
+    assert alphas(found) == [0.1, 0.4, 0.05]
+    assert (found.record.method.alpha, found.margin, found.broke) == (0.1, 4.0, None)
+
+
+def test_the_ceiling_is_never_passed():
+    assert max(alphas(verify(Method(0.1), bowl(1.0), ceiling=0.25))) == 0.25
+    assert alphas(verify(Method(0.1), bowl(0.1), ceiling=0.12)) == [0.1, 0.05]
+
+
+def test_what_diverged_is_never_recommended_nor_what_lies_just_below():
+    found = verify(Method(0.1), bowl(1.0, edge=0.3))
+    assert (found.record.method.alpha, found.broke) == (0.1, 4.0)
+    found = verify(Method(0.2), bowl(0.2, edge=0.3), ceiling=0.4)  # 0.4 = 2 x 0.2 diverged: half is taken
+    assert found.record.method.alpha == 0.1
+
+
+def test_a_search_that_only_sees_divergence_comes_down():
+    found = verify(Method(1.0), bowl(0.01, edge=0.02))
+    assert found.record.method.alpha < 0.02
+    assert all(diverged(run) for run in found.runs[:4])
+    with pytest.raises(Diverged, match="every verification run diverged"):
+        verify(Method(1.0), bowl(0.01, edge=1e-9))
+
+
+def test_finished_runs_are_handed_over_before_the_next_start():
+    kept = []
+
+    def trial(methods):
+        if kept:
+            raise Interrupted([Record(methods[0], np.array([1.0]), np.zeros(1), 1)])
+        return bowl(1.0)(methods)
+
+    with pytest.raises(KeyboardInterrupt):
+        verify(Method(0.1), trial, on_record=kept.append)
+    assert [record.method.alpha for record in kept] == [0.1, 0.4, 1.6]
+
+
+def test_one_run_is_one_run():
+    seen = []
+    assert len(verify(Method(0.1), bowl(1.0, seen=seen), runs=1).runs) == 1
+    assert seen == [[0.1]]
+    with pytest.raises(BadInput, match="runs = 0 is too few"):
+        verify(Method(0.1), bowl(1.0), runs=0)
+
+
+def test_a_run_that_ends_above_its_start_is_lost():
+    up = Record(Method(0.1), np.array([1.0, 0.5, 3.0]), np.zeros(1), 2)
+    assert diverged(up)
+    assert score(up) == np.inf
+
+
+def test_the_score_is_the_mean_of_the_last_twentieth():
+    record = Record(Method(0.1), np.append(np.full(96, 5.0), [1.0, 2.0, 3.0, 2.0, 3.0]), np.zeros(1), 100)
+    assert score(record) == 2.2

@@ -1,0 +1,1 @@
+"""Worst cases over all smooth strongly convex functions: proofs that are re-checked exactly, and counterexamples."""

@@ -1,0 +1,145 @@
+"""Search a proof, check it exactly, and where there is none look for a function that shows why.
+
+The frequency response says where the least provable rate lies, the solver offers a Lyapunov function just above it, the
+offer is rounded to fractions and must pass `certificate.failing` before its rate is reported.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from ...errors import BadInput, MissingExtra
+from ...method import Method, checked
+from .certificate import Certificate, failing, rounded
+from .counterexample import find
+from .dissipation import Proof
+from .frequency import quadratic_rate, sector_rate
+from .solver import Program
+
+__all__ = ["Found", "certify", "in_class", "prove"]
+
+_STEPS_ABOVE = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of 1 - rate: how far above the least rate a proof is looked for
+_MEMORY = 4
+_GAIN = 1e-3  # of 1 - rate: what longer memory must win to be worth its size
+
+
+class Found(NamedTuple):
+    """A rate and its exactly checked proof."""
+
+    rate: float
+    proof: Proof
+
+
+def in_class(mu: float, L: float) -> tuple[float, float]:
+    """mu and L as floats, or why there is no such class of functions.
+
+    Raises:
+        BadInput: not finite, mu <= 0 or mu > L.
+
+    >>> in_class(1, 25)
+    (1.0, 25.0)
+    """
+    low, high = float(mu), float(L)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise BadInput(f"mu = {mu}, L = {L}: both must be finite numbers")
+    if low <= 0:
+        raise BadInput(
+            f"mu = {low:g} is not positive: without strong convexity no linear rate holds for all functions. "
+            "Use mu > 0, or the guarantees of `theory.certify.convex` for mu = 0"
+        )
+    if low > high:
+        raise BadInput(f"mu = {low:g} is larger than L = {high:g}: mu is the smallest curvature and L the largest; swap them?")
+    return low, high
+
+
+def certify(method: Method, mu: float, L: float, memory: int = _MEMORY) -> Certificate:
+    """What is known about a method on every mu-strongly convex, L-smooth function: proved, refuted or open.
+
+    The smallest rate that a Lyapunov function with at most `memory` past gradients proves (memory 1 first, more where it
+    wins), re-checked in exact rational arithmetic; where there is none, a counterexample, checked exactly as well.
+    (Lessard, Recht and Packard 2016; Taylor, Van Scoy and Lessard 2018; Goujaud, Taylor and Dieuleveut 2023.)
+
+    Raises:
+        BadInput: a method that cannot be run, mu <= 0, mu > L, or memory < 1.
+        MissingExtra: clarabel is not installed and no counterexample settles the question without it.
+
+    >>> from inertia.theory.certify.search import certify
+    >>> certify(Method(1 / 9, beta=4 / 9), mu=1.0, L=25.0).verdict
+    'refuted'
+    """
+    method = checked(method)
+    mu, L = in_class(mu, L)
+    if memory < 1:
+        raise BadInput(f"memory = {memory} is too small: a Lyapunov function sees at least 1 past gradient")
+    floor = float(quadratic_rate(method, mu, L))
+    missing: MissingExtra | None = None
+    found: Found | None = None
+    if floor < 1:
+        try:
+            found = prove(method, mu, L, memory)
+        except MissingExtra as error:
+            missing = error
+    if found is not None:
+        reason = (
+            f"a Lyapunov function with memory {found.proof.memory} contracts by {found.rate:.6g} per step on every function of the class"
+        )
+        return Certificate("proved", method, mu, L, floor, reason, found.rate, found.proof, checked=True)
+    counter = find(method, mu, L)
+    if counter is not None:
+        return Certificate("refuted", method, mu, L, floor, _why(counter.kind), counterexample=counter, checked=True)
+    if missing is not None:
+        raise missing
+    reason = f"no Lyapunov function with memory up to {memory} was found, and no counterexample: nothing is claimed"
+    return Certificate("open", method, mu, L, floor, reason)
+
+
+def prove(method: Method, mu: float, L: float, memory: int = _MEMORY) -> Found | None:
+    """The smallest rate with an exactly checked proof, or None: memory 1 first, then `memory` where it wins something."""
+    floor = float(quadratic_rate(method, mu, L))
+    guess = float(sector_rate(method, mu, L))
+    short = None if guess >= 1 else near(method, mu, L, guess)
+    if memory == 1 or (short is not None and short.rate - floor <= _GAIN * (1 - short.rate)):
+        return short
+    return lengthened(method, mu, L, memory, floor, short) or short
+
+
+def near(method: Method, mu: float, L: float, guess: float) -> Found | None:
+    """An exactly checked proof with memory 1 just above the rate `guess`, or None."""
+    program = Program(method.alpha * L, method.beta, method.gamma, mu / L)
+    for above in _STEPS_ABOVE:
+        found = attempt(program, method, mu, L, guess + above * (1 - guess))
+        if found is not None:
+            return found
+    return None
+
+
+def attempt(program: Program, method: Method, mu: float, L: float, rate: float) -> Found | None:
+    """One call of the solver and one exact check."""
+    offer = program.solve(rate)
+    if offer is None:
+        return None
+    proof = rounded(offer.proof)
+    return Found(rate, proof) if not failing(method, mu, L, rate, proof) else None
+
+
+def lengthened(method: Method, mu: float, L: float, memory: int, floor: float, short: Found | None) -> Found | None:
+    """The smallest rate that a longer memory proves, by bisection on the exact check; None where it wins too little."""
+    program = Program(method.alpha * L, method.beta, method.gamma, mu / L, memory)
+    high = 1.0 if short is None else short.rate
+    first = attempt(program, method, mu, L, high - _GAIN * (1 - high) if short is not None else 1 - 1e-4 * (1 - floor))
+    best = first
+    low = floor
+    while best is not None and best.rate - low > 1e-5 * (1 - low):
+        middle = (low + best.rate) / 2
+        found = attempt(program, method, mu, L, middle)
+        low, best = (middle, best) if found is None else (low, found)
+    return best
+
+
+def _why(kind: str) -> str:
+    return {
+        "quadratic": "a quadratic of the class already has a mode that does not contract",
+        "lessard-recht-packard": "on the Lessard-Recht-Packard function, strongly convex and smooth, it cycles for ever",
+        "roots-of-unity": "on a piecewise-quadratic function of the plane it cycles for ever over roots of unity",
+    }[kind]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .record import Record
     from .spectrum import Spectrum, spectrum
     from .theory.catalog import best
+    from .theory.certify.search import certify
     from .theory.citations import cite
     from .theory.milestones import steps_to
     from .theory.modes import edge, rate
@@ -27,6 +28,7 @@ _HOME = {
     "best": "theory.catalog",
     "cite": "theory.citations",
     "edge": "theory.modes",
+    "certify": "theory.certify.search",
     "InertiaError": "errors",
     "loss_curve": "theory.quadratic",
     "Method": "method",
@@ -44,6 +46,7 @@ __all__ = [
     "Spectrum",
     "__version__",
     "best",
+    "certify",
     "cite",
     "edge",
     "loss_curve",

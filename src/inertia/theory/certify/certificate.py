@@ -76,7 +76,7 @@ class Certificate:
             "mu": self.mu,
             "L": self.L,
             "quadratic_rate": self.quadratic_rate,
-            "constant": self.constant if self.proof is not None else None,
+            "constant": self.constant if math.isfinite(self.constant) else None,
             "reason": self.reason,
             "proof": None,
         }
@@ -231,7 +231,7 @@ def _constant(method: Method, mu: float, L: float, rate: float, proof: Proof) ->
     above = state @ matrix @ state + np.abs(np.array(proof.values, dtype=float)) @ np.array(bumps[::-1])
     # V_k >= |xi_{k-N}|^2 / (inverse of the positive side)_00 whatever the rest of the state is, and V_k <= rate^(2(k-N)) V_N
     below = np.linalg.solve(weights.positive, np.eye(len(state))[0])[0]
-    return max(math.sqrt(above * below), 1.0)
+    return max(math.sqrt(above * below), 1.0) if below > 0 else math.inf  # a false proof promises nothing
 
 
 def _strings(values: Any) -> Any:

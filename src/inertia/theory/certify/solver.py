@@ -7,7 +7,7 @@ over (P, t, weights), all linear in `dissipation.sides`. What comes back are flo
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,0 +1,235 @@
+"""Views become matplotlib figures in one house style: direct labels with a halo, few ticks, one hairline frame."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from .style import CONTOURS, GREY, HOT, INK, MAP, PAPER, RAMP, RC, blend
+from .views import Array, Curves, Line, Path, RateMap, Sticks, View
+
+__all__ = ["figure", "image"]
+
+_SIZE = (7.0, 3.7)  # inches
+_HALO = [withStroke(linewidth=2.6, foreground=PAPER)]
+_GAP = 0.062  # least distance between two labels, in heights of the axes
+
+
+def figure(view: View) -> Figure:
+    """The matplotlib figure of a view (no pyplot, no global state).
+
+    >>> from inertia.show.views import Curves, line
+    >>> figure(Curves("loss", "Loss", (line([0, 1], [2, 1], "loss"),), "step", "loss", "")).axes[0].get_title(loc="left")
+    'Loss'
+    """
+    with rc_context(RC):
+        made = Figure(figsize=_SIZE, layout="constrained")
+        axes = made.add_subplot()
+        axes.set_title(view.title, pad=9)
+        _DRAW[type(view)](axes, view)
+    return made
+
+
+def image(view: View, kind: str = "png", dots_per_inch: int = 160) -> bytes:
+    """The picture as the bytes of a PNG or SVG file: the same view gives the same bytes."""
+    held = io.BytesIO()
+    with rc_context(RC):
+        figure(view).savefig(held, format=kind, dpi=dots_per_inch, metadata={"Date": None} if kind == "svg" else {"Software": "inertia"})
+    return held.getvalue()
+
+
+def _curves(axes: Axes, view: Curves) -> None:
+    kept = [(item, *_visible(item, view)) for item in view.lines]
+    for item, x, y in kept:
+        style: dict[str, Any] = {"color": _colour(item), "zorder": 4 if item.role == "hot" else 3}
+        if item.dots:
+            axes.plot(x, y, "o", ms=5.5, mec=PAPER, mew=0.8, **style)
+        else:
+            axes.plot(x, y, lw=1.8 if item.role == "hot" else 1.4, ls=(0, (4, 2)) if item.dashed else "-", **style)
+    _scales(axes, view.log_x, view.log_y)
+    axes.set(xlabel=view.x_label, ylabel=view.y_label)
+    _limits(axes, [y for _, _, y in kept], view.log_y)
+    for mark in view.marks:
+        axes.axvline(mark.x, color=GREY, lw=0.8, ls=(0, (2, 2)), zorder=1)
+        axes.annotate(
+            mark.label, (mark.x, 1), (3, -4), xycoords=("data", "axes fraction"), textcoords="offset points",
+            va="top", color=GREY, fontsize=8, path_effects=_HALO, zorder=6,
+        )  # fmt: skip
+    _labels(axes, [(item, x, y) for item, x, y in kept if item.label and len(x)])
+
+
+def _sticks(axes: Axes, view: Sticks) -> None:
+    roles = [RAMP[1], HOT, GREY]
+    logarithmic = bool(np.all(view.x > 0) and view.x.max() > 20 * view.x.min())
+    _scales(axes, logarithmic, False)
+    shift = 1.012 if logarithmic else 0.0
+    for index, (heights, label) in enumerate(zip(view.heights, view.labels, strict=True)):
+        x = view.x * shift**index if logarithmic else view.x
+        axes.vlines(x, 0, heights, color=roles[index], lw=1.6, alpha=0.9, zorder=3)
+        axes.plot(x, heights, "o", ms=4, color=roles[index], mec=PAPER, mew=0.6, zorder=4)
+        top = int(np.argmax(heights))
+        axes.annotate(
+            label, (x[top], heights[top]), (0, 7), textcoords="offset points", ha="center", color=roles[index],
+            fontsize=8.5, path_effects=_HALO, zorder=6,
+        )  # fmt: skip
+    axes.axvline(view.upper, color=GREY, lw=0.8, ls=(0, (2, 2)), zorder=1)
+    axes.annotate(
+        "upper bar", (view.upper, 1), (-3, -4), xycoords=("data", "axes fraction"), textcoords="offset points",
+        va="top", ha="right", color=GREY, fontsize=8, path_effects=_HALO,
+    )  # fmt: skip
+    axes.set(xlabel=view.x_label, ylabel=view.y_label)
+    axes.set_ylim(0, 1.18 * max(float(np.max(heights)) for heights in view.heights))
+
+
+def _map(axes: Axes, view: RateMap) -> None:
+    speed = _speed(view.rate)
+    colours = LinearSegmentedColormap.from_list("speed", MAP[::-1])
+    drawn = axes.pcolormesh(
+        view.alpha, view.beta, np.ma.masked_invalid(speed), cmap=colours, vmin=0, vmax=1, shading="gouraud", rasterized=True
+    )
+    inside = view.edge <= view.alpha[-1]
+    axes.fill_betweenx(view.beta, np.minimum(view.edge, view.alpha[-1]), view.alpha[-1], color=PAPER, lw=0, zorder=2)
+    axes.plot(view.edge[inside], view.beta[inside], color=INK, lw=1, zorder=3)
+    bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.035, pad=0.02, ticks=[0, 0.5, 1])
+    bar.set_label("digits per step, fastest = 1", color=GREY, fontsize=8)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    axes.plot(*view.best, "o", ms=7, mfc="none", mec=PAPER, mew=1.6, zorder=5)
+    axes.plot(*view.point, "o", ms=8.5, color=HOT, mec=PAPER, mew=1.4, zorder=6)
+    _note(axes, "fastest", view.best, PAPER, INK)
+    _note(axes, f"alpha {view.point[0]:.3g}, beta {view.point[1]:.3g}", view.point, HOT, PAPER)
+    if np.any(view.edge < 0.86 * view.alpha[-1]):
+        axes.text(0.985, 0.05, "diverges", transform=axes.transAxes, ha="right", color=GREY, zorder=4, path_effects=_HALO)
+    axes.set(xlabel="alpha", ylabel="beta", xlim=(view.alpha[0], view.alpha[-1]), ylim=(view.beta[0], view.beta[-1]))
+    _few(axes)
+
+
+def _path(axes: Axes, view: Path) -> None:
+    low = float(np.nanmin(view.values))
+    heights = view.values - low
+    top = float(np.nanmax(heights))
+    levels = top * np.geomspace(1e-4, 1, 15)
+    ramp = LinearSegmentedColormap.from_list("ground", CONTOURS)
+    fill = [ramp(share) for share in np.linspace(0, 1, 16)]
+    axes.contourf(view.x, view.y, heights, levels=[0, *levels], colors=fill, extend="max")
+    axes.contour(view.x, view.y, heights, levels=levels, colors=PAPER, linewidths=0.5)
+    axes.plot(*view.path.T, color=HOT, lw=1.2, zorder=4)
+    axes.plot(*view.path.T, "o", color=HOT, ms=3.2, mec=PAPER, mew=0.4, zorder=5)
+    axes.set(xlim=(view.x[0], view.x[-1]), ylim=(view.y[0], view.y[-1]), xlabel="x1", ylabel="x2")
+    axes.plot(*view.path[0], "o", color=HOT, ms=7, mec=PAPER, mew=1.2, zorder=6, clip_on=False)
+    _note(axes, "start", (float(view.path[0, 0]), float(view.path[0, 1])), HOT, PAPER)
+    if view.optimum is not None:
+        axes.plot(*view.optimum, "o", ms=8, mfc="none", mec=INK, mew=1.2, zorder=6)
+        _note(axes, "optimum", (float(view.optimum[0]), float(view.optimum[1])), INK, PAPER)
+    _few(axes)
+
+
+_DRAW: dict[type, Callable[[Axes, Any], None]] = {Curves: _curves, Sticks: _sticks, RateMap: _map, Path: _path}
+
+
+def _speed(rate: Array) -> Array:
+    """Digits per step as a share of the fastest node of the map; nothing where it diverges."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        digits = -np.log(np.maximum(rate, 1e-12))
+    fastest = float(np.nanmax(digits))
+    return np.clip(digits / fastest if fastest > 0 else np.zeros_like(digits), 0, 1)
+
+
+def _visible(item: Line, view: Curves) -> tuple[Array, Array]:
+    kept = np.isfinite(item.x) & np.isfinite(item.y)
+    if view.log_y:
+        kept &= item.y > 0
+    if view.log_x:
+        kept &= item.x > 0
+    return item.x[kept], item.y[kept]
+
+
+def _colour(item: Line) -> str:
+    return {"hot": HOT, "ink": INK, "grey": GREY}.get(item.role) or blend(*RAMP, item.shade)
+
+
+def _scales(axes: Axes, log_x: bool, log_y: bool) -> None:
+    if log_x:
+        axes.set_xscale("log")
+    if log_y:
+        axes.set_yscale("log")
+    _few(axes)
+
+
+def _few(axes: Axes) -> None:
+    """Three to five ticks on each axis."""
+    for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
+        if scale == "log":
+            axis.set_major_locator(LogLocator(numticks=5))
+            axis.set_minor_locator(NullLocator())
+            axis.set_minor_formatter(NullFormatter())
+        else:
+            axis.set_major_locator(MaxNLocator(4))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "−")))
+
+
+def _limits(axes: Axes, heights: Sequence[Array], log_y: bool) -> None:
+    """Keep a diverging curve from flattening the others: at most three decades (or spans) above the median start."""
+    firsts = [y[0] for y in heights if len(y)]
+    if not firsts:
+        return
+    every = np.concatenate([y for y in heights if len(y)])
+    low, high, start = float(every.min()), float(every.max()), float(np.median(firsts))
+    if log_y and high > 1e3 * start:
+        axes.set_ylim(low / 1.6, 1e3 * start)
+    elif not log_y and high - low > 5 * abs(start - low) > 0:
+        axes.set_ylim(low - 0.1 * abs(start - low), low + 5 * abs(start - low))
+
+
+def _labels(axes: Axes, items: Sequence[tuple[Line, Array, Array]]) -> None:
+    """Write each line's label at its right end, pushed apart where they would touch."""
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # settles the limits
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ends = [to_axes.transform((x[int(np.argmax(x))], y[int(np.argmax(x))])) for _, x, y in items]
+    wanted = np.array([min(max(float(end[1]), 0.02), 0.98) for end in ends])
+    for (item, _, _), end, height in zip(items, ends, spread(wanted, _GAP), strict=True):
+        axes.annotate(
+            item.label, (min(float(end[0]), 1.0), min(max(float(end[1]), 0.0), 1.0)), (1.015, float(height)),
+            xycoords="axes fraction", textcoords="axes fraction", va="center", color=_colour(item), fontsize=8.5,
+            path_effects=_HALO, annotation_clip=False, zorder=7,
+        )  # fmt: skip
+
+
+def spread(wanted: Array, gap: float) -> Array:
+    """Positions in [0, 1] as near as possible to the wanted ones, at least `gap` apart, order kept.
+
+    >>> spread(np.array([0.5, 0.5, 0.9]), 0.1).round(3).tolist()
+    [0.45, 0.55, 0.9]
+    """
+    order = np.argsort(wanted, kind="stable")
+    # Blocks that touch move as one to the mean of what their members want (pool adjacent violators).
+    blocks: list[list[float]] = []
+    for index, value in enumerate(wanted[order]):
+        blocks.append([value - index * gap, 1.0])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (last, n), (before, m) = blocks.pop(), blocks.pop()
+            blocks.append([(before * m + last * n) / (m + n), m + n])
+    placed = np.concatenate([np.full(int(n), value) for value, n in blocks]) if blocks else np.zeros(0)
+    placed = placed + gap * np.arange(len(placed))
+    result = np.empty_like(placed)
+    result[order] = np.clip(placed, 0, None)
+    return result
+
+
+def _note(axes: Axes, words: str, where: tuple[float, float], colour: str, halo: str) -> None:
+    """A word beside a point, on the side that has room."""
+    left, right = sorted(axes.get_xlim())
+    bottom, top = sorted(axes.get_ylim())
+    far, high = (where[0] - left) / (right - left) > 0.6, (where[1] - bottom) / (top - bottom) > 0.88
+    axes.annotate(
+        words, where, (-9 if far else 9, -11 if high else 6), textcoords="offset points", ha="right" if far else "left",
+        color=colour, fontsize=8.5, path_effects=[withStroke(linewidth=2.6, foreground=halo)], zorder=7,
+    )  # fmt: skip

@@ -1,0 +1,130 @@
+"""A report is one HTML file that opens anywhere, offline, for ever: no scripts, no fonts, nothing fetched.
+
+It reads like the appendix of a paper: a title, a lede, sections of text, tables and figures with captions.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple, TypeAlias
+
+from .style import GREY, HAIR, HOT, INK, PAPER
+from .views import Curves, Path, RateMap, Sticks, View
+
+__all__ = ["Block", "Code", "Heading", "Table", "Text", "page"]
+
+
+class Heading(NamedTuple):
+    """The title of a section."""
+
+    words: str
+
+
+class Text(NamedTuple):
+    """A paragraph."""
+
+    words: str
+
+
+class Code(NamedTuple):
+    """Lines to copy, each under its label."""
+
+    lines: dict[str, str]
+
+
+class Table(NamedTuple):
+    """Rows under a head; the first column is words, the others numbers. `hot` is the row to point at."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    hot: int | None = None
+
+
+Block: TypeAlias = Heading | Text | Code | Table | View
+
+_CSS = f"""
+:root {{ color-scheme: light }}
+* {{ box-sizing: border-box }}
+body {{ margin: 0; background: {PAPER}; color: {INK}; font: 16px/1.55 Charter, "Bitstream Charter", "Iowan Old Style", Georgia, serif }}
+main {{ max-width: 984px; margin: 0 auto; padding: 56px 20px 80px }}
+header, h2, p, .copy, .table {{ max-width: 660px; margin-left: auto; margin-right: auto }}
+h1 {{ font-size: 40px; line-height: 1.12; font-weight: 500; margin: 0 0 14px; letter-spacing: -.01em; text-wrap: balance }}
+.lede {{ font-size: 18px; color: {INK}; margin: 0 0 10px }}
+.stamp, figcaption, .caption, footer, .copy dt {{ font: 13px/1.5 system-ui, "Helvetica Neue", Arial, sans-serif; color: {GREY} }}
+header {{ border-bottom: 1px solid {HAIR}; padding-bottom: 22px; margin-bottom: 30px }}
+h2 {{ font-size: 22px; font-weight: 500; margin: 46px auto 8px }}
+p {{ margin-top: 8px; margin-bottom: 12px }}
+figure {{ margin: 26px auto 30px; max-width: 860px }}
+.frame {{ overflow-x: auto }}
+figure img {{ display: block; width: 100%; min-width: 560px; height: auto }}
+figcaption {{ max-width: 660px; margin: 10px auto 0 }}
+.copy {{ border-left: 3px solid {HOT}; padding: 4px 0 4px 18px; margin-top: 18px; margin-bottom: 22px }}
+.copy dt {{ margin-top: 8px }}
+.copy dd {{ margin: 2px 0 0; overflow-x: auto }}
+code {{ font: 13.5px/1.6 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space: pre }}
+.table {{ overflow-x: auto; margin-top: 16px; margin-bottom: 22px }}
+table {{ border-collapse: collapse; width: 100%; font: 14px/1.5 system-ui, "Helvetica Neue", Arial, sans-serif }}
+td {{ font-variant-numeric: tabular-nums }}
+th {{ font-weight: 500; color: {GREY}; border-bottom: 1px solid {INK} }}
+th, td {{ text-align: right; padding: 5px 0 5px 18px; white-space: nowrap }}
+th:first-child, td:first-child {{ text-align: left; padding-left: 0; white-space: normal }}
+td {{ border-bottom: 1px solid {HAIR} }}
+tr.hot td {{ color: {HOT}; font-weight: 600 }}
+footer {{ max-width: 660px; margin: 60px auto 0; border-top: 1px solid {HAIR}; padding-top: 14px }}
+@media (max-width: 600px) {{ main {{ padding-top: 30px }} h1 {{ font-size: 29px }} h2 {{ margin-top: 34px }} }}
+@media print {{ main {{ padding: 0 }} figure, table {{ break-inside: avoid }} }}
+"""
+
+
+def page(title: str, lede: str, blocks: Sequence[Block], stamp: str = "", footer: str = "") -> str:
+    """The whole report as one string of HTML; every word is escaped, every figure embedded.
+
+    >>> "<h1>a &lt; b</h1>" in page("a < b", "", [Text("words")])
+    True
+    """
+    body = "\n".join(_block(block) for block in blocks)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
+        f'<header><h1>{escape(title)}</h1>\n<p class="lede">{escape(lede)}</p>\n<div class="stamp">{escape(stamp)}</div></header>\n'
+        f"{body}\n<footer>{escape(footer)}</footer>\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(words):
+            return f"<h2>{escape(words)}</h2>"
+        case Text(words):
+            return f"<p>{escape(words)}</p>"
+        case Code(lines):
+            rows = "".join(f"<dt>{escape(label)}</dt><dd><code>{escape(line)}</code></dd>" for label, line in lines.items())
+            return f'<dl class="copy">{rows}</dl>'
+        case Table():
+            return _table(block)
+        case Curves() | Sticks() | RateMap() | Path():
+            return _figure(block)
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
+    rows = ""
+    for index, row in enumerate(table.rows):
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        rows += f'<tr class="hot">{cells}</tr>\n' if index == table.hot else f"<tr>{cells}</tr>\n"
+    caption = f'<div class="caption">{escape(table.caption)}</div>' if table.caption else ""
+    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>{caption}</div>'
+
+
+def _figure(view: View) -> str:
+    from .draw import image
+
+    data = base64.b64encode(image(view, "svg")).decode()
+    return (
+        f'<figure><div class="frame"><img src="data:image/svg+xml;base64,{data}" alt="{escape(view.title, quote=True)}"></div>'
+        f"<figcaption>{escape(view.caption)}</figcaption></figure>"
+    )

@@ -1,0 +1,72 @@
+"""Numbers as sentences: the captions and verdicts that every face repeats word for word."""
+
+from __future__ import annotations
+
+import math
+
+from ..method import Method
+from ..spectrum import Spectrum
+
+__all__ = ["named", "pace", "remedy"]
+
+_SETTLED = 1 - 1e-12
+
+
+def pace(rate: float) -> str:
+    """What a rate per step means.
+
+    >>> pace(0.7746)
+    'each step multiplies the error by 0.7746: 9.0 steps per digit'
+    >>> pace(1.0)
+    'it never settles: each step multiplies the error by 1'
+    >>> pace(1.4)
+    'it diverges: each step multiplies the error by 1.4'
+    """
+    if rate > 2 - _SETTLED:
+        return f"it diverges: each step multiplies the error by {rate:.4g}"
+    if rate >= _SETTLED:
+        return "it never settles: each step multiplies the error by 1"
+    if rate <= 1e-7:
+        return "it is done in as many steps as there are roots: the rate is 0"
+    return f"each step multiplies the error by {rate:.4g}: {-math.log(10) / math.log(rate):.1f} steps per digit"
+
+
+def remedy(method: Method, spectrum: Spectrum, edge: float) -> str:
+    """The smallest change that makes a diverging or never-settling method work; empty where it works.
+
+    >>> from inertia.spectrum import spectrum
+    >>> remedy(Method(0.6), spectrum([0.2, 4.0]), 2 / 0.6)
+    'the largest curvature 4 is beyond the edge 3.333: shrink alpha by a factor 0.8333, to below 0.5'
+    """
+    _, beta, gamma, _ = method
+    if spectrum.mu < 0:
+        return f"the smallest curvature {spectrum.mu:.4g} is negative: along it every method of this family runs away from the saddle"
+    if beta <= -1 and spectrum.L > 0:
+        return "with beta = -1 no alpha is stable: use beta > -1"
+    if spectrum.L > edge:
+        limit = method.alpha * edge / spectrum.L
+        share = f"{edge / spectrum.L:.4g}"
+        return f"the largest curvature {spectrum.L:.4g} is beyond the edge {edge:.4g}: shrink alpha by a factor {share}, to below {limit:.4g}"
+    if spectrum.L == edge:
+        return f"the largest curvature {spectrum.L:.4g} is exactly the edge: any alpha below {method.alpha:.4g} settles"
+    if beta >= 1 and gamma <= 0:
+        return "beta = 1 keeps every past gradient for ever, so it never settles: use beta < 1"
+    if spectrum.mu == 0:
+        return "along the curvature 0 nothing pulls: there the error stays"
+    return ""
+
+
+def named(method: Method) -> str:
+    """A method in words for captions.
+
+    >>> named(Method(0.1, beta=0.9, gamma=0.9)), named(Method(0.1))
+    ('Nesterov, alpha 0.1, beta 0.9', 'gradient descent, alpha 0.1')
+    """
+    alpha, beta, gamma, _ = (float(value) for value in method)
+    if beta == 0 and gamma == 0:
+        return f"gradient descent, alpha {alpha:.4g}"
+    if gamma == 0:
+        return f"heavy ball, alpha {alpha:.4g}, beta {beta:.4g}"
+    if gamma == beta:
+        return f"Nesterov, alpha {alpha:.4g}, beta {beta:.4g}"
+    return f"alpha {alpha:.4g}, beta {beta:.4g}, gamma {gamma:.4g}"

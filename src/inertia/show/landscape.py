@@ -160,6 +160,6 @@ def _widened(span: tuple[float, float], along: Array) -> tuple[float, float]:
 
 
 def _leaves(points: Array, *spans: tuple[float, float]) -> bool:
-    return any(bool(np.any((points[:, axis] < low) | (points[:, axis] > high))) for axis, (low, high) in enumerate(spans)) or not math.isfinite(
-        float(points.sum())
-    )
+    return any(
+        bool(np.any((points[:, axis] < low) | (points[:, axis] > high))) for axis, (low, high) in enumerate(spans)
+    ) or not math.isfinite(float(points.sum()))

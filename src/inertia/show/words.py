@@ -46,7 +46,9 @@ def remedy(method: Method, spectrum: Spectrum, edge: float) -> str:
     if spectrum.L > edge:
         limit = method.alpha * edge / spectrum.L
         share = f"{edge / spectrum.L:.4g}"
-        return f"the largest curvature {spectrum.L:.4g} is beyond the edge {edge:.4g}: shrink alpha by a factor {share}, to below {limit:.4g}"
+        return (
+            f"the largest curvature {spectrum.L:.4g} is beyond the edge {edge:.4g}: shrink alpha by a factor {share}, to below {limit:.4g}"
+        )
     if spectrum.L == edge:
         return f"the largest curvature {spectrum.L:.4g} is exactly the edge: any alpha below {method.alpha:.4g} settles"
     if beta >= 1 and gamma <= 0:

@@ -1,0 +1,34 @@
+"""Leaves a result in a folder (figures, report, record) and names the files; a record cut short is saved the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..show.folder import Folder
+from ..show.report import Block, Code, Heading, Table, Text, page
+from ..version import __version__
+from .output import paper, plain
+
+__all__ = ["name_files", "save"]
+
+RECORD, REPORT = "record.json", "report.html"
+
+
+def save(folder: Folder, title: str, lede: str, blocks: Sequence[Block], record: Any, stamp: str = "") -> None:
+    """Write every figure among the blocks (PNG and SVG), then report.html, then record.json: each whole or not at all."""
+    folder.write_figures([block for block in blocks if not isinstance(block, Code | Heading | Table | Text)])
+    footer = f"Made by inertia {__version__}. Every number in this report is in record.json, with all its digits."
+    folder.write(REPORT, page(title, lede, blocks, stamp, footer))
+    folder.write_json(RECORD, plain(record))
+
+
+def name_files(folder: Folder) -> None:
+    """Say on stdout what was written, report first."""
+    names = [path.name for path in folder.written]
+    figures = sorted({name.rpartition(".")[0] for name in names if name.endswith(".svg")})
+    say = paper().print
+    say(f"report   {folder.path / REPORT}")
+    for figure in figures:
+        say(f"figure   {folder.path / figure}.png, .svg")
+    say(f"record   {folder.path / RECORD}")

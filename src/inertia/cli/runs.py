@@ -1,0 +1,165 @@
+"""Commands that look at a task: `measure` its curvature and noise, `run` a method on it and keep the path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import BadInput
+from .options import Alpha, Beta, Gamma, Json, Out, Seed, Task
+from .output import emit, number, paper, table
+from .progress import bar
+from .sources import batches_of, measured, numpy_task
+
+if TYPE_CHECKING:
+    from ..problems import Problem
+    from ..record import Record
+    from ..show.report import Block
+    from ..tasks import Task as Loaded
+
+__all__ = ["measure", "register", "run"]
+
+PLACE = 30
+BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Examples per step [default: the task's own].")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `run` and `measure`."""
+    app.command(epilog="Example: inertia measure digits")(measure)
+    app.command(epilog="Example: inertia run valley --alpha 0.6 --beta 0.5 --steps 20")(run)
+
+
+def measure(task: Task, batch_size: BatchSize = None, seed: Seed = 0, json: Json = False) -> None:
+    """Largest and smallest curvature with error bars, and the gradient noise, at the start of a task."""
+    loaded = numpy_task(task)
+    size = batches_of(loaded, batch_size)
+    found = measured(loaded.problem, size, seed).provenance
+    answer = {name: found[name] for name in ("largest", "largest_upper", "smallest", "noise_trace", "hvps", "dimension")}
+    if json:
+        return emit(answer)
+    batch = "the whole loss" if size is None else f"batches of {size}"
+    table(
+        [
+            ["largest curvature", number(answer["largest"], 6)],
+            [f"upper bar (fails with probability {found['failure']:g})", number(answer["largest_upper"], 6)],
+            ["smallest curvature seen", number(answer["smallest"], 4)],
+            [f"gradient-noise trace, {batch}", number(answer["noise_trace"], 4)],
+            ["Hessian-vector products", str(answer["hvps"])],
+            ["parameters", str(answer["dimension"])],
+        ]
+    )
+    paper().print(f"{loaded.name}: gradient descent is stable below alpha = {number(2 / answer['largest_upper'])} (2 over the upper bar).")
+    return None
+
+
+def run(
+    task: Task,
+    alpha: Alpha,
+    beta: Beta = 0.0,
+    gamma: Gamma = 0.0,
+    steps: Annotated[int | None, typer.Option("--steps", help="Number of steps [default: the task's own].")] = None,
+    schedule: Annotated[str, typer.Option("--schedule", metavar="NAME", help="constant, linear or cosine.")] = "constant",
+    batch_size: BatchSize = None,
+    seed: Seed = 0,
+    json: Json = False,
+    out: Out = None,
+) -> None:
+    """Run one method on a task and keep its path and losses; where it stops being finite is part of the answer."""
+    from ..method import Method, checked
+    from ..reference import Interrupted
+    from ..reference import run as step_by_step
+    from ..schedule import shaped
+
+    method = checked(Method(alpha, beta, gamma))
+    loaded = numpy_task(task)
+    count = loaded.steps if steps is None else steps
+    if count < 1:
+        raise BadInput(f"steps = {count} is too few: a run needs at least 1 step")
+    size = batches_of(loaded, batch_size)
+    plan = shaped(schedule, method, count)
+    folder = _opened(out)
+    try:
+        with bar(f"run {task}", quiet=json) as tell:
+            record = step_by_step(
+                loaded.problem, plan, count, batch_size=size, seed=seed, keep_path=loaded.problem.dimension == 2, progress=tell
+            )
+    except Interrupted as stop:
+        if folder is not None:
+            _save(folder, loaded, stop.records[0], size, interrupted=True)
+        raise
+    if folder is not None:
+        _save(folder, loaded, record, size)
+    if json:
+        emit(answer(record))
+    else:
+        _say(loaded, record, size)
+        if folder is not None:
+            from .results import name_files
+
+            name_files(folder)
+
+
+def answer(record: Record) -> dict[str, Any]:
+    """What `run --json` writes."""
+    data = record.to_json()
+    return {name: data[name] for name in ("method", "steps", "losses", "final", "diverged_at")}
+
+
+def _opened(out: Any) -> Any:
+    if out is None:
+        return None
+    from ..show.folder import Folder
+
+    return Folder(out)
+
+
+def _say(task: Loaded, record: Record, batch_size: int | None) -> None:
+    from ..show.text import glyphs, spark
+    from ..show.words import named
+
+    losses = record.losses
+    rows = [["start", f"{losses[0]:.6g}"], ["end", f"{losses[-1]:.6g}"], ["smallest", f"{losses.min():.6g}"]]
+    if task.problem.minimum is not None:
+        rows.append(["end above the minimum", f"{losses[-1] - task.problem.minimum:.6g}"])
+    table(rows, head=("loss", ""))
+    say = paper().print
+    say(spark(losses - (task.problem.minimum or 0.0), signs=glyphs()))
+    if len(record.final) <= 6:
+        say("at (" + ", ".join(f"{value:.6f}" for value in record.final) + ")")
+    batch = "" if batch_size is None else f", batches of {batch_size}"
+    say(f"{named(record.method)}: {record.steps} steps, {record.schedule} schedule{batch}.")
+    if record.diverged_at is not None:
+        say(
+            f"Diverged: not finite at step {record.diverged_at}; what came before is kept. 'inertia predict' says by how much alpha must shrink."
+        )
+
+
+def _save(folder: Any, task: Loaded, record: Record, batch_size: int | None, interrupted: bool = False) -> None:
+    from ..show.words import named
+    from .results import save
+
+    done = len(record.losses) - 1
+    kept = record.to_json() | {"task": task.name, "batch_size": batch_size, "interrupted": interrupted}
+    words = f"{named(record.method)[0].upper()}{named(record.method)[1:]}"
+    end = f"interrupted after {done} of {record.steps} steps" if interrupted else f"{record.steps} steps"
+    lede = f"{words}: {end}, from loss {record.losses[0]:.6g} to {record.losses[-1]:.6g}."
+    if record.diverged_at is not None:
+        lede += f" It stopped being finite at step {record.diverged_at}."
+    stamp = f"schedule {record.schedule}, {'whole loss' if batch_size is None else f'batches of {batch_size}'}, seed {record.seed}"
+    save(folder, f"A run on {task.name}", lede, _blocks(task.problem, record, batch_size), kept, stamp)
+
+
+def _blocks(problem: Problem, record: Record, batch_size: int | None) -> list[Block]:
+    from ..show.landscape import losses, path
+
+    blocks: list[Block] = []
+    if problem.dimension == 2 and problem.domain is not None and record.path is not None:
+        blocks.append(path(problem, record))
+    predicted = None
+    if problem.spectrum is not None and batch_size is None and record.schedule == "constant":
+        from ..theory.quadratic import loss_curve
+
+        predicted = loss_curve(record.method, problem.spectrum, record.steps)
+    blocks.append(losses(record, problem.minimum, predicted))
+    return blocks

@@ -1,0 +1,121 @@
+"""What a command works on: a spectrum typed as numbers, or a built-in task and the spectrum measured on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import BadInput
+
+if TYPE_CHECKING:
+    from ..problems import Problem
+    from ..spectrum import Spectrum
+    from ..tasks import Task
+
+__all__ = ["batches_of", "measured", "numpy_task", "spectrum_from"]
+
+_NOISE_BATCHES = 8
+
+
+def numpy_task(name: str) -> Task:
+    """The built-in task of that name whose gradients numpy computes.
+
+    Raises:
+        BadInput: an unknown name, or a task that only `inertia tune` can train.
+    """
+    from ..tasks import load
+
+    task = load(name)
+    if task.kind != "numpy":
+        raise BadInput(f"{name} is trained in {task.kind}: use 'inertia tune {name}', which measures it and runs it")
+    return task
+
+
+def batches_of(task: Task, batch_size: int | None) -> int | None:
+    """The batch size to use: the one asked for, else the task's own; None is the whole loss.
+
+    Raises:
+        BadInput: fewer than 1, more than the examples, or asked of a problem that has none.
+    """
+    examples = task.problem.examples
+    if batch_size is None:
+        return task.batch_size
+    if batch_size < 1:
+        raise BadInput(f"batch_size = {batch_size} is too few: give at least 1")
+    if examples is None:
+        raise BadInput(f"batch_size = {batch_size}, but {task.name} is one function without examples: leave --batch-size out")
+    if batch_size > examples:
+        raise BadInput(f"batch_size = {batch_size} is more than the {examples} examples of {task.name}: use at most {examples}")
+    return batch_size
+
+
+def measured(problem: Problem, batch_size: int | None, seed: int = 0) -> Spectrum:
+    """The spectrum of a problem at its start: Lanczos, the start's gradient, and the noise of mini-batches."""
+    import numpy as np
+
+    from ..measure import spectrum
+
+    start = problem.start if problem.draw is None else problem.draw(seed)
+    deviations = None
+    if problem.examples is not None and batch_size is not None and batch_size < problem.examples:
+        rng = np.random.default_rng([seed, batch_size])
+        rows = [rng.choice(problem.examples, batch_size, replace=False) for _ in range(_NOISE_BATCHES)]
+        taken = np.stack([problem.gradient(start, chosen) for chosen in rows])  # (batches, n)
+        deviations = taken - taken.mean(axis=0)
+    return spectrum(lambda v: problem.hvp(start, v), problem.dimension, gradient=problem.gradient(start), noise=deviations, seed=seed)
+
+
+def spectrum_from(task: str | None, curvatures: str | None, mu: float | None, largest: float | None, seed: int = 0) -> tuple[Spectrum, str]:
+    """The spectrum that was asked for and its name in words: curvatures, or mu and L, or a task.
+
+    Raises:
+        BadInput: none or several of the three, or values that are no spectrum.
+
+    >>> spectrum_from(None, "0.2,4", None, None)[0].kappa
+    20.0
+    """
+    from ..spectrum import spectrum
+
+    given = [task is not None, curvatures is not None, mu is not None or largest is not None]
+    if sum(given) != 1:
+        came = "none of them came" if not any(given) else "more than one of them came"
+        raise BadInput(f"give a TASK, or --curvatures 0.2,4, or --mu 0.2 --L 4: {came}")
+    if task is not None:
+        problem = numpy_task(task).problem
+        if problem.spectrum is not None:
+            return problem.spectrum, f"{task}, known exactly"
+        return measured(problem, None, seed), f"{task}, measured at its start"
+    if curvatures is not None:
+        return spectrum(_numbers(curvatures)), f"curvatures {curvatures}"
+    low, high = ends(mu, largest)
+    return spectrum([low, high]), f"curvatures from {low:g} to {high:g}"
+
+
+def ends(mu: float | None, largest: float | None) -> tuple[float, float]:
+    """mu and L, both present, finite and in order.
+
+    Raises:
+        BadInput: one is missing, not finite, or mu > L.
+
+    >>> ends(0.2, 4.0)
+    (0.2, 4.0)
+    """
+    if mu is None or largest is None:
+        raise BadInput(f"--mu and --L belong together: add {'--mu' if mu is None else '--L'}")
+    for name, value in {"mu": mu, "L": largest}.items():
+        if not float("-inf") < value < float("inf"):
+            raise BadInput(f"{name} = {value} is not finite: give a finite curvature")
+    if mu > largest:
+        raise BadInput(f"mu = {mu:g} > L = {largest:g}: mu is the smallest curvature and L the largest; swap them")
+    return mu, largest
+
+
+def _numbers(text: str) -> list[float]:
+    found = []
+    for word in text.replace(",", " ").split():
+        try:
+            found.append(float(word))
+        except ValueError:
+            raise BadInput(f"'{word}' in --curvatures is not a number: give numbers and commas, such as 0.2,4") from None
+    if not found:
+        raise BadInput("--curvatures is empty: give numbers and commas, such as 0.2,4")
+    return found

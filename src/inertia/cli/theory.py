@@ -1,0 +1,181 @@
+"""Commands that only compute: `predict` what a method does to curvatures, and the `best` method for given ends."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import BadInput
+from .options import Alpha, Beta, Gamma, Json, Out
+from .output import emit, number, paper, table
+from .sources import ends, spectrum_from
+
+if TYPE_CHECKING:
+    from ..method import Method
+    from ..spectrum import Spectrum
+
+__all__ = ["best", "predict", "register"]
+
+PLACE = 20
+_TOLERANCE = 1e-6
+_ROWS = 12  # modes shown in the table; --json has all
+_CURVE = 400  # most steps drawn of a predicted loss
+
+Mu = Annotated[float | None, typer.Option("--mu", help="Smallest curvature.")]
+Largest = Annotated[float | None, typer.Option("--L", help="Largest curvature.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `predict` and `best`."""
+    app.command(epilog="Example: inertia predict --alpha 0.6 --beta 0.5 --curvatures 0.2,4")(predict)
+    app.command(epilog="Example: inertia best --mu 0.2 --L 4 --method heavy-ball")(best)
+
+
+def predict(
+    alpha: Alpha,
+    beta: Beta = 0.0,
+    gamma: Gamma = 0.0,
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="A built-in task, instead of curvatures.")] = None,
+    curvatures: Annotated[str | None, typer.Option("--curvatures", metavar="H,H,...", help="Curvatures, such as 0.2,4.")] = None,
+    mu: Mu = None,
+    largest: Largest = None,
+    json: Json = False,
+    out: Out = None,
+) -> None:
+    """How fast a method converges, how, and where it breaks: per curvature, in closed form, nothing is run."""
+    from ..method import Method, checked
+    from ..theory.modes import edge, rate, regime
+
+    method = checked(Method(alpha, beta, gamma))
+    spectrum, name = spectrum_from(task, curvatures, mu, largest)
+    folder = _opened(out)
+    worst, limit = _worst(method, spectrum), float(edge(method))
+    modes = [
+        {"curvature": float(h), "rate": float(rate(method, h)), "regime": str(regime(method, h))} for h in _distinct(spectrum.curvatures)
+    ]
+    answer = {
+        "method": method._asdict(),
+        "rate": worst,
+        "edge": limit,
+        "stable": worst < 1 - 1e-12,
+        "steps_to_1e-6": _steps_to(method, spectrum, worst),
+        "modes": modes,
+    }
+    if folder is not None:
+        _report(folder, method, spectrum, name, answer)
+    if json:
+        emit(answer)
+    else:
+        _say(method, spectrum, name, answer)
+        _name_files(folder)
+
+
+def best(
+    mu: Mu = None,
+    largest: Largest = None,
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help="gradient-descent, heavy-ball, nesterov, nesterov-quadratic or triple-momentum.")
+    ] = "heavy-ball",
+    json: Json = False,
+) -> None:
+    """The coefficients of a named method for curvatures from mu to L, its rate there, and who proved it."""
+    from ..spectrum import spectrum
+    from ..theory.catalog import best as chosen
+    from ..theory.catalog import named
+    from ..theory.citations import SOURCES
+
+    entry = named(method)
+    low, high = ends(mu, largest)
+    entry.method(low, high)  # says what is wrong with mu <= 0
+    found = chosen(spectrum([low, high]), method)
+    cite = f"{SOURCES[entry.cite].short}, {entry.theorem}"
+    answer = {"method": found.method._asdict(), "rate": found.rate, "kappa": high / low, "name": entry.name, "cite": cite}
+    if json:
+        return emit(answer)
+    from ..show.words import pace
+
+    rows = [[name, number(value, 10)] for name, value in answer["method"].items()]  # type: ignore[union-attr]
+    table([*rows, ["rate", number(found.rate, 10)], ["kappa", number(high / low)], ["edge", number(found.edge, 10)]])
+    paper().print(f"{entry.name} on curvatures from {low:g} to {high:g}: {pace(found.rate)}. {cite}.")
+    if found.margin < 0.5:
+        paper().print(
+            f"It breaks when the largest curvature is {100 * found.margin:.3g} % above L: give an upper bar as --L, not an estimate."
+        )
+    return None
+
+
+def _distinct(curvatures: Any) -> Any:
+    import numpy as np
+
+    return np.unique(curvatures)
+
+
+def _worst(method: Method, spectrum: Spectrum) -> float:
+    from ..theory.quadratic import worst_rate
+
+    return float(worst_rate(method, spectrum))
+
+
+def _steps_to(method: Method, spectrum: Spectrum, worst: float) -> float:
+    """First step after which the excess loss stays below 1e-6 of its start; infinite where it never does."""
+    if worst >= 1 - 1e-12 or spectrum.excess <= 0:
+        return math.inf
+    from ..theory.quadratic import steps_to
+
+    return float(steps_to(method, spectrum, _TOLERANCE))
+
+
+def _say(method: Method, spectrum: Spectrum, name: str, answer: dict[str, Any]) -> None:
+    from ..show.words import pace, remedy
+    from ..show.words import named as worded
+
+    shown = answer["modes"]
+    if len(shown) > _ROWS:
+        shown = [*shown[: _ROWS // 2], *shown[-_ROWS // 2 :]]
+    table([[f"{mode['curvature']:.6g}", f"{mode['rate']:.6g}", mode["regime"]] for mode in shown], head=("curvature", "rate", "regime"))
+    say = paper().print
+    if len(shown) < len(answer["modes"]):
+        say(f"({len(answer['modes']) - len(shown)} curvatures in between: --json lists them)")
+    say(f"{worded(method)}, on {name}: {pace(answer['rate'])}.")
+    advice = remedy(method, spectrum, answer["edge"])
+    if advice:
+        say(f"{advice[0].upper()}{advice[1:]}.")
+    else:
+        say(f"Loss below 1e-6 of its start after {number(answer['steps_to_1e-6'], 9)} steps; edge: curvature {number(answer['edge'])}.")
+
+
+def _opened(out: Path | None) -> Any:
+    if out is None:
+        return None
+    from ..show.folder import Folder
+
+    return Folder(out)
+
+
+def _report(folder: Any, method: Method, spectrum: Spectrum, name: str, answer: dict[str, Any]) -> None:
+    from ..show.landscape import eigencomponents, rates
+    from ..show.report import Table, Text
+    from ..show.words import named as worded
+    from ..show.words import pace, remedy
+    from .results import save
+
+    steps = answer["steps_to_1e-6"]
+    views = [rates(method, spectrum)] if spectrum.L > 0 else []
+    views += [eigencomponents(method, spectrum, int(min(1.25 * steps + 5, _CURVE) if math.isfinite(steps) else 60))]
+    rows = [[f"{mode['curvature']:.6g}", f"{mode['rate']:.6g}", mode["regime"]] for mode in answer["modes"]]
+    advice = remedy(method, spectrum, answer["edge"])
+    lede = f"On {name}, {pace(answer['rate'])}."
+    words = [Text(f"{advice[0].upper()}{advice[1:]}.")] if advice else []
+    blocks = [*words, *views, Table(("curvature", "rate", "regime"), rows, "Every curvature: factor per step, and how the error moves.")]
+    title = worded(method)
+    save(folder, f"{title[0].upper()}{title[1:]}", lede, blocks, answer)
+
+
+def _name_files(folder: Any) -> None:
+    if folder is not None:
+        from .results import name_files
+
+        name_files(folder)

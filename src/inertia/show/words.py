@@ -10,6 +10,7 @@ from ..spectrum import Spectrum
 __all__ = ["named", "pace", "remedy"]
 
 _SETTLED = 1 - 1e-12
+_FLAT = 1e-9  # a curvature this small beside the largest is zero up to rounding
 
 
 def pace(rate: float) -> str:
@@ -38,22 +39,21 @@ def remedy(method: Method, spectrum: Spectrum, edge: float) -> str:
     >>> remedy(Method(0.6), spectrum([0.2, 4.0]), 2 / 0.6)
     'the largest curvature 4 is beyond the edge 3.333: shrink alpha by a factor 0.8333, to below 0.5'
     """
-    _, beta, gamma, _ = method
-    if spectrum.mu < 0:
-        return f"the smallest curvature {spectrum.mu:.4g} is negative: along it every method of this family runs away from the saddle"
-    if beta <= -1 and spectrum.L > 0:
+    alpha, beta, gamma, _ = method
+    sharpest = spectrum.L
+    if spectrum.mu < -_FLAT * abs(sharpest):
+        return f"the smallest curvature {spectrum.mu:.4g} is negative: there every method of this family runs away from the saddle"
+    if beta <= -1 and sharpest > 0:
         return "with beta = -1 no alpha is stable: use beta > -1"
-    if spectrum.L > edge:
-        limit = method.alpha * edge / spectrum.L
-        share = f"{edge / spectrum.L:.4g}"
-        return (
-            f"the largest curvature {spectrum.L:.4g} is beyond the edge {edge:.4g}: shrink alpha by a factor {share}, to below {limit:.4g}"
-        )
-    if spectrum.L == edge:
-        return f"the largest curvature {spectrum.L:.4g} is exactly the edge: any alpha below {method.alpha:.4g} settles"
+    if edge < sharpest:
+        share = edge / sharpest
+        words = f"the largest curvature {sharpest:.4g} is beyond the edge {edge:.4g}"
+        return f"{words}: shrink alpha by a factor {share:.4g}, to below {alpha * share:.4g}"
+    if edge == sharpest:
+        return f"the largest curvature {sharpest:.4g} is exactly the edge: any alpha below {alpha:.4g} settles"
     if beta >= 1 and gamma <= 0:
         return "beta = 1 keeps every past gradient for ever, so it never settles: use beta < 1"
-    if spectrum.mu == 0:
+    if abs(spectrum.mu) <= _FLAT * abs(sharpest):
         return "along the curvature 0 nothing pulls: there the error stays"
     return ""
 

@@ -119,10 +119,10 @@ def _say(task: Loaded, record: Record, batch_size: int | None) -> None:
     from ..show.words import named
 
     losses = record.losses
-    rows = [["start", f"{losses[0]:.6g}"], ["end", f"{losses[-1]:.6g}"], ["smallest", f"{losses.min():.6g}"]]
+    rows = [["loss at the start", f"{losses[0]:.6g}"], ["at the end", f"{losses[-1]:.6g}"], ["smallest", f"{losses.min():.6g}"]]
     if task.problem.minimum is not None:
-        rows.append(["end above the minimum", f"{losses[-1] - task.problem.minimum:.6g}"])
-    table(rows, head=("loss", ""))
+        rows.append(["at the end, above the minimum", f"{losses[-1] - task.problem.minimum:.6g}"])
+    table(rows)
     say = paper().print
     say(spark(losses - (task.problem.minimum or 0.0), signs=glyphs()))
     if len(record.final) <= 6:
@@ -130,9 +130,7 @@ def _say(task: Loaded, record: Record, batch_size: int | None) -> None:
     batch = "" if batch_size is None else f", batches of {batch_size}"
     say(f"{named(record.method)}: {record.steps} steps, {record.schedule} schedule{batch}.")
     if record.diverged_at is not None:
-        say(
-            f"Diverged: not finite at step {record.diverged_at}; what came before is kept. 'inertia predict' says by how much alpha must shrink."
-        )
+        say(f"Diverged: not finite at step {record.diverged_at}. 'inertia predict' says by how much alpha must shrink.")
 
 
 def _save(folder: Any, task: Loaded, record: Record, batch_size: int | None, interrupted: bool = False) -> None:

@@ -14,6 +14,7 @@ from .sources import ends, spectrum_from
 
 if TYPE_CHECKING:
     from ..method import Method
+    from ..show.report import Block
     from ..spectrum import Spectrum
 
 __all__ = ["best", "predict", "register"]
@@ -21,6 +22,7 @@ __all__ = ["best", "predict", "register"]
 PLACE = 20
 _TOLERANCE = 1e-6
 _ROWS = 12  # modes shown in the table; --json has all
+_RIPPLES = 512  # steps looked at together: more than one swing of the loss
 _CURVE = 400  # most steps drawn of a predicted loss
 
 Mu = Annotated[float | None, typer.Option("--mu", help="Smallest curvature.")]
@@ -91,12 +93,12 @@ def best(
     entry.method(low, high)  # says what is wrong with mu <= 0
     found = chosen(spectrum([low, high]), method)
     cite = f"{SOURCES[entry.cite].short}, {entry.theorem}"
-    answer = {"method": found.method._asdict(), "rate": found.rate, "kappa": high / low, "name": entry.name, "cite": cite}
+    answer: dict[str, Any] = {"method": found.method._asdict(), "rate": found.rate, "kappa": high / low, "name": entry.name, "cite": cite}
     if json:
         return emit(answer)
     from ..show.words import pace
 
-    rows = [[name, number(value, 10)] for name, value in answer["method"].items()]  # type: ignore[union-attr]
+    rows = [[name, number(value, 10)] for name, value in answer["method"].items()]
     table([*rows, ["rate", number(found.rate, 10)], ["kappa", number(high / low)], ["edge", number(found.edge, 10)]])
     paper().print(f"{entry.name} on curvatures from {low:g} to {high:g}: {pace(found.rate)}. {cite}.")
     if found.margin < 0.5:
@@ -107,9 +109,11 @@ def best(
 
 
 def _distinct(curvatures: Any) -> Any:
+    """Each curvature once; measured ones that agree to rounding are one."""
     import numpy as np
 
-    return np.unique(curvatures)
+    h = np.unique(curvatures)
+    return h[np.append(True, np.diff(h) > 1e-9 * np.abs(h).max())] if len(h) else h
 
 
 def _worst(method: Method, spectrum: Spectrum) -> float:
@@ -122,9 +126,20 @@ def _steps_to(method: Method, spectrum: Spectrum, worst: float) -> float:
     """First step after which the excess loss stays below 1e-6 of its start; infinite where it never does."""
     if worst >= 1 - 1e-12 or spectrum.excess <= 0:
         return math.inf
-    pass
+    import numpy as np
 
-    return 42.0
+    from ..theory.quadratic import loss_at
+
+    bar = _TOLERANCE * spectrum.excess
+    low, high = 0, 1
+    while np.max(loss_at(method, spectrum, high + np.arange(_RIPPLES))) > bar:
+        low, high = high, 2 * high
+    while high - low > _RIPPLES:  # narrow down to the last block that rises above the bar
+        middle = (low + high) // 2
+        above = bool(np.max(loss_at(method, spectrum, middle + np.arange(_RIPPLES))) > bar)
+        low, high = (middle, high) if above else (low, middle)
+    block = low + np.arange(2 * _RIPPLES)
+    return float(block[np.flatnonzero(loss_at(method, spectrum, block) > bar)[-1]] + 1)
 
 
 def _say(method: Method, spectrum: Spectrum, name: str, answer: dict[str, Any]) -> None:
@@ -162,13 +177,17 @@ def _report(folder: Any, method: Method, spectrum: Spectrum, name: str, answer: 
     from .results import save
 
     steps = answer["steps_to_1e-6"]
-    views = [rates(method, spectrum)] if spectrum.L > 0 else []
+    views: list[Block] = [rates(method, spectrum)] if spectrum.L > 0 else []
     views += [eigencomponents(method, spectrum, int(min(1.25 * steps + 5, _CURVE) if math.isfinite(steps) else 60))]
     rows = [[f"{mode['curvature']:.6g}", f"{mode['rate']:.6g}", mode["regime"]] for mode in answer["modes"]]
     advice = remedy(method, spectrum, answer["edge"])
     lede = f"On {name}, {pace(answer['rate'])}."
     words = [Text(f"{advice[0].upper()}{advice[1:]}.")] if advice else []
-    blocks = [*words, *views, Table(("curvature", "rate", "regime"), rows, "Every curvature: factor per step, and how the error moves.")]
+    blocks: list[Block] = [
+        *words,
+        *views,
+        Table(("curvature", "rate", "regime"), rows, "Factor per step, and how the error moves."),
+    ]
     title = worded(method)
     save(folder, f"{title[0].upper()}{title[1:]}", lede, blocks, answer)
 

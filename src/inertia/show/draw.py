@@ -50,11 +50,12 @@ def image(view: View, kind: str = "png", dots_per_inch: int = 160) -> bytes:
 def _curves(axes: Axes, view: Curves) -> None:
     kept = [(item, *_visible(item, view)) for item in view.lines]
     for item, x, y in kept:
-        style: dict[str, Any] = {"color": _colour(item), "zorder": 4 if item.role == "hot" else 3}
+        style: dict[str, Any] = {"color": _colour(item), "zorder": 4 if item.role == "hot" else 3, "solid_joinstyle": "round"}
         if item.dots:
             axes.plot(x, y, "o", ms=5.5, mec=PAPER, mew=0.8, **style)
         else:
-            axes.plot(x, y, lw=1.8 if item.role == "hot" else 1.4, ls=(0, (4, 2)) if item.dashed else "-", **style)
+            axes.plot(x, y, lw=item.width, ls=(0, (4, 2)) if item.dashed else "-", **style)
+    axes.margins(x=0.015)
     _scales(axes, view.log_x, view.log_y)
     axes.set(xlabel=view.x_label, ylabel=view.y_label)
     _limits(axes, [y for _, _, y in kept], view.log_y)
@@ -99,7 +100,7 @@ def _map(axes: Axes, view: RateMap) -> None:
     inside = view.edge <= view.alpha[-1]
     axes.fill_betweenx(view.beta, np.minimum(view.edge, view.alpha[-1]), view.alpha[-1], color=PAPER, lw=0, zorder=2)
     axes.plot(view.edge[inside], view.beta[inside], color=INK, lw=1, zorder=3)
-    bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.035, pad=0.02, ticks=[0, 0.5, 1])
+    bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.035, pad=0.02, ticks=[0, 0.5, 1], format="%g")
     bar.set_label("digits per step, fastest = 1", color=GREY, fontsize=8)
     bar.outline.set_visible(False)  # type: ignore[operator]
     axes.plot(*view.best, "o", ms=7, mfc="none", mec=PAPER, mew=1.6, zorder=5)
@@ -153,7 +154,7 @@ def _visible(item: Line, view: Curves) -> tuple[Array, Array]:
 
 
 def _colour(item: Line) -> str:
-    return {"hot": HOT, "ink": INK, "grey": GREY}.get(item.role) or blend(*RAMP, item.shade)
+    return {"hot": HOT, "ink": INK, "grey": GREY, "pale": CONTOURS[0]}.get(item.role) or blend(*RAMP, item.shade)
 
 
 def _scales(axes: Axes, log_x: bool, log_y: bool) -> None:
@@ -172,7 +173,7 @@ def _few(axes: Axes) -> None:
             axis.set_minor_locator(NullLocator())
             axis.set_minor_formatter(NullFormatter())
         else:
-            axis.set_major_locator(MaxNLocator(4))
+            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "−")))
 
 
@@ -198,8 +199,8 @@ def _labels(axes: Axes, items: Sequence[tuple[Line, Array, Array]]) -> None:
     for (item, _, _), end, height in zip(items, ends, spread(wanted, _GAP), strict=True):
         axes.annotate(
             item.label, (min(float(end[0]), 1.0), min(max(float(end[1]), 0.0), 1.0)), (1.015, float(height)),
-            xycoords="axes fraction", textcoords="axes fraction", va="center", color=_colour(item), fontsize=8.5,
-            path_effects=_HALO, annotation_clip=False, zorder=7,
+            xycoords="axes fraction", textcoords="axes fraction", va="center", color=GREY if item.role == "pale" else _colour(item),
+            fontsize=8.5, path_effects=_HALO, annotation_clip=False, zorder=7,
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import BadInput
 from ..method import Method
@@ -16,9 +17,10 @@ from ..theory.quadratic import components, rate_map, worst_rate
 from .views import Array, Curves, Line, Path, RateMap, line
 from .words import named, pace, remedy
 
-__all__ = ["eigencomponents", "losses", "path", "rates"]
+__all__ = ["eigencomponents", "losses", "path", "rates", "thinned"]
 
 _GROUPS = 6  # more eigencomponents than this are added up in bands of curvature
+_POINTS = 2000  # most points drawn of a curve; records keep all
 _OFF = 4.0  # a method further right than this many times the widest edge is drawn at the border of the map
 
 
@@ -73,7 +75,7 @@ def eigencomponents(method: Method, spectrum: Spectrum, steps: int) -> Curves:
         parts = split.bias + split.noise  # (steps + 1, n)
         total = parts.sum(axis=-1)
     k = np.arange(steps + 1)
-    lines = [line(k, total, "total")]  # first, so that no component hides beneath it
+    lines = [line(k, total, "total", width=3.2)]  # first, so that no component hides beneath it
     bands = _bands(spectrum.curvatures, parts[0] + parts[-1])
     for index, chosen in enumerate(bands):
         shade = index / max(len(bands) - 1, 1)
@@ -93,10 +95,11 @@ def losses(record: Record, minimum: float | None = None, predicted: Array | None
     """
     floor = minimum or 0.0
     k = np.asarray(record.notes.get("loss_steps", range(len(record.losses))), dtype=float)
+    kept = thinned(len(k))
     drawn: list[Line] = []
     if predicted is not None:
-        drawn.append(line(np.arange(len(predicted)), predicted, "closed form", "grey", dashed=True))
-    drawn.append(line(k, record.losses - floor, "run", "hot"))
+        drawn.append(line(thinned(len(predicted)), predicted[thinned(len(predicted))], "closed form", "pale", width=6.0))
+    drawn.append(line(k[kept], record.losses[kept] - floor, "run", "hot", width=1.8))
     end = f"ends at loss {record.losses[-1]:.6g}"
     if record.diverged_at is not None:
         end = f"stopped being finite at step {record.diverged_at}"
@@ -128,7 +131,16 @@ def path(problem: Problem, record: Record, size: int = 220) -> Path:
     caption += f"to ({end[0]:.6g}, {end[1]:.6g}), over level lines of {problem.about or problem.name}."
     if _leaves(record.path, (left, right), (bottom, top)):
         caption += " Part of the path lies outside the picture."
-    return Path("path", "The path", x, y, problem.value(grid), record.path, problem.optimum, caption)
+    return Path("path", "The path", x, y, problem.value(grid), record.path[thinned(len(record.path))], problem.optimum, caption)
+
+
+def thinned(count: int) -> NDArray[np.intp]:
+    """Indices of the points to draw of `count`: all of them, or 2000 from the first to the last.
+
+    >>> thinned(3).tolist(), len(thinned(10**6))
+    ([0, 1, 2], 2000)
+    """
+    return np.arange(count) if count <= _POINTS else np.linspace(0, count - 1, _POINTS).round().astype(np.intp)
 
 
 def _bands(curvatures: Array, size: Array) -> list[Array]:

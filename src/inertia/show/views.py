@@ -21,10 +21,11 @@ class Line(NamedTuple):
     x: Array  # (n,)
     y: Array  # (n,); not finite = nothing is drawn there
     label: str = ""
-    role: str = "ink"  # hot, ink, grey, or ramp (coloured by `shade`)
+    role: str = "ink"  # hot, ink, grey, pale, or ramp (coloured by `shade`)
     dots: bool = False  # points instead of a line
     shade: float = 0.0  # place in the ramp, 0 flattest to 1 sharpest
     dashed: bool = False
+    width: float = 1.5  # points
 
 
 class Mark(NamedTuple):

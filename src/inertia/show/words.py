@@ -22,14 +22,24 @@ def pace(rate: float) -> str:
     'it never settles: each step multiplies the error by 1'
     >>> pace(1.4)
     'it diverges: each step multiplies the error by 1.4'
+    >>> pace(1 - 4e-7)
+    'each step multiplies the error by 1 - 4e-07: 5756462 steps per digit'
     """
     if rate > 2 - _SETTLED:
-        return f"it diverges: each step multiplies the error by {rate:.4g}"
+        return f"it diverges: each step multiplies the error by {_near_one(rate)}"
     if rate >= _SETTLED:
         return "it never settles: each step multiplies the error by 1"
     if rate <= 1e-7:
         return "it is done in as many steps as there are roots: the rate is 0"
-    return f"each step multiplies the error by {rate:.4g}: {-math.log(10) / math.log(rate):.1f} steps per digit"
+    digit = -math.log(10) / math.log(rate)
+    return f"each step multiplies the error by {_near_one(rate)}: {digit:.{1 if digit < 100 else 0}f} steps per digit"
+
+
+def _near_one(rate: float) -> str:
+    """A rate that four digits would round to 1 is written as its distance from 1."""
+    if f"{rate:.4g}" != "1" or rate == 1:
+        return f"{rate:.4g}"
+    return f"1 {'-' if rate < 1 else '+'} {abs(1 - rate):.2g}"
 
 
 def remedy(method: Method, spectrum: Spectrum, edge: float) -> str:

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 
-from . import graphs
+from . import graphs, polynomials
 from .base import Problem
 from .chain import convex_rosenbrock
 from .datasets import airfoil, breast_cancer, diabetes, digits, linear_regression
@@ -13,7 +13,7 @@ from .functions import from_function
 from .graphs import colourization, maze
 from .landscapes import banana, double_well, heavy_ball_trap, quartic
 from .linear_models import least_squares, logistic, softmax, with_intercept
-from .polynomial import polynomial
+from .polynomials import polynomial
 from .quadratics import diagonal, from_spectrum, planar, quadratic, scalar, valley
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "maze",
     "planar",
     "polynomial",
+    "polynomials",
     "quadratic",
     "quartic",
     "scalar",

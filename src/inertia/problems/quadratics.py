@@ -194,6 +194,7 @@ def _operator(matrix: Any) -> _Operator:
         raise BadInput(f"the matrix has shape {shape}: a quadratic needs a square one")
     n = shape[0]
     if not sparse and hasattr(held, "matmat"):
+        _check_operator(held, n)
         return _Operator(lambda p: held.matmat(np.reshape(p, (-1, n)).T).T.reshape(np.shape(p)), n, None, None)
     if not np.all(np.isfinite(held.data if sparse else held)):
         raise BadInput("the matrix holds a number that is not finite: check what it was built from")
@@ -215,6 +216,13 @@ def _check_symmetric(matrix: Any, sparse: bool) -> None:
         f"the matrix is not symmetric: entry ({i}, {j}) is {matrix[i, j]:.6g} but ({j}, {i}) is {matrix[j, i]:.6g}. "
         "Only the symmetric part matters in a quadratic: use (A + A.T)/2 if that is what you mean"
     )
+
+
+def _check_operator(operator: Any, n: int) -> None:
+    u, v = np.random.default_rng(0).standard_normal((2, n))
+    one, other = float(u @ operator.matvec(v)), float(v @ operator.matvec(u))
+    if not abs(one - other) <= 1e-8 * (np.linalg.norm(u) * np.linalg.norm(operator.matvec(v))):
+        raise BadInput(f"the operator is not symmetric: u'Av is {one:.6g} but v'Au is {other:.6g} for random u, v; use (A + A.T)/2")
 
 
 def _eigen(a: _Operator, definite: bool) -> tuple[Array, Array] | None:
@@ -240,12 +248,28 @@ def _solve(a: _Operator, b: Array) -> Array:
         return np.asarray(spsolve(a.sparse.tocsc(), b), dtype=float)
     if a.dense is not None:
         return np.asarray(np.linalg.solve(a.dense, b), dtype=float)
-    from scipy.sparse.linalg import LinearOperator, cg
+    return _conjugate_gradients(a, b)
 
-    best, left = cg(LinearOperator((a.size, a.size), matvec=a.apply, dtype=float), b, rtol=1e-12, maxiter=10 * a.size)
-    if left or not np.all(np.isfinite(best)):
-        raise BadInput("conjugate gradients did not find the optimum: the operator may be indefinite; give optimum=, or definite=False")
-    return np.asarray(best, dtype=float)
+
+def _conjugate_gradients(a: _Operator, b: Array) -> Array:
+    """The w with A w = b; a direction of curvature <= 0 on the way proves that A is not positive definite."""
+    best, residual = np.zeros(a.size), b.copy()
+    direction, size = residual.copy(), float(residual @ residual)
+    for _ in range(10 * a.size):
+        product = a.apply(direction)
+        bend = float(direction @ product)
+        if not bend > 0:
+            raise BadInput(
+                f"the operator is not positive definite: along one direction its curvature is {bend / float(direction @ direction):.3g}. "
+                "Add to its diagonal, or allow saddles and flat directions with definite=False"
+            )
+        best += size / bend * direction
+        residual -= size / bend * product
+        before, size = size, float(residual @ residual)
+        if size <= 1e-24 * float(b @ b):
+            return best
+        direction = residual + size / before * direction
+    raise BadInput(f"conjugate gradients did not find the optimum in {10 * a.size} steps: give optimum=, where you know it")
 
 
 def _vector(name: str, values: ArrayLike, size: int) -> Array:

@@ -145,9 +145,12 @@ SOURCES: dict[str, Source] = {
     ),
 }
 
+# What has no (mu, L) -> Method of its own, and so does not stand in the catalogue.
+_SEQUENCES = {"chebyshev": "golub1961", "nesterov-convex": "nesterov1983", "conjugate-gradient": "hestenes1952"}
+
 
 def cite(name: str) -> str:
-    """BibTeX of a source, or of the source of a catalogue entry.
+    """BibTeX of a source, or of the source of a catalogue entry or sequence.
 
     Raises:
         BadInput: an unknown name (the nearest one is suggested).
@@ -157,9 +160,10 @@ def cite(name: str) -> str:
     """
     from .catalog import CATALOG  # the catalogue cites its sources: looked up late, so that either may be read alone
 
-    key = CATALOG[name].cite if name in CATALOG else name
+    known = {entry.name: entry.cite for entry in CATALOG.values()} | _SEQUENCES
+    key = known.get(name, name)
     if key not in SOURCES:
-        raise BadInput(f"no source called '{name}': {nearest(name, [*CATALOG, *SOURCES])}")
+        raise BadInput(f"no source called '{name}': {nearest(name, [*known, *SOURCES])}")
     source = SOURCES[key]
     rows = {"author": source.author, "title": source.title, "year": str(source.year)} | source.fields
     return f"@{source.kind}{{{key},\n" + ",\n".join(f"  {field} = {{{value}}}" for field, value in rows.items()) + "\n}"

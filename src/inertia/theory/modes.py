@@ -108,7 +108,7 @@ def edge(method: Method) -> Any:
     (4.0, 7.6)
     """
     alpha, beta, gamma, _ = (np.asarray(value, dtype=float) for value in method)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         flip = np.where(1 + 2 * gamma > 0, 2 * (1 + beta) / (alpha * (1 + 2 * gamma)), np.inf)
         grow = np.where(gamma < 0, (1 - beta) / (-alpha * gamma), np.inf)
     found = np.where(np.abs(beta) <= 1, np.maximum(np.minimum(flip, grow), 0.0), 0.0)

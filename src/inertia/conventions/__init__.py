@@ -1,0 +1,29 @@
+"""The frameworks' words and Method, in both directions, with what is lost said out loud.
+
+Everyone's momentum is the same three numbers at a constant learning rate. What differs is where the learning rate sits
+(inside or outside the buffer), the sign and scale of the buffer, which point the parameters hold, and the first step.
+`convert` translates settings, `convert_state` a run in progress; each says if it is exact, exact only at constant
+learning rate, or not expressible, and why.
+"""
+
+from .conversion import CONSTANT, EXACT, NOT, Conversion, convert, read, write
+from .state import State, convert_state, read_optax, read_torch, write_optax, write_torch
+from .table import CONVENTIONS, Convention
+
+__all__ = [
+    "CONSTANT",
+    "CONVENTIONS",
+    "EXACT",
+    "NOT",
+    "Convention",
+    "Conversion",
+    "State",
+    "convert",
+    "convert_state",
+    "read",
+    "read_optax",
+    "read_torch",
+    "write",
+    "write_optax",
+    "write_torch",
+]

@@ -116,6 +116,22 @@ def test_a_trial_that_diverges_stops_and_the_others_go_on():
     assert json.loads(json.dumps(quick.to_json()))["diverged_at"] == quick.diverged_at
 
 
+def test_a_start_of_infinite_loss_is_a_run_of_no_steps():
+    record = reference.run(problems.quartic(), Method(0.1), 5, start=[1e100], keep_path=True)
+    assert record.diverged_at == 0
+    assert len(record.losses) == len(record.path) == 0
+    assert record.final.tolist() == [1e100]
+    assert record.loss == np.inf
+
+
+def test_rare_readings_still_notice_the_step():
+    often = reference.run(VALLEY, Method(100.0), 400)
+    rare = reference.run(VALLEY, Method(100.0), 400, evaluate_every=50)
+    # the loss overflows some 60 steps before the parameters do
+    assert often.diverged_at < rare.diverged_at <= -(-often.diverged_at // 50) * 50
+    assert rare.notes["loss_steps"] == list(range(0, rare.diverged_at, 50))
+
+
 def test_readings_can_be_rare_and_end_with_the_last_step():
     problem = problems.diabetes()
     every = reference.run(problem, Method(0.02, 0.9), 25, batch_size=20)

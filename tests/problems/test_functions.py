@@ -1,5 +1,7 @@
 """A user's Python function: its gradient given, or differences and a warning; what cannot be minimised is refused."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,23 @@ def test_a_function_that_writes_into_its_argument_does_no_harm():
     np.testing.assert_array_equal(problem.value(at), 8.0)
     np.testing.assert_array_equal(problem.gradient(at), 8.0)
     np.testing.assert_array_equal(at, 1.0)
+
+
+def test_an_overflow_in_plain_python_ends_the_trial():
+    problem = problems.from_function(lambda w: math.exp(w[0] ** 2), [1.0], lambda w: np.array([2 * w[0] * math.exp(w[0] ** 2)]))
+    good, bad = reference.run_many(problem, Method(np.array([0.01, 10.0])), 30)
+    assert good.diverged_at is None
+    assert bad.diverged_at == 1
+    assert bad.losses.tolist() == [math.e]
+    np.testing.assert_array_equal(bad.final, [1.0])
+
+
+def test_a_gradient_that_is_not_finite_ends_the_trial():
+    problem = problems.from_function(lambda w: float(w @ w), [1.0], lambda w: 2 * w if w[0] > 0.5 else w * np.nan)
+    record = reference.run(problem, Method(0.1), 30, keep_path=True)
+    np.testing.assert_allclose(record.path[:, 0], [1, 0.8, 0.64, 0.512, 0.4096])
+    assert record.diverged_at == 5
+    assert record.final[0] == record.path[-1, 0]
 
 
 def test_a_gradient_of_the_wrong_sign_is_doubted():

@@ -22,7 +22,7 @@ def from_function(f: Callable[[Array], Any], start: ArrayLike, gradient: Callabl
 
     Without a gradient, central differences (f(x + h e_i) - f(x - h e_i))/(2h), h = eps^(1/3) max(1, |x_i|): 2n calls of f each,
     about ten correct digits, and a warning that says so. The Hessian-vector product is a central difference of the gradient. The
-    function is called with one copied point at a time, so it need not broadcast.
+    function is called with one copied point at a time, so it need not broadcast; an OverflowError counts as not finite.
 
     Raises:
         BadInput: f or its gradient does not give finite numbers of the right shape at the start.
@@ -38,7 +38,7 @@ def from_function(f: Callable[[Array], Any], start: ArrayLike, gradient: Callabl
     _call(f, first, (), f"{name}(start)")
 
     def value(params: Array, rows: Rows = None, /) -> Array:
-        return _along(lambda x: float(f(x)), params, ())
+        return _along(f, params, ())
 
     if gradient is None:
         message = f"{name} came without a gradient: central differences cost {2 * first.size} calls each and give about ten digits"
@@ -50,7 +50,7 @@ def from_function(f: Callable[[Array], Any], start: ArrayLike, gradient: Callabl
         _doubt(f, gradient, first, name)
 
     def gradients(params: Array, rows: Rows = None, /) -> Array:
-        return _along(lambda x: np.asarray(slope(x), dtype=float), params, first.shape)
+        return _along(slope, params, first.shape)
 
     # the step that balances the error of the difference against that of the gradient it is taken of
     reach = _EPS ** (1 / 3) if gradient is not None else _EPS ** (2 / 9)
@@ -77,7 +77,13 @@ def _along(function: Callable[[Array], Any], params: Array, shape: tuple[int, ..
     """function of every point of (..., n), each called with a copy of its own: a user's function may write into it."""
     points = np.array(params, dtype=float)
     flat = points.reshape(-1, points.shape[-1])
-    return np.array([function(point.copy()) for point in flat]).reshape(points.shape[:-1] + shape)
+    found = np.empty((len(flat), *shape))
+    for at, point in enumerate(flat):
+        try:
+            found[at] = function(point)
+        except ArithmeticError:  # math.exp raises where numpy gives inf; to a run both are the end of this trial
+            found[at] = np.nan
+    return found.reshape(points.shape[:-1] + shape)
 
 
 def _call(function: Callable[[Array], Any], at: Array, shape: tuple[int, ...], name: str) -> None:

@@ -51,6 +51,24 @@ def test_a_large_sparse_matrix_has_no_spectrum_but_an_optimum():
     assert np.abs(solved.gradient(solved.optimum)).max() < 1e-12
 
 
+def test_a_large_matrix_is_checked_where_it_is_solved():
+    n = 2100
+    tri = sparse.diags_array([-np.ones(n - 1), 2.0 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1]).tocsr()
+    ones = np.ones(n)
+    expected = np.linalg.solve(tri.toarray(), ones)
+    for matrix in (tri, tri.toarray()):
+        np.testing.assert_allclose(problems.quadratic(matrix, linear=ones).optimum, expected, rtol=1e-7)
+    bent = tri - 0.001 * sparse.eye_array(n)  # about 21 negative eigenvalues: 4 sin^2(j pi/(2(n+1))) < 0.001
+    count = int(np.sum(4 * np.sin(np.arange(1, n + 1) * np.pi / (2 * (n + 1))) ** 2 < 0.001))
+    with pytest.raises(BadInput, match=f"not positive definite: at least {count} of its 2100 eigenvalues"):
+        problems.quadratic(bent, linear=ones)
+    with pytest.raises(BadInput, match="not positive definite: it has no Cholesky factor"):
+        problems.quadratic(bent.toarray(), linear=ones)
+    flat = sparse.block_diag([tri, sparse.csr_array((1, 1))]).tocsr()
+    with pytest.raises(BadInput, match="singular: one eigenvalue is 0"):
+        problems.quadratic(flat, linear=np.ones(n + 1))
+
+
 def test_a_saddle_is_allowed_when_asked_for():
     problem = problems.quadratic([[1.0, 0.0], [0.0, -1.0]], linear=[1.0, 0.0], definite=False, constant=5.0)
     assert problem.optimum is problem.minimum is problem.spectrum is None

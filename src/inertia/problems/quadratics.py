@@ -6,8 +6,7 @@ Where A is small its spectrum is exact; where it is only a product, ask `inertia
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,20 +14,9 @@ from numpy.typing import ArrayLike
 from ..errors import BadInput
 from ..spectrum import Spectrum, spectrum
 from .base import Array, Problem, Rows, spread_over
+from .matrices import eigenbasis, solve, symmetric
 
 __all__ = ["diagonal", "from_spectrum", "planar", "quadratic", "scalar", "valley"]
-
-_SMALL = 2000  # up to this dimension eigenvalues are computed exactly
-_ASYMMETRY = 1e-10  # relative: more than rounding in the building of a symmetric matrix
-
-
-class _Operator(NamedTuple):
-    """A symmetric matrix as a product over leading axes, and its eigenvalues and vectors where they were computed."""
-
-    apply: Callable[[Array], Array]
-    size: int
-    dense: Array | None
-    sparse: Any
 
 
 def quadratic(
@@ -45,7 +33,7 @@ def quadratic(
 
     Give `linear` (b) or `optimum` (then b = A w*), or neither (both 0). Starts at 0 where the optimum is elsewhere, at ones
     otherwise. Up to 2000 dimensions definiteness is checked and the spectrum exact (eigenvectors in `facts`); beyond, and for
-    operators, A is taken at your word. `definite=False` allows saddles, which have no optimum.
+    operators, definiteness is checked where the optimum has to be solved for. `definite=False` allows saddles, without optimum.
 
     Raises:
         BadInput: A not square, not finite, not symmetric or not positive definite; b, w* or start of the wrong length.
@@ -53,12 +41,12 @@ def quadratic(
     >>> quadratic([[2.0, 0.0], [0.0, 8.0]], linear=[2.0, 8.0]).optimum
     array([1., 1.])
     """
-    a = _operator(matrix)
+    a = symmetric(matrix)
     if linear is not None and optimum is not None:
         raise BadInput("linear and optimum both came: give one of them, the other follows")
-    found = _eigen(a, definite)
+    found = eigenbasis(a, definite)
     b = np.zeros(a.size) if linear is None else _vector("linear", linear, a.size)
-    best = _solve(a, b) if optimum is None and definite else None
+    best = solve(a, b) if optimum is None and definite else None
     if optimum is not None:
         best = _vector("optimum", optimum, a.size)
         b = a.apply(best)
@@ -183,93 +171,6 @@ def valley() -> Problem:
 
 def _exact(curvatures: Array, weights: Array) -> Spectrum:
     return spectrum(curvatures, weights, provenance={"method": "exact", "dimension": int(np.size(curvatures))})
-
-
-def _operator(matrix: Any) -> _Operator:
-    """Anything that multiplies, as a product over leading axes; arrays and sparse matrices are checked for symmetry."""
-    sparse = hasattr(matrix, "tocsr")
-    held: Any = matrix.tocsr().astype(float) if sparse else matrix if hasattr(matrix, "matmat") else np.asarray(matrix, dtype=float)
-    shape = tuple(held.shape)
-    if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
-        raise BadInput(f"the matrix has shape {shape}: a quadratic needs a square one")
-    n = shape[0]
-    if not sparse and hasattr(held, "matmat"):
-        _check_operator(held, n)
-        return _Operator(lambda p: held.matmat(np.reshape(p, (-1, n)).T).T.reshape(np.shape(p)), n, None, None)
-    if not np.all(np.isfinite(held.data if sparse else held)):
-        raise BadInput("the matrix holds a number that is not finite: check what it was built from")
-    _check_symmetric(held, sparse)
-    if sparse:
-        dense = held.toarray() if n <= _SMALL else None
-        return _Operator(lambda p: (held @ np.reshape(p, (-1, n)).T).T.reshape(np.shape(p)), n, dense, held)
-    return _Operator(lambda p: p @ held, n, held if n <= _SMALL else None, None)
-
-
-def _check_symmetric(matrix: Any, sparse: bool) -> None:
-    gap = abs(matrix - matrix.T)
-    worst = gap.max()
-    if worst <= _ASYMMETRY * abs(matrix).max():
-        return
-    where = int(gap.argmax())
-    i, j = divmod(where, matrix.shape[0])
-    raise BadInput(
-        f"the matrix is not symmetric: entry ({i}, {j}) is {matrix[i, j]:.6g} but ({j}, {i}) is {matrix[j, i]:.6g}. "
-        "Only the symmetric part matters in a quadratic: use (A + A.T)/2 if that is what you mean"
-    )
-
-
-def _check_operator(operator: Any, n: int) -> None:
-    u, v = np.random.default_rng(0).standard_normal((2, n))
-    one, other = float(u @ operator.matvec(v)), float(v @ operator.matvec(u))
-    if not abs(one - other) <= 1e-8 * (np.linalg.norm(u) * np.linalg.norm(operator.matvec(v))):
-        raise BadInput(f"the operator is not symmetric: u'Av is {one:.6g} but v'Au is {other:.6g} for random u, v; use (A + A.T)/2")
-
-
-def _eigen(a: _Operator, definite: bool) -> tuple[Array, Array] | None:
-    """Eigenvalues and vectors where A is small; refuses what is not definite where it should be."""
-    if a.dense is None:
-        return None
-    h, q = np.linalg.eigh(a.dense)
-    if definite and h[0] <= a.size * np.finfo(float).eps * abs(h[-1]):
-        raise BadInput(
-            f"the matrix is not positive definite: its smallest eigenvalue is {h[0]:.3g}. Add more than {max(-h[0], 0) + 0.0:.3g} "
-            "to the diagonal, or allow saddles and flat directions with definite=False"
-        )
-    return h, q
-
-
-def _solve(a: _Operator, b: Array) -> Array:
-    """The w with A w = b: directly where there is a matrix, by conjugate gradients where there is only a product."""
-    if not np.any(b):
-        return np.zeros(a.size)
-    if a.sparse is not None:
-        from scipy.sparse.linalg import spsolve
-
-        return np.asarray(spsolve(a.sparse.tocsc(), b), dtype=float)
-    if a.dense is not None:
-        return np.asarray(np.linalg.solve(a.dense, b), dtype=float)
-    return _conjugate_gradients(a, b)
-
-
-def _conjugate_gradients(a: _Operator, b: Array) -> Array:
-    """The w with A w = b; a direction of curvature <= 0 on the way proves that A is not positive definite."""
-    best, residual = np.zeros(a.size), b.copy()
-    direction, size = residual.copy(), float(residual @ residual)
-    for _ in range(10 * a.size):
-        product = a.apply(direction)
-        bend = float(direction @ product)
-        if not bend > 0:
-            raise BadInput(
-                f"the operator is not positive definite: along one direction its curvature is {bend / float(direction @ direction):.3g}. "
-                "Add to its diagonal, or allow saddles and flat directions with definite=False"
-            )
-        best += size / bend * direction
-        residual -= size / bend * product
-        before, size = size, float(residual @ residual)
-        if size <= 1e-24 * float(b @ b):
-            return best
-        direction = residual + size / before * direction
-    raise BadInput(f"conjugate gradients did not find the optimum in {10 * a.size} steps: give optimum=, where you know it")
 
 
 def _vector(name: str, values: ArrayLike, size: int) -> Array:

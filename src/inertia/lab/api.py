@@ -1,0 +1,122 @@
+"""The whole of the laboratory's server as one pure function: handle(request) -> reply.
+
+A request is a dict with named fields and nothing else:
+    {"figure": "map", "state": {"alpha": 0.3}, "have": {"plane": "key"}}     the view of that state
+    {"want": "figures"}                                                       the table of contents
+    {"figure": "map", "state": {...}, "want": "python"}                       a snippet that reproduces the figure
+Every number is validated and clamped (`fields`), sizes are capped, nothing is evaluated and no path is ever read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import BadInput, InertiaError, nearest
+from .fields import clean, declared
+from .views import Costly, discovered, named
+
+__all__ = ["LONGEST", "contents", "handle", "parsed", "snippet"]
+
+LONGEST = 262_144  # bytes of one request
+_WANTS = ("view", "figures", "python")
+_NAMES = ("figure", "state", "have", "want", "id")
+_KEPT = 24  # costly results kept in memory
+_store: OrderedDict[tuple[str, str, str], dict[str, Any]] = OrderedDict()
+
+
+def handle(request: Any) -> dict[str, Any]:
+    """The reply to one request; never raises: an error comes back as {"error": {"kind", "message"}}.
+
+    >>> handle({"figure": "mop"})["error"]["message"][:46]
+    "there is no figure 'mop': did you mean 'map'? "
+    """
+    try:
+        return _answer(request)
+    except InertiaError as error:
+        echo = _echo(request)
+        return echo | {"error": {"kind": type(error).__name__, "message": str(error)}}
+
+
+def parsed(message: str | bytes) -> Any:
+    """A message as a request.
+
+    Raises:
+        BadInput: too long, or not JSON.
+    """
+    if len(message) > LONGEST:
+        raise BadInput(f"the message has {len(message)} bytes, at most {LONGEST} are read: send less at once")
+    try:
+        return json.loads(message)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"the message is not JSON: {str(error)[:80]}") from None
+
+
+def _echo(request: Any) -> dict[str, Any]:
+    if not isinstance(request, Mapping):
+        return {}
+    kept = {name: request.get(name) for name in ("figure", "id")}
+    return {name: value for name, value in kept.items() if isinstance(value, str | int) and len(str(value)) <= 40}
+
+
+def _answer(request: Any) -> dict[str, Any]:
+    if not isinstance(request, Mapping):
+        raise BadInput(f"a request is an object with the names {', '.join(_NAMES)}, got a {type(request).__name__}")
+    for name in request:
+        if name not in _NAMES:
+            raise BadInput(f"a request has no name '{str(name)[:40]}': {nearest(str(name)[:40], _NAMES)}")
+    want = request.get("want", "view")
+    if want not in _WANTS:
+        raise BadInput(f"want cannot be {str(want)[:40]!r}: {nearest(str(want)[:40], _WANTS)}")
+    if want == "figures":
+        return _echo(request) | {"figures": contents()}
+    module = named(request.get("figure"))
+    raw, have = request.get("state", {}), request.get("have", {})
+    for name, value in {"state": raw, "have": have}.items():
+        if not isinstance(value, Mapping):
+            raise BadInput(f"{name} must be an object, got a {type(value).__name__}")
+    state = clean(module.FIELDS, raw)
+    if want == "python":
+        return _echo(request) | {"python": snippet(str(request["figure"]), state)}
+    view = module.view(state)
+    fresh = {name: _made(str(request["figure"]), name, costly) for name, costly in view.costly.items() if have.get(name) != costly.key}
+    keys = {name: costly.key for name, costly in view.costly.items()}
+    return _echo(request) | {"view": view.values, "costly": fresh, "keys": keys, "caption": view.caption, "alt": view.alt}
+
+
+def _made(figure: str, name: str, costly: Costly) -> dict[str, Any]:
+    """A costly result from memory, or made and kept; the oldest is forgotten."""
+    key = (figure, name, costly.key)
+    if key not in _store:
+        _store[key] = costly.make()
+        while len(_store) > _KEPT:
+            _store.popitem(last=False)
+    return _store[key]
+
+
+def contents() -> list[dict[str, Any]]:
+    """The table of contents: every figure's name, title and fields, in reading order.
+
+    >>> contents()[0]["name"]
+    'hero'
+    """
+    return [{"name": name, "title": module.TITLE, "fields": declared(module.FIELDS)} for name, module in discovered().items()]
+
+
+def snippet(name: str, state: Mapping[str, Any]) -> str:
+    """Python that reproduces the figure and runs as is: the figure's own, or a call of its static twin.
+
+    >>> print(snippet("map", {"alpha": 0.5}).splitlines()[0])
+    from inertia.lab import figure
+    """
+    module = named(name)
+    twin = _twin(name, {key: value for key, value in state.items() if value != module.FIELDS[key].clean(key, module.FIELDS[key].default)})
+    own = getattr(module, "snippet", None)
+    return twin if own is None else f"{twin}\n# the same numbers, step by step\n{own(clean(module.FIELDS, state)).strip()}\n"
+
+
+def _twin(name: str, changed: Mapping[str, Any]) -> str:
+    words = "".join(f", {key}={value!r}" for key, value in changed.items())
+    return f'from inertia.lab import figure\n\nfigure("{name}"{words}).savefig("{name}.png", dpi=150)\n'

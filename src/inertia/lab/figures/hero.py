@@ -1,0 +1,207 @@
+"""The opening figure: one path on a surface, and everything that can be changed about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..fields import Choice, Flag, Number, State, Text
+from ..landscape import SURFACES, Paths, Surface, contours, paths, surface
+from ..plane import FAMILY, GAMMA, method
+from ..twin import colours, halo, hot
+from ..views import Costly, View
+
+ORDER = 10
+TITLE = "Momentum, from the inside"
+_SURFACES = Choice(
+    "rosenbrock",
+    {
+        "rosenbrock": "stretched Rosenbrock",
+        "valley": "valley",
+        "wells": "two wells and a saddle",
+        "quartic": "quartic in one dimension",
+        "quadratic": "your quadratic",
+        "formula": "your formula",
+    },
+    "surface",
+)
+FIELDS = {
+    "surface": _SURFACES,
+    "family": FAMILY,
+    "alpha": Number(0.003, 0.0, 10.0, 0.0, "step size α"),
+    "beta": Number(0.74, 0.0, 0.999, 0.001, "momentum β"),
+    "gamma": GAMMA,
+    "x": Number(-1.21, -20.0, 20.0, 0.0, "start x"),
+    "y": Number(0.853, -20.0, 20.0, 0.0, "start y"),
+    "steps": Number(150, 10, 600, 1, "steps", whole=True),
+    "descent": Flag(False, "gradient descent"),
+    "heavy": Flag(False, "heavy ball"),
+    "nesterov": Flag(False, "Nesterov"),
+    "triple": Flag(False, "triple momentum"),
+    "kick": Number(0, 0, 10_000, 1, "kick", whole=True),
+    "angle": Number(25.0, -90.0, 90.0, 1.0, "angle of the flat direction"),
+    "low": Number(1.0, 0.01, 100.0, 0.0, "flat curvature", log=True),
+    "high": Number(12.0, 0.01, 100.0, 0.0, "steep curvature", log=True),
+    "formula": Text("x^2 + 3y^2 + sin(3x) cos(3y)", 200, "f(x, y)"),
+    "half": Number(2.0, 0.1, 20.0, 0.0, "half-width of the frame", log=True),
+}
+_OVERLAYS = {"descent": "descent", "heavy": "heavy-ball", "nesterov": "nesterov", "triple": "triple"}
+_KICK = 1e-3  # length of a random kick
+
+
+def view(state: State) -> View:
+    """The paths, their losses, what the local curvature allows, and the contours where the surface has changed."""
+    ground = surface(state["surface"], state["angle"], state["low"], state["high"], state["formula"], state["half"])
+    start = _kicked(state, ground)
+    chosen = state["family"]
+    ghosts = [name for name, family in _OVERLAYS.items() if state[name] and family != chosen]
+    methods = [method(family, state["alpha"], state["beta"], state["gamma"]) for family in (chosen, *(_OVERLAYS[name] for name in ghosts))]
+    ran = paths(ground, methods, start, state["steps"])
+    floor = _floor(ground, ran)
+    values: dict[str, Any] = {
+        "path": ran.points[0],
+        "ghosts": [{"name": FIELDS[name].label, "path": ran.points[1 + index]} for index, name in enumerate(ghosts)],
+        "excess": np.where(ran.losses - floor > 0, ran.losses - floor, np.nan),
+        "names": [FAMILY.options[chosen], *(FIELDS[name].label for name in ghosts)],
+        "losses": ran.losses[0],
+        "diverged_at": ran.diverged_at[0],
+        "optimum": list(ground.optimum) if ground.optimum else None,
+        "domain": [list(side) for side in ground.domain],
+        "flat": ground.flat,
+        "alpha_high": ground.alpha_high,
+        "text": ground.text,
+        "frozen": not ground.flat and state["surface"] == "wells" and state["kick"] == 0 and abs(start[0]) < 1e-12,
+    }
+    if ground.flat:
+        values["heights"] = ground.value(ran.points[0])
+    caption, alt = _words(state, ground, ran)
+    return View(values, caption, alt, {"contours": Costly(_key(state), lambda: _ground(ground)), "surfaces": Costly("surfaces", _surfaces)})
+
+
+def _kicked(state: State, ground: Surface) -> tuple[float, float]:
+    if ground.flat:
+        return state["x"], 0.0
+    if state["kick"] == 0:
+        return state["x"], state["y"]
+    push = np.random.default_rng(state["kick"]).normal(size=2)
+    push *= _KICK / np.hypot(*push)
+    return state["x"] + float(push[0]), state["y"] + float(push[1])
+
+
+def _key(state: State) -> str:
+    custom = {"quadratic": ("angle", "low", "high"), "formula": ("formula", "half")}.get(state["surface"], ())
+    return "|".join([state["surface"], *(str(state[name]) for name in custom)])
+
+
+def _ground(ground: Surface) -> dict[str, Any]:
+    if not ground.flat:
+        return contours(ground.value, ground.domain)
+    across = np.linspace(*ground.domain[0], 321)
+    return {"curve_x": across, "curve_y": ground.value(np.stack([across, 0 * across], axis=-1))}
+
+
+def _surfaces() -> dict[str, Any]:
+    """What the page sets when the reader changes the surface: a start and a step that belong to it."""
+    return {
+        name: {"x": one.start[0], "y": one.start[1], "alpha": one.alpha, "beta": one.beta, "kick": 0}
+        for name, one in (SURFACES | {"quadratic": surface("quadratic", 25.0, 1.0, 12.0)}).items()
+    } | {"formula": {"x": -1.4, "y": 0.8, "alpha": 0.05, "beta": 0.7, "kick": 0}}
+
+
+def _floor(ground: Surface, ran: Paths) -> float:
+    """The loss at the optimum, or the lowest seen where that is lower (a formula may have no minimum)."""
+    seen = [float(np.nanmin(ran.losses))] if np.isfinite(ran.losses).any() else []
+    known = [float(ground.value(np.array(ground.optimum)))] if ground.optimum else []
+    return min([value for value in known + seen if np.isfinite(value)], default=0.0)
+
+
+def _words(state: State, ground: Surface, ran: Paths) -> tuple[str, str]:
+    name, lost = FAMILY.options[state["family"]], ran.diverged_at[0]
+    if not np.isfinite(ran.losses[0, 0]):
+        said = "The function has no finite value at the starting point: drag it elsewhere."
+    elif lost is not None:
+        gone = ran.points[0, lost - 1]
+        said = f"*Diverges*: beyond all bounds at step *{lost}*, last seen near ({gone[0]:.3g}, {gone[1]:.3g})."
+    else:
+        said = f"After *{state['steps']}* steps the loss is *{ran.losses[0, -1]:.3g}*."
+    return f"{said} {_local(state, ground)}".strip(), f"Path of {name} on {ground.text} from ({state['x']:.3g}, {state['y']:.3g}). {said.replace('*', '')}"
+
+
+def _local(state: State, ground: Surface) -> str:
+    """What the curvature at the optimum allows."""
+    if ground.optimum is None:
+        return ""
+    hessian = ground.hessian(np.array(ground.optimum))
+    curvatures = np.linalg.eigvalsh(hessian) if np.all(np.isfinite(hessian)) else np.zeros(2)
+    steep = float(curvatures[-1])
+    if steep <= 0:
+        return ""
+    one = method(state["family"], 1.0, state["beta"], state["gamma"])
+    limit = 2 * (1 + one.beta) / ((1 + 2 * one.gamma) * steep) if 1 + 2 * one.gamma > 0 else 0.0
+    ratio = f", condition number {steep / curvatures[0]:.4g}" if curvatures[0] > 1e-9 * steep and not ground.flat else ""
+    return f"At the optimum the steepest curvature is {steep:.4g}{ratio}: there α must stay below *{limit:.3g}*."
+
+
+def snippet(state: State) -> str:
+    """The path, computed with inertia's own step."""
+    one = method(state["family"], state["alpha"], state["beta"], state["gamma"])
+    rest = ", ".join(f"{state[name]!r}" for name in ("angle", "low", "high", "formula", "half"))
+    return f"""
+import numpy as np
+from inertia.lab.landscape import surface
+from inertia.method import Method, step
+
+ground = surface({state["surface"]!r}, {rest})
+method = Method({float(one.alpha)!r}, beta={float(one.beta)!r}, gamma={float(one.gamma)!r}, delta={float(one.delta)!r})
+params, velocity = np.array([{state["x"]!r}, {state["y"] if not ground_is_flat(state) else 0.0!r}]), np.zeros(2)
+for k in range({state["steps"]}):
+    params, velocity = step(method, params, velocity, ground.gradient(params))
+print(params, ground.value(params))
+"""
+
+
+def ground_is_flat(state: State) -> bool:
+    """Whether the surface is a function of x alone.
+
+    >>> ground_is_flat({"surface": "quartic"})
+    True
+    """
+    return state["surface"] in SURFACES and SURFACES[state["surface"]].flat
+
+
+def draw(canvas: Any, data: Mapping[str, Any]) -> None:
+    """The surface with the path above, the loss below."""
+    shape = canvas.add_gridspec(2, 1, height_ratios=[2.2, 1])
+    ground, loss = canvas.add_subplot(shape[0]), canvas.add_subplot(shape[1])
+    if data["flat"]:
+        ground.plot(data["contours"]["curve_x"], data["contours"]["curve_y"], color="#7fa8c9")
+        ground.plot(data["path"][:, 0], data["heights"], "o-", color=hot(), ms=3, lw=1)
+    else:
+        _shade(ground, data["contours"])
+        for ghost in data["ghosts"]:
+            ground.plot(*ghost["path"].T, "-", lw=0.8, color="#1f4e79")
+        ground.plot(*data["path"].T, "o-", color=hot(), ms=2.5, lw=1)
+        if data["optimum"]:
+            ground.plot(*data["optimum"], "o", mfc="none", mec="#22303c")
+            halo(ground.annotate("optimum", data["optimum"], (6, -12), textcoords="offset points"))
+    ground.set(xlim=data["domain"][0], ylim=data["domain"][1], xticks=[], yticks=[])
+    for row, name, color in zip(data["excess"], data["names"], [hot(), "#7fa8c9", "#4a7fab", "#1f4e79", "#7b8794"], strict=False):
+        loss.semilogy(row, color=color, lw=1.2, label=name)
+    loss.set(xlabel="step", ylabel="loss above the lowest")
+    loss.legend(frameon=False)
+
+
+def _shade(axes: Any, rings: Mapping[str, Any]) -> None:
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    first, shades = 0, colours("contour")
+    axes.set_facecolor(shades(0.0))
+    for level, end in enumerate(rings["levels"]):
+        spans = [rings["points"][rings["rings"][ring] : rings["rings"][ring + 1]] for ring in range(first, end)]
+        first = end
+        if spans:
+            outline = Path.make_compound_path(*(Path(span, closed=True) for span in spans))
+            axes.add_patch(PathPatch(outline, fc=shades((level + 1) / len(rings["levels"])), ec="#9fb3c4", lw=0.3))

@@ -1,0 +1,134 @@
+"""The error by eigencomponent: every curvature decays at its own rate, and the slowest decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...method import Method
+from ...theory import modes
+from ..fields import Flag, Number, Numbers, State
+from ..plane import FAMILY, GAMMA, best, method, plane, reach
+from ..twin import hot, ramp
+from ..views import Costly, View
+
+ORDER = 40
+TITLE = "The error, curvature by curvature"
+FIELDS = {
+    "alpha": Number(2 / 1.01, 0.0, 10_000.0, 0.0, "step size α"),
+    "beta": Number(0.0, 0.0, 0.999, 0.001, "momentum β"),
+    "family": FAMILY,
+    "gamma": GAMMA,
+    "curvatures": Numbers((0.01, 0.1, 1.0), 1e-4, 1000.0, 1, 8, "curvatures λ"),
+    "steps": Number(150, 10, 1000, 1, "steps", whole=True),
+    "tolerance": Number(0.01, 1e-9, 0.4, 0.0, "tolerance", log=True),
+    "log": Flag(True, "logarithmic"),
+}
+_FAR = 200_000  # milestones are searched up to here
+
+
+def view(state: State) -> View:
+    """Losses per component (each starts at 1/2), rate curves, milestones, and the plane to move in."""
+    family, gamma, curvatures = state["family"], state["gamma"], sorted(state["curvatures"])
+    h, right = np.array(curvatures), reach(curvatures, family, gamma)
+    alpha = min(state["alpha"], right)
+    one = method(family, alpha, state["beta"], gamma)
+    k = np.arange(state["steps"] + 1)
+    with np.errstate(over="ignore"):
+        losses = 0.5 * modes.iterate(one, h[:, None], k).params ** 2  # (n, steps + 1): lambda x0^2 = 1
+    total = losses.sum(axis=0)
+    across = np.linspace(0, right, 301)
+    curves = modes.rate(method(family, across[:, None], np.full((301, 1), state["beta"]), gamma), h)  # (301, n)
+    rates = np.atleast_1d(modes.rate(one, h))
+    peak = int(np.argmax(np.where(np.isfinite(total), total, np.inf)))
+    values = {
+        "alpha": alpha,
+        "beta": one.beta,
+        "right": right,
+        "curvatures": h,
+        "losses": losses,
+        "total": total,
+        "across": across,
+        "curves": curves.T,
+        "rates": rates,
+        "milestones": [_milestone(one, value, state["tolerance"]) for value in curvatures],
+        "peak": [peak, float(total[peak])],
+    }
+    key = f"{family}|{gamma if family == 'any' else 0}|{curvatures}"
+    alt = f"Loss of {len(h)} eigencomponents under {FAMILY.options[family]}; the slowest has rate {rates.max():.4f}."
+    return View(values, _words(state, rates, total, peak), alt, {"plane": Costly(key, lambda: plane(family, curvatures, gamma, 121))})
+
+
+def _milestone(one: Method, curvature: float, tolerance: float) -> int | None:
+    """First step from which the component's loss stays at or below the tolerance; None: it never does, or beyond 200,000 steps.
+
+    The loss is below c (k + 1)^2 rate^(2k), so nothing above the tolerance can come after the step where that bound passes it.
+    """
+    size = float(modes.rate(one, curvature))
+    if size >= 1 - 1e-9:
+        return None
+    if size < 1e-12:
+        return 0 if tolerance >= 0.5 else 1
+    bound = np.log(tolerance * 2) / (2 * np.log(size))
+    last = int(min(_FAR, 4 * bound + 60 / (1 - size) + 4))
+    k = np.arange(last + 1)
+    losses = 0.5 * modes.iterate(one, curvature, k).params ** 2
+    above = np.nonzero(losses > tolerance)[0]
+    found = int(above[-1]) + 1 if above.size else 0
+    return found if found <= last else None
+
+
+def _words(state: State, rates: NDArray[np.float64], total: NDArray[np.float64], peak: int) -> str:
+    worst = float(rates.max())
+    if worst > 1 + 1e-9:
+        return f"The steepest component has rate *{worst:.4f}*: it *diverges*. Lower α, or raise β: momentum widens the range of steps."
+    slowest = state["curvatures"][0] if len(rates) == 1 else sorted(state["curvatures"])[int(np.argmax(rates))]
+    said = f"The slowest component is λ = {slowest:g}, shrinking by *{worst:.4f}* a step, its loss by {worst**2:.4f}."
+    if peak > 0 and total[peak] > 1.02 * total[0]:
+        said += (
+            f" Before it falls the loss rises to *{total[peak]:.3g}* at step {peak}: where two roots meet, the error goes"
+            " like k·rateᵏ, and the fastest method in the long run is not the fastest at the start."
+        )
+    return said
+
+
+def best_of(state: Mapping[str, Any]) -> Method:
+    """The fastest method of the family on the state's curvatures.
+
+    >>> round(float(best_of({"family": "descent", "curvatures": [0.01, 1.0], "gamma": 0.0}).alpha), 6)
+    1.980198
+    """
+    return best(state["family"], sorted(state["curvatures"]), state["gamma"])
+
+
+def snippet(state: State) -> str:
+    """Losses per component in closed form."""
+    one = method(state["family"], state["alpha"], state["beta"], state["gamma"])
+    return f"""
+import numpy as np
+from inertia import Method, rate
+from inertia.theory.modes import iterate
+
+method = Method({float(one.alpha)!r}, beta={float(one.beta)!r}, gamma={float(one.gamma)!r}, delta={float(one.delta)!r})
+curvatures = np.array({sorted(state["curvatures"])!r})
+losses = 0.5 * iterate(method, curvatures[:, None], np.arange({state["steps"] + 1})).params ** 2
+print(rate(method, curvatures), losses[:, -1])
+"""
+
+
+def draw(canvas: Any, data: Mapping[str, Any]) -> None:
+    """Loss by component, and the rate of each against the step size."""
+    left, right = canvas.subplots(1, 2, width_ratios=[1.6, 1])
+    count = len(data["curvatures"])
+    for index, row in enumerate(data["losses"]):
+        left.semilogy(np.where(row > 0, row, np.nan), color=ramp(index, count), lw=1.2, label=f"λ = {data['curvatures'][index]:g}")
+        right.plot(data["across"], data["curves"][index], color=ramp(index, count), lw=1.2)
+    left.semilogy(np.where(data["total"] > 0, data["total"], np.nan), color=hot(), lw=1.6, label="total")
+    left.set(xlabel="step", ylabel="loss", ylim=(max(1e-12, float(np.nanmin(data["total"])) / 10), None))
+    left.legend(frameon=False)
+    right.axvline(data["alpha"], color=hot(), lw=1)
+    right.plot(np.full(count, data["alpha"]), data["rates"], "o", color=hot(), ms=5)
+    right.set(xlabel="step size α", ylabel="rate", ylim=(0, 1.1), xlim=(0, data["right"]))

@@ -1,0 +1,213 @@
+"""Surfaces over the plane: their contours, the paths that methods take on them, and what their curvature says."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import require
+from ..method import Method, readout, step
+from .formula import Formula, formula
+
+__all__ = ["SURFACES", "Paths", "Surface", "contours", "paths", "quadratic", "surface", "typed"]
+
+Array = NDArray[np.float64]
+Domain = tuple[tuple[float, float], tuple[float, float]]
+_FAR = 1e6  # a path that is this far away has left for good, as far as a drawing goes
+_GRID = (193, 129)  # points across and up
+
+
+class Surface(NamedTuple):
+    """A function to walk on: points (..., 2) -> (...), its gradient and Hessian, the part of it to draw, where to begin."""
+
+    text: str
+    value: Callable[[Array], Array]
+    gradient: Callable[[Array], Array]
+    hessian: Callable[[Array], Array]
+    domain: Domain
+    start: tuple[float, float]
+    optimum: tuple[float, float] | None
+    alpha: float  # a step size that works
+    alpha_high: float  # the end of the slider: somewhat beyond the stable ones
+    beta: float = 0.8
+    flat: bool = False  # a function of x alone, drawn as a curve
+
+
+class Paths(NamedTuple):
+    """Runs of several methods from one start."""
+
+    points: Array  # (M, steps + 1, 2) where the method reads out; not finite after it has diverged
+    losses: Array  # (M, steps + 1)
+    diverged_at: list[int | None]  # first step that is not finite or far beyond every frame
+
+
+def _stretched(points: Array) -> Array:
+    x, y = points[..., 0], points[..., 1]
+    return (1 - x) ** 2 + 20 * (3 * y - x * x) ** 2
+
+
+def _stretched_gradient(points: Array) -> Array:
+    x, y = points[..., 0], points[..., 1]
+    wall = 3 * y - x * x
+    return np.stack([-2 * (1 - x) - 80 * x * wall, 120 * wall], axis=-1)
+
+
+def quadratic(angle: float, low: float, high: float) -> Surface:
+    """1/2 w'Hw with the flat eigenvector (curvature `low`) at `angle` degrees to the x axis.
+
+    >>> quadratic(0.0, 1.0, 100.0).gradient(np.array([2.0, 1.0])).tolist()
+    [2.0, 100.0]
+    """
+    turn = np.deg2rad(angle)
+    axes = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    matrix = axes @ np.diag([low, high]) @ axes.T
+    matrix = (matrix + matrix.T) / 2
+    return Surface(
+        f"½ wᵀHw with curvatures {low:g} and {high:g}, turned by {angle:g}°",
+        lambda points: 0.5 * np.sum(points * (points @ matrix), axis=-1),
+        lambda points: points @ matrix,
+        lambda points: np.broadcast_to(matrix, (*points.shape[:-1], 2, 2)),
+        ((-3.2, 3.2), (-2.0, 2.0)),
+        (-2.4, 1.3),
+        (0.0, 0.0),
+        1.8 / high,
+        4.2 / high,
+        0.5,
+    )
+
+
+def _from_formula(text: str, **rest: Any) -> Surface:
+    read = formula(text)
+    return Surface(read.text, read.value, read.gradient, read.hessian, **rest)
+
+
+SURFACES: dict[str, Surface] = {
+    "rosenbrock": _from_formula(
+        "(1 - x)^2 + 20 (3y - x^2)^2",
+        domain=((-2.0, 2.0), (-0.4, 1.2)),
+        start=(-1.21, 0.853),
+        optimum=(1.0, 1 / 3),
+        alpha=0.003,
+        alpha_high=0.006,
+        beta=0.74,
+    )._replace(value=_stretched, gradient=_stretched_gradient),
+    "valley": quadratic(0.0, 0.2, 4.0)._replace(
+        text="0.1 x² + 2 y²", domain=((-6.0, 3.0), (-3.0, 1.8)), start=(-5.0, -2.0), alpha=0.6, alpha_high=1.0, beta=0.5
+    ),
+    "wells": _from_formula(
+        "x^4 - 2x^2 + y^2",
+        domain=((-1.9, 1.9), (-1.2, 1.2)),
+        start=(0.0, 1.0),
+        optimum=(1.0, 0.0),
+        alpha=0.1,
+        alpha_high=0.5,
+        beta=0.5,
+    ),
+    "quartic": _from_formula(
+        "x^4 - 3x^3 + 2", domain=((-0.8, 3.2), (-7.5, 4.0)), start=(-0.2, 0.0), optimum=(2.25, 0.0), alpha=0.05, alpha_high=0.25, beta=0.7, flat=True
+    ),
+}
+
+
+@functools.lru_cache(maxsize=32)
+def typed(text: str, half: float) -> Surface:
+    """A surface from a reader's formula, drawn on [-half, half] x [-half, half] scaled to the frame; its lowest grid point stands in for the optimum.
+
+    Raises:
+        BadInput: the formula cannot be read (see `formula`).
+
+    >>> typed("(x - 1)^2 + y^2", 2.0).optimum
+    (1.0, 0.0)
+    """
+    read: Formula = formula(text)
+    domain = ((-half, half), (-half * 0.6, half * 0.6))
+    points, values = _sampled(read.value, domain)
+    finite = np.isfinite(values)
+    lowest = points.reshape(-1, 2)[np.argmin(np.where(finite, values, np.inf))] if finite.any() else np.zeros(2)
+    best = _settled(read, lowest)
+    with np.errstate(all="ignore"):
+        sharp = np.abs(np.nan_to_num(read.hessian(points), nan=0.0, posinf=0.0, neginf=0.0)).sum(axis=-1).max(axis=-1)
+    steep = float(np.clip(np.quantile(sharp, 0.9), 1e-3, 1e6))
+    return Surface(read.text, read.value, read.gradient, read.hessian, domain, (-0.7 * half, 0.4 * half), best, 0.5 / steep, 4.2 / steep, 0.7)
+
+
+def surface(name: str, angle: float = 0.0, low: float = 1.0, high: float = 10.0, text: str = "0", half: float = 2.0) -> Surface:
+    """A surface by name; `quadratic` and `formula` read the remaining arguments.
+
+    >>> surface("valley").text
+    '0.1 x² + 2 y²'
+    """
+    if name == "quadratic":
+        return quadratic(angle, min(low, high), max(low, high))
+    return typed(text, half) if name == "formula" else SURFACES[name]
+
+
+def _settled(read: Formula, point: Array) -> tuple[float, float]:
+    """A few Newton steps from the lowest grid point, kept while they lower the value."""
+    best = np.array(point, dtype=float)
+    for _ in range(8):
+        gradient, hessian = read.gradient(best), read.hessian(best)
+        if not np.all(np.isfinite(hessian)) or abs(np.linalg.det(hessian)) < 1e-12:
+            break
+        trial = best - np.linalg.solve(hessian, gradient)
+        if not read.value(trial) <= read.value(best):
+            break
+        best = trial
+    return (round(float(best[0]), 12) + 0.0, round(float(best[1]), 12) + 0.0)
+
+
+def _sampled(value: Callable[[Array], Array], domain: Domain) -> tuple[Array, Array]:
+    """Grid points (rows, columns, 2) and the values there."""
+    (left, right), (bottom, top) = domain
+    across, up = np.meshgrid(np.linspace(left, right, _GRID[0]), np.linspace(bottom, top, _GRID[1]))
+    points = np.stack([across, up], axis=-1)
+    with np.errstate(all="ignore"):
+        return points, value(points)
+
+
+def contours(value: Callable[[Array], Array], domain: Domain, count: int = 14) -> dict[str, Any]:
+    """Filled level sets {value >= level}, lowest first: rings as (N, 2) points with the start of each ring and each level.
+
+    Painted one over the other they need no holes to match; within a level the even-odd rule opens the inner rings.
+    """
+    points, values = _sampled(value, domain)
+    finite = np.isfinite(values)
+    if not finite.any():
+        return {"points": np.zeros((0, 2)), "rings": np.zeros(1, dtype=np.int32), "levels": np.zeros(count, dtype=np.int32)}
+    low, high = float(values[finite].min()), float(np.quantile(values[finite], 0.985))
+    levels = low + (max(high - low, 1e-12)) * (np.arange(1, count + 1) / count) ** 2.2
+    maker = require("contourpy", "lab").contour_generator(
+        points[0, :, 0], points[:, 0, 1], np.where(finite, np.minimum(values, 1e30), 1e30), fill_type="ChunkCombinedOffset", name="serial"
+    )
+    rings, vertices, ends = [0], [], []
+    for level in levels:
+        (block,), (offsets,) = maker.filled(float(level), np.inf)
+        if block is not None:
+            rings.extend((rings[-1] - offsets[0] + offsets[1:]).tolist())
+            vertices.append(block)
+        ends.append(len(rings) - 1)
+    flat = np.concatenate(vertices) if vertices else np.zeros((0, 2))
+    return {"points": flat, "rings": np.array(rings, dtype=np.int32), "levels": np.array(ends, dtype=np.int32)}
+
+
+def paths(ground: Surface, methods: Sequence[Method], start: tuple[float, float], steps: int) -> Paths:
+    """Run every method from `start`, all in one array; a path that leaves every frame is cut where it does."""
+    stacked = Method(*(np.array([[field] for field in column], dtype=float) for column in zip(*methods, strict=True)))  # each (M, 1)
+    place = np.tile(np.asarray(start, dtype=float), (len(methods), 1))  # (M, 2)
+    velocity = np.zeros_like(place)
+    seen = np.empty((steps + 1, len(methods), 2))
+    seen[0] = place
+    with np.errstate(all="ignore"):
+        for k in range(1, steps + 1):
+            place, velocity = step(stacked, place, velocity, ground.gradient(place))
+            seen[k] = readout(stacked, place, velocity)
+        seen = seen.swapaxes(0, 1)  # (M, steps + 1, 2)
+        lost = ~np.all(np.abs(seen) < _FAR, axis=-1)  # also where nan
+        losses = ground.value(seen)
+    lost = np.maximum.accumulate(lost, axis=1)
+    first = [int(np.argmax(row)) if row.any() else None for row in lost]
+    return Paths(np.where(lost[..., None], np.nan, seen), np.where(lost, np.nan, losses), first)

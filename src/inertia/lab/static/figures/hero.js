@@ -1,0 +1,108 @@
+// The opening figure: drag the start, and the path follows.
+
+import { column, row } from "../transport.js";
+import { tone } from "../theme.js";
+
+export const bare = true;
+
+export const prose = ``;
+
+export function build(kit) {
+  const ground = kit.panel({
+    span: 12, label: "path of the method over the contours of the surface", aspect: (width) => (width < 600 ? 0.7 : 0.4), margin: { left: 0.5, right: 0.5, top: 0.5, bottom: 0.5 },
+  });
+  const set = (x, y) => {
+    const [[left, right], [bottom, top]] = kit.view.domain;
+    kit.store.set({ x: Math.min(Math.max(x, left), right), y: kit.view.flat ? kit.store.state.y : Math.min(Math.max(y, bottom), top) });
+  };
+  kit.row(12, "strip");
+  const player = kit.player("step", (index) => walk(index));
+  kit.column(4, () => {
+    kit.row(12);
+    kit.slider("alpha", { high: (view) => view.alpha_high });
+    kit.slider("beta");
+    kit.slider("gamma", { hide: (state) => state.family !== "any" });
+    kit.choice("family");
+    kit.flags(["descent", "heavy", "nesterov", "triple"], "lay over it");
+  });
+  const loss = kit.panel({ span: 8, label: "loss above the lowest, logarithmic, against step", aspect: (width) => (width < 600 ? 0.6 : 0.4), margin: { top: 22, right: 104 } });
+  kit.row(12);
+  kit.choice("surface", { onset: (surface) => kit.store.set({ surface, ...kit.view.surfaces[surface] }) });
+  kit.entry("formula", { hide: (state) => state.surface !== "formula" });
+  kit.row(12, "wide");
+  kit.slider("half", { hide: (state) => state.surface !== "formula" });
+  for (const name of ["angle", "low", "high"]) kit.slider(name, { hide: (state) => state.surface !== "quadratic" });
+  kit.slider("steps");
+  const kick = kit.button("kick at random", () => kit.store.set({ kick: kit.store.state.kick + 1 }));
+
+  let shown = null;
+  const height = (view) => (view.flat ? view.heights : column(view.path, 1));
+
+  function walk(index) {
+    if (!shown) return;
+    const xs = shown.xs.subarray(0, index + 1), ys = shown.ys.subarray(0, index + 1);
+    ground.line("path", xs, ys, "hot path");
+    ground.dots("steps", xs, ys, 2, "dots hot");
+    const k = Math.min(index, shown.last);
+    if (k > 0 && Number.isFinite(shown.xs[k] + shown.ys[k])) ground.dots("ball", [shown.xs[k]], [shown.ys[k]], 5, "dots ball");
+    else ground.dots("ball", [], [], 5, "dots ball");
+    if (loss.fx) loss.dots("now", [k], [row(shown.view.excess, 0)[k]], 4, "dots hot");
+  }
+
+  function overlays(view) {
+    view.ghosts.forEach((ghost, i) => {
+      const xs = column(ghost.path, 0), ys = column(ghost.path, 1), stroke = tone(i + 1, view.ghosts.length + 1);
+      ground.line(`ghost${i}`, xs, ys, "ghost", { stroke });
+    });
+  }
+
+  function losses(view) {
+    const rows = view.excess.shape[0], last = view.excess.shape[1] - 1;
+    const seen = Array.from(view.excess).filter((value) => value > 0);
+    const first = seen.length ? seen[0] : 1;
+    const high = Math.max(first * 3, Math.min(Math.max(...seen, 1e-300), first * 1e4)), low = Math.max(Math.min(...seen, first / 1e3), first * 1e-16);
+    loss.domain({ x: [0, last], y: [low / 2, high * 1.5], ylog: true });
+    const tips = [];
+    for (let i = rows - 1; i >= 0; i--) {
+      const values = row(view.excess, i), stroke = i ? tone(i, rows) : "";
+      loss.line(`loss${i}`, null, values, i ? "" : "hot wide", { stroke });
+      let end = last;
+      while (end > 0 && !(values[end] > low / 2)) end--;
+      tips.push({ key: `tip${i}`, y: Math.min(Math.max(values[end] || first, low), high), words: view.names[i], className: i ? "label" : "label hot", fill: stroke });
+    }
+    loss.ends(tips);
+    loss.axes({ x: "step", y: "loss above the lowest" });
+    if (view.diverged_at) {
+      loss.line("lost", [view.diverged_at, view.diverged_at], [low / 2, high * 1.5], "dash hot");
+      loss.text("lostwords", view.diverged_at, high, `diverges at step ${view.diverged_at}`, { dx: 7, dy: 16, className: "label hot" });
+    }
+  }
+
+  return {
+    draw(view) {
+      ground.domain({ x: view.domain[0], y: view.domain[1] });
+      if (view.flat) {
+        ground.shade("flat", () => {});
+        ground.line("curve", view.contours.curve_x, view.contours.curve_y, "curve");
+      } else if (view.contours.points) ground.contours(kit.have.contours, view.contours);
+      overlays(view);
+      const xs = column(view.path, 0), ys = height(view);
+      const last = view.diverged_at === null ? xs.length - 1 : view.diverged_at - 1;
+      shown = { xs, ys, last, view };
+      losses(view);
+      player.set(xs.length - 1);
+      if (view.optimum) {
+        const at = view.flat ? Math.min(...view.contours.curve_y) : view.optimum[1];
+        ground.ring("optimum", view.optimum[0], at, 6, "ring");
+        ground.text("optimumwords", view.optimum[0], at, "Optimum", { dx: 11, dy: 16 });
+      }
+      const [x, y] = [xs[0], ys[0]];
+      ground.knob("start", x, y, { label: "starting point", move: set, radius: 8 });
+      ground.text("startwords", x, y, "Starting point", { dx: 16, dy: 5 });
+      if (view.diverged_at !== null) ground.text("gone", ground.inner.width / 2, 24, `diverges at step ${view.diverged_at}`, { raw: true, anchor: "middle", className: "label hot big" });
+      else if (last > 0) ground.text("solution", xs[last], ys[last], "Solution", { dx: -10, dy: -12, anchor: "end", className: "label hot" });
+      kick.classList.toggle("gone", kit.store.state.surface !== "wells");
+    },
+    echo() { },
+  };
+}

@@ -1,0 +1,89 @@
+// The plane of step size and momentum, with the roots of the chosen point and the iterates they make.
+
+import { column, row } from "../transport.js";
+import { nice } from "../panel.js";
+import { tone } from "../theme.js";
+
+export const prose = `
+<p>On a quadratic, each curvature λ evolves alone. One step of momentum maps the last two errors to the next, so all there is to know
+is a pair of roots:</p>
+<math display="block"><msup><mi>z</mi><mn>2</mn></msup><mo>−</mo><mo>(</mo><mn>1</mn><mo>+</mo><mi>β</mi><mo>−</mo><mi>α</mi><mi>λ</mi>
+<mo>(</mo><mn>1</mn><mo>+</mo><mi>γ</mi><mo>)</mo><mo>)</mo><mi>z</mi><mo>+</mo><mo>(</mo><mi>β</mi><mo>−</mo><mi>α</mi><mi>λ</mi><mi>γ</mi><mo>)</mo><mo>=</mo><mn>0</mn></math>
+<p>The larger of the two is the rate. Dark is fast, the white corner is lost. Between the dashed lines the roots are complex and the
+error swings; outside them it creeps or jumps. Press anywhere, or walk with the arrow keys. Add more curvatures and the fast region
+shrinks to a point: one method has to serve them all.</p>`;
+
+export function build(kit) {
+  const plane = kit.plane({ span: 7, aspect: 0.82 });
+  let above, circle, runs;
+  kit.column(5, () => {
+    circle = kit.panel({ label: "the two roots in the complex plane", aspect: 0.62, margin: { left: 10, right: 10, top: 18, bottom: 12 }, frame: false });
+    runs = kit.panel({ label: "error of each curvature, step by step", aspect: 0.44, margin: { top: 20, right: 34 } });
+  });
+  kit.row(7);
+  kit.slider("alpha", { high: (view) => view.right });
+  kit.slider("beta");
+  kit.slider("gamma", { hide: (state) => state.family !== "any" });
+  kit.entry("curvatures");
+  kit.row(5);
+  kit.choice("family");
+  const regimes = kit.buttons("go to", ["ripples", "monotone", "one step", "alternating", "divergent"].map((name) => [name, () => {
+    const [alpha, beta] = kit.view.regimes[name];
+    kit.store.set({ alpha, beta, family: "heavy-ball" });
+  }]));
+  const fastest = kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
+  kit.flag("log", "error scale");
+
+  function roots(view) {
+    const ratio = circle.inner.width / circle.inner.height, tall = 1.25;
+    circle.domain({ x: [-tall * ratio, tall * ratio], y: [-tall, tall] });
+    const turn = Array.from({ length: 181 }, (_, i) => (i * Math.PI) / 90);
+    circle.line("real", [-tall * ratio, tall * ratio], [0, 0], "hair");
+    circle.line("imaginary", [0, 0], [-tall, tall], "hair");
+    circle.line("unit", turn.map(Math.cos), turn.map(Math.sin), "grey");
+    circle.line("rate", turn.map((t) => view.rate * Math.cos(t)), turn.map((t) => view.rate * Math.sin(t)), "hot dash");
+    const count = view.roots.shape[0];
+    for (let i = 0; i < count; i++) {
+      const pair = view.roots.subarray(4 * i, 4 * i + 4);
+      circle.dots(`root${i}`, [pair[0], pair[2]], [pair[1], pair[3]], 5, "dots hot", { fill: count > 1 ? tone(i, count) : "" });
+    }
+    circle.text("title", circle.inner.left, 12, "roots and the unit circle", { raw: true, className: "axis" });
+    circle.text("ring", 0, 0, `radius ${nice(view.rate)}`, { raw: false, dx: 8, dy: circle.inner.height / 2 - 6, className: "label hot" });
+  }
+
+  function iterates(view, state) {
+    const count = view.errors.shape[0], last = view.errors.shape[1] - 1;
+    const size = view.errors.map(Math.abs);
+    const grows = view.rate > 1 + 1e-9;
+    if (state.log) {
+      runs.domain({ x: [0, last], y: grows ? [0.1, 1e3] : [1e-8, 10], ylog: true });
+      for (let i = 0; i < count; i++) {
+        const values = row(size, i, (size.shape = view.errors.shape));
+        runs.line(`run${i}`, null, Array.from(values, (v) => v || NaN), count > 1 ? "" : "hot", { stroke: count > 1 ? tone(i, count) : "" });
+        runs.dots(`dot${i}`, null, Array.from(values, (v) => v || NaN), 1.8, count > 1 ? "dots" : "dots hot", { fill: count > 1 ? tone(i, count) : "" });
+      }
+      runs.axes({ x: "step", y: "|error|" });
+      return;
+    }
+    const high = grows ? 5 : 1.4;
+    runs.domain({ x: [-0.5, last], y: [-high, high] });
+    runs.line("zero", [0, last], [0, 0], "hair");
+    for (let i = 0; i < count; i++) {
+      const values = row(view.errors, i);
+      if (count === 1) runs.stems("stems", null, values, "stem hot");
+      else runs.line(`run${i}`, null, values, "", { stroke: tone(i, count) });
+      runs.dots(`dot${i}`, null, values, 2, count > 1 ? "dots" : "dots hot", { fill: count > 1 ? tone(i, count) : "" });
+    }
+    runs.axes({ x: "step", y: "error", yticks: grows ? [-5, 0, 5] : [-1, 0, 1] });
+  }
+
+  return {
+    draw(view, state) {
+      plane.draw(view, { small: false });
+      roots(view);
+      iterates(view, state);
+      regimes.forEach((button) => button.classList.toggle("on", false));
+    },
+    echo(state) { plane.echo(state); },
+  };
+}

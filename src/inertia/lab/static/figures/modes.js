@@ -1,0 +1,91 @@
+// The loss split into its eigencomponents, beside the rate of each at every step size.
+
+import { row } from "../transport.js";
+import { nice } from "../panel.js";
+import { tone } from "../theme.js";
+
+export const prose = `
+<p>In the basis of the eigenvectors the loss is a plain sum, one term per curvature, and each term shrinks by its own factor:</p>
+<math display="block"><mi>f</mi><mo>(</mo><msup><mi>w</mi><mi>k</mi></msup><mo>)</mo><mo>−</mo><mi>f</mi><mo>(</mo><msup><mi>w</mi><mo>⋆</mo></msup><mo>)</mo><mo>=</mo>
+<mfrac><mn>1</mn><mn>2</mn></mfrac><munder><mo>∑</mo><mi>i</mi></munder><msub><mi>λ</mi><mi>i</mi></msub><msup><mrow><mo>(</mo><msubsup><mi>x</mi><mi>i</mi><mi>k</mi></msubsup><mo>)</mo></mrow><mn>2</mn></msup></math>
+<p>Every component starts with the same loss, one half. For gradient descent the factor is <i>|1 − αλ|</i>: a small step starves the flat direction, a large one
+throws the steep direction back and forth. The best compromise makes both equally slow. Momentum bends those curves down together.</p>`;
+
+export function build(kit) {
+  const chart = kit.panel({ span: 8, label: "loss by eigencomponent against step", aspect: 0.52, margin: { right: 78, top: 22 } });
+  const plane = kit.plane({ span: 4, aspect: 1.04 });
+  const bars = kit.panel({ span: 8, label: "steps until each component stays below the tolerance", height: 150, margin: { right: 78, top: 22 }, frame: false });
+  const curves = kit.panel({ span: 4, label: "rate of each component against step size", height: 190, margin: { left: 40, right: 12, top: 22 } });
+  kit.row(4);
+  kit.slider("alpha", { high: (view) => view.right });
+  kit.slider("beta");
+  kit.slider("gamma", { hide: (state) => state.family !== "any" });
+  kit.row(4);
+  kit.slider("tolerance");
+  kit.slider("steps");
+  kit.entry("curvatures");
+  kit.row(4);
+  kit.choice("family", { onset: (family) => kit.store.set({ family, ...(family === "descent" ? { beta: 0 } : {}) }) });
+  kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
+  kit.flag("log", "scale");
+
+  function losses(view, state) {
+    const count = view.losses.shape[0], last = view.losses.shape[1] - 1;
+    const names = Array.from(view.curvatures, (h) => `λ = ${nice(h)}`);
+    if (state.log) {
+      const top = Math.max(4, Math.min(view.peak[1] || 1e6, 1e6)), floor = Math.min(...view.total.filter((v) => v > 0));
+      chart.domain({ x: [0, last], y: [Math.max(1e-12, Math.min(floor / 3, 1e-3)), top * 2], ylog: true });
+      chart.line("total", null, view.total, "hot wide");
+      for (let i = 0; i < count; i++) chart.line(`part${i}`, null, Array.from(row(view.losses, i), (v) => (v > 1e-30 ? v : NaN)), "", { stroke: tone(i, count) });
+      const end = (values) => { let k = last; while (k > 0 && !(values[k] > chart.scale.y[0])) k--; return values[k]; };
+      chart.ends([{ key: "endtotal", y: end(view.total), words: "total", className: "label hot" },
+        ...names.map((words, i) => ({ key: `end${i}`, y: Math.max(end(row(view.losses, i)), chart.scale.y[0]), words, fill: tone(i, count) }))]);
+    } else {
+      const top = Math.min(Math.max(view.peak[1], 1.2 * view.total[0]), 50);
+      chart.domain({ x: [0, last], y: [0, top * 1.04] });
+      let lower = new Float32Array(last + 1);
+      const tips = [];
+      for (let i = 0; i < count; i++) {
+        const upper = Float32Array.from(row(view.losses, i), (v, k) => v + lower[k]);
+        chart.area(`area${i}`, null, lower, upper, "area", { fill: tone(i, count) });
+        tips.push({ key: `end${i}`, y: (lower[last] + upper[last]) / 2, words: names[i], fill: tone(i, count) });
+        lower = upper;
+      }
+      chart.line("total", null, view.total, "hot");
+      chart.ends(tips);
+    }
+    chart.line("tolerance", [0, last], [state.tolerance, state.tolerance], "dash grey");
+    chart.axes({ x: "step", y: "loss above the minimum" });
+  }
+
+  function milestones(view, state) {
+    const count = view.milestones.length, last = view.losses.shape[1] - 1;
+    bars.domain({ x: [0, last], y: [count + 0.1, -0.3] });
+    view.milestones.forEach((k, i) => {
+      const end = k === null ? last : Math.min(k, last);
+      bars.bar(`bar${i}`, 0, i + 0.18, end, i + 0.62, "bar", { fill: tone(i, count) });
+      const beyond = k === null || k > last;
+      const words = k === null ? "never" : `${k} steps`;
+      bars.text(`words${i}`, end, i + 0.52, beyond ? `→ ${words}` : words, { dx: beyond ? -8 : 7, anchor: beyond ? "end" : "start", className: beyond ? "label" : "label", inside: false });
+      bars.text(`name${i}`, bars.inner.left - 7, bars.y(i + 0.4) + 4, nice(view.curvatures[i]), { raw: true, anchor: "end", className: "tick" });
+    });
+    bars.text("title", bars.inner.left, 12, `steps until a component's loss stays below ${nice(state.tolerance)}`, { raw: true, className: "axis" });
+  }
+
+  function rates(view) {
+    curves.domain({ x: [0, view.right], y: [0, 1.15] });
+    const count = view.curves.shape[0];
+    curves.line("one", [0, view.right], [1, 1], "hair");
+    for (let i = 0; i < count; i++) curves.line(`curve${i}`, view.across, row(view.curves, i), "", { stroke: tone(i, count) });
+    curves.line("now", [view.alpha, view.alpha], [0, 1.15], "hot thin");
+    curves.dots("rates", Array(count).fill(view.alpha), view.rates, 3.5, "dots hot");
+    const worst = Math.max(...view.rates);
+    curves.knob("hold", view.alpha, Math.min(worst, 1.1), { label: "step size", step: [view.right / 200, 0], move: (alpha) => kit.store.set({ alpha: Math.min(Math.max(alpha, 0), view.right) }), radius: 6 });
+    curves.axes({ x: "step size α", y: "rate of each component", yticks: [0, 0.5, 1] });
+  }
+
+  return {
+    draw(view, state) { losses(view, state); milestones(view, state); rates(view); plane.draw(view); },
+    echo(state) { plane.echo(state); },
+  };
+}

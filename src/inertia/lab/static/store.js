@@ -1,0 +1,78 @@
+// The one place where state changes: every value is clamped and quantised here, never read back from a widget.
+
+export class Store {
+  constructor(fields) {
+    this.fields = fields;
+    this.defaults = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.default]));
+    this.state = { ...this.defaults };
+    this.listeners = new Set();
+  }
+
+  // Merge a patch; tells the listeners which names changed.
+  set(patch, source = "hand") {
+    const changed = [];
+    for (const [name, value] of Object.entries(patch)) {
+      const field = this.fields[name];
+      if (!field) continue;
+      const clean = fit(field, value);
+      if (clean === undefined || same(clean, this.state[name])) continue;
+      this.state[name] = clean;
+      changed.push(name);
+    }
+    if (changed.length) for (const listener of this.listeners) listener(changed, source);
+    return changed;
+  }
+
+  reset() {
+    return this.set(this.defaults, "reset");
+  }
+
+  // What differs from the defaults, as text for the address bar.
+  text() {
+    return Object.entries(this.state)
+      .filter(([name, value]) => !same(value, this.defaults[name]))
+      .map(([name, value]) => `${name}=${encodeURIComponent(typeof value === "string" ? value : JSON.stringify(value))}`)
+      .join("&");
+  }
+
+  read(text) {
+    const patch = {};
+    for (const part of text.split("&").filter(Boolean)) {
+      const cut = part.indexOf("=");
+      const name = part.slice(0, cut);
+      const field = this.fields[name];
+      if (!field) continue;
+      try {
+        const raw = decodeURIComponent(part.slice(cut + 1));
+        patch[name] = field.kind === "choice" || field.kind === "text" ? raw : JSON.parse(raw);
+      } catch { /* a mangled link keeps the default */ }
+    }
+    this.set(patch, "link");
+  }
+}
+
+// A value that the field allows, or undefined.
+export function fit(field, value) {
+  switch (field.kind) {
+    case "number": return number(field, Number(value));
+    case "numbers":
+      if (!Array.isArray(value) || value.length < field.least || value.length > field.most) return undefined;
+      return value.every((entry) => Number.isFinite(Number(entry))) ? value.map((entry) => number({ ...field, step: 0 }, Number(entry))) : undefined;
+    case "choice": return value in field.options ? value : undefined;
+    case "flag": return Boolean(value);
+    case "text": return String(value).slice(0, field.most);
+    default: return value;
+  }
+}
+
+function number(field, value) {
+  if (!Number.isFinite(value)) return undefined;
+  const held = Math.min(Math.max(value, field.low), field.high);
+  if (field.whole) return Math.round(held);
+  if (!field.step) return Number(held.toPrecision(7));
+  return Number((Math.round(held / field.step) * field.step).toPrecision(10));
+}
+
+export function same(a, b) {
+  return a === b || (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((entry, i) => same(entry, b[i])));
+}

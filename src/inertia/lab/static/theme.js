@@ -1,0 +1,47 @@
+// Colours live in the stylesheet; this reads its ramps for canvases and follows the light and dark scheme.
+
+const cache = new Map();
+const listeners = new Set();
+
+export function onscheme(listener) { listeners.add(listener); }
+
+function css(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
+
+const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+
+// The colour of ramp `name` at t in [0, 1], as [r, g, b].
+export function shade(name, t) {
+  const stops = stopsOf(name);
+  const place = Math.min(Math.max(t, 0), 1) * (stops.length - 1);
+  const i = Math.min(Math.floor(place), stops.length - 2);
+  return stops[i].map((from, c) => Math.round(from + (stops[i + 1][c] - from) * (place - i)));
+}
+
+export const colour = (name, t) => `rgb(${shade(name, t).join(" ")})`;
+
+// Colour of component i of n, flat to steep.
+export const tone = (i, n) => colour("component", n > 1 ? i / (n - 1) : 1);
+
+// 256 colours of a ramp as a flat array, for pixel maps.
+export function table(name) {
+  const key = `${name} table`;
+  if (!cache.has(key)) cache.set(key, Uint8ClampedArray.from({ length: 256 * 3 }, (_, i) => shade(name, Math.floor(i / 3) / 255)[i % 3]));
+  return cache.get(key);
+}
+
+export function plain(name) {
+  if (!cache.has(name)) cache.set(name, css(`--${name}`));
+  return cache.get(name);
+}
+
+function stopsOf(name) {
+  const key = `ramp-${name}`;
+  if (!cache.has(key)) cache.set(key, css(`--${key}`).split(/\s+/).map(rgb));
+  return cache.get(key);
+}
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+dark.addEventListener("change", () => { cache.clear(); for (const listener of listeners) listener(); });
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+export const calm = () => still.matches;

@@ -1,0 +1,76 @@
+"""The static twin of every figure: matplotlib draws the same view data that the page gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .fields import clean
+from .views import expanded, named
+
+__all__ = ["SIZES", "colours", "figure", "halo", "hot", "ramp"]
+
+SIZES = (9.84, 5.4)  # inches: the page's 984 pixels at 100 per inch
+_MAPS = {
+    "map": ["#123c5c", "#2f6f94", "#7fb3c8", "#c9e0df", "#f6f8f4"],
+    "contour": ["#b0c4d6", "#fafbfc"],
+    "component": ["#9dbfda", "#1f4e79"],
+}
+_STYLE = {
+    "font.size": 9,
+    "axes.edgecolor": "#d9e0e6",
+    "axes.labelcolor": "#22303c",
+    "axes.titlesize": 9,
+    "axes.titlecolor": "#22303c",
+    "xtick.color": "#7b8794",
+    "ytick.color": "#7b8794",
+    "text.color": "#22303c",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": "white",
+}
+
+
+def figure(name: str, **state: Any) -> Any:
+    """The figure of that name as a matplotlib Figure; fields that are not given keep their defaults.
+
+    Raises:
+        BadInput: no such figure, no such field, or a value of the wrong kind.
+
+    >>> len(figure("map", alpha=0.5).axes)
+    3
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    module = named(name)
+    view = module.view(clean(module.FIELDS, state))
+    with matplotlib.rc_context(_STYLE):
+        canvas = Figure(figsize=SIZES, layout="constrained")
+        canvas.suptitle(f"{module.TITLE}. {view.caption.replace('*', '')}", fontsize=10, x=0.01, ha="left", wrap=True)
+        module.draw(canvas, expanded(view))
+    return canvas
+
+
+def colours(name: str) -> Any:
+    """A colour map of the laboratory: map (fast to slow), contour, component (flat to steep)."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list(name, _MAPS[name])
+
+
+def ramp(index: int, count: int) -> Any:
+    """Colour of one eigencomponent among `count`, flat to steep."""
+    return colours("component")(index / max(count - 1, 1))
+
+
+def hot() -> str:
+    """The one hot colour: what the hand holds, and its path."""
+    return "#f2611d"
+
+
+def halo(text: Any) -> Any:
+    """A white halo, so that a label stays readable on any ground."""
+    from matplotlib.patheffects import withStroke
+
+    text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+    return text

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import BadInput, InertiaError, nearest
@@ -20,21 +21,23 @@ from .views import Costly, discovered, named
 
 __all__ = ["LONGEST", "contents", "handle", "parsed", "snippet"]
 
-LONGEST = 262_144  # bytes of one request
+LONGEST = 1_048_576  # bytes of one request
 _WANTS = ("view", "figures", "python")
 _NAMES = ("figure", "state", "have", "want", "id")
 _KEPT = 24  # costly results kept in memory
 _store: OrderedDict[tuple[str, str, str], dict[str, Any]] = OrderedDict()
 
 
-def handle(request: Any) -> dict[str, Any]:
-    """The reply to one request; never raises: an error comes back as {"error": {"kind", "message"}}.
+def handle(request: Any, given: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """The reply to one request; never raises on purpose: an error comes back as {"error": {"kind", "message"}}.
+
+    `given` is what the laboratory was started with (a record, say): it reaches the figures that set GIVEN = True as state["given"].
 
     >>> handle({"figure": "mop"})["error"]["message"][:46]
     "there is no figure 'mop': did you mean 'map'? "
     """
     try:
-        return _answer(request)
+        return _answer(request, given)
     except InertiaError as error:
         echo = _echo(request)
         return echo | {"error": {"kind": type(error).__name__, "message": str(error)}}
@@ -61,7 +64,7 @@ def _echo(request: Any) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if isinstance(value, str | int) and len(str(value)) <= 40}
 
 
-def _answer(request: Any) -> dict[str, Any]:
+def _answer(request: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(request, Mapping):
         raise BadInput(f"a request is an object with the names {', '.join(_NAMES)}, got a {type(request).__name__}")
     for name in request:
@@ -80,7 +83,7 @@ def _answer(request: Any) -> dict[str, Any]:
     state = clean(module.FIELDS, raw)
     if want == "python":
         return _echo(request) | {"python": snippet(str(request["figure"]), state)}
-    view = module.view(state)
+    view = module.view(state | {"given": given} if getattr(module, "GIVEN", False) else state)
     fresh = {name: _made(str(request["figure"]), name, costly) for name, costly in view.costly.items() if have.get(name) != costly.key}
     keys = {name: costly.key for name, costly in view.costly.items()}
     return _echo(request) | {"view": view.values, "costly": fresh, "keys": keys, "caption": view.caption, "alt": view.alt}

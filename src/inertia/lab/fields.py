@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import BadInput, nearest
 
-__all__ = ["Choice", "Field", "Fields", "Flag", "Number", "Numbers", "State", "Text", "clean", "declared"]
+__all__ = ["Choice", "Document", "Field", "Fields", "Flag", "Number", "Numbers", "State", "Text", "clean", "declared"]
 
 State: TypeAlias = dict[str, Any]
 
@@ -97,7 +97,20 @@ class Text(NamedTuple):
         return value
 
 
-Field: TypeAlias = Number | Numbers | Choice | Flag | Text
+class Document(NamedTuple):
+    """A JSON object loaded by the reader, or nothing; what is inside is the figure's to check."""
+
+    default: None = None
+    label: str = ""
+
+    def clean(self, name: str, value: Any) -> dict[str, Any] | None:
+        """The object itself."""
+        if value is not None and not isinstance(value, dict):
+            raise BadInput(f"{name} must be a JSON object, got {_short(value)}")
+        return value
+
+
+Field: TypeAlias = Document | Number | Numbers | Choice | Flag | Text
 Fields: TypeAlias = Mapping[str, Field]
 
 
@@ -113,7 +126,7 @@ def clean(fields: Fields, raw: Mapping[str, Any]) -> State:
     for name in raw:
         if name not in fields:
             raise BadInput(f"unknown field '{str(name)[:40]}': {nearest(str(name)[:40], fields)}")
-    return {name: field.clean(name, raw[name] if name in raw else field.default) for name, field in fields.items()}
+    return {name: field.clean(name, raw.get(name, field.default)) for name, field in fields.items()}
 
 
 def declared(fields: Fields) -> dict[str, dict[str, Any]]:

@@ -172,7 +172,9 @@ class _Reader:
             return
         match = _TOKEN.match(self.text, self.position)
         if match is None:
-            raise BadInput(f"cannot read '{self.text[self.position :].strip()[0]}' in '{self.text.strip()}': use numbers, x, y, + - * / ^ ( )")
+            raise BadInput(
+                f"cannot read '{self.text[self.position :].strip()[0]}' in '{self.text.strip()}': use numbers, x, y, + - * / ^ ( )"
+            )
         self.token = match.group(match.lastindex or 0)
         self.start, self.position = match.start(match.lastindex or 0), match.end()
 

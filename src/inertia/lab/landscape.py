@@ -108,14 +108,21 @@ SURFACES: dict[str, Surface] = {
         beta=0.5,
     ),
     "quartic": _from_formula(
-        "x^4 - 3x^3 + 2", domain=((-0.8, 3.2), (-7.5, 4.0)), start=(-0.2, 0.0), optimum=(2.25, 0.0), alpha=0.05, alpha_high=0.25, beta=0.7, flat=True
+        "x^4 - 3x^3 + 2",
+        domain=((-0.8, 3.2), (-7.5, 4.0)),
+        start=(-0.2, 0.0),
+        optimum=(2.25, 0.0),
+        alpha=0.05,
+        alpha_high=0.25,
+        beta=0.7,
+        flat=True,
     ),
 }
 
 
 @functools.lru_cache(maxsize=32)
 def typed(text: str, half: float) -> Surface:
-    """A surface from a reader's formula, drawn on [-half, half] x [-half, half] scaled to the frame; its lowest grid point stands in for the optimum.
+    """A surface from a reader's formula, drawn around the origin; Newton's steps from its lowest grid point find the optimum.
 
     Raises:
         BadInput: the formula cannot be read (see `formula`).
@@ -132,7 +139,9 @@ def typed(text: str, half: float) -> Surface:
     with np.errstate(all="ignore"):
         sharp = np.abs(np.nan_to_num(read.hessian(points), nan=0.0, posinf=0.0, neginf=0.0)).sum(axis=-1).max(axis=-1)
     steep = float(np.clip(np.quantile(sharp, 0.9), 1e-3, 1e6))
-    return Surface(read.text, read.value, read.gradient, read.hessian, domain, (-0.7 * half, 0.4 * half), best, 0.5 / steep, 4.2 / steep, 0.7)
+    return Surface(
+        read.text, read.value, read.gradient, read.hessian, domain, (-0.7 * half, 0.4 * half), best, 0.5 / steep, 4.2 / steep, 0.7
+    )
 
 
 def surface(name: str, angle: float = 0.0, low: float = 1.0, high: float = 10.0, text: str = "0", half: float = 2.0) -> Surface:

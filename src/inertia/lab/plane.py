@@ -19,7 +19,13 @@ Array = NDArray[np.float64]
 
 FAMILY = Choice(
     "heavy-ball",
-    {"descent": "gradient descent", "heavy-ball": "heavy ball", "nesterov": "Nesterov", "triple": "triple momentum", "any": "any (α, β, γ)"},
+    {
+        "descent": "gradient descent",
+        "heavy-ball": "heavy ball",
+        "nesterov": "Nesterov",
+        "triple": "triple momentum",
+        "any": "any (α, β, γ)",
+    },
     "method",
 )
 GAMMA = Number(0.0, -0.5, 3.0, 0.01, "look-ahead γ")
@@ -30,8 +36,8 @@ def look_ahead(family: str, beta: ArrayLike, gamma: float = 0.0) -> Any:
 
     Triple momentum ties beta = rho^2/(2 - rho), so rho = (sqrt(beta^2 + 8 beta) - beta)/2 (Van Scoy et al. 2018).
 
-    >>> look_ahead("nesterov", 0.5), round(float(look_ahead("triple", 0.5)), 6)
-    (0.5, 0.28077)
+    >>> float(look_ahead("nesterov", 0.5)), round(float(look_ahead("triple", 0.5)), 6)
+    (0.5, 0.280776)
     """
     b = np.asarray(beta, dtype=float)
     if family == "nesterov":
@@ -45,8 +51,8 @@ def look_ahead(family: str, beta: ArrayLike, gamma: float = 0.0) -> Any:
 def method(family: str, alpha: Any, beta: Any, gamma: float = 0.0) -> Method:
     """The method of a family at (alpha, beta); gradient descent ignores beta, triple momentum also sets its read-out.
 
-    >>> method("nesterov", 0.1, 0.9)
-    Method(alpha=0.1, beta=0.9, gamma=0.9, delta=0.0)
+    >>> float(method("nesterov", 0.1, 0.9).gamma)
+    0.9
     """
     if family == "descent":
         return Method(alpha, 0.0 * beta)
@@ -71,7 +77,7 @@ def worst_rate(one: Method, curvatures: ArrayLike) -> Any:
 def reach(curvatures: Sequence[float], family: str = "heavy-ball", gamma: float = 0.0) -> float:
     """The right end of the alpha axis: a little beyond the largest stable step at beta in [0, 1].
 
-    >>> reach([1.0, 10.0])
+    >>> round(reach([1.0, 10.0]), 12)
     0.42
     """
     b = np.linspace(0, 1, 33)
@@ -86,23 +92,27 @@ def _edge_alpha(family: str, beta: Array, gamma: float) -> Array:
 
 
 def plane(family: str, curvatures: Sequence[float], gamma: float = 0.0, size: int = 201) -> dict[str, Any]:
-    """The rate over the rectangle [0, reach] x [0, 1] as bytes (255 = rate 1 and above), its stable region as a polygon, the best point.
+    """The speed over the rectangle [0, reach] x [0, 1] as bytes (0 fastest, 255 stands still), the stable region, the best point.
 
-    The exact boundaries come as curves: where the method stops being stable, and, for the smallest and largest curvature,
-    where the roots become complex (between the two branches the error ripples).
+    Speed is digits per step, log(rate), as a share of the best point's (of one digit a step where the best is faster), so that
+    the fast region stands out however ill-conditioned the curvatures are. The exact boundaries come as curves: where the method
+    stops being stable, and, for the smallest and largest curvature, where the roots become complex (between them the error ripples).
     """
     right = reach(curvatures, family, gamma)
     alpha, beta = np.linspace(0, right, size), np.linspace(0, 1, size)
     grid = worst_rate(method(family, alpha[None, :], beta[:, None], gamma), curvatures)  # (size, size)
-    edge = np.minimum(_edge_alpha(family, beta, gamma) / max(curvatures), right)
     place = best(family, curvatures, gamma)
+    top = float(worst_rate(place, curvatures))
+    with np.errstate(divide="ignore"):
+        speed = np.log(np.clip(grid, 1e-12, 1)) / np.log(np.clip(top, 0.1, 1 - 1e-9))  # 1 at the best point, 0 at rate 1
+    edge = np.minimum(_edge_alpha(family, beta, gamma) / max(curvatures), right)
     return {
-        "grid": np.round(np.clip(grid, 0, 1) * 255).astype(np.uint8),
+        "grid": np.round(255 * (1 - np.clip(speed, 0, 1) ** 0.7)).astype(np.uint8),
         "right": right,
         "edge_alpha": edge,
         "edge_beta": beta,
         "fringes": [fringe(family, h, gamma, right) for h in sorted({min(curvatures), max(curvatures)})],
-        "best": {"alpha": place.alpha, "beta": place.beta, "rate": float(worst_rate(place, curvatures))},
+        "best": {"alpha": place.alpha, "beta": place.beta, "rate": top},
     }
 
 

@@ -124,6 +124,7 @@ def listening(port: int = 0) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(("127.0.0.1", port))
+        bound.listen(128)  # from here on a browser that comes early waits instead of being refused
     except OSError as error:
         bound.close()
         raise BadInput(f"port {port} cannot be used ({error.strerror}): leave --port out to take a free one") from None

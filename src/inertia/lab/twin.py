@@ -7,7 +7,7 @@ from typing import Any
 from .fields import clean
 from .views import expanded, named
 
-__all__ = ["SIZES", "colours", "figure", "halo", "hot", "ramp"]
+__all__ = ["SIZES", "colours", "data", "figure", "halo", "hot", "ramp"]
 
 SIZES = (9.84, 5.4)  # inches: the page's 984 pixels at 100 per inch
 _MAPS = {
@@ -43,12 +43,23 @@ def figure(name: str, **state: Any) -> Any:
     from matplotlib.figure import Figure
 
     module = named(name)
-    view = module.view(clean(module.FIELDS, state))
+    shown = data(name, **state)
     with matplotlib.rc_context(_STYLE):
         canvas = Figure(figsize=SIZES, layout="constrained")
-        canvas.suptitle(f"{module.TITLE}. {view.caption.replace('*', '')}", fontsize=10, x=0.01, ha="left", wrap=True)
-        module.draw(canvas, expanded(view))
+        canvas.suptitle(f"{module.TITLE}. {shown['caption'].replace('*', '')}", fontsize=10, x=0.01, ha="left", wrap=True)
+        module.draw(canvas, shown)
     return canvas
+
+
+def data(name: str, **state: Any) -> dict[str, Any]:
+    """Everything the figure shows, as arrays and words.
+
+    >>> data("map", alpha=1.0, beta=0.0)["regime"]
+    'one-step'
+    """
+    module = named(name)
+    view = module.view(clean(module.FIELDS, state))
+    return expanded(view) | {"caption": view.caption, "alt": view.alt}
 
 
 def colours(name: str) -> Any:

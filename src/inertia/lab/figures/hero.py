@@ -47,7 +47,7 @@ FIELDS = {
     "formula": Text("x^2 + 3y^2 + sin(3x) cos(3y)", 200, "f(x, y)"),
     "half": Number(2.0, 0.1, 20.0, 0.0, "half-width of the frame", log=True),
 }
-_OVERLAYS = {"descent": "descent", "heavy": "heavy-ball", "nesterov": "nesterov", "triple": "triple"}
+_OVERLAYS = {"descent": "descent", "heavy": "heavy-ball", "nesterov": "nesterov", "triple": "triple"}  # field -> family
 _KICK = 1e-3  # length of a random kick
 
 
@@ -62,9 +62,9 @@ def view(state: State) -> View:
     floor = _floor(ground, ran)
     values: dict[str, Any] = {
         "path": ran.points[0],
-        "ghosts": [{"name": FIELDS[name].label, "path": ran.points[1 + index]} for index, name in enumerate(ghosts)],
+        "ghosts": [{"name": FAMILY.options[_OVERLAYS[name]], "path": ran.points[1 + index]} for index, name in enumerate(ghosts)],
         "excess": np.where(ran.losses - floor > 0, ran.losses - floor, np.nan),
-        "names": [FAMILY.options[chosen], *(FIELDS[name].label for name in ghosts)],
+        "names": [FAMILY.options[chosen], *(FAMILY.options[_OVERLAYS[name]] for name in ghosts)],
         "losses": ran.losses[0],
         "diverged_at": ran.diverged_at[0],
         "optimum": list(ground.optimum) if ground.optimum else None,
@@ -126,7 +126,8 @@ def _words(state: State, ground: Surface, ran: Paths) -> tuple[str, str]:
         said = f"*Diverges*: beyond all bounds at step *{lost}*, last seen near ({gone[0]:.3g}, {gone[1]:.3g})."
     else:
         said = f"After *{state['steps']}* steps the loss is *{ran.losses[0, -1]:.3g}*."
-    return f"{said} {_local(state, ground)}".strip(), f"Path of {name} on {ground.text} from ({state['x']:.3g}, {state['y']:.3g}). {said.replace('*', '')}"
+    place = f"({state['x']:.3g}, {state['y']:.3g})"
+    return f"{said} {_local(state, ground)}".strip(), f"Path of {name} on {ground.text} from {place}. {said.replace('*', '')}"
 
 
 def _local(state: State, ground: Surface) -> str:

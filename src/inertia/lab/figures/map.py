@@ -89,10 +89,10 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     shape = canvas.add_gridspec(2, 2, width_ratios=[1.5, 1])
     big, circle, runs = canvas.add_subplot(shape[:, 0]), canvas.add_subplot(shape[0, 1]), canvas.add_subplot(shape[1, 1])
     rates = data["plane"]
-    image = big.imshow(rates["grid"] / 255, extent=(0, rates["right"], 0, 1), origin="lower", aspect="auto", cmap=colours("map"), vmin=0, vmax=1)
-    image.set_clip_path(
-        big.fill(np.append(rates["edge_alpha"], [0, 0]), np.append(rates["edge_beta"], [1, 0]), fc="none", ec="none")[0]
-    )
+    frame = (0, rates["right"], 0, 1)
+    image = big.imshow(rates["grid"], extent=frame, origin="lower", aspect="auto", cmap=colours("map"), vmin=0, vmax=255)
+    (region,) = big.fill(np.append(rates["edge_alpha"], [0, 0]), np.append(rates["edge_beta"], [1, 0]), fc="none", ec="none")
+    image.set_clip_path(region)
     big.plot(rates["edge_alpha"], rates["edge_beta"], color="#22303c", lw=1)
     for fringe in rates["fringes"]:
         for side in ("left", "right"):

@@ -242,7 +242,7 @@ export class Panel {
       this.text(`ytick${i}`, left - 7, Math.max(place + 4, top + 9), yformat(value), { raw: true, anchor: "end", className: "tick" });
       if (grid && place > top + 1 && place < top + height - 1) d += `M${left} ${px(place)}h${width}`;
     });
-    this.item("grid", "path", this.back, "grid").setAttribute("d", d);
+    this.item("grid", "path", this.back, "gridlines").setAttribute("d", d);
     if (x) this.text("xlabel", left + width / 2, top + height + 30, x, { raw: true, anchor: "middle", className: "axis" });
     if (y) this.text("ylabel", left, top - 7, y, { raw: true, anchor: "start", className: "axis" });
   }

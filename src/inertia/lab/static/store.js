@@ -3,7 +3,7 @@
 export class Store {
   constructor(fields) {
     this.fields = fields;
-    this.defaults = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.default]));
+    this.defaults = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, fit(field, field.default) ?? field.default]));
     this.state = { ...this.defaults };
     this.listeners = new Set();
   }

@@ -1,0 +1,92 @@
+"""`inertia lab` opens the laboratory in the browser; `inertia figure` draws one of its figures to a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import BadInput
+from .options import Json
+from .output import emit
+
+__all__ = ["PLACE", "register"]
+
+PLACE = 40
+_FORMATS = (".png", ".svg", ".pdf")
+
+
+def register(app: typer.Typer) -> None:
+    """Add `lab` and `figure`."""
+    app.command(name="lab")(lab)
+    app.command(name="figure")(figure)
+
+
+def lab(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    record: Annotated[Path | None, typer.Option("--record", metavar="DIR", help="A folder with the record.json of `inertia tune`.")] = None,
+) -> None:
+    """Open the laboratory: every figure alive in the browser, every number computed on this machine.
+
+    Example: [bold]inertia lab --record out/demo[/bold]
+    """
+    from ..lab.given import opened
+    from ..lab.server import serve
+
+    serve(port, browser, opened(record))
+
+
+def figure(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A figure, such as hero, map, modes.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it: .png, .svg or .pdf.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A field, as often as needed.")] = None,
+    dpi: Annotated[int, typer.Option("--dpi", min=30, max=600, help="Dots per inch of a PNG.")] = 150,
+    json: Json = False,
+) -> None:
+    """Draw the static twin of a figure, from the same numbers as the page.
+
+    Example: [bold]inertia figure map --set beta=0.9 --out map.svg[/bold]
+    """
+    if out is None and not json:
+        raise BadInput(f"nowhere to draw '{name}': add --out {name}.png, or --json for its numbers")
+    if out is not None and out.suffix.lower() not in _FORMATS:
+        raise BadInput(f"cannot write '{out.name}': the ending must be one of {', '.join(_FORMATS)}")
+    if out is not None and not out.parent.is_dir():
+        raise BadInput(f"there is no folder '{out.parent}': make it first")
+    from ..lab import twin
+
+    state = dict(_setting(text) for text in settings or [])
+    if json:
+        emit(twin.data(name, **state))
+    if out is not None:
+        _write(twin.figure(name, **state), out, dpi)
+        if not json:
+            print(out)
+
+
+def _write(canvas: Any, out: Path, dpi: int) -> None:
+    """Write beside the target and move it there: a failure leaves nothing half-written."""
+    part = out.with_name(f".{out.stem}.part{out.suffix}")
+    try:
+        canvas.savefig(part, dpi=dpi)
+        os.replace(part, out)
+    except OSError as error:
+        raise BadInput(f"cannot write {out}: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value read as JSON where it is JSON and as text elsewhere."""
+    import json
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"--set needs NAME=VALUE, got '{text}'")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

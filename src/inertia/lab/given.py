@@ -1,0 +1,44 @@
+"""What the laboratory is started with: a record of `inertia tune`, read once, before any page can ask."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadData
+from .api import LONGEST, handle
+
+__all__ = ["opened", "read"]
+
+
+def read(place: Path) -> dict[str, Any]:
+    """The record in a folder (or the file itself).
+
+    Raises:
+        BadData: no record.json there, unreadable, or not a JSON object.
+    """
+    path = place / "record.json" if place.is_dir() else place
+    try:
+        if path.stat().st_size > 64 * LONGEST:
+            raise BadData(f"{path} has {path.stat().st_size} bytes: a record of `inertia tune` is far smaller")
+        found = json.loads(path.read_text())
+    except OSError as error:
+        raise BadData(f"cannot read {path}: {error.strerror}; give the folder that `inertia tune --out DIR` wrote") from None
+    except ValueError:
+        raise BadData(f"{path} is not JSON: give the folder that `inertia tune --out DIR` wrote") from None
+    if not isinstance(found, dict):
+        raise BadData(f"{path} holds a {type(found).__name__}, not a record: give the folder that `inertia tune --out DIR` wrote")
+    return found
+
+
+def opened(place: Path | None) -> Callable[[Any], dict[str, Any]]:
+    """`handle`, with the record of that folder given to the figures that want it.
+
+    >>> opened(None)({"figure": "map"})["caption"][:15]
+    'Each step multi'
+    """
+    given = {} if place is None else {"record": read(place)}
+    return functools.partial(handle, given=given)

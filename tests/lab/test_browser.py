@@ -1,0 +1,254 @@
+"""The page in a real browser: every figure draws what Python computed, and answers the hand."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from inertia.lab.api import contents, handle
+from inertia.lab.views import discovered
+from inertia.lab.wire import pack, unpack
+
+pytestmark = pytest.mark.browser
+FIGURES = list(discovered())
+WIDTHS = {"wide": (1180, 900), "narrow": (390, 844)}
+
+
+@pytest.fixture(params=list(WIDTHS))
+def width(request):
+    return request.param
+
+
+class Page:
+    """A page with its complaints collected."""
+
+    def __init__(self, browser, lab, size=(1180, 900), **options):
+        self.lab = lab
+        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
+        self.complaints, self.foreign = [], []
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "request", lambda request: None if request.url.startswith((lab, "data:", "blob:")) else self.foreign.append(request.url)
+        )
+
+    def open(self, hash_=""):
+        self.page.goto(f"{self.lab}/#{hash_}" if hash_ else self.lab)
+        self.page.wait_for_selector("body[data-ready]", timeout=15_000)
+        return self
+
+    def figure(self, name):
+        """The section, scrolled to and drawn."""
+        section = self.page.locator(f"#{name}")
+        section.scroll_into_view_if_needed()
+        self.page.wait_for_selector(f"#{name}:not([data-drawn='0'])", timeout=15_000)
+        return section
+
+    def settled(self, name):
+        """How often it has been drawn once nothing is under way."""
+        section = self.page.locator(f"#{name}")
+        seen = -1
+        for _ in range(100):
+            now = int(section.get_attribute("data-drawn"))
+            if now == seen:
+                return now
+            seen = now
+            self.page.wait_for_timeout(60)
+        raise AssertionError(f"{name} never came to rest")
+
+    def picture(self, name):
+        """Everything drawn, as text."""
+        return self.page.locator(f"#{name} .grid").evaluate(
+            "(grid) => [...grid.querySelectorAll('svg')].map((svg) => svg.innerHTML).join()"
+        )
+
+
+@pytest.fixture
+def page(browser, lab):
+    made = Page(browser, lab)
+    yield made
+    made.page.close()
+    assert made.complaints == []
+    assert made.foreign == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_figure_draws_at_every_width(browser, lab, width, scheme, tmp_path_factory):
+    made = Page(browser, lab, WIDTHS[width], color_scheme=scheme)
+    made.open()
+    folder = tmp_path_factory.mktemp(f"screens-{width}-{scheme}")
+    for name in FIGURES:
+        section = made.figure(name)
+        made.settled(name)
+        section.screenshot(path=folder / f"{name}.png")
+        assert "stale" not in section.get_attribute("class")
+        assert "NaN" not in made.picture(name)
+        box = section.bounding_box()
+        wide = section.evaluate("(node) => node.scrollWidth")
+        assert wide <= box["width"] + 1, f"{name} is wider than the page"
+    body = made.page.evaluate("document.documentElement.scrollWidth")
+    made.page.close()
+    assert body <= WIDTHS[width][0]
+    assert made.complaints == []
+    assert made.foreign == []
+
+
+def on_screen(svg, key):
+    """Vertices of a drawn line, in units of the data."""
+    scale = json.loads(svg.get_attribute("data-domain"))
+    path = svg.locator(f"[data-key='{key}']").get_attribute("d")
+    points = np.array([[float(v) for v in re.findall(r"-?[\d.]+(?:e-?\d+)?", part)] for part in re.split("[ML]", path)[1:]])
+    return points, scale
+
+
+def placed(values, ends, log, start, size):
+    low, high = ends
+    share = (np.log(values / low) / np.log(high / low)) if log else (values - low) / (high - low)
+    return start + share * size
+
+
+@pytest.mark.parametrize(("name", "panel", "key", "field"), [("hero", 0, "path", "path"), ("modes", 0, "total", "total")])
+def test_a_drawn_path_is_pythons_within_a_tenth_of_a_pixel(page, name, panel, key, field):
+    page.open().figure(name)
+    page.settled(name)
+    svg = page.page.locator(f"#{name} .stage svg").nth(panel)
+    drawn, scale = on_screen(svg, key)
+    reply = handle({"figure": name})["view"]
+    truth = np.asarray(reply[field])
+    xs, ys = (truth[:, 0], truth[:, 1]) if truth.ndim == 2 else (np.arange(len(truth)), truth)
+    inner = scale["inner"]
+    left = placed(xs, scale["x"], scale["xlog"], inner["left"], inner["width"])
+    top = inner["top"] + inner["height"] - placed(ys, scale["y"], scale["ylog"], 0, inner["height"])
+    assert drawn.shape == (len(xs), 2)
+    np.testing.assert_allclose(drawn[:, 0], left, atol=0.1)
+    np.testing.assert_allclose(drawn[:, 1], top, atol=0.1)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_slider_changes_the_drawing(page, name):
+    page.open().figure(name)
+    sliders = page.page.locator(f"#{name} .slider:not(.gone) input[type=range]")
+    for index in range(sliders.count()):
+        page.settled(name)
+        before = page.picture(name)
+        slider = sliders.nth(index)
+        slider.focus()
+        up = float(slider.input_value()) < float(slider.get_attribute("max"))
+        for _ in range(3):
+            slider.press("ArrowRight" if up else "ArrowLeft")
+        page.settled(name)
+        assert page.picture(name) != before, f"slider {index} of {name} changes nothing"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_knob_follows_the_hand_and_the_keyboard(page, name):
+    page.open().figure(name)
+    knobs = page.page.locator(f"#{name} .knob")
+    for index in range(knobs.count()):
+        page.settled(name)
+        knob = knobs.nth(index)
+        knob.scroll_into_view_if_needed()
+        before = knob.get_attribute("transform"), page.picture(name)
+        box = knob.locator(".core").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.page.mouse.move(x, y)
+        page.page.mouse.down()
+        page.page.mouse.move(x - 14, y + 3, steps=4)
+        page.page.mouse.move(x - 18, y - 9, steps=3)
+        page.page.mouse.up()
+        page.settled(name)
+        after = knob.get_attribute("transform"), page.picture(name)
+        assert after[0] != before[0], f"knob {index} of {name} did not move"
+        assert after[1] != before[1]
+        knob.focus()
+        knob.press("ArrowRight")
+        knob.press("ArrowUp")
+        knob.press("Shift+ArrowRight")
+        page.settled(name)
+        assert knob.get_attribute("transform") != after[0], f"knob {index} of {name} does not hear the keyboard"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_link_restores_the_state_and_reset_undoes_it(page, name):
+    fields = next(entry["fields"] for entry in contents() if entry["name"] == name)
+    field, spec = next((key, spec) for key, spec in fields.items() if spec["kind"] == "number")
+    value = spec["low"] + 0.25 * (min(spec["high"], 4 * abs(spec["default"]) + 1) - spec["low"])
+    page.open(f"{name}?{field}={round(value) if spec['whole'] else value}").figure(name)
+    page.settled(name)
+    state = page.page.evaluate(f"inertia.mounted.get('{name}').store.state")
+    assert state[field] == pytest.approx(value, abs=max(spec["step"], 1e-3 * abs(value), 0.5 if spec["whole"] else 0))
+    page.page.locator(f"#{name} .tools button", has_text="reset").click()
+    page.settled(name)
+    assert page.page.evaluate(f"inertia.mounted.get('{name}').store.text()") == ""
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_can_be_taken_away(page, name, tmp_path):
+    page.open().figure(name)
+    page.settled(name)
+    for kind, magic in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
+        with page.page.expect_download() as waiting:
+            page.page.locator(f"#{name} .tools button", has_text=kind).click()
+        target = tmp_path / waiting.value.suggested_filename
+        waiting.value.save_as(target)
+        assert target.name == f"{name}.{kind.lower()}"
+        assert target.read_bytes().startswith(magic)
+        assert target.stat().st_size > 4_000
+    page.page.locator(f"#{name} .tools button", has_text="copy as Python").click()
+    page.page.wait_for_selector(f"#{name}[data-python]")
+    assert f'figure("{name}"' in page.page.locator(f"#{name}").get_attribute("data-python")
+
+
+def test_a_number_can_be_typed(page):
+    page.open().figure("map")
+    box = page.page.locator("#map .read").nth(1)
+    box.fill("0.9")
+    box.press("Enter")
+    page.settled("map")
+    assert page.page.evaluate("inertia.mounted.get('map').store.state.beta") == 0.9
+    box.fill("seven")
+    box.press("Enter")
+    assert page.page.evaluate("inertia.mounted.get('map').store.state.beta") == 0.9
+    assert (
+        unpack(pack(handle({"figure": "map", "state": {"beta": 0.9}})))["caption"].replace("*", "")
+        == page.page.locator("#map .caption").inner_text()
+    )
+
+
+def test_divergence_is_said_and_an_error_leaves_no_stale_picture(page):
+    page.open("hero?alpha=0.006&beta=0.8").figure("hero")
+    page.settled("hero")
+    assert "Diverges: beyond all bounds at step" in page.page.locator("#hero .caption").inner_text()
+    page.page.locator("#hero .chip", has_text="your formula").click()
+    entry = page.page.locator("#hero .entry:visible")
+    entry.fill("x^2 + foo(y)")
+    page.page.wait_for_selector("#hero.stale")
+    assert "Unknown name 'foo'" in page.page.locator("#hero .caption").inner_text()
+    entry.fill("x^2 + 2y^2")
+    page.page.wait_for_selector("#hero:not(.stale)")
+
+
+def test_reduced_motion_is_honoured(browser, lab):
+    made = Page(browser, lab, reduced_motion="reduce").open()
+    made.figure("hero")
+    made.settled("hero")
+    made.page.locator("#hero .play").click()
+    made.page.wait_for_timeout(100)
+    assert made.page.locator("#hero .count").inner_text() == "step 150"
+    made.page.close()
+
+
+def test_a_figure_plays_and_can_be_scrubbed(page):
+    page.open().figure("hero")
+    page.settled("hero")
+    whole = page.picture("hero")
+    page.page.locator("#hero .player input").evaluate("(node) => { node.value = 5; node.dispatchEvent(new Event('input')); }")
+    assert page.page.locator("#hero .count").inner_text() == "step 5"
+    assert page.picture("hero") != whole
+    page.page.locator("#hero .play").click()
+    for _ in range(60):
+        if int(page.page.locator("#hero .count").inner_text().split()[1]) > 20:
+            return
+        page.page.wait_for_timeout(50)
+    raise AssertionError("the player does not play")

@@ -117,6 +117,8 @@ def run_many(
         with np.errstate(all="ignore"):  # a diverging trial is a result, not a warning
             state.read(0)
             for k in range(steps):
+                if not len(state.alive):
+                    break
                 state.advance(k, next(rows))
                 last = k + 1 == steps
                 if (k + 1) % evaluate_every == 0 or last:
@@ -125,8 +127,6 @@ def run_many(
                         break
                 if progress is not None and ((k + 1) % every == 0 or last):
                     progress(k + 1, steps)
-                if not len(state.alive):
-                    break
     except KeyboardInterrupt:
         raise Interrupted(state.records(names, steps, seed, batch_size)) from None
     return state.records(names, steps, seed, batch_size)
@@ -159,8 +159,7 @@ class _Trials:
         self.final = params.copy()
         self.alive = np.arange(trials)
         self.diverged = np.full(trials, -1)
-        self.losses: list[Array] = []  # one (T,) per reading; nan where the trial was gone
-        self.loss_steps: list[int] = []
+        self.readings: list[tuple[int, Array]] = []  # (step, losses (T,)), nan where the trial was gone
         self.path: list[Array] | None = [params.copy()] if keep_path else None
         self.cost = np.zeros(trials, dtype=int)
 
@@ -179,11 +178,11 @@ class _Trials:
     def read(self, k: int) -> None:
         """The full loss of every living trial after k steps; those whose loss is not finite leave."""
         losses = np.full(len(self.final), np.nan)
-        losses[self.alive] = self.problem.value(self.params)
+        if len(self.alive):
+            losses[self.alive] = self.problem.value(self.params)
         self._drop(k, np.isfinite(losses[self.alive]), self.final[self.alive])
         self.final[self.alive] = self.params
-        self.losses.append(losses)
-        self.loss_steps.append(k)
+        self.readings.append((k, losses))  # one append: Ctrl-C finds both or neither
 
     def _drop(self, k: int, fine: NDArray[np.bool_], last: Array) -> None:
         """Let the trials leave that are not fine after k steps; `last` are the parameters they leave behind."""
@@ -195,15 +194,17 @@ class _Trials:
 
     def latest(self) -> Array:
         """The last reading, inf for trials that have diverged."""
-        return np.where(np.isfinite(self.losses[-1]), self.losses[-1], np.inf)
+        _, losses = self.readings[-1]
+        return np.where(np.isfinite(losses), losses, np.inf)
 
     def records(self, names: list[str], steps: int, seed: int, batch_size: int | None) -> list[Record]:
         """What every trial did, its losses and path cut where it stopped being finite."""
-        losses = np.array(self.losses).reshape(len(self.losses), len(self.final))
+        read_at = np.array([k for k, _ in self.readings], dtype=int)
+        losses = np.array([reading for _, reading in self.readings]).reshape(len(read_at), len(self.final))
         path = None if self.path is None else np.array(self.path)
         final, velocity = self.final.copy(), np.full_like(self.final, np.nan)
         final[self.alive], velocity[self.alive] = self.params, self.velocity
-        dense = self.loss_steps == list(range(len(self.loss_steps)))
+        dense = np.array_equal(read_at, np.arange(len(read_at)))
         made = []
         for trial, name in enumerate(names):
             fell = int(self.diverged[trial])
@@ -212,7 +213,7 @@ class _Trials:
             if fell < 0:
                 notes["velocity"] = velocity[trial]  # with it `method.readout` and `method.hidden` find x and xi
             if not dense:
-                notes["loss_steps"] = np.array(self.loss_steps)[fine].tolist()
+                notes["loss_steps"] = read_at[fine].tolist()
             made.append(
                 Record(
                     method=Method(*(float(column[0, trial]) for column in self.table)),

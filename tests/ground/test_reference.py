@@ -4,11 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inertia import problems, reference
 from inertia.errors import BadInput
 from inertia.method import Method, hidden
 from inertia.schedule import constant, linear
+from inertia.theory.modes import iterate
 
 VALLEY = problems.valley()
 
@@ -61,6 +64,25 @@ def test_an_array_of_methods_is_a_list_of_them():
     for one, other in zip(together, apart, strict=True):
         np.testing.assert_array_equal(one.losses, other.losses)
         assert one.method == other.method
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.floats(0.01, 3.0), min_size=1, max_size=4),
+    st.floats(0.01, 0.6),
+    st.floats(-0.9, 0.99),
+    st.floats(0.0, 1.5),
+    st.floats(-2.0, 2.0),
+)
+def test_a_run_on_a_quadratic_is_the_closed_form(curvatures, alpha, beta, gamma, velocity):
+    problem = problems.diagonal(curvatures, start=2.0, optimum=0.5)
+    method = Method(alpha, beta, gamma)
+    record = reference.run(problem, method, 25, velocity=np.full(problem.dimension, velocity), keep_path=True)
+    exact = iterate(method, np.array(curvatures), np.arange(26)[:, None], params=1.5, velocity=velocity)
+    # errors of 25 steps, relative to the largest excursion
+    scale = np.abs(exact.params).max() + 1
+    np.testing.assert_allclose(record.path - 0.5, exact.params, rtol=1e-10, atol=1e-12 * scale)
+    np.testing.assert_allclose(record.notes["velocity"], exact.velocity[-1], rtol=1e-10, atol=1e-11 * np.abs(exact.velocity).max())
 
 
 def test_torch_walks_the_same_mini_batches():
@@ -122,6 +144,24 @@ def test_a_start_of_infinite_loss_is_a_run_of_no_steps():
     assert len(record.losses) == len(record.path) == 0
     assert record.final.tolist() == [1e100]
     assert record.loss == np.inf
+
+
+@pytest.mark.parametrize("keep_path", [False, True])
+def test_when_all_trials_have_diverged_the_run_ends(keep_path):
+    from scipy.sparse.linalg import LinearOperator
+
+    calls = []
+
+    def matvec(v):  # an operator that knows single vectors only, and counts them
+        calls.append(1)
+        return np.array([1.0, 3.0]) * v.ravel()
+
+    problem = problems.quadratic(LinearOperator((2, 2), matvec=matvec, dtype=float))
+    calls.clear()
+    for record in reference.run_many(problem, Method(np.array([1e200, 1e160])), 1000, keep_path=keep_path):
+        assert record.diverged_at in (1, 2)
+        assert len(record.losses) == record.diverged_at
+    assert len(calls) < 15
 
 
 def test_rare_readings_still_notice_the_step():

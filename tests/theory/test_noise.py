@@ -174,6 +174,17 @@ def test_crossing_of_many_and_of_the_slow():
     assert np.isinf(crossing(Method(0.1), spectrum(1.0)))
 
 
+def test_the_crossing_where_a_look_ahead_makes_the_bias_rebound():
+    """Positive real roots, but the first step jumps past the optimum: the bias dips, and comes back."""
+    method, found = Method(0.3, 0.95, 2.8), spectrum(1.0, 1.0, [1e-4])
+    p, q = coefficients(method, 1.0)
+    assert p * p > 4 * q > 0 < p
+    curve = components(method, found, 300)
+    below = np.flatnonzero(curve.bias[:, 0] < curve.noise[:, 0])
+    assert np.any(np.diff(curve.bias[: below[0] + 50, 0]) > 0)
+    assert crossing(method, found) == below[0]
+
+
 def test_ten_thousand_random_runs_have_these_moments():
     rng, method, h = np.random.default_rng(0), Method(0.3, 0.7, 0.4), 1.3
     y, v = np.ones(20_000), np.zeros(20_000)

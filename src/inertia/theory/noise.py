@@ -23,8 +23,7 @@ from .modes import coefficients, iterate, stable
 __all__ = ["Moments", "Split", "Stationary", "crossing", "floor", "moments", "split", "stationary"]
 
 Array = NDArray[np.float64]
-_CROSSING_LIMIT = 10**8  # steps looked at before a ringing transient is called endless
-_LARGEST = 2**21  # elements of one block of a scan
+_CROSSING_LIMIT = 10**6  # steps looked at before a ringing transient is called endless
 
 
 class Stationary(NamedTuple):
@@ -183,7 +182,7 @@ def split(method: Method, spectrum: Spectrum, k: ArrayLike) -> Split:
 def crossing(method: Method, spectrum: Spectrum) -> Any:
     """First step whose bias is below its noise: left of it the transient phase, right of it fine-tuning. Shape (*methods).
 
-    Infinite without noise, beyond the edge, and where the transient outlives 10^8 steps while it rings.
+    Infinite without noise, beyond the edge, and where the transient rings for more than 10^6 steps.
 
     >>> from ..spectrum import spectrum
     >>> int(crossing(Method(0.0330578512, beta=0.6694214876), spectrum(1.0, weights=3.0, noise=9.0)))
@@ -193,36 +192,67 @@ def crossing(method: Method, spectrum: Spectrum) -> Any:
     fields = [np.broadcast_to(np.asarray(field, dtype=float), shape).ravel() for field in method]
     found = np.full(fields[0].shape, np.inf)
     live = (spectrum.curvatures != 0) & ((spectrum.weights > 0) | (spectrum.noise > 0))
-    if np.any(spectrum.noise[live] > 0):
-        h = spectrum.curvatures[live]
-        for index in np.flatnonzero(np.all(np.asarray(stable(_spread(Method(*fields)), h)), axis=-1)):
-            found[index] = _first_crossing(Method(*(field[index] for field in fields)), spectrum, h)
+    if not np.any(spectrum.noise[live] > 0):
+        return found.reshape(shape)[()]
+    h = spectrum.curvatures[live]
+    settles = np.all(np.asarray(stable(_spread(Method(*fields)), h)), axis=-1)
+    falls = settles & np.all(_falling(_spread(Method(*fields)), h), axis=-1)  # then bisection is exact
+    for index in np.flatnonzero(falls):
+        found[index] = _bisected(Method(*(field[index] for field in fields)), spectrum)
+    rings = np.flatnonzero(settles & ~falls)
+    if rings.size:
+        parts = (spectrum.weights[live], spectrum.noise[live])
+        found[rings] = _first_below(Method(*(field[rings] for field in fields)), h, *parts)
     return found.reshape(shape)[()]
 
 
-def _first_crossing(method: Method, spectrum: Spectrum, h: Array) -> float:
+def _falling(method: Method, h: Array) -> NDArray[np.bool_]:
+    """Modes whose params go from the start to 0 and never back: positive roots with positive shares, or plain descent."""
     p, q = coefficients(method, h)
-    falls = np.all((p * p >= 4 * q) & (p >= 0) & (np.asarray(q) >= 0))  # then the bias decreases, and bisection is exact
-    low, width = 0, 64
-    limit = 2.0**62 if falls else _CROSSING_LIMIT
-    while low < limit:
-        steps = np.arange(low, low + width) if not falls else np.array([low + width - 1])
-        parts = split(method, spectrum, steps)
-        below = np.flatnonzero(parts.bias < parts.noise)
-        if below.size and not falls:
-            return float(low + below[0])
-        if below.size:
-            return float(_bisected(method, spectrum, low, low + width - 1))
-        low, width = low + width, 2 * width if falls else min(2 * width, max(64, _LARGEST // h.size))
-    return float("inf")
+    disc = p * p - 4 * q
+    larger = (p + np.sqrt(np.maximum(disc, 0))) / 2
+    creeps = (disc >= 0) & (p >= 0) & (q >= 0) & (larger >= method.beta) & (method.alpha * h * (1 + method.gamma) >= 0)
+    return np.asarray(creeps | ((np.asarray(method.beta) == 0) & (np.asarray(method.gamma) == 0)))
 
 
-def _bisected(method: Method, spectrum: Spectrum, low: int, high: int) -> int:
+def _first_below(method: Method, h: Array, weights: Array, s2: Array) -> Array:
+    """First step with bias < noise of stable methods (P,), by the plain recursion of all that have not crossed yet."""
+    found, rows = np.full(method.alpha.shape, np.inf), np.arange(method.alpha.size)
+    x, u = np.broadcast_to(np.sqrt(weights), (rows.size, h.size)), np.zeros((rows.size, h.size))
+    kick = np.asarray(method.alpha)[:, None] * np.sqrt(s2)
+    nx, nu, noise = -kick, kick, np.zeros(rows.size)
+    ah, gamma = np.asarray(method.alpha)[:, None] * h, np.asarray(method.gamma)[:, None]
+    q = np.asarray(method.beta)[:, None] - ah * gamma
+    for k in range(_CROSSING_LIMIT):
+        with np.errstate(under="ignore"):
+            below = (x - gamma * u) ** 2 @ h * 0.5 < noise
+            if np.any(below):
+                found[rows[below]] = k
+                rows, x, u, nx, nu, noise, ah, gamma, q = (part[~below] for part in (rows, x, u, nx, nu, noise, ah, gamma, q))
+            if not rows.size:
+                break
+            noise = noise + (nx - gamma * nu) ** 2 @ h * 0.5  # what one unit of noise leaves after k + 1 steps
+            u, nu = q * u + ah * x, q * nu + ah * nx
+            x, nx = x - u, nx - nu
+    return found
+
+
+def _bisected(method: Method, spectrum: Spectrum) -> float:
+    """First step with bias < noise where the bias only falls and the noise only climbs."""
+
+    def crossed(k: int) -> bool:
+        parts = split(method, spectrum, k)
+        return bool(parts.bias < parts.noise)
+
+    low, high = 0, 1
+    while not crossed(high):
+        low, high = high, 2 * high
+        if high > 2**60:
+            return float("inf")
     while low < high:
         middle = (low + high) // 2
-        parts = split(method, spectrum, middle)
-        low, high = (low, middle) if parts.bias < parts.noise else (middle + 1, high)
-    return low
+        low, high = (low, middle) if crossed(middle) else (middle + 1, high)
+    return float(low)
 
 
 def _spread(method: Method) -> Method:

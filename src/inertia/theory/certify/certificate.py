@@ -18,7 +18,7 @@ import numpy as np
 from ...errors import BadInput
 from ...method import Method, checked
 from .counterexample import Counterexample
-from .dissipation import Proof, pairs, sides, terms
+from .dissipation import Proof, Sides, Terms, pairs, sides, terms, whole
 from .exact import dyadic, exact, pivots
 
 __all__ = ["Certificate", "Rejected", "failing", "from_json", "rounded", "verify"]
@@ -108,10 +108,16 @@ def failing(method: Method, mu: float, L: float, rate: float, proof: Proof) -> s
         for pair, weight in zip(pairs(proof.memory, past=name == "positive"), weights, strict=True):
             if weight < 0:
                 return f"{name} weight of the inequality {_say(pair)} is {_short(weight)}, and must be >= 0"
-    alpha, beta, gamma, m, smooth = exact([*method[:3], mu, L])
-    claims = sides(terms(alpha * smooth, beta, gamma, m / smooth, proof.memory), proof, Fraction(rate) ** 2)
     if any(proof.P[i, j] != proof.P[j, i] for i in range(len(proof.P)) for j in range(i)):
         return "P is not symmetric"
+    if not _first(_whole_claims(method, mu, L, rate, proof)):
+        return ""
+    alpha, beta, gamma, low, high = exact([*method[:3], mu, L])  # once more in fractions, for the size of what fails
+    return _first(sides(terms(alpha * high, beta, gamma, low / high, proof.memory), proof, Fraction(rate) ** 2))
+
+
+def _first(claims: Sides) -> str:
+    """The first claim that is false, with its size (matrices stand doubled in the claims)."""
     for name, values in (("decrease", claims.decrease_values), ("positive", claims.positive_values)):
         for j, value in enumerate(values):
             if value < 0:
@@ -119,8 +125,21 @@ def failing(method: Method, mu: float, L: float, rate: float, proof: Proof) -> s
     for name, matrix in (("P - weights", claims.positive), ("rate^2 V - V_next - weights", claims.decrease)):
         found = pivots(matrix)
         if found[-1] <= 0:
-            return f"{name}: pivot {len(found)} is {_short(found[-1])}, and must be > 0"
+            return f"{name}: pivot {len(found)} is {_short(found[-1] / 2)}, and must be > 0"
     return ""
+
+
+def _whole_claims(method: Method, mu: float, L: float, rate: float, proof: Proof) -> Sides:
+    """The claims times a positive scale that makes every number whole: same signs, no fractions to reduce."""
+    alpha, beta, gamma, low, high = exact([*method[:3], mu, L])
+    rows = terms(alpha * high, beta, gamma, low / high, proof.memory)
+    used = whole(np.concatenate([rows.now, rows.then, rows.s, rows.w]))
+    now, then, s, w = np.split(used, np.cumsum([len(rows.now), len(rows.then), len(rows.s)]))
+    parts = whole(np.concatenate([part.ravel() for part in proof]))
+    cuts = np.split(parts, np.cumsum([part.size for part in proof])[:-1])
+    P, values, decrease, positive = (cut.reshape(part.shape) for cut, part in zip(cuts, proof, strict=True))
+    square = Fraction(rate) ** 2
+    return sides(Terms(now, then, s, w, rows.xi, rows.point), Proof(P, values, decrease, positive), square.numerator, square.denominator)
 
 
 def verify(data: Certificate | Mapping[str, Any]) -> str:
@@ -247,8 +266,8 @@ def _fractions(values: Any) -> Any:
     return array if rows is None else array.reshape(len(rows), -1)
 
 
-def _short(value: Fraction) -> str:
-    return f"{float(value):.3g}"
+def _short(value: Any) -> str:
+    return f"{float(Fraction(value)):.3g}" if abs(value) < 10**300 else f"about {'-' * (value < 0)}10^{len(str(abs(value) // 1)) - 1}"
 
 
 def _say(pair: tuple[int, int | None]) -> str:

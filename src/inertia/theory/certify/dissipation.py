@@ -16,12 +16,13 @@ time; larger N are longer Zames-Falb multipliers (Taylor, Van Scoy and Lessard 2
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pair", "Proof", "Sides", "Terms", "pairs", "sides", "terms"]
+__all__ = ["Pair", "Proof", "Sides", "Terms", "pairs", "sides", "terms", "whole"]
 
 Array = NDArray[Any]  # floats, or Fractions in an object array
 Pair = tuple[int, int | None]  # (i, j): the inequality between steps k - i and k - j; None is the minimiser
@@ -96,9 +97,9 @@ def terms(a: Any, beta: Any, gamma: Any, m: Any, memory: int = 1) -> Terms:
 
 
 def forms(rows: Terms, listed: list[Pair]) -> Array:
-    """Symmetric matrices (len(listed), N + 3, N + 3) of s_i'(w_i - w_j), or of s_i'w_i where j is the minimiser."""
+    """Twice the symmetric matrices of s_i'(w_i - w_j), or of s_i'w_i where j is the minimiser: (len(listed), N + 3, N + 3)."""
     outer = np.stack([np.multiply.outer(rows.s[i], rows.w[i] if j is None else rows.w[i] - rows.w[j]) for i, j in listed])
-    return (outer + outer.swapaxes(1, 2)) / 2
+    return outer + outer.swapaxes(1, 2)
 
 
 def balance(listed: list[Pair], memory: int) -> NDArray[np.int64]:
@@ -111,21 +112,36 @@ def balance(listed: list[Pair], memory: int) -> NDArray[np.int64]:
     return table
 
 
-def sides(rows: Terms, proof: Proof, square: Any) -> Sides:
-    """The claims of `proof` for the squared rate `square`, as matrices and rows that must be >= 0.
+def sides(rows: Terms, proof: Proof, square: Any, one: Any = 1) -> Sides:
+    """The claims of `proof` for the squared rate square/one, as matrices and rows that must be >= 0.
 
-    decrease = rho^2 V_k - V_{k+1} - sum of weights times inequalities; positive = V_k - the same for its own weights.
+    decrease = rho^2 V_k - V_{k+1} - sum of weights times inequalities; positive = V_k - the same for its own weights;
+    the matrices come out doubled, and decrease times `one`: with rows, proof, square and one whole numbers, all stays whole.
     The parts of a proof of floats may have leading axes: many proofs at once.
     """
     memory = proof.memory
     ahead, past = pairs(memory), pairs(memory, past=True)
     small = slice(0, memory + 2)  # the past does not see s_k
-    kept = square * (rows.now.T @ proof.P @ rows.now) - rows.then.T @ proof.P @ rows.then
+    kept = (2 * square) * (rows.now.T @ proof.P @ rows.now) - (2 * one) * (rows.then.T @ proof.P @ rows.then)
     zero = proof.values[..., :1] * 0
     shifted, here = np.concatenate([proof.values, zero], axis=-1), np.concatenate([zero, proof.values], axis=-1)
+    state = rows.now[:, small]  # the identity, up to the scale of the rows
     return Sides(
-        kept - np.tensordot(proof.decrease, forms(rows, ahead), axes=1),
-        square * here - shifted + proof.decrease @ balance(ahead, memory),
-        proof.P - np.tensordot(proof.positive, forms(rows, past)[:, small, small], axes=1),
+        kept - one * np.tensordot(proof.decrease, forms(rows, ahead), axes=1),
+        square * here - one * (shifted - proof.decrease @ balance(ahead, memory)),
+        2 * (state.T @ proof.P @ state) - np.tensordot(proof.positive, forms(rows, past)[:, small, small], axes=1),
         (here + proof.positive @ balance(past, memory))[..., 1:],
     )
+
+
+def whole(values: Array) -> Array:
+    """Fractions times their least common denominator: an array of integers, exact and fast to compute with.
+
+    >>> from fractions import Fraction
+    >>> whole(np.array([Fraction(1, 2), Fraction(2, 3)]))
+    array([3, 4], dtype=object)
+    """
+    scale = math.lcm(*(value.denominator for value in values.ravel()))
+    flat = np.empty(values.size, dtype=object)
+    flat[:] = [value.numerator * (scale // value.denominator) for value in values.ravel()]
+    return flat.reshape(values.shape)

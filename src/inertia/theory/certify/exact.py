@@ -38,7 +38,7 @@ def dyadic(values: ArrayLike, bits: int = 60) -> Rational:
     """
     array = np.asarray(values, dtype=float)
     flat = np.empty(array.size, dtype=object)
-    flat[:] = [Fraction(round(Fraction(value) * 2**bits), 2**bits) for value in array.ravel().tolist()]
+    flat[:] = [Fraction(round(math.ldexp(value, bits)), 2**bits) for value in array.ravel().tolist()]
     return flat.reshape(array.shape)
 
 
@@ -136,6 +136,7 @@ def turn(share: Fraction) -> Complex:
     >>> third.real.low <= Fraction(-1, 2) <= third.real.high, float(third.imag.low) == 3**0.5 / 2
     (True, True)
     """
+    share -= round(share)  # half a turn at most: the series below is cut at order 100, where pi^100/100! < 2^-300
     pi = _pi()
     angle = Interval(pi.low * 2 * share, pi.high * 2 * share) if share >= 0 else Interval(pi.high * 2 * share, pi.low * 2 * share)
     middle = (angle.low + angle.high) / 2
@@ -144,7 +145,7 @@ def turn(share: Fraction) -> Complex:
     parts = []
     for first in (0, 1):
         total, term, order = Fraction(0), Fraction(1) if first == 0 else middle, first
-        while order < 60:
+        while order < 100:
             total += term
             term = -term * middle * middle / ((order + 1) * (order + 2))
             term = Fraction(round(term * 2**170), 2**170)

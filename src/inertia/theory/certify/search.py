@@ -15,13 +15,14 @@ from .certificate import Certificate, failing, rounded
 from .counterexample import find
 from .dissipation import Proof
 from .frequency import quadratic_rate, sector_rate
-from .solver import Program
+from .solver import Program, Suggestion
 
 __all__ = ["Found", "certify", "in_class", "prove"]
 
 _STEPS_ABOVE = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of 1 - rate: how far above the least rate a proof is looked for
-_MEMORY = 4
+_MEMORY = 3
 _GAIN = 1e-3  # of 1 - rate: what longer memory must win to be worth its size
+_TRIES, _CLOSE = 24, 2e-5  # of the search with longer memory: solver calls, and how near (of 1 - rate) is near enough
 
 
 class Found(NamedTuple):
@@ -119,22 +120,36 @@ def attempt(program: Program, method: Method, mu: float, L: float, rate: float) 
     offer = program.solve(rate)
     if offer is None:
         return None
-    proof = rounded(offer.proof)
-    return Found(rate, proof) if not failing(method, mu, L, rate, proof) else None
+    return _passed(method, mu, L, rate, offer)
 
 
 def lengthened(method: Method, mu: float, L: float, memory: int, floor: float, short: Found | None) -> Found | None:
-    """The smallest rate that a longer memory proves, by bisection on the exact check; None where it wins too little."""
+    """The smallest rate that a longer memory proves, None where it wins too little: regula falsi on the solver's margin."""
     program = Program(method.alpha * L, method.beta, method.gamma, mu / L, memory)
-    high = 1.0 if short is None else short.rate
-    first = attempt(program, method, mu, L, high - _GAIN * (1 - high) if short is not None else 1 - 1e-4 * (1 - floor))
-    best = first
-    low = floor
-    while best is not None and best.rate - low > 1e-5 * (1 - low):
-        middle = (low + best.rate) / 2
-        found = attempt(program, method, mu, L, middle)
-        low, best = (middle, best) if found is None else (low, found)
+    high = 1 - 1e-4 * (1 - floor) if short is None else short.rate - _GAIN * (1 - short.rate)
+    offer = program.solve(high)
+    if offer is None or offer.margin <= 0:
+        return None
+    best = _passed(method, mu, L, high, offer)
+    low, below, above = floor, -offer.margin, offer.margin
+    for _ in range(_TRIES):
+        if high - low <= _CLOSE * (1 - high):
+            break
+        share = min(max(above / (above - below), 0.05), 0.95)
+        middle = high - share * (high - low)
+        offer = program.solve(middle)
+        if offer is not None and offer.margin > 0:
+            best = _passed(method, mu, L, middle, offer) or best
+            high, above, below = middle, offer.margin, below / 2  # halving the other end keeps both ends moving (Illinois)
+        else:
+            low, below, above = middle, -above if offer is None else offer.margin, above / 2
     return best
+
+
+def _passed(method: Method, mu: float, L: float, rate: float, offer: Suggestion) -> Found | None:
+    """The offer as an exactly checked proof, or None where it fails the check."""
+    proof = rounded(offer.proof)
+    return Found(rate, proof) if not failing(method, mu, L, rate, proof) else None
 
 
 def _why(kind: str) -> str:

@@ -7,6 +7,7 @@ over (P, t, weights), all linear in `dissipation.sides`. What comes back are flo
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from ...errors import require
 from .dissipation import Proof, Sides, pairs, sides, terms
 
-__all__ = ["Program", "Suggestion"]
+__all__ = ["Program", "Suggestion", "maximise", "stacked", "symmetric"]
 
 Array = NDArray[np.float64]
 
@@ -29,82 +30,89 @@ class Suggestion(NamedTuple):
     proof: Proof
 
 
+@functools.cache
 def _corner(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
     """Rows, columns and weights of the upper triangle, column by column, as clarabel stacks it."""
     cols, rows = np.tril_indices(size)
     return rows, cols, np.where(rows == cols, 1.0, np.sqrt(2.0))
 
 
-def _column(claims: Sides) -> Array:
-    """The four claims of many proofs as columns (claims, proofs): both triangles, then the rows of values."""
-    stacked = []
-    for matrix in (claims.decrease, claims.positive):
-        rows, cols, scale = _corner(matrix.shape[-1])
-        stacked.append(matrix[..., rows, cols] * scale)
-    return np.concatenate([*stacked, claims.decrease_values, claims.positive_values], axis=-1).T
+def stacked(matrix: Array) -> Array:
+    """Symmetric matrices (..., n, n) as clarabel's triangles (..., n (n + 1)/2), which keep the inner product."""
+    rows, cols, scale = _corner(matrix.shape[-1])
+    return matrix[..., rows, cols] * scale
 
 
-class Program:
-    """The feasibility problem of one method (in units L = 1) and one memory, ready for any rate.
+def symmetric(entries: Array, size: int) -> Array:
+    """Unknowns (..., n (n + 1)/2) as symmetric matrices (..., n, n)."""
+    rows, cols, _ = _corner(size)
+    matrix = np.zeros((*entries.shape[:-1], size, size))
+    matrix[..., rows, cols] = matrix[..., cols, rows] = entries
+    return matrix
+
+
+def maximise(goal: Array, claims: Array, triangles: tuple[int, ...], level: Array) -> Array | None:
+    """The x with the largest goal'x, level'x = 1 and claims x >= 0; None where the solver finds none or fails.
+
+    The first rows of `claims` are stacked triangles of the given sizes, which must be positive semidefinite.
 
     Raises:
         MissingExtra: clarabel is not installed.
     """
+    clarabel, sparse = require("clarabel", "certify"), require("scipy.sparse", "certify")
+    matrix = np.vstack([-claims, level])
+    height, width = matrix.shape
+    places = np.tile(np.arange(height), width), np.arange(0, height * width + 1, height)
+    settings = clarabel.DefaultSettings()
+    settings.verbose, settings.max_threads = False, 1
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
+    cones = [clarabel.PSDTriangleConeT(size) for size in triangles]
+    rest = height - 1 - sum(size * (size + 1) // 2 for size in triangles)
+    cones += [clarabel.NonnegativeConeT(rest), clarabel.ZeroConeT(1)]
+    right = np.zeros(height)
+    right[-1] = 1.0
+    try:
+        sized = sparse.csc_matrix((matrix.T.ravel(), *places), shape=matrix.shape)
+        solution = clarabel.DefaultSolver(sparse.csc_matrix((width, width)), -goal, sized, right, cones, settings).solve()
+    except Exception:  # clarabel's panics surface as bare exceptions: a failed search is an open question, not a crash
+        return None
+    x = np.asarray(solution.x, dtype=float)
+    return None if len(x) != width or not np.all(np.isfinite(x)) or "Infeasible" in str(solution.status) else x
+
+
+class Program:
+    """The feasibility problem of one method (in units L = 1) and one memory, ready for any rate."""
 
     def __init__(self, a: float, beta: float, gamma: float, m: float, memory: int = 1) -> None:
-        self.clarabel = require("clarabel", "certify")
-        self.sparse = require("scipy.sparse", "certify")
-        self.memory = memory
         self.size = memory + 2
         self.counts = (self.size * (self.size + 1) // 2, memory, len(pairs(memory)), len(pairs(memory, past=True)))
+        count, signed = sum(self.counts), self.counts[0] + memory
         rows = terms(a, beta, gamma, m, memory)
-        units = self._proof(np.eye(sum(self.counts)))  # every unknown on its own
-        self.fixed = _column(sides(rows, units, 0.0))  # (claims, unknowns) at rho^2 = 0
-        self.slope = _column(sides(rows, units, 1.0)) - self.fixed  # ... and what each unit of rho^2 adds
-        self.cones = [
-            self.clarabel.PSDTriangleConeT(self.size + 1),
-            self.clarabel.PSDTriangleConeT(self.size),
-            self.clarabel.NonnegativeConeT(2 * memory + 1 + self.counts[2] + self.counts[3]),
-            self.clarabel.ZeroConeT(1),
-        ]
+        units = self._proof(np.eye(count))  # every unknown on its own
+        still, moved = sides(rows, units, 0.0), sides(rows, units, 1.0)
+        weights = np.eye(count + 1)[signed:count]
+        margin = np.concatenate([stacked(np.eye(self.size + 1)), stacked(np.eye(self.size)), np.zeros(2 * memory + 1)])
+        self.fixed = np.vstack([np.column_stack([_column(still), -margin]), weights])  # claims (claims, unknowns) at rho^2 = 0
+        self.slope = np.vstack([np.column_stack([_column(moved) - _column(still), 0 * margin]), 0 * weights])  # per unit of rho^2
+        self.level = np.append(np.trace(still.positive, axis1=1, axis2=2), 0.0) + weights.sum(axis=0)
+        self.goal = np.eye(count + 1)[-1]
 
     def _proof(self, x: Array) -> Proof:
         """Unknowns (..., count) as the parts of a proof."""
         P, t, decrease, positive = np.split(x, np.cumsum(self.counts)[:-1], axis=-1)
-        cols, rows = np.tril_indices(self.size)
-        whole = np.zeros((*x.shape[:-1], self.size, self.size))
-        whole[..., rows, cols] = whole[..., cols, rows] = P
-        return Proof(whole, t, decrease, positive)
+        return Proof(symmetric(P, self.size), t, decrease, positive)
 
     def solve(self, rho: float) -> Suggestion | None:
-        """The solver's proof of the rate rho, or None where it finds none or fails."""
-        count = sum(self.counts)
-        margin = np.zeros(len(self.fixed))
-        start = 0
-        for size in (self.size + 1, self.size):
-            rows, cols, _ = _corner(size)
-            margin[start : start + len(rows)] = rows == cols
-            margin_start, start = start, start + len(rows)
-        weights = np.eye(count)[self.counts[0] + self.counts[1] :]
-        cols, rows = np.tril_indices(self.size)
-        whole = self.fixed[margin_start : margin_start + len(rows)][rows == cols].sum(axis=0)  # trace of the positive side
-        trace = np.concatenate([whole + weights.sum(axis=0), [0.0]])
-        claims = np.column_stack([-(self.fixed + rho * rho * self.slope), margin])
-        matrix = np.vstack([claims, np.column_stack([-weights, np.zeros(len(weights))]), trace])
-        right = np.zeros(len(matrix))
-        right[-1] = 1.0
-        settings = self.clarabel.DefaultSettings()
-        settings.verbose = False
-        settings.max_threads = 1
-        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
-        goal = np.zeros(count + 1)
-        goal[-1] = -1.0
-        empty = self.sparse.csc_matrix((count + 1, count + 1))
-        try:
-            solution = self.clarabel.DefaultSolver(empty, goal, self.sparse.csc_matrix(matrix), right, self.cones, settings).solve()
-        except Exception:  # clarabel panics surface as bare exceptions: a failed search is an open question, not a crash
-            return None
-        x = np.asarray(solution.x, dtype=float)
-        if len(x) != count + 1 or not np.all(np.isfinite(x)) or "Infeasible" in str(solution.status):
-            return None
-        return Suggestion(float(x[-1]), self._proof(x[:-1]))
+        """The solver's proof of the rate rho, or None where it finds none or fails.
+
+        Raises:
+            MissingExtra: clarabel is not installed.
+        """
+        x = maximise(self.goal, self.fixed + rho * rho * self.slope, (self.size + 1, self.size), self.level)
+        return None if x is None else Suggestion(float(x[-1]), self._proof(x[:-1]))
+
+
+def _column(claims: Sides) -> Array:
+    """The four claims of many proofs as columns (claims, proofs): both triangles, then the rows of values."""
+    parts = [stacked(claims.decrease), stacked(claims.positive), claims.decrease_values, claims.positive_values]
+    return np.concatenate(parts, axis=-1).T

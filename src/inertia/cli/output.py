@@ -68,8 +68,8 @@ def screen(quiet: bool = False) -> Console:
     return Console(stderr=True, highlight=False, quiet=quiet or not sys.stderr.isatty())
 
 
-def table(rows: Iterable[Sequence[str]], head: Sequence[str] = (), title: str = "") -> None:
-    """Print a table to stdout: first column left, the rest right, no frame.
+def table(rows: Iterable[Sequence[str]], head: Sequence[str] = (), left: bool = False) -> None:
+    """Print a table to stdout: first column left, the rest right (unless `left`), no frame.
 
     >>> table([["rate", "0.5"]])
     rate   0.5
@@ -77,10 +77,10 @@ def table(rows: Iterable[Sequence[str]], head: Sequence[str] = (), title: str = 
     from rich import box
     from rich.table import Table
 
-    drawn = Table(box=box.SIMPLE_HEAD if head else None, title=title or None, title_justify="left", show_header=bool(head), pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD if head else None, show_header=bool(head), pad_edge=False)
     kept = [list(row) for row in rows]
     for index in range(len(head) or max((len(row) for row in kept), default=0)):
-        drawn.add_column(head[index] if head else "", justify="left" if index == 0 else "right", overflow="fold")
+        drawn.add_column(head[index] if head else "", justify="left" if left or index == 0 else "right", overflow="fold")
     for row in kept:
         drawn.add_row(*row)
     paper().print(drawn)

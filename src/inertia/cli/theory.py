@@ -144,7 +144,7 @@ def _steps_to(method: Method, spectrum: Spectrum, worst: float) -> float:
 
 def _say(method: Method, spectrum: Spectrum, name: str, answer: dict[str, Any]) -> None:
     from ..show.words import named as worded
-    from ..show.words import pace, remedy
+    from ..show.words import pace, remedy, sentence
 
     shown = answer["modes"]
     if len(shown) > _ROWS:
@@ -156,7 +156,7 @@ def _say(method: Method, spectrum: Spectrum, name: str, answer: dict[str, Any]) 
     say(f"{worded(method)}, on {name}: {pace(answer['rate'])}.")
     advice = remedy(method, spectrum, answer["edge"])
     if advice:
-        say(f"{advice[0].upper()}{advice[1:]}.")
+        say(sentence(advice))
     else:
         say(f"Loss below 1e-6 of its start after {number(answer['steps_to_1e-6'], 9)} steps; edge: curvature {number(answer['edge'])}.")
 
@@ -173,7 +173,7 @@ def _report(folder: Any, method: Method, spectrum: Spectrum, name: str, answer: 
     from ..show.landscape import eigencomponents, rates
     from ..show.report import Table, Text
     from ..show.words import named as worded
-    from ..show.words import pace, remedy
+    from ..show.words import pace, remedy, sentence
     from .results import save
 
     steps = answer["steps_to_1e-6"]
@@ -182,7 +182,7 @@ def _report(folder: Any, method: Method, spectrum: Spectrum, name: str, answer: 
     rows = [[f"{mode['curvature']:.6g}", f"{mode['rate']:.6g}", mode["regime"]] for mode in answer["modes"]]
     advice = remedy(method, spectrum, answer["edge"])
     lede = f"On {name}, {pace(answer['rate'])}."
-    words = [Text(f"{advice[0].upper()}{advice[1:]}.")] if advice else []
+    words = [Text(sentence(advice))] if advice else []
     blocks: list[Block] = [
         *words,
         *views,

@@ -58,37 +58,35 @@ def _curves(axes: Axes, view: Curves) -> None:
     axes.margins(x=0.015)
     _scales(axes, view.log_x, view.log_y)
     axes.set(xlabel=view.x_label, ylabel=view.y_label)
-    _limits(axes, [y for _, _, y in kept], view.log_y)
+    _limits(axes, view, [y for _, _, y in kept])
+    if view.ticks:
+        axes.set_xticks([place for place, _ in view.ticks], [words for _, words in view.ticks])
     for mark in view.marks:
         axes.axvline(mark.x, color=GREY, lw=0.8, ls=(0, (2, 2)), zorder=1)
-        axes.annotate(
-            mark.label, (mark.x, 1), (3, -4), xycoords=("data", "axes fraction"), textcoords="offset points",
-            va="top", color=GREY, fontsize=8, path_effects=_HALO, zorder=6,
-        )  # fmt: skip
-    _labels(axes, [(item, x, y) for item, x, y in kept if item.label and len(x)])
+    _labels(axes, [(item, x, y) for item, x, y in kept if item.label and np.isfinite(y).any()])
+    for mark in view.marks:
+        _top(axes, mark.label, mark.x)
 
 
 def _sticks(axes: Axes, view: Sticks) -> None:
-    roles = [RAMP[1], HOT, GREY]
+    roles = [RAMP[1], GREY]
     logarithmic = bool(np.all(view.x > 0) and view.x.max() > 20 * view.x.min())
     _scales(axes, logarithmic, False)
-    shift = 1.012 if logarithmic else 0.0
+    peaks: list[tuple[float, float, str, str]] = []
+    shift = 1.012  # neighbours on one curvature stand side by side
     for index, (heights, label) in enumerate(zip(view.heights, view.labels, strict=True)):
-        x = view.x * shift**index if logarithmic else view.x
+        seen = np.isfinite(heights)
+        x, heights = view.x[seen] * (shift**index if logarithmic else 1.0), heights[seen]
         axes.vlines(x, 0, heights, color=roles[index], lw=1.6, alpha=0.9, zorder=3)
         axes.plot(x, heights, "o", ms=4, color=roles[index], mec=PAPER, mew=0.6, zorder=4)
         top = int(np.argmax(heights))
-        axes.annotate(
-            label, (x[top], heights[top]), (0, 7), textcoords="offset points", ha="center", color=roles[index],
-            fontsize=8.5, path_effects=_HALO, zorder=6,
-        )  # fmt: skip
+        peaks.append((float(x[top]), float(heights[top]), label, roles[index]))
     axes.axvline(view.upper, color=GREY, lw=0.8, ls=(0, (2, 2)), zorder=1)
-    axes.annotate(
-        "upper bar", (view.upper, 1), (-3, -4), xycoords=("data", "axes fraction"), textcoords="offset points",
-        va="top", ha="right", color=GREY, fontsize=8, path_effects=_HALO,
-    )  # fmt: skip
     axes.set(xlabel=view.x_label, ylabel=view.y_label)
-    axes.set_ylim(0, 1.18 * max(float(np.max(heights)) for heights in view.heights))
+    axes.set_ylim(0, 1.2 * max(float(np.nanmax(heights)) for heights in view.heights))
+    for x_top, height, label, colour in peaks:
+        _note(axes, label, (x_top, height), colour, PAPER)
+    _top(axes, "upper bar", view.upper)
 
 
 def _map(axes: Axes, view: RateMap) -> None:
@@ -145,12 +143,21 @@ def _speed(rate: Array) -> Array:
 
 
 def _visible(item: Line, view: Curves) -> tuple[Array, Array]:
+    """The line with gaps (nan) where nothing can be drawn: a curve that leaves the picture is not joined across."""
     kept = np.isfinite(item.x) & np.isfinite(item.y)
     if view.log_y:
         kept &= item.y > 0
     if view.log_x:
         kept &= item.x > 0
-    return item.x[kept], item.y[kept]
+    if item.dots:
+        return item.x[kept], item.y[kept]
+    return item.x, np.where(kept, item.y, np.nan)
+
+
+def _end(x: Array, y: Array) -> tuple[float, float]:
+    """The last drawn point of a line."""
+    last = np.flatnonzero(np.isfinite(y))[-1]
+    return float(x[last]), float(y[last])
 
 
 def _colour(item: Line) -> str:
@@ -177,30 +184,31 @@ def _few(axes: Axes) -> None:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "−")))
 
 
-def _limits(axes: Axes, heights: Sequence[Array], log_y: bool) -> None:
-    """Keep a diverging curve from flattening the others: at most three decades (or spans) above the median start."""
-    firsts = [y[0] for y in heights if len(y)]
-    if not firsts:
+def _limits(axes: Axes, view: Curves, heights: Sequence[Array]) -> None:
+    """The view's own limits; else keep a diverging curve from flattening the others: three decades above the start."""
+    if view.limits is not None:
+        axes.set_ylim(*view.limits)
         return
-    every = np.concatenate([y for y in heights if len(y)])
-    low, high, start = float(every.min()), float(every.max()), float(np.median(firsts))
-    if log_y and high > 1e3 * start:
-        axes.set_ylim(low / 1.6, 1e3 * start)
-    elif not log_y and high - low > 5 * abs(start - low) > 0:
-        axes.set_ylim(low - 0.1 * abs(start - low), low + 5 * abs(start - low))
+    fine = [y[np.isfinite(y)] for y in heights if np.isfinite(y).any()]
+    if fine and view.log_y:
+        start, every = float(np.median([y[0] for y in fine])), np.concatenate(fine)
+        if every.max() > 1e3 * start:
+            axes.set_ylim(float(every.min()) / 1.6, 1e3 * start)
 
 
 def _labels(axes: Axes, items: Sequence[tuple[Line, Array, Array]]) -> None:
-    """Write each line's label at its right end, pushed apart where they would touch."""
+    """Write each line's label at its right end, pushed apart where they would touch; a dot's label beside it."""
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # settles the limits
     to_axes = axes.transData + axes.transAxes.inverted()
-    ends = [to_axes.transform((x[int(np.argmax(x))], y[int(np.argmax(x))])) for _, x, y in items]
+    for item, x, y in (entry for entry in items if entry[0].dots):
+        _note(axes, item.label, _end(x, y), _colour(item), PAPER)
+    curves = [entry for entry in items if not entry[0].dots]
+    ends = [to_axes.transform(_end(x, y)) for _, x, y in curves]
     wanted = np.array([min(max(float(end[1]), 0.02), 0.98) for end in ends])
-    for (item, _, _), end, height in zip(items, ends, spread(wanted, _GAP), strict=True):
+    for (item, _, _), height in zip(curves, spread(wanted, _GAP), strict=True):
         axes.annotate(
-            item.label, (min(float(end[0]), 1.0), min(max(float(end[1]), 0.0), 1.0)), (1.015, float(height)),
-            xycoords="axes fraction", textcoords="axes fraction", va="center", color=GREY if item.role == "pale" else _colour(item),
-            fontsize=8.5, path_effects=_HALO, annotation_clip=False, zorder=7,
+            item.label, (1, 1), (1.015, float(height)), xycoords="axes fraction", textcoords="axes fraction", va="center",
+            color=GREY if item.role == "pale" else _colour(item), fontsize=8.5, path_effects=_HALO, annotation_clip=False, zorder=7,
         )  # fmt: skip
 
 
@@ -225,12 +233,26 @@ def spread(wanted: Array, gap: float) -> Array:
     return result
 
 
+def _share(axes: Axes, where: tuple[float, float]) -> tuple[float, float]:
+    """A point of the data as shares of the axes."""
+    found = (axes.transData + axes.transAxes.inverted()).transform(where)
+    return float(found[0]), float(found[1])
+
+
 def _note(axes: Axes, words: str, where: tuple[float, float], colour: str, halo: str) -> None:
     """A word beside a point, on the side that has room."""
-    left, right = sorted(axes.get_xlim())
-    bottom, top = sorted(axes.get_ylim())
-    far, high = (where[0] - left) / (right - left) > 0.6, (where[1] - bottom) / (top - bottom) > 0.88
+    right, up = _share(axes, where)
+    far, high = right > 0.7, up > 0.88
     axes.annotate(
-        words, where, (-9 if far else 9, -11 if high else 6), textcoords="offset points", ha="right" if far else "left",
+        words, where, (-8 if far else 8, -12 if high else 6), textcoords="offset points", ha="right" if far else "left",
         color=colour, fontsize=8.5, path_effects=[withStroke(linewidth=2.6, foreground=halo)], zorder=7,
+    )  # fmt: skip
+
+
+def _top(axes: Axes, words: str, x: float) -> None:
+    """A word at the top of a vertical line, on the side that has room."""
+    far = _share(axes, (x, axes.get_ylim()[1]))[0] > 0.6
+    axes.annotate(
+        words, (x, 1), (-4 if far else 4, -4), xycoords=("data", "axes fraction"), textcoords="offset points", va="top",
+        ha="right" if far else "left", color=GREY, fontsize=8, path_effects=_HALO, zorder=6,
     )  # fmt: skip

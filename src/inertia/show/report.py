@@ -63,8 +63,8 @@ figure img {{ display: block; width: 100%; min-width: 560px; height: auto }}
 figcaption {{ max-width: 660px; margin: 10px auto 0 }}
 .copy {{ border-left: 3px solid {HOT}; padding: 4px 0 4px 18px; margin-top: 18px; margin-bottom: 22px }}
 .copy dt {{ margin-top: 8px }}
-.copy dd {{ margin: 2px 0 0; overflow-x: auto }}
-code {{ font: 13.5px/1.6 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space: pre }}
+.copy dd {{ margin: 2px 0 0 }}
+code {{ font: 13.5px/1.6 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space: pre-wrap; overflow-wrap: anywhere }}
 .table {{ overflow-x: auto; margin-top: 16px; margin-bottom: 22px }}
 table {{ border-collapse: collapse; width: 100%; font: 14px/1.5 system-ui, "Helvetica Neue", Arial, sans-serif }}
 td {{ font-variant-numeric: tabular-nums }}

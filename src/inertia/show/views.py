@@ -47,6 +47,8 @@ class Curves(NamedTuple):
     log_x: bool = False
     log_y: bool = True
     marks: tuple[Mark, ...] = ()
+    ticks: tuple[tuple[float, str], ...] = ()  # on the x axis, where the numbers themselves would say little
+    limits: tuple[float, float] | None = None  # of the y axis
 
 
 class Sticks(NamedTuple):

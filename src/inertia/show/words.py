@@ -7,7 +7,7 @@ import math
 from ..method import Method
 from ..spectrum import Spectrum
 
-__all__ = ["named", "pace", "remedy"]
+__all__ = ["named", "pace", "remedy", "sentence"]
 
 _SETTLED = 1 - 1e-12
 _FLAT = 1e-9  # a curvature this small beside the largest is zero up to rounding
@@ -82,3 +82,16 @@ def named(method: Method) -> str:
     if gamma == beta:
         return f"Nesterov, alpha {alpha:.4g}, beta {beta:.4g}"
     return f"alpha {alpha:.4g}, beta {beta:.4g}, gamma {gamma:.4g}"
+
+
+def sentence(words: str) -> str:
+    """The words with a capital letter and a full stop, unless they begin with a symbol.
+
+    >>> sentence("noise-limited: momentum only rescales alpha")
+    'Noise-limited: momentum only rescales alpha.'
+    >>> sentence("beta = 1 never settles")
+    'beta = 1 never settles.'
+    """
+    first = words.split(" ", 1)[0]
+    kept = words if first in {"alpha", "beta", "gamma"} else words[:1].upper() + words[1:]
+    return kept if kept.endswith((".", "!", "?")) else kept + "."

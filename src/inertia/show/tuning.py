@@ -1,0 +1,243 @@
+"""Views of a tuning: what was measured, what was predicted from it, and what the runs then did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..method import Method
+from ..record import Record
+from ..tune import Tuning
+from .landscape import thinned
+from .report import Block, Code, Heading, Table, Text
+from .views import Array, Curves, Line, Mark, Sticks, line
+from .words import named, sentence
+
+__all__ = ["blocks", "by_alpha", "by_momentum", "measured", "runs_table", "started", "verification"]
+
+_TINY = 1e-9  # shares and curvatures below this part of the largest are rounding
+_WIDE = 20.0  # losses that span more than this factor get a logarithmic axis
+_ROOM = 1.6  # how far above the start a loss axis may reach
+
+
+def measured(tuning: Tuning) -> Sticks:
+    """Where on the curvature axis the loss to gain and the gradient noise lie."""
+    spectrum = tuning.spectrum
+    gain, noise = 0.5 * spectrum.curvatures * spectrum.weights, spectrum.noise
+    shares = [part / part.sum() for part in (gain, noise) if part.sum() > 0]
+    labels = [name for part, name in ((gain, "loss to gain"), (noise, "gradient noise")) if part.sum() > 0]
+    kept = (spectrum.curvatures > _TINY * spectrum.upper) & (np.max(shares, axis=0) > 1e-6)
+    facts = tuning.measurement
+    caption = (
+        f"The curvatures that the start sees, from {facts['hvps']} Hessian-vector products in {facts['dimension']} dimensions. "
+        f"Largest {facts['largest']:.4g}, upper bar {facts['largest_upper']:.4g}"
+    )
+    caption += f"; noise trace {facts['noise_trace']:.3g}." if facts["noise_trace"] > 0 else "; no gradient noise."
+    heights = tuple(np.where(share[kept] > 1e-6, share[kept], np.nan) for share in shares)
+    return Sticks("spectrum", "Measured: curvature and noise", spectrum.curvatures[kept], heights, tuple(labels), spectrum.upper, caption)
+
+
+def by_alpha(tuning: Tuning) -> Curves:
+    """Predicted final loss over the learning rate, one curve per momentum, and the runs as points."""
+    curves, method = tuning.curves, tuning.method
+    own = _own_family(tuning)
+    top = _ceiling(tuning)
+    lines: list[Line] = []
+    for index, (beta, nesterov) in enumerate(curves.families):
+        losses = np.where(curves.loss_by_alpha[index] <= top, curves.loss_by_alpha[index], np.nan)
+        if index == own or not np.isfinite(losses).any():
+            continue
+        plain = beta == 0 and not nesterov
+        lines.append(line(curves.alphas, losses, "momentum 0" if plain else "", "grey" if plain else "pale", width=1.5 if plain else 0.9))
+    own_losses = np.where(curves.loss_by_alpha[own] <= top, curves.loss_by_alpha[own], np.nan)
+    lines.append(line(curves.alphas, own_losses, f"momentum {curves.families[own][0]:.3g}", "ink", width=2.0))
+    finite = [run for run in tuning.runs if math.isfinite(run.loss) and run.losses[-1] <= top]
+    others = [run for run in finite if run is not tuning.runs[tuning.best]]
+    if others:
+        lines.append(line([float(run.method.alpha) for run in others], [run.loss for run in others], "", "ink", dots=True))
+    lines.append(line([method.alpha], [tuning.verified_loss], "recommended", "hot", dots=True))
+    lost = len(tuning.runs) - len(finite)
+    caption = "Predicted loss at the end of the run against the learning rate, one curve per momentum (black: the one nearest to the recommended), and what "
+    caption += f"the {_count(len(finite), 'verification run')} really reached (points; orange: the recommended one)."
+    caption += f" {_count(lost, 'run')} diverged or ended above the picture." if lost else ""
+    values = np.concatenate([item.y for item in lines])
+    title = "Predicted and verified: the learning rate"
+    return Curves("learning-rate", title, tuple(lines), "learning rate", "final loss", caption, True, _logarithmic(values), _edge(tuning))
+
+
+def by_momentum(tuning: Tuning) -> Curves:
+    """Predicted final loss over momentum: learning rate moved along alpha/(1 - beta), and learning rate chosen anew."""
+    curves, top = tuning.curves, _ceiling(tuning)
+    matched = np.where(curves.loss_by_beta <= top, curves.loss_by_beta, np.nan)
+    with np.errstate(invalid="ignore"):
+        anew = np.min(curves.loss_by_alpha, axis=1)  # (F)
+    lines: list[Line] = []
+    for nesterov, label in ((False, "heavy ball, alpha anew"), (True, "Nesterov, alpha anew")):
+        rows = [index for index, family in enumerate(curves.families) if (family[1] or family[0] == 0) == nesterov or family[0] == 0]
+        rows = sorted((index for index in rows if anew[index] <= top), key=lambda index: curves.families[index][0])
+        shade = 0.15 if nesterov else 0.8
+        memory = [_memory(curves.families[index][0]) for index in rows]
+        lines.append(line(memory, anew[rows], label, "ramp", shade=shade))
+    lines.append(line(_memory(curves.betas), matched, "equal alpha/(1 - beta)", "ink", width=2.0))
+    beta = float(tuning.method.beta)
+    lines.append(line([_memory(beta)], [tuning.predicted_loss], "recommended", "hot", dots=True))
+    caption = "Predicted loss at the end of the run over momentum. "
+    caption += (
+        f"Black: the learning rate moves so that alpha/(1 - beta) = {curves.scale:.3g}. Blue: the best learning rate for each momentum. "
+    )
+    values = np.concatenate([item.y for item in lines])
+    ticks = tuple(
+        (float(_memory(tick)), f"{tick:g}") for tick in (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999) if tick <= max(curves.betas.max(), beta)
+    )
+    return Curves(
+        "momentum",
+        "Does momentum matter here?",
+        tuple(lines),
+        "momentum beta",
+        "predicted final loss",
+        caption + sentence(tuning.verdict),
+        log_x=True,
+        log_y=_logarithmic(values),
+        ticks=ticks,
+        limits=None if _logarithmic(values) else _within(values, tuning),
+    )
+
+
+def verification(tuning: Tuning) -> Curves:
+    """What every run did, against what was predicted before it was made."""
+    lines: list[Line] = []
+    falls = _logarithmic(np.asarray(tuning.runs[tuning.best].losses))
+    top = _ceiling(tuning) * (1e3 if falls else 1.0)
+    order = [index for index in range(len(tuning.runs)) if index != tuning.best] + [tuning.best]
+    for index in order:
+        best = index == tuning.best
+        (steps, promised), (read, losses) = tuning.curves.predicted[index], tuning.curves.actual[index]
+        promised, losses = np.where(promised <= top, promised, np.nan), np.where(losses <= top, losses, np.nan)
+        if best:
+            lines.append(line(steps, promised, "predicted", "pale", width=6.0))
+        kept = thinned(len(read))
+        label = f"alpha {tuning.runs[index].method.alpha:.3g}"
+        lines.append(line(read[kept], losses[kept], label, "hot" if best else "grey", width=1.4 if best else 1.0))
+    caption = (
+        f"Loss over all examples along every verification run; orange is recommended ({named(tuning.method)}), the pale band behind it was "
+    )
+    caption += f"predicted before it ran: {tuning.predicted_loss:.4g} at the end, where the run reached {tuning.verified_loss:.4g}."
+    return Curves("verification", "Verified: the runs", tuple(lines), "step", "loss", caption, log_y=falls)
+
+
+def runs_table(runs: Sequence[Record], best: int | None = None) -> Table:
+    """Every run in the order in which it was made."""
+    rows = []
+    for run in runs:
+        alpha, beta, gamma, _ = (float(value) for value in run.method)
+        end = f"{run.losses[-1]:.6g}" if run.diverged_at is None else f"diverged at step {run.diverged_at}"
+        rows.append([f"{alpha:.4g}", f"{beta:.4g}", f"{gamma:.4g}", str(run.steps), end])
+    caption = "The recommended run is marked." if best is not None else ""
+    return Table(("alpha", "beta", "gamma", "steps", "final loss"), rows, caption, best)
+
+
+def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "") -> list[Block]:
+    """The whole report of a tuning, top to bottom."""
+    facts = tuning.measurement
+    batch = "the whole loss" if tuning.batch_size is None else f"batches of {tuning.batch_size}"
+    found: list[Block] = [
+        Code(lines),
+        *([Text(sentence(keras_note))] if keras_note else []),
+        Heading("What limits this task"),
+        Text(sentence(tuning.verdict)),
+        by_momentum(tuning),
+        Heading("What was measured"),
+        _facts_table(tuning),
+        measured(tuning),
+        Heading("What was predicted, and what the runs did"),
+        Text(
+            f"From the measurement alone the loss after {tuning.steps} steps of {batch} was forecast for every learning rate and momentum "
+            f"below. {_count(len(tuning.runs), 'full training run')} then verified the choice."
+        ),
+        by_alpha(tuning),
+        verification(tuning),
+        runs_table(tuning.runs, tuning.best),
+        Text(f"Safety: {tuning.margin}."),
+        Heading("What it cost"),
+        Table(
+            ("", "in runs"),
+            [
+                ["measuring", f"{facts.get('in_runs', 0.0):.2f}"],
+                [_count(len(tuning.runs), "verification run"), f"{tuning.cost_in_runs - facts.get('in_runs', 0.0):.2f}"],
+                ["together", f"{tuning.cost_in_runs:.2f}"],
+            ],
+            f"One run is {tuning.steps} steps of {batch}; a grid of 13 learning rates and 6 momenta would be 78 runs.",
+        ),
+    ]
+    if tuning.notes:
+        found += [Heading("Remarks"), *(Text(sentence(note)) for note in tuning.notes)]
+    return found
+
+
+def started(runs: Sequence[Record]) -> list[Block]:
+    """The report of a tuning that was cut short: the runs that were finished, or as far as they came."""
+    if not runs:
+        return [Text("No run had begun.")]
+    lines = [
+        line(np.asarray(run.notes.get("loss_steps", range(len(run.losses)))), run.losses, f"alpha {run.method.alpha:.3g}", "ink")
+        for run in runs
+    ]
+    values = np.concatenate([item.y for item in lines])
+    caption = f"The {_count(len(runs), 'run')} that had begun, as far as they came."
+    return [Curves("verification", "The runs so far", tuple(lines), "step", "loss", caption, log_y=_logarithmic(values)), runs_table(runs)]
+
+
+def _facts_table(tuning: Tuning) -> Table:
+    facts = tuning.measurement
+    rows = [
+        ["loss at the start", f"{facts['loss']:.6g}"],
+        ["largest curvature", f"{facts['largest']:.6g}"],
+        ["its upper bar", f"{facts['largest_upper']:.6g}"],
+        ["smallest curvature seen", f"{facts['smallest']:.3g}"],
+        ["gradient-noise trace", f"{facts['noise_trace']:.4g}"],
+        ["parameters", str(facts["dimension"])],
+        ["Hessian-vector products", str(facts["hvps"])],
+    ]
+    return Table(("at the start", "value"), rows)
+
+
+def _own_family(tuning: Tuning) -> int:
+    """The forecast family nearest to the recommended method."""
+    method: Method = tuning.method
+    apart = [abs(beta - float(method.beta)) + (nesterov != bool(method.gamma)) for beta, nesterov in tuning.curves.families]
+    return int(np.argmin(apart))
+
+
+def _memory(beta: ArrayLike) -> Array:
+    """1/(1 - beta): how many past gradients count; an axis on which 0.9 and 0.99 are as far apart as 0 and 0.9."""
+    return 1 / np.maximum(1 - np.asarray(beta, dtype=float), 1e-6)
+
+
+def _ceiling(tuning: Tuning) -> float:
+    return _ROOM * float(tuning.runs[tuning.best].losses[0])
+
+
+def _within(values: Array, tuning: Tuning) -> tuple[float, float]:
+    """Limits in which a curve is as flat as it is beside the whole decrease of the loss: a tenth of it at least, a half at most."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    whole = float(tuning.runs[tuning.best].losses[0]) - low
+    span = min(max(high - low, 0.1 * whole), 0.5 * whole)
+    return low - 0.15 * span, low + 1.1 * span
+
+
+def _logarithmic(values: Array) -> bool:
+    fine = values[np.isfinite(values)]
+    return bool(fine.size and fine.min() > 0 and fine.max() > _WIDE * fine.min())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _edge(tuning: Tuning) -> tuple[Mark, ...]:
+    """Where the recommended momentum would diverge, where the measurement says."""
+    room = tuning.measurement.get("edge_over_upper")
+    return () if room is None else (Mark(float(tuning.method.alpha) * float(room), "edge of stability"),)

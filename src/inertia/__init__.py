@@ -6,6 +6,8 @@ The names below are loaded when first used, so that importing the package costs 
 from __future__ import annotations
 
 import importlib
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 import numpy as _numpy  # noqa: F401  (the one thing that importing inertia loads)
@@ -64,3 +66,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _Facade(types.ModuleType):
+    """Keeps `inertia.spectrum` the function when importing the module of the same name would put itself in its place."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Facade

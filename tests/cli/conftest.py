@@ -1,4 +1,9 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -40,5 +45,41 @@ def refused(inertia):
         assert said.err.endswith("\n")
         assert said.err.count("\n") == 1, said.err
         return said.err
+
+    return run
+
+
+# A real process whose (invisible) progress bar says on stderr when the first run has begun.
+WATCHED = """
+import importlib, sys
+from contextlib import contextmanager
+from inertia.cli import main
+
+@contextmanager
+def bar(label, quiet=False):
+    told = []
+    def tell(done, total, stage="running"):
+        if stage.startswith("running") and not told:
+            told.append(print("begun", file=sys.stderr, flush=True))
+    yield tell
+
+importlib.import_module("inertia.cli." + sys.argv[1]).bar = bar
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture
+def real_interrupt():
+    """Start a command in a process of its own, send it SIGINT once its run has begun: (exit code, stdout, stderr)."""
+
+    def run(module, command):
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+        process = subprocess.Popen(
+            [sys.executable, "-c", WATCHED, module, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        assert process.stderr.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
 
     return run

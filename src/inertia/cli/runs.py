@@ -84,9 +84,12 @@ def run(
             record = step_by_step(
                 loaded.problem, plan, count, batch_size=size, seed=seed, keep_path=loaded.problem.dimension == 2, progress=tell
             )
-    except Interrupted as stop:
-        if folder is not None:
+    except KeyboardInterrupt as stop:
+        if folder is not None and isinstance(stop, Interrupted):
             _save(folder, loaded, stop.records[0], size, interrupted=True)
+        elif folder is not None:  # before the first step
+            begun = {"method": method._asdict(), "steps": count, "losses": [], "task": task, "batch_size": size, "interrupted": True}
+            folder.write_json("record.json", begun)
         raise
     if folder is not None:
         _save(folder, loaded, record, size)

@@ -22,7 +22,6 @@ __all__ = ["best", "predict", "register"]
 PLACE = 20
 _TOLERANCE = 1e-6
 _ROWS = 12  # modes shown in the table; --json has all
-_RIPPLES = 512  # steps looked at together: more than one swing of the loss
 _CURVE = 400  # most steps drawn of a predicted loss
 
 Mu = Annotated[float | None, typer.Option("--mu", help="Smallest curvature.")]
@@ -123,23 +122,12 @@ def _worst(method: Method, spectrum: Spectrum) -> float:
 
 
 def _steps_to(method: Method, spectrum: Spectrum, worst: float) -> float:
-    """First step after which the excess loss stays below 1e-6 of its start; infinite where it never does."""
+    """First step from which the excess loss stays below 1e-6 of its start; infinite where it never does."""
     if worst >= 1 - 1e-12 or spectrum.excess <= 0:
         return math.inf
-    import numpy as np
+    from ..theory.milestones import steps_to
 
-    from ..theory.quadratic import loss_at
-
-    bar = _TOLERANCE * spectrum.excess
-    low, high = 0, 1
-    while np.max(loss_at(method, spectrum, high + np.arange(_RIPPLES))) > bar:
-        low, high = high, 2 * high
-    while high - low > _RIPPLES:  # narrow down to the last block that rises above the bar
-        middle = (low + high) // 2
-        above = bool(np.max(loss_at(method, spectrum, middle + np.arange(_RIPPLES))) > bar)
-        low, high = (middle, high) if above else (low, middle)
-    block = low + np.arange(2 * _RIPPLES)
-    return float(block[np.flatnonzero(loss_at(method, spectrum, block) > bar)[-1]] + 1)
+    return float(steps_to(method, spectrum, _TOLERANCE))
 
 
 def _say(method: Method, spectrum: Spectrum, name: str, answer: dict[str, Any]) -> None:

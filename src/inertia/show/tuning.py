@@ -60,8 +60,8 @@ def by_alpha(tuning: Tuning) -> Curves:
         lines.append(line([float(run.method.alpha) for run in others], [run.loss for run in others], "", "ink", dots=True))
     lines.append(line([method.alpha], [tuning.verified_loss], "recommended", "hot", dots=True))
     lost = len(tuning.runs) - len(finite)
-    caption = "Predicted loss at the end of the run against the learning rate, one curve per momentum (black: the one nearest to the recommended), and what "
-    caption += f"the {_count(len(finite), 'verification run')} really reached (points; orange: the recommended one)."
+    caption = "Predicted loss at the end of the run against the learning rate, one curve per momentum (black: the one nearest to the "
+    caption += f"recommended), and what the {_count(len(finite), 'verification run')} really reached (points; orange: recommended)."
     caption += f" {_count(lost, 'run')} diverged or ended above the picture." if lost else ""
     values = np.concatenate([item.y for item in lines])
     title = "Predicted and verified: the learning rate"

@@ -87,7 +87,15 @@ def test_nothing_warns_where_the_formula_is_not_defined():
     assert np.isinf(formula("9^9^9^9").value([0.0, 0.0]))
 
 
-@pytest.mark.parametrize(("name", "text"), [("rosenbrock", "(1 - x)^2 + 20 (3y - x^2)^2"), ("valley", "0.1 x^2 + 2 y^2")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rosenbrock", "(1 - x)^2 + 20 (3y - x^2)^2"),
+        ("valley", "0.1 x^2 + 2 y^2"),
+        ("wells", "x^4 - 2x^2 + y^2"),
+        ("quartic", "x^4 - 3x^3 + 2"),
+    ],
+)
 def test_built_in_surfaces_agree_with_their_formula(name, text):
     ground, read = SURFACES[name], formula(text)
     np.testing.assert_allclose(ground.value(PLACES), read.value(PLACES), rtol=1e-13)

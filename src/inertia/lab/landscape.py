@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from ..errors import require
 from ..method import Method, readout, step
+from ..problems.base import Problem
+from ..problems.landscapes import banana, double_well, quartic
+from ..problems.quadratics import planar, valley
 from .formula import Formula, formula
 
-__all__ = ["SURFACES", "Paths", "Surface", "contours", "paths", "quadratic", "surface", "typed"]
+__all__ = ["SURFACES", "Paths", "Surface", "contours", "ellipses", "paths", "quadratic", "shaded", "surface", "typed"]
 
 Array = NDArray[np.float64]
 Domain = tuple[tuple[float, float], tuple[float, float]]
@@ -35,6 +38,7 @@ class Surface(NamedTuple):
     alpha_high: float  # the end of the slider: somewhat beyond the stable ones
     beta: float = 0.8
     flat: bool = False  # a function of x alone, drawn as a curve
+    bowl: bool = False  # a quadratic: its contours are ellipses
 
 
 class Paths(NamedTuple):
@@ -45,78 +49,54 @@ class Paths(NamedTuple):
     diverged_at: list[int | None]  # first step that is not finite or far beyond every frame
 
 
-def _stretched(points: Array) -> Array:
-    x, y = points[..., 0], points[..., 1]
-    return (1 - x) ** 2 + 20 * (3 * y - x * x) ** 2
-
-
-def _stretched_gradient(points: Array) -> Array:
-    x, y = points[..., 0], points[..., 1]
-    wall = 3 * y - x * x
-    return np.stack([-2 * (1 - x) - 80 * x * wall, 120 * wall], axis=-1)
-
-
 def quadratic(angle: float, low: float, high: float) -> Surface:
     """1/2 w'Hw with the flat eigenvector (curvature `low`) at `angle` degrees to the x axis.
 
     >>> quadratic(0.0, 1.0, 100.0).gradient(np.array([2.0, 1.0])).tolist()
     [2.0, 100.0]
     """
-    turn = np.deg2rad(angle)
-    axes = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    matrix = axes @ np.diag([low, high]) @ axes.T
-    matrix = (matrix + matrix.T) / 2
-    return Surface(
-        f"½ wᵀHw with curvatures {low:g} and {high:g}, turned by {angle:g}°",
-        lambda points: 0.5 * np.sum(points * (points @ matrix), axis=-1),
-        lambda points: points @ matrix,
-        lambda points: np.broadcast_to(matrix, (*points.shape[:-1], 2, 2)),
-        ((-3.2, 3.2), (-2.0, 2.0)),
-        (-2.4, 1.3),
-        (0.0, 0.0),
-        1.8 / high,
-        4.2 / high,
-        0.5,
-    )
+    bowl = planar((low, high), float(np.deg2rad(angle)))
+    frame: Domain = ((-3.2, 3.2), (-2.0, 2.0))
+    return _of(bowl, "½ wᵀHw", domain=frame, start=(-2.4, 1.3), alpha=1.8 / high, alpha_high=4.2 / high, beta=0.5)._replace(bowl=True)
 
 
-def _from_formula(text: str, **rest: Any) -> Surface:
-    read = formula(text)
-    return Surface(read.text, read.value, read.gradient, read.hessian, **rest)
+def _of(problem: Problem, text: str, **rest: Any) -> Surface:
+    """A problem in one or two variables as a surface over the plane; one in x alone is `flat`."""
+    flat = problem.dimension == 1
+    best = None if problem.optimum is None else (*(float(value) for value in problem.optimum), 0.0)[:2]
+
+    def value(points: Array) -> Array:
+        return problem.value(points[..., :1] if flat else points)
+
+    def gradient(points: Array) -> Array:
+        if not flat:
+            return problem.gradient(points)
+        return np.concatenate([problem.gradient(points[..., :1]), np.zeros_like(points[..., 1:])], axis=-1)
+
+    def hessian(points: Array) -> Array:
+        if not flat:
+            return np.stack([problem.hvp(points, np.broadcast_to(unit, points.shape)) for unit in np.eye(2)], axis=-2)
+        bend = problem.hvp(points[..., :1], np.ones_like(points[..., :1]))
+        return bend[..., None] * np.array([[1.0, 0.0], [0.0, 0.0]])
+
+    return Surface(text, value, gradient, hessian, optimum=best, flat=flat, **rest)  # type: ignore[arg-type]
 
 
 SURFACES: dict[str, Surface] = {
-    "rosenbrock": _from_formula(
-        "(1 - x)^2 + 20 (3y - x^2)^2",
+    "rosenbrock": _of(
+        banana(),
+        "(1 - x)² + 20 (3y - x²)²",
         domain=((-2.0, 2.0), (-0.4, 1.2)),
         start=(-1.21, 0.853),
-        optimum=(1.0, 1 / 3),
         alpha=0.003,
         alpha_high=0.006,
         beta=0.74,
-    )._replace(value=_stretched, gradient=_stretched_gradient),
-    "valley": quadratic(0.0, 0.2, 4.0)._replace(
-        text="0.1 x² + 2 y²", domain=((-6.0, 3.0), (-3.0, 1.8)), start=(-5.0, -2.0), alpha=0.6, alpha_high=1.0, beta=0.5
     ),
-    "wells": _from_formula(
-        "x^4 - 2x^2 + y^2",
-        domain=((-1.9, 1.9), (-1.2, 1.2)),
-        start=(0.0, 1.0),
-        optimum=(1.0, 0.0),
-        alpha=0.1,
-        alpha_high=0.5,
-        beta=0.5,
-    ),
-    "quartic": _from_formula(
-        "x^4 - 3x^3 + 2",
-        domain=((-0.8, 3.2), (-7.5, 4.0)),
-        start=(-0.2, 0.0),
-        optimum=(2.25, 0.0),
-        alpha=0.05,
-        alpha_high=0.25,
-        beta=0.7,
-        flat=True,
-    ),
+    "valley": _of(
+        valley(), "0.1 x² + 2 y²", domain=((-6.0, 3.0), (-3.0, 1.8)), start=(-5.0, -2.0), alpha=0.6, alpha_high=1.0, beta=0.5
+    )._replace(bowl=True),
+    "wells": _of(double_well(), "x⁴ - 2x² + y²", domain=((-1.9, 1.9), (-1.2, 1.2)), start=(0.0, 1.0), alpha=0.1, alpha_high=0.5, beta=0.5),
+    "quartic": _of(quartic(), "x⁴ - 3x³ + 2", domain=((-0.8, 3.2), (-7.5, 4.0)), start=(-0.5, 0.0), alpha=0.05, alpha_high=0.25, beta=0.7),
 }
 
 
@@ -176,6 +156,36 @@ def _sampled(value: Callable[[Array], Array], domain: Domain) -> tuple[Array, Ar
     points = np.stack([across, up], axis=-1)
     with np.errstate(all="ignore"):
         return points, value(points)
+
+
+def shaded(ground: Surface, domain: Domain | None = None) -> dict[str, Any]:
+    """The contours of a surface: exact ellipses of a quadratic, else traced on a grid."""
+    frame = ground.domain if domain is None else domain
+    if ground.bowl and ground.optimum is not None:
+        return ellipses(ground.hessian(np.zeros(2)), ground.optimum, frame)
+    return contours(ground.value, frame)
+
+
+def ellipses(matrix: Array, centre: tuple[float, float], domain: Domain, count: int = 14) -> dict[str, Any]:
+    """`contours` of 1/2 (w - c)'H(w - c) in closed form: each level a rectangle around the frame with an ellipse cut out."""
+    curvatures, axes = np.linalg.eigh(matrix)
+    corners = np.array([(x, y) for x in domain[0] for y in domain[1]]) - centre
+    high = 0.72 * float(np.max(0.5 * np.sum(corners * (corners @ matrix), axis=-1)))
+    levels = high * (np.arange(1, count + 1) / count) ** 2.2
+    turn = np.linspace(0, 2 * np.pi, 97)
+    circle = np.stack([np.cos(turn), np.sin(turn)], axis=-1) / np.sqrt(curvatures)  # (97, 2) in eigen coordinates, level 1/2
+    rings = np.sqrt(2 * levels)[:, None, None] * (circle @ axes.T) + centre  # (count, 97, 2)
+    (left, right), (bottom, top) = domain
+    wide, tall = right - left, top - bottom
+    low, far = (left - wide, bottom - tall), (right + wide, top + tall)
+    outside = np.array([low, (far[0], low[1]), far, (low[0], far[1])])
+    points = np.concatenate([np.concatenate([outside, ring]) for ring in rings])
+    starts = (np.arange(count)[:, None] * 101 + np.array([0, 4])).ravel()
+    return {
+        "points": points,
+        "rings": np.append(starts, points.shape[0]).astype(np.int32),
+        "levels": (2 * np.arange(1, count + 1)).astype(np.int32),
+    }
 
 
 def contours(value: Callable[[Array], Array], domain: Domain, count: int = 14) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..method import Method
-from ..theory import modes
+from ..spectrum import spectrum
+from ..theory import modes, quadratic
 from .fields import Choice, Number
 
 __all__ = ["FAMILY", "GAMMA", "best", "fringe", "look_ahead", "method", "plane", "reach", "worst_rate"]
@@ -69,9 +70,7 @@ def worst_rate(one: Method, curvatures: ArrayLike) -> Any:
     >>> float(worst_rate(Method(0.1), [1.0, 10.0]))
     0.9
     """
-    h = np.asarray(curvatures, dtype=float)
-    wide = Method(*(np.asarray(field, dtype=float)[..., None] for field in one))
-    return np.max(modes.rate(wide, h), axis=-1)
+    return quadratic.worst_rate(one, spectrum(curvatures))
 
 
 def reach(curvatures: Sequence[float], family: str = "heavy-ball", gamma: float = 0.0) -> float:

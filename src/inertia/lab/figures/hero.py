@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..fields import Choice, Flag, Number, State, Text
-from ..landscape import SURFACES, Paths, Surface, contours, paths, surface
+from ..landscape import SURFACES, Paths, Surface, paths, shaded, surface
 from ..plane import FAMILY, GAMMA, method
 from ..twin import colours, halo, hot
 from ..views import Costly, View
@@ -97,7 +97,7 @@ def _key(state: State) -> str:
 
 def _ground(ground: Surface) -> dict[str, Any]:
     if not ground.flat:
-        return contours(ground.value, ground.domain)
+        return shaded(ground)
     across = np.linspace(*ground.domain[0], 321)
     return {"curve_x": across, "curve_y": ground.value(np.stack([across, 0 * across], axis=-1))}
 
@@ -180,7 +180,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
         ground.plot(data["contours"]["curve_x"], data["contours"]["curve_y"], color="#7fa8c9")
         ground.plot(data["path"][:, 0], data["heights"], "o-", color=hot(), ms=3, lw=1)
     else:
-        _shade(ground, data["contours"])
+        shade(ground, data["contours"])
         for ghost in data["ghosts"]:
             ground.plot(*ghost["path"].T, "-", lw=0.8, color="#1f4e79")
         ground.plot(*data["path"].T, "o-", color=hot(), ms=2.5, lw=1)
@@ -194,7 +194,8 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     loss.legend(frameon=False)
 
 
-def _shade(axes: Any, rings: Mapping[str, Any]) -> None:
+def shade(axes: Any, rings: Mapping[str, Any]) -> None:
+    """Fill level sets on matplotlib axes, as the page paints them."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...method import Method
+from ...spectrum import spectrum
 from ...theory import modes
+from ...theory.milestones import milestones
 from ..fields import Flag, Number, Numbers, State
 from ..plane import FAMILY, GAMMA, best, method, plane, reach
 from ..twin import hot, ramp
@@ -27,7 +29,6 @@ FIELDS = {
     "tolerance": Number(0.01, 1e-9, 0.4, 0.0, "tolerance", log=True),
     "log": Flag(True, "logarithmic"),
 }
-_FAR = 200_000  # milestones are searched up to here
 
 
 def view(state: State) -> View:
@@ -54,7 +55,7 @@ def view(state: State) -> View:
         "across": across,
         "curves": curves.T,
         "rates": rates,
-        "milestones": [_milestone(one, value, state["tolerance"]) for value in curvatures],
+        "milestones": _milestones(one, curvatures, state["tolerance"]),
         "peak": [peak, float(total[peak])],
     }
     key = f"{family}|{gamma if family == 'any' else 0}|{curvatures}"
@@ -62,23 +63,10 @@ def view(state: State) -> View:
     return View(values, _words(state, rates, total, peak), alt, {"plane": Costly(key, lambda: plane(family, curvatures, gamma, 121))})
 
 
-def _milestone(one: Method, curvature: float, tolerance: float) -> int | None:
-    """First step from which the component's loss stays at or below the tolerance; None: it never does, or beyond 200,000 steps.
-
-    The loss is below c (k + 1)^2 rate^(2k), so nothing above the tolerance can come after the step where that bound passes it.
-    """
-    size = float(modes.rate(one, curvature))
-    if size >= 1 - 1e-9:
-        return None
-    if size < 1e-12:
-        return 0 if tolerance >= 0.5 else 1
-    bound = np.log(tolerance * 2) / (2 * np.log(size))
-    last = int(min(_FAR, 4 * bound + 60 / (1 - size) + 4))
-    k = np.arange(last + 1)
-    losses = 0.5 * modes.iterate(one, curvature, k).params ** 2
-    above = np.nonzero(losses > tolerance)[0]
-    found = int(above[-1]) + 1 if above.size else 0
-    return found if found <= last else None
+def _milestones(one: Method, curvatures: list[float], tolerance: float) -> list[float]:
+    """First step from which each component's loss stays at or below the tolerance; infinite where it never does."""
+    h = np.array(curvatures)
+    return milestones(one, spectrum(h, 1 / h), tolerance, relative=False).tolist()
 
 
 def _words(state: State, rates: NDArray[np.float64], total: NDArray[np.float64], peak: int) -> str:

@@ -58,7 +58,8 @@ export class Panel {
     this.svg.setAttribute("height", this.height);
     this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
     const { left, right, top, bottom } = this.margin;
-    this.inner = { left, top, width: width - left - right, height: this.height - top - bottom };
+    this.narrow = width < 480 && right > 60;  // no room beside the frame: labels move inside
+    this.inner = { left, top, width: width - left - (this.narrow ? 16 : right), height: this.height - top - bottom };
     for (const rect of [this.clipRect, this.frame]) {
       if (!rect) continue;
       for (const [key, value] of Object.entries({ x: left, y: top, width: this.inner.width, height: this.inner.height })) rect.setAttribute(key, value);
@@ -219,7 +220,9 @@ export class Panel {
     const over = placed.length ? placed.at(-1).top - (this.inner.top + this.inner.height + 2) : 0;
     for (const [i, one] of placed.entries()) {
       const top = over > 0 ? Math.min(one.top, this.inner.top + this.inner.height + 2 - (placed.length - 1 - i) * gap) : one.top;
-      this.text(one.key, this.x(x) + dx, top + 4, one.words, { raw: true, className: one.className || "label", fill: one.fill || "" });
+      const place = { raw: true, className: one.className || "label", fill: one.fill || "" };
+      if (this.narrow) this.text(one.key, this.x(x) - dx, top - 5, one.words, { ...place, anchor: "end" });
+      else this.text(one.key, this.x(x) + dx, top + 4, one.words, place);
     }
   }
 

@@ -1,0 +1,140 @@
+// A weight on a spring: drag it, let it go, and watch its phase portrait; the whole grid of portraits below.
+
+import { nice } from "../panel.js";
+import { row } from "../transport.js";
+import { shade, colour } from "../theme.js";
+
+export const prose = `
+<p>Read the method as a body: the velocity is its speed, the gradient a spring that pulls home, and each step keeps only a share β of the
+speed, as if it moved through oil. Written as a second difference it is a law of motion,</p>
+<math display="block"><msub><mi>x</mi><mrow><mi>k</mi><mo>+</mo><mn>1</mn></mrow></msub><mo>−</mo><mn>2</mn><msub><mi>x</mi><mi>k</mi></msub><mo>+</mo><msub><mi>x</mi><mrow><mi>k</mi><mo>−</mo><mn>1</mn></mrow></msub>
+<mo>=</mo><mo>−</mo><mo>(</mo><mn>1</mn><mo>−</mo><mi>β</mi><mo>)</mo><mo>(</mo><msub><mi>x</mi><mi>k</mi></msub><mo>−</mo><msub><mi>x</mi><mrow><mi>k</mi><mo>−</mo><mn>1</mn></mrow></msub><mo>)</mo><mo>−</mo><mi>α</mi><mi>λ</mi><msub><mi>x</mi><mi>k</mi></msub></math>
+<p>with mass, drag and time step hidden in α and β. Too much oil and it creeps home; too little and it swings. Between them lies one
+momentum, the kink of the curve, that is fastest.</p>`;
+
+export function build(kit) {
+  const spring = kit.panel({ span: 2, label: "the weight on its spring", aspect: (width) => Math.max(1.2, 300 / width), margin: { left: 4, right: 4, top: 8, bottom: 8 }, frame: false });
+  const over = kit.panel({ span: 6, label: "position against time", aspect: (width) => Math.max(0.4, 300 / width) });
+  const phase = kit.panel({ span: 4, label: "phase portrait: position against speed", aspect: (width) => Math.max(0.6, 300 / width), margin: { left: 30 } });
+  spring.root.parentElement.classList.add("third");
+  over.root.parentElement.classList.add("twothirds");
+  kit.row(12, "strip");
+  const player = kit.player("step", (index) => walk(index));
+  const line = kit.panel({ span: 12, label: "rate against momentum; the kink is critical damping", height: 132, margin: { left: 46, right: 14, top: 22, bottom: 34 } });
+  kit.row(4);
+  const words = kit.choice("words", { onset: (name) => {
+    const { alpha, beta, particle } = kit.view;
+    kit.store.set({ words: name, alpha, beta, ...particle });
+  } });
+  kit.flags(["flow", "explicit"], "lay over it");
+  kit.row(4);
+  const method = (state) => state.words !== "method", particle = (state) => state.words === "method";
+  kit.slider("alpha", { hide: method });
+  kit.slider("beta", { hide: method });
+  kit.slider("mass");
+  kit.slider("drag", { hide: particle });
+  kit.slider("time_step", { hide: particle });
+  kit.row(4);
+  kit.slider("curvature");
+  kit.slider("speed");
+  kit.slider("steps");
+  const grid = kit.panel({ span: 12, label: "phase portraits for four springs and six momenta", aspect: (width) => (width < 600 ? 0.86 : 0.42), margin: { left: 62, right: 4, top: 40, bottom: 4 }, frame: false });
+
+  let shown = null;
+  const hang = (position) => spring.knob("weight", 0, position, { label: "the weight: its starting position", step: [0, 0.02], radius: 13, move: (_, y) => kit.store.set({ position: Math.min(Math.max(y, -1), 1) }), words: `position ${nice(position)}` });
+
+  function walk(index) {
+    if (!shown) return;
+    const k = Math.min(index, shown.position.length - 1), whole = index >= shown.position.length - 1;
+    const at = whole ? shown.position[0] : shown.position[k];
+    if (Number.isFinite(at)) {
+      const top = 2.05, bottom = Math.min(Math.max(at, -1.9), 1.9) + 0.22, coils = 9, xs = [0], ys = [top];
+      for (let i = 0; i < coils * 2; i++) { xs.push(i % 2 ? 0.3 : -0.3); ys.push(top - 0.15 - ((top - 0.3 - bottom) * (i + 0.5)) / (coils * 2)); }
+      xs.push(0); ys.push(bottom);
+      spring.line("spring", xs, ys, "spring");
+      hang(Math.min(Math.max(at, -1.9), 1.9));
+    }
+    over.dots("now", whole ? [] : [shown.time[k]], whole ? [] : [shown.position[k]], 6, "dots ball");
+    phase.dots("now", whole ? [] : [shown.speed[k]], whole ? [] : [shown.position[k]], 6, "dots ball");
+  }
+
+  // Dots fade in as time passes, in three strokes of opacity.
+  function fading(panel, xs, ys) {
+    const count = ys.length, cuts = [0, Math.min(12, count), Math.min(50, count), count];
+    for (let i = 0; i < 3; i++) panel.dots(`dots${i}`, xs, ys, 2.6, `dots hot fade${i}`, { from: cuts[i], to: cuts[i + 1] });
+  }
+
+  function portraits(view) {
+    const data = view.grid, columns = data.columns.length, rows = data.rows.length;
+    grid.domain({ x: [0, columns], y: [rows, 0] });
+    const cell = [0.42, 0.42];
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < columns; c++) {
+        const i = r * columns + c, v = row(data.velocity, i), p = row(data.position, i);
+        const xs = Float64Array.from(v, (value) => c + 0.5 + (cell[0] * value) / 4.2), ys = Float64Array.from(p, (value) => r + 0.5 - (cell[1] * value) / 1.05);
+        const far = (j) => Math.abs(xs[j] - c - 0.5) > 0.48 || Math.abs(ys[j] - r - 0.5) > 0.48;
+        for (let j = 0; j < xs.length; j++) if (far(j)) { xs.fill(NaN, j); break; }
+        grid.line(`axisx${i}`, [c + 0.06, c + 0.94], [r + 0.5, r + 0.5], "hair");
+        grid.line(`axisy${i}`, [c + 0.5, c + 0.5], [r + 0.06, r + 0.94], "hair");
+        grid.line(`trace${i}`, xs, ys, "trace");
+        grid.dots(`trail${i}`, xs, ys, 1.1, "dots trail");
+        const on = kit.store.state.alpha === data.alpha && kit.store.state.curvature === data.rows[r] && kit.store.state.beta === data.columns[c];
+        grid.bar(`cell${i}`, c + 0.03, r + 0.03, c + 0.97, r + 0.97, on ? "cell on" : "cell");
+      }
+    }
+    data.columns.forEach((beta, c) => grid.text(`column${c}`, grid.x(c + 0.5), 33, `${c ? "" : "β = "}${beta}`, { raw: true, anchor: "middle", className: "tick" }));
+    data.rows.forEach((value, r) => grid.text(`row${r}`, grid.inner.left - 6, grid.y(r + 0.5) + 4, `λ = ${value}`, { raw: true, anchor: "end", className: "tick" }));
+    grid.text("title", grid.inner.left, 13, "speed to the right, position up: press one to take it over", { raw: true, className: "axis" });
+  }
+
+  grid.svg.addEventListener("click", (event) => {
+    const [x, y] = grid.at(event), data = kit.view && kit.view.grid;
+    if (!data || x < 0 || y < 0 || x >= data.columns.length || y >= data.rows.length) return;
+    kit.store.set({ words: "method", alpha: data.alpha, beta: data.columns[Math.floor(x)], curvature: data.rows[Math.floor(y)], mass: 1, position: data.start.position, speed: data.start.speed, steps: 250 });
+  });
+  grid.svg.classList.add("pick");
+
+  return {
+    draw(view, state) {
+      const last = view.time[view.time.length - 1];
+      shown = view;
+      spring.domain({ x: [-1.1, 1.1], y: [-2.1, 2.1] });
+      spring.line("ceiling", [-0.8, 0.8], [2.05, 2.05], "thick");
+      spring.line("rest", [-1.1, 1.1], [0, 0], "hair");
+      const span = Math.min(Math.max(1.1, ...view.position.filter(Number.isFinite).map(Math.abs), ...(view.explicit ? view.explicit.position.filter(Number.isFinite).map(Math.abs) : [])), 3);
+      over.domain({ x: [0, last], y: [-span, span] });
+      over.line("zero", [0, last], [0, 0], "hair");
+      const widest = Math.min(Math.max(0.3, ...view.speed.filter(Number.isFinite).map(Math.abs)), 6) * 1.1;
+      phase.domain({ x: [-widest, widest], y: [-span, span] });
+      phase.line("h", [-widest, widest], [0, 0], "hair");
+      phase.line("v", [0, 0], [-span, span], "hair");
+      if (state.flow) {
+        over.line("exact", view.fine_time, view.fine_position, "exact");
+        phase.line("exact", view.fine_speed, view.fine_position, "exact");
+      }
+      if (view.explicit) {
+        over.line("explicit", view.time, view.explicit.position, "grey dash");
+        over.dots("explicitdots", view.time, view.explicit.position, 1.6, "dots");
+        phase.line("explicit", view.explicit.speed, view.explicit.position, "grey dash");
+        over.text("explicitwords", last, span, `explicit Euler: stable below λ = ${nice(view.explicit.edge)}`, { dx: -8, dy: 16, anchor: "end", className: "label quiet" });
+      }
+      fading(over, view.time, view.position);
+      fading(phase, view.speed, view.position);
+      over.axes({ x: "time", y: "position" });
+      phase.axes({ x: "speed", y: "position", grid: false });
+      line.domain({ x: [0, 1], y: [Math.max(0, Math.min(...view.line_rate) - 0.1), Math.min(1.1, Math.max(1.02, view.rate * 1.02))] });
+      line.line("rate", view.line_beta, view.line_rate, "curve");
+      const [bottom, top] = line.scale.y;
+      if (view.critical > 0 && view.critical < 1) {
+        line.line("critical", [view.critical, view.critical], [bottom, top], "dash grey");
+        line.text("over", view.critical, top, "creeps: overdamped", { dx: -10, dy: 18, anchor: "end", className: "label quiet" });
+        line.text("under", view.critical, bottom, "swings", { dx: 10, dy: -10, className: "label quiet" });
+        line.text("criticalwords", view.critical, bottom, `critical β = ${nice(view.critical)}`, { dx: -10, dy: -10, anchor: "end" });
+      }
+      line.axes({ x: "momentum β", y: "rate", yticks: [Number(bottom.toFixed(2)), 1] });
+      line.knob("hold", view.beta, view.rate, { label: "momentum", step: [0.005, 0], move: (beta) => kit.store.set({ words: "method", alpha: kit.view.alpha, beta: Math.min(Math.max(beta, 0), 1) }), words: `beta ${nice(view.beta)}` });
+      portraits(view);
+      player.set(view.position.length - 1);
+    },
+  };
+}

@@ -1,0 +1,85 @@
+// One path, twice: in the parameters and in the basis of the eigenvectors.
+
+import { column, row } from "../transport.js";
+import { tone } from "../theme.js";
+
+export const prose = `
+<p>A quadratic looks tangled only because of the angle we look from. Turn the axes onto the eigenvectors of the matrix and every
+coordinate minds its own business:</p>
+<math display="block"><mi>x</mi><mo>=</mo><msup><mi>Q</mi><mi>⊤</mi></msup><mo>(</mo><mi>w</mi><mo>−</mo><msup><mi>w</mi><mo>⋆</mo></msup><mo>)</mo><mo>,</mo><mspace width="1em"/>
+<msubsup><mi>x</mi><mi>i</mi><mi>k</mi></msubsup><mo>=</mo><msup><mrow><mo>(</mo><mn>1</mn><mo>−</mo><mi>α</mi><msub><mi>λ</mi><mi>i</mi></msub><mo>)</mo></mrow><mi>k</mi></msup><msubsup><mi>x</mi><mi>i</mi><mn>0</mn></msubsup></math>
+<p>That is gradient descent; momentum has two roots in place of one factor. Drag the start in either square, turn <i>q₁</i> by its tip, and change the eigenvalues.</p>`;
+
+export function build(kit) {
+  const square = { aspect: (width) => (width + 21.5) / width, margin: { left: 0.5, right: 0.5, top: 22, bottom: 0.5 } };
+  const left = kit.panel({ span: 4, label: "the path in the parameters w", ...square });
+  const right = kit.panel({ span: 4, label: "the path in eigen coordinates x", ...square });
+  const sizes = kit.panel({ span: 4, label: "size of each coordinate against step", aspect: (width) => (width + 21.5) / width, margin: { left: 46, right: 16, top: 22, bottom: 34 } });
+  kit.row(4);
+  kit.slider("alpha", { high: (view) => view.alpha_high });
+  kit.slider("beta");
+  kit.slider("gamma", { hide: (state) => state.family !== "any" });
+  kit.row(4);
+  kit.slider("flat");
+  kit.slider("steep");
+  kit.slider("angle");
+  kit.row(4);
+  kit.choice("family");
+  kit.slider("steps");
+
+  const clamp = (value) => Math.min(Math.max(value, -3), 3);
+  // Turning a point by the matrix Python sent is where the hand's own move is told in the other square's words.
+  const turned = (q, [a, b]) => [q[0] * a + q[2] * b, q[1] * a + q[3] * b];
+  const knobs = {
+    w: (x, y) => left.knob("start", x, y, { label: "start, in the parameters", move: (a, b) => { const [u, v] = turned(kit.view.q, [a, b]); kit.store.set({ x: clamp(u), y: clamp(v) }); } }),
+    x: (x, y) => right.knob("start", x, y, { label: "start, in eigen coordinates", move: (a, b) => kit.store.set({ x: clamp(a), y: clamp(b) }) }),
+    q: (q) => left.knob("tip", 1.6 * q[0], 1.6 * q[2], {
+      label: "direction of the first eigenvector", radius: 4, className: "quiet", step: [0.03, 0.03],
+      move: (a, b) => kit.store.set({ angle: Math.round((Math.atan2(b, a) * 180) / Math.PI) }), words: "first eigenvector",
+    }),
+  };
+
+  function arrow(panel, key, [x, y], words, index) {
+    const stroke = tone(index, 2), size = Math.hypot(x, y), [u, v] = [x / size, y / size];
+    const head = [[x - 0.2 * u - 0.1 * v, y - 0.2 * v + 0.1 * u], [x, y], [x - 0.2 * u + 0.1 * v, y - 0.2 * v - 0.1 * u]];
+    panel.line(key, [0, x], [0, y], "arrow", { stroke });
+    panel.line(`${key}head`, head.map((p) => p[0]), head.map((p) => p[1]), "arrow", { stroke });
+    panel.text(`${key}words`, x + 0.32 * u, y + 0.32 * v, words, { anchor: "middle", dy: 4, fill: stroke });
+  }
+
+  function space(panel, view, data, key, title) {
+    panel.domain({ x: view.domain, y: view.domain });
+    panel.contours(kit.have[key], view[key]);
+    const xs = column(data, 0), ys = column(data, 1);
+    panel.line("path", xs, ys, "hot path");
+    panel.dots("steps", xs, ys, 1.8, "dots hot");
+    panel.text("title", 0, 12, title, { raw: true, className: "axis" });
+    return [xs[0], ys[0]];
+  }
+
+  return {
+    draw(view) {
+      const q = view.q, w = space(left, view, view.w, "left", "w: what the optimizer sees"), x = space(right, view, view.x, "right", "x = Qᵀ(w − w⋆): what happens");
+      arrow(left, "q1", [1.6 * q[0], 1.6 * q[2]], "q₁", 0);
+      arrow(left, "q2", [1.6 * q[1], 1.6 * q[3]], "q₂", 1);
+      arrow(right, "q1", [1.6, 0], "q₁", 0);
+      arrow(right, "q2", [0, 1.6], "q₂", 1);
+      knobs.q(q);
+      knobs.w(...w);
+      knobs.x(...x);
+      const last = view.sizes.shape[1] - 1, all = Array.from(view.sizes).filter((v) => v > 0), floor = Math.max(Math.min(...all), 1e-14);
+      sizes.domain({ x: [0, last], y: [Math.min(floor / 2, 1e-2), Math.max(10, Math.min(Math.max(...all), 1e6))], ylog: true });
+      const tips = [];
+      for (const i of [0, 1]) {
+        const values = Array.from(row(view.sizes, i), (v) => (v > 1e-30 ? v : NaN));
+        sizes.line(`size${i}`, null, values, "", { stroke: tone(i, 2) });
+        let at = Math.round(last * 0.5);
+        while (at > 1 && !(values[at] > sizes.scale.y[0] * 3)) at = Math.round(at * 0.7);
+        tips.push([at, values[at], `|x${"₁₂"[i]}|`, i]);
+      }
+      for (const [at, value, words, i] of tips) sizes.text(`name${i}`, at, value, words, { dx: 6, dy: -6, fill: tone(i, 2) });
+      sizes.axes({ x: "step", y: "size of each coordinate" });
+    },
+    echo(state) { knobs.x(state.x, state.y); },
+  };
+}

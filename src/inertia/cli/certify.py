@@ -1,0 +1,160 @@
+"""Commands about all smooth strongly convex functions: `certify` proves or refutes, `verify` checks a stored certificate."""
+
+from __future__ import annotations
+
+import json as notation
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Alpha, Beta, Gamma, Json
+from .output import emit, number, paper, screen, table
+
+if TYPE_CHECKING:
+    from ..method import Method
+    from ..theory.certify.certificate import Certificate
+
+__all__ = ["certify", "register", "verify"]
+
+PLACE = 25
+_SIDE = 60  # nodes of a map along each axis
+
+Smallest = Annotated[float, typer.Option("--mu", help="Strong convexity: smallest curvature.")]
+Largest = Annotated[float, typer.Option("--L", help="Smoothness: largest curvature.")]
+Memory = Annotated[int, typer.Option("--memory", help="Past gradients that a Lyapunov function may see at most.")]
+Stored = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the certificate there, for `inertia verify`.")]
+Drawn = Annotated[
+    Path | None, typer.Option("--map", metavar="FILE", help="Draw certified beside quadratic rates over (alpha, beta): .png or .svg.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `certify` and `verify`."""
+    app.command(epilog="Example: inertia certify --alpha 0.1111111 --beta 0.4444444 --mu 1 --L 25")(certify)
+    app.command(epilog="Example: inertia verify proof.json")(verify)
+
+
+def certify(
+    alpha: Alpha,
+    mu: Smallest,
+    largest: Largest,
+    beta: Beta = 0.0,
+    gamma: Gamma = 0.0,
+    memory: Memory = 3,
+    json: Json = False,
+    out: Stored = None,
+    drawn: Drawn = None,
+) -> None:
+    """The worst case over every strongly convex smooth function: proved (and re-checked exactly), refuted, or open."""
+    from ..method import Method, checked
+    from ..theory.certify.search import certify as decide
+
+    method = checked(Method(alpha, beta, gamma))
+    for place in (out, drawn):
+        _writable(place)
+    kind = _kind(drawn)
+    found = decide(method, mu, largest, memory)
+    answer = found.to_json()
+    if out is not None:
+        _write(out, (notation.dumps(answer, indent=1) + "\n").encode())
+    caption = None if drawn is None else _draw(drawn, kind, method, mu, largest)
+    if json:
+        emit(answer | ({} if drawn is None else {"map": str(drawn), "caption": caption}))
+    else:
+        _say(found)
+        for place in (out, drawn):
+            if place is not None:
+                paper().print(f"wrote {place}")
+        if caption is not None:
+            paper().print(caption)
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A certificate that `inertia certify --out` wrote.")], json: Json = False
+) -> None:
+    """Check a stored certificate in exact arithmetic, without any solver; a false one is refused with what fails."""
+    from ..errors import BadData
+    from ..theory.certify.certificate import Rejected, from_json
+    from ..theory.certify.certificate import verify as confirmed
+
+    try:
+        data = notation.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadData(f"cannot read {file}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise Rejected(f"{file} is not a certificate: it is not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise Rejected(f"{file} is not a certificate: it holds a {type(data).__name__}, not an object")
+    certificate = from_json(data)
+    says = confirmed(certificate)
+    if json:
+        emit({"file": str(file), "verdict": certificate.verdict, "rate": certificate.rate, "checked": True, "says": says})
+    else:
+        paper().print(says)
+
+
+def _say(found: Certificate) -> None:
+    from ..show.words import named, pace
+
+    rows = [["verdict", found.verdict], ["rate", number(found.rate, 8) if found.rate is not None else "none"]]
+    rows += [["rate on quadratics", number(found.quadratic_rate, 8)], ["condition number", number(found.kappa, 6)]]
+    table(rows)
+    say = paper().print
+    words = named(found.method)
+    say(f"{words[0].upper()}{words[1:]}: {found.reason}.")
+    if found.rate is not None:
+        say(f"Re-checked in exact rational arithmetic: {pace(found.rate)}, whatever the function and its dimension.")
+    counter = found.counterexample
+    if counter is not None and counter.kind == "quadratic":
+        say(f"Curvature {number(counter.curvature)} is enough. Checked exactly.")
+    elif counter is not None:
+        points = ", ".join("(" + ", ".join(f"{value:.5g}" for value in point) + ")" for point in counter.cycle()[:6])
+        say(f"It goes round through {points}{' ...' if len(counter.cycle()) > 6 else ''}. Checked exactly.")
+
+
+def _draw(place: Path, kind: str, method: Method, mu: float, largest: float) -> str:
+    import numpy as np
+
+    from ..show.certified import certified_maps, picture
+    from ..theory.certify.maps import certified_rate_map
+
+    share = 0.0 if method.beta == 0 else float(method.gamma / method.beta)
+    high = max(1.1 * float(method.alpha), (4.0 if share <= 0.5 else 2.2) / largest)
+    alphas, betas = np.linspace(high / _SIDE, high, _SIDE), np.linspace(0, 0.99, _SIDE)
+    with screen().status("proving every point of the map ..."):
+        made = certified_rate_map(alphas, betas, mu, largest, gamma=share * betas)
+    view = certified_maps(made, method)
+    _write(place, picture(view, kind))
+    return view.caption
+
+
+def _kind(place: Path | None) -> str:
+    from ..errors import BadInput
+
+    kind = "png" if place is None else place.suffix.lower().removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise BadInput(f"--map {place} does not end in .png or .svg: name the picture map.png")
+    return kind
+
+
+def _writable(place: Path | None) -> None:
+    """Refuse an unwritable place before the work, not after it."""
+    from ..errors import BadInput
+
+    if place is not None and (place.is_dir() or not os.access(place.parent, os.W_OK)):
+        why = "it is a folder" if place.is_dir() else f"{place.parent} is not a folder that can be written"
+        raise BadInput(f"cannot write {place}: {why}; choose another file")
+
+
+def _write(place: Path, data: bytes) -> Any:
+    from ..errors import BadInput
+
+    temporary = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, place)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BadInput(f"cannot write {place}: {error.strerror or error}; choose another file") from error

@@ -1,0 +1,116 @@
+"""The commands `certify` and `verify`, and the picture of a map: JSON contract, exit codes, one line per failure."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from inertia.cli import main
+from inertia.method import Method
+from inertia.show.certified import certified_maps, figure, picture
+from inertia.theory.certify import maps
+from inertia.theory.certify.maps import certified_rate_map
+
+NESTEROV = ["certify", "--alpha", "1", "--beta", "0.5194938532959165", "--gamma", "0.5194938532959165", "--mu", "0.1", "--L", "1"]
+HEAVY = ["certify", "--alpha", "0.1111111111111111", "--beta", "0.4444444444444444", "--mu", "1", "--L", "25"]
+
+
+def test_certify_answers_in_pure_json(capsys):
+    assert main([*NESTEROV, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["verdict"], said["checked"], said["counterexample"]) == ("proved", True, None)
+    assert said["rate"] == pytest.approx(0.75182, abs=1e-5)
+    assert main([*HEAVY, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["verdict"], said["rate"], said["checked"]) == ("refuted", None, True)
+    np.testing.assert_allclose(sorted(np.ravel(said["counterexample"]["cycle"])), sorted(np.array([792, -2208, 2592]) / 1225))
+
+
+def test_a_stored_certificate_is_verified_and_a_tampered_one_refused(capsys, tmp_path):
+    place = tmp_path / "proof.json"
+    assert main([*NESTEROV, "--out", str(place)]) == 0
+    assert f"wrote {place}" in capsys.readouterr().out
+    assert main(["verify", str(place)]) == 0
+    assert capsys.readouterr().out.startswith("proved: rate 0.7518")
+    assert main(["verify", str(place), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["verdict"], said["checked"]) == ("proved", True)
+    data = json.loads(place.read_text())
+    place.write_text(json.dumps(data | {"rate": 0.75}))
+    assert main(["verify", str(place)]) == 2
+    caught = capsys.readouterr()
+    assert caught.out == ""
+    assert caught.err.startswith("inertia: certificate rejected: ")
+    assert caught.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("certify --alpha 1 --mu 0 --L 1", "mu = 0 is not positive"),
+        ("certify --alpha 1 --mu 2 --L 1", "mu = 2 is larger than L = 1"),
+        ("certify --alpha -1 --mu 0.1 --L 1", "alpha = -1 is not positive"),
+        ("certify --alpha 1 --mu 0.1", "Missing option '--L'"),
+        ("certify --alpha 1 --mu 0.1 --L 1 --memory 0", "memory = 0 is too small"),
+        ("certify --alpha 1 --mu 0.1 --L 1 --map map.gif", r"--map map.gif does not end in .png or .svg"),
+        ("certify --alpha 1 --mu 0.1 --L 1 --out {tmp}", "cannot write .*: it is a folder"),
+        ("certify --alpha 1 --mu 0.1 --L 1 --out {tmp}/none/x.json", "is not a folder that can be written"),
+        ("verify {tmp}/none.json", "cannot read .*none.json: No such file"),
+        ("verify {tmp}/text.json", "is not a certificate: it is not JSON"),
+        ("verify {tmp}/list.json", "it holds a list, not an object"),
+        ("verify {tmp}/empty.json", "not a certificate: format is None"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(capsys, tmp_path, line, message):
+    for name, content in (("text", "tea"), ("list", "[1]"), ("empty", "{}")):
+        (tmp_path / f"{name}.json").write_text(content)
+    before = sorted(tmp_path.iterdir())
+    assert main(line.format(tmp=tmp_path).split()) == 2
+    caught = capsys.readouterr()
+    assert caught.out == ""
+    assert caught.err.count("\n") == 1
+    assert re.search(message, caught.err)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("line", [NESTEROV, HEAVY, ["certify", "--alpha", "3", "--mu", "0.1", "--L", "1"]])
+def test_people_read_the_verdict_and_why(capsys, line):
+    assert main(line) == 0
+    said = capsys.readouterr().out
+    assert "verdict" in said
+    assert "exact" in said
+
+
+def test_the_view_is_the_map_in_digits_per_step():
+    made = certified_rate_map(np.linspace(0.05, 2.7, 24), np.linspace(0, 0.98, 20), 0.04, 1.0, check=False)
+    view = certified_maps(made, Method(2.7, 0.44))
+    proved = np.isfinite(made.rate)
+    np.testing.assert_allclose(10 ** -view.certified[proved], made.rate[proved])
+    assert np.isnan(view.certified[~proved]).all()
+    np.testing.assert_array_equal(view.quadratic > 0, made.quadratic < 1)
+    assert not view.cycle[made.quadratic >= 1].any()
+    row, col = np.nanargmin(np.where(proved, made.rate, np.nan)) // 24, np.nanargmin(np.where(proved, made.rate, np.nan)) % 24
+    assert view.best[1] == (made.alpha[col], made.beta[row])
+    assert "not re-checked" in view.caption
+    assert [axes.get_title(loc="left") for axes in figure(view).axes[:2]] == ["worst quadratic", "proved for every function of the class"]
+
+
+def test_a_map_is_drawn_and_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("inertia.cli.certify._SIDE", 7)
+    for kind, magic in (("png", b"\x89PNG"), ("svg", b"<?xml")):
+        place = tmp_path / f"map.{kind}"
+        assert main([*HEAVY, "--map", str(place)]) == 0
+        said = capsys.readouterr().out
+        assert f"wrote {place}" in said
+        assert "every proof re-checked in exact arithmetic" in said
+        assert place.read_bytes().startswith(magic)
+    assert main([*HEAVY, "--map", str(place), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["map"] == str(place)
+
+
+def test_maps_where_nothing_or_everything_converges_are_still_drawn():
+    for alphas, betas in (([5.0, 6.0], [0.0, 0.1]), ([0.1, 0.2], [0.0, 0.1])):
+        view = certified_maps(maps.certified_rate_map(alphas, betas, 0.1, 1.0, check=False))
+        assert picture(view)[:4] == b"\x89PNG"
+        assert ("nowhere" in view.caption) == (alphas[0] == 5.0)

@@ -10,9 +10,9 @@ import pkgutil
 from functools import cache
 
 from ..errors import BadInput, nearest
-from .experiment import DOCUMENTS, Experiment, Row, Session
+from .experiment import DOCUMENTS, VERDICTS, Experiment, Row, Session, shown, unavailable
 
-__all__ = ["DOCUMENTS", "Experiment", "Row", "Session", "experiment", "experiments"]
+__all__ = ["DOCUMENTS", "VERDICTS", "Experiment", "Row", "Session", "experiment", "experiments", "shown", "unavailable"]
 
 
 @cache

@@ -7,8 +7,8 @@ verdict follows from the two numbers alone. Only the sentence that explains it i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,9 +19,23 @@ from numpy.typing import ArrayLike
 from ..errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from ..show.views import View
 
-__all__ = ["DOCUMENTS", "VERDICTS", "Experiment", "Printed", "Row", "Session", "compare", "not_replayable", "printed"]
+__all__ = [
+    "DOCUMENTS",
+    "VERDICTS",
+    "Experiment",
+    "Printed",
+    "Row",
+    "Session",
+    "claim",
+    "compare",
+    "formula",
+    "not_replayable",
+    "printed",
+    "shown",
+    "unavailable",
+]
 
 VERDICTS = ("matches", "within range", "source is wrong", "not replayable")
 DOCUMENTS = {
@@ -67,15 +81,14 @@ class Session:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named experiment of one document: rows to compare and, where there is something to see, a picture."""
+    """A named experiment of one document: rows to compare and, where there is something to see, views."""
 
     name: str
     document: str
     title: str
     run: Callable[[Session], list[Row]]
-    draw: Callable[[Session], Figure] | None = None
+    views: Callable[[Session], list[View]] | None = None
     stochastic: bool = False
-    tags: Sequence[str] = field(default=())
 
 
 @cache
@@ -119,7 +132,47 @@ def compare(identifier: str, ours: ArrayLike, why: str, *, runs: ArrayLike | Non
     return Row(identifier, says.source, says.value, float(middle), (float(low), float(high)), verdict, why, percentile)
 
 
+def formula(identifier: str, reads: ArrayLike, ours: ArrayLike, why: str, tolerance: float = 1e-9) -> Row:
+    """Hold a printed formula, evaluated as it stands (`reads`), against the same quantity computed another way (`ours`).
+
+    *matches* where all numbers agree to `tolerance` of the largest, else *source is wrong*.
+    """
+    says = printed(identifier)
+    theirs, value = np.asarray(reads, dtype=float), np.asarray(ours, dtype=float)
+    near = theirs.shape == value.shape and np.allclose(theirs, value, rtol=0, atol=tolerance * np.max(np.abs(value), initial=1e-300))
+    return Row(identifier, says.source, f"{says.value} = {shown(theirs)}", value.tolist(), None, VERDICTS[0 if near else 2], why)
+
+
+def claim(identifier: str, holds: bool | np.bool_, ours: ArrayLike, why: str) -> Row:
+    """Hold a printed statement against what happened: `ours` are the numbers that decide whether it holds."""
+    says = printed(identifier)
+    return Row(identifier, says.source, says.value, np.asarray(ours).tolist(), None, VERDICTS[0 if holds else 2], why)
+
+
+def shown(value: Any, digits: int = 6) -> str:
+    """A value for people: words as they are, numbers to so many digits, long lists cut.
+
+    >>> shown([1.0, 2.5, 3.0, 4.0, 5.0]), shown(None), shown("words")
+    ('1, 2.5, 3, ... (5)', '-', 'words')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    flat = np.asarray(value).ravel()
+    if flat.dtype.kind in "US":
+        return ", ".join(flat.tolist())
+    kept = flat if flat.size <= 4 else flat[:3]
+    words = ", ".join(f"{item:.{digits}g}" if flat.dtype.kind == "f" else str(item) for item in kept)
+    return words if flat.size <= 4 else f"{words}, ... ({flat.size})"
+
+
 def not_replayable(identifier: str, why: str) -> Row:
     """A printed value that nobody can compute again (a wall clock, a drawing by hand), and why."""
     says = printed(identifier)
     return Row(identifier, says.source, says.value, None, None, VERDICTS[3], why)
+
+
+def unavailable(made: Experiment, error: Exception) -> Row:
+    """The row of an experiment whose data or framework is not at hand, so that the others still run."""
+    return Row(f"{made.document}/{made.name}", made.title, None, None, None, VERDICTS[3], f"not run here: {error}")

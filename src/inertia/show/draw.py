@@ -15,7 +15,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from .style import CONTOURS, GREY, HOT, INK, MAP, PAPER, RAMP, RC, blend
-from .views import Array, Curves, Line, Path, RateMap, Sticks, View
+from .views import Array, Curves, Line, Path, RateMap, Sticks, Strips, View
 
 __all__ = ["figure", "image"]
 
@@ -120,6 +120,9 @@ def _path(axes: Axes, view: Path) -> None:
     fill = [ramp(share) for share in np.linspace(0, 1, 16)]
     axes.contourf(view.x, view.y, heights, levels=[0, *levels], colors=fill, extend="max")
     axes.contour(view.x, view.y, heights, levels=levels, colors=PAPER, linewidths=0.5)
+    for other in view.others:
+        axes.plot(other.x, other.y, color=_colour(other), lw=1.1, ls=(0, (4, 2)) if other.dashed else "-", zorder=3)
+        axes.plot(other.x, other.y, "o", color=_colour(other), ms=2.8, mec=PAPER, mew=0.4, zorder=3)
     axes.plot(*view.path.T, color=HOT, lw=1.2, zorder=4)
     axes.plot(*view.path.T, "o", color=HOT, ms=3.2, mec=PAPER, mew=0.4, zorder=5)
     axes.set(xlim=(view.x[0], view.x[-1]), ylim=(view.y[0], view.y[-1]), xlabel="x1", ylabel="x2")
@@ -128,10 +131,34 @@ def _path(axes: Axes, view: Path) -> None:
     if view.optimum is not None:
         axes.plot(*view.optimum, "o", ms=8, mfc="none", mec=INK, mew=1.2, zorder=6)
         _note(axes, "optimum", (float(view.optimum[0]), float(view.optimum[1])), INK, PAPER)
+    for other in view.others:
+        inside = (view.x[0] <= other.x) & (other.x <= view.x[-1]) & (view.y[0] <= other.y) & (other.y <= view.y[-1])
+        if other.label and inside.any():
+            first = int(np.argmax(inside))
+            _note(axes, other.label, (float(other.x[first]), float(other.y[first])), _colour(other), PAPER)
     _few(axes)
 
 
-_DRAW: dict[type, Callable[[Axes, Any], None]] = {Curves: _curves, Sticks: _sticks, RateMap: _map, Path: _path}
+def _strips(axes: Axes, view: Strips) -> None:
+    """A dot per run, spread up and down by its rank so that equal runs stay visible; bars at 5 and 95 %."""
+    _scales(axes, view.log_x, False)
+    for index, row in enumerate(view.rows):
+        values = np.sort(row.values[np.isfinite(row.values)])
+        height = -index + 0.24 * np.sin(2.4 * np.arange(len(values)))  # 2.4 rad, the golden angle: neighbours never line up
+        axes.plot(values, height, "o", ms=3, color=RAMP[0], alpha=0.7, mec="none", zorder=3)
+        if len(values):
+            low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+            axes.plot([low, high], [-index, -index], color=INK, lw=1, zorder=4)
+            axes.plot([middle], [-index], "o", ms=5, color=INK, mec=PAPER, mew=0.8, zorder=5)
+        if row.printed is not None:
+            axes.plot([row.printed], [-index], "D", ms=6.5, color=HOT, mec=PAPER, mew=1, zorder=6)
+        axes.annotate(
+            row.label, (1.015, -index), xycoords=("axes fraction", "data"), va="center", color=INK, fontsize=8.5, annotation_clip=False
+        )
+    axes.set(xlabel=view.x_label, ylim=(-len(view.rows) + 0.45, 0.6), yticks=[])
+
+
+_DRAW: dict[type, Callable[[Axes, Any], None]] = {Curves: _curves, Sticks: _sticks, RateMap: _map, Path: _path, Strips: _strips}
 
 
 def _speed(rate: Array) -> Array:

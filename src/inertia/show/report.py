@@ -11,7 +11,7 @@ from html import escape
 from typing import NamedTuple, TypeAlias
 
 from .style import GREY, HAIR, HOT, INK, PAPER
-from .views import Curves, Path, RateMap, Sticks, View
+from .views import Curves, Path, RateMap, Sticks, Strips, View
 
 __all__ = ["Block", "Code", "Heading", "Table", "Text", "page"]
 
@@ -106,7 +106,7 @@ def _block(block: Block) -> str:
             return f'<dl class="copy">{rows}</dl>'
         case Table():
             return _table(block)
-        case Curves() | Sticks() | RateMap() | Path():
+        case Curves() | Sticks() | RateMap() | Path() | Strips():
             return _figure(block)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Curves", "Line", "Mark", "Path", "RateMap", "Sticks", "View", "line"]
+__all__ = ["Curves", "Line", "Mark", "Path", "RateMap", "Row", "Sticks", "Strips", "View", "line"]
 
 Array = NDArray[np.float64]
 
@@ -90,9 +90,29 @@ class Path(NamedTuple):
     path: Array  # (steps + 1, 2)
     optimum: Array | None  # (2,)
     caption: str
+    others: tuple[Line, ...] = ()  # more runs over the same ground, named at their last points
 
 
-View: TypeAlias = Curves | Sticks | RateMap | Path
+class Row(NamedTuple):
+    """One distribution: a dot per run, and the number that was printed for it."""
+
+    label: str
+    values: Array  # (runs,)
+    printed: float | None = None
+
+
+class Strips(NamedTuple):
+    """Distributions under each other, over one axis."""
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]  # from the top
+    x_label: str
+    caption: str
+    log_x: bool = False
+
+
+View: TypeAlias = Curves | Sticks | RateMap | Path | Strips
 
 
 def line(x: ArrayLike, y: ArrayLike, label: str = "", role: str = "ink", **more: bool | float) -> Line:

@@ -29,34 +29,41 @@ def alphas(found):
 
 def test_better_above_goes_on_upwards():
     found = verify(Method(0.1), bowl(1.0))
-    assert alphas(found) == [0.1, 0.4, 1.6]
-    assert found.record.method.alpha == 1.6
+    assert alphas(found) == pytest.approx([0.1, 0.4, 0.8])
+    assert found.record.method.alpha == 0.8
     assert found.margin is None
 
 
-def test_worse_above_tries_half():
+def test_worse_above_looks_in_between():
     found = verify(Method(0.1), bowl(0.1))
-    assert alphas(found) == [0.1, 0.4, 0.05]
+    assert alphas(found) == pytest.approx([0.1, 0.4, 0.141])
     assert (found.record.method.alpha, found.margin, found.broke) == (0.1, 4.0, None)
 
 
-def test_the_ceiling_is_never_passed():
-    assert max(alphas(verify(Method(0.1), bowl(1.0), ceiling=0.25))) == 0.25
-    assert alphas(verify(Method(0.1), bowl(0.1), ceiling=0.12)) == [0.1, 0.05]
+def test_a_choice_that_disappoints_looks_below():
+    assert alphas(verify(Method(0.1), bowl(0.01), disappointing=1.0)) == pytest.approx([0.1, 0.4, 0.05])
+    assert alphas(verify(Method(0.1), bowl(0.01), disappointing=1.0, runs=4)) == pytest.approx([0.1, 0.4, 0.05, 0.025])
+
+
+def test_variants_say_what_runs_and_none_means_stop():
+    wanted = {4.0: Method(0.2, beta=0.5)}
+    found = verify(Method(0.1), bowl(0.2), wanted.get)
+    assert [(run.method.alpha, run.method.beta) for run in found.runs] == [(0.1, 0.0), (0.2, 0.5)]
 
 
 def test_what_diverged_is_never_recommended_nor_what_lies_just_below():
     found = verify(Method(0.1), bowl(1.0, edge=0.3))
-    assert (found.record.method.alpha, found.broke) == (0.1, 4.0)
-    found = verify(Method(0.2), bowl(0.2, edge=0.3), ceiling=0.4)  # 0.4 = 2 x 0.2 diverged: half is taken
-    assert found.record.method.alpha == 0.1
+    assert (found.record.method.alpha, found.broke) == (0.141, pytest.approx(8**0.5))
+    found = verify(Method(0.1), bowl(1.0, edge=0.5))  # 4 x is best, but 8 x, its double, diverged
+    assert (found.record.method.alpha, found.broke) == (0.1, 8.0)
+    assert found.margin == 4.0
 
 
 def test_a_search_that_only_sees_divergence_comes_down():
     found = verify(Method(1.0), bowl(0.01, edge=0.02))
     assert found.record.method.alpha < 0.02
     assert all(diverged(run) for run in found.runs[:4])
-    with pytest.raises(Diverged, match="every verification run diverged"):
+    with pytest.raises(Diverged, match="no verification run can be recommended"):
         verify(Method(1.0), bowl(0.01, edge=1e-9))
 
 
@@ -70,7 +77,7 @@ def test_finished_runs_are_handed_over_before_the_next_start():
 
     with pytest.raises(KeyboardInterrupt):
         verify(Method(0.1), trial, on_record=kept.append)
-    assert [record.method.alpha for record in kept] == [0.1, 0.4, 1.6]
+    assert [record.method.alpha for record in kept] == pytest.approx([0.1, 0.4, 0.8])
 
 
 def test_one_run_is_one_run():
@@ -87,6 +94,8 @@ def test_a_run_that_ends_above_its_start_is_lost():
     assert score(up) == np.inf
 
 
-def test_the_score_is_the_mean_of_the_last_twentieth():
-    record = Record(Method(0.1), np.append(np.full(96, 5.0), [1.0, 2.0, 3.0, 2.0, 3.0]), np.zeros(1), 100)
-    assert score(record) == 2.2
+def test_the_score_is_mean_plus_scatter_about_the_trend():
+    falling = Record(Method(0.1), np.linspace(5.0, 1.0, 101), np.zeros(1), 100)
+    assert score(falling) == pytest.approx(np.mean(falling.losses[-10:]))  # a straight line has no scatter
+    shaken = Record(Method(0.1), np.append(np.full(91, 5.0), [1.0, 3.0, 3.0, 1.0, 1.0, 3.0, 3.0, 1.0, 2.0, 2.0]), np.zeros(1), 100)
+    assert score(shaken) == pytest.approx(2 + np.sqrt(0.8), rel=0.02)  # its trend is small but not zero

@@ -14,7 +14,7 @@ from ..reference import run_many
 from ..schedule import SHAPES, shaped
 from ..theory.modes import edge
 from ..version import __version__
-from .choose import NOISY_REACH, STILL_REACH, Choice, Shape, choose, scheduled
+from .choose import Choice, Shape, at_scale, choose, scheduled
 from .observe import Observation, observe
 from .predict import Forecast, Model, forecast
 from .report import Curves, Tuning, steps_of
@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 Progress = Callable[[str, int, int], None]  # (what is being done, done, of how many)
+_DOUBT = 0.2  # a first run that misses a fifth of the promised decrease makes the search look below
 _READINGS = 400  # losses kept of one run: more would cost more than the run itself
 
 
@@ -74,10 +75,16 @@ def tune(
     seen = observe(problem, steps, batch_size, seed=seed)
     tell("predicting", 0, 1)
     choice = choose(seen.model, steps, schedule, upper=seen.upper)
-    reach = NOISY_REACH if seen.facts["noise_trace"] > 0 else STILL_REACH
-    ceiling = reach * choice.evidence.room * float(choice.method.alpha)
+    scale = float(choice.method.alpha / (1 - choice.method.beta))
     trial = _trial(problem, steps, batch_size, schedule, seed, tell)
-    found = verify(choice.method, trial, ceiling=ceiling, runs=runs, on_record=on_record)
+    found = verify(
+        choice.method,
+        trial,
+        lambda factor: at_scale(seen.model, steps, schedule, factor * scale, seen.upper),
+        runs=runs,
+        disappointing=choice.predicted_loss + _DOUBT * (seen.model.start - choice.predicted_loss),
+        on_record=on_record,
+    )
     tell("done", 1, 1)
     return _report(problem, steps, batch_size, schedule, seed, seen, choice, found)
 
@@ -150,9 +157,9 @@ def _margin(found: Search, room: float) -> str:
     """What is known above the recommended alpha."""
     words = []
     if found.margin is not None:
-        words.append(f"{found.margin:.3g} x this alpha also ran to the end")
+        words.append(f"{found.margin:.3g} x its alpha/(1 - beta) also ran to the end")
     if found.broke is not None:
-        words.append(f"{found.broke:.3g} x this alpha diverged")
+        words.append(f"{found.broke:.3g} x its alpha/(1 - beta) diverged")
     return "; ".join([*words, f"the edge of stability is {room:.3g} x away at the largest curvature measured, error bar included"])
 
 

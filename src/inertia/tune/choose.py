@@ -22,7 +22,7 @@ from ..schedule import Schedule, shaped
 from ..theory.modes import edge
 from .predict import Model, forecast
 
-__all__ = ["FAMILIES", "Choice", "Evidence", "Matched", "Shape", "choose", "spread_at"]
+__all__ = ["FAMILIES", "Choice", "Evidence", "Matched", "Shape", "at_scale", "choose", "spread_at"]
 
 Array: TypeAlias = NDArray[np.float64]
 Shape: TypeAlias = str | Callable[[Method, int], Schedule]  # a name of schedule.SHAPES, or how to make a schedule
@@ -106,6 +106,26 @@ def choose(model: Model, steps: int, schedule: Shape = "linear", *, upper: float
     evidence = Evidence(alphas, families, losses, matched, spread, speedup, float(edge(method)) / top)
     limit = "noise-limited" if noisy and (spread <= _FLAT or speedup < _WORTH) else "curvature-limited"
     return Choice(method, promise, limit, _sentence(limit, method, evidence), evidence)
+
+
+def at_scale(model: Model, steps: int, schedule: Shape, scale: float, upper: float) -> Method | None:
+    """The best forecast among FAMILIES at one value of alpha/(1 - beta); None where all would be beyond the edge's reach.
+
+    >>> from inertia.spectrum import spectrum
+    >>> noisy = Model(spectrum([0.1, 1.0], noise=0.1), start=1.0)
+    >>> bold = at_scale(noisy, 50, "linear", scale=8.0, upper=1.0)
+    >>> round(bold.alpha / (1 - bold.beta), 6), bold.beta > 0
+    (8.0, True)
+    """
+    beta = np.array([family[0] for family in FAMILIES])
+    grid = Method(scale * (1 - beta), beta, beta * np.array([family[1] for family in FAMILIES]), np.zeros_like(beta))
+    inside = edge(grid) * (NOISY_REACH if np.any(model.spectrum.noise > 0) else STILL_REACH) >= upper
+    if not np.any(inside):
+        return None
+    grid = Method(*(field[inside] for field in grid))
+    final = forecast(model, scheduled(schedule, grid, steps), steps).final
+    best = int(np.argmin(final))
+    return rounded(Method(*(float(field[best]) for field in grid)))
 
 
 def scheduled(schedule: Shape, method: Method, steps: int) -> Schedule:

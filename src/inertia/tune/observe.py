@@ -14,15 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadInput, Diverged
-from ..measure import lanczos, noise
+from ..measure import Lanczos, Noise, lanczos, noise
 from ..method import Method, step
-from ..problems.base import Problem
+from ..problems.base import Problem, Rows
 from .predict import Model, grounded, joined
 
 __all__ = ["Observation", "observe"]
 
 Array: TypeAlias = NDArray[np.float64]
-_DEPTH = 16  # products per start: the Gauss quadrature is exact for polynomials of degree 31 in the curvature
+_SAMPLE = 640  # examples that the Hessian is measured on, at least; more where _SHARE of the run pays for more
+_SHARE, _PRODUCTS = 0.05, 37  # share of the run's gradients to spend on about this many Hessian-vector products
+_GRADIENT = 16  # times as many examples for the gradient, which is read once and must be free of sampling noise
+_DEPTH = 12  # products along the gradient: the Gauss quadrature is exact for polynomials of degree 23 in the curvature
+_STARTS, _SHORT = 1, 8  # mini-batch deviations followed, and products along each
 _CALM = 0.02  # negative curvature below this share of the largest is rounding and Lanczos error, not shape
 
 
@@ -40,8 +44,9 @@ class Observation:
 def observe(problem: Problem, steps: int, batch_size: int | None = None, *, seed: int = 0) -> Observation:
     """Measure a problem at its start (and, where it is not convex, also after a short walk), deterministic under `seed`.
 
-    Cost: about 20 Hessian-vector products for the bar, up to 16 for the gradient and 4 x 16 for the noise, and between 8
-    and 64 mini-batch gradients (a sixteenth of the run's).
+    Cost: about 37 Hessian-vector products (16 for the bar, 12 along the gradient, 8 along the noise), and between 8 and 64
+    mini-batch gradients (a sixteenth of the run's). With more than 640 examples the Hessian is that of a random sample: as
+    many as 5 % of the run pay for, at least 640; two standard errors of the sampling are then added to the bar.
 
     Raises:
         BadInput: a start where loss or gradient is not finite, or where the gradient is zero; a batch larger than the data.
@@ -64,54 +69,73 @@ def observe(problem: Problem, steps: int, batch_size: int | None = None, *, seed
 
 def _look(problem: Problem, params: Array, steps: int, batch_size: int | None, seed: int) -> Observation:
     """Everything at one point."""
-    loss, gradient = float(problem.value(params)), problem.gradient(params)
+    examples, size = problem.examples or 1, min(batch_size or problem.examples or 1, problem.examples or 1)
+    rows = _sample(problem.examples, steps * size, seed)
+    used = examples if rows is None else len(rows)
+    many = _sample(problem.examples, _GRADIENT * steps * size, seed, _GRADIENT)
+    loss, gradient = float(problem.value(params, many)), problem.gradient(params, many)
     if not (np.isfinite(loss) and np.all(np.isfinite(gradient))):
         raise Diverged(f"{problem.name}: loss or gradient is not finite at the start: check the data and the starting point")
     if not np.any(gradient):
         raise BadInput(f"{problem.name}: the gradient at the start is zero, so there is nothing to tune: start somewhere else")
-    n, size = problem.dimension, batch_size or problem.examples
 
     def matvec(vector: Array) -> Array:
-        return problem.hvp(params, vector)
+        return problem.hvp(params, vector, rows)
 
-    ends = lanczos(matvec, n, rtol=0.02, ends="largest", depth=64, seed=seed)
-    seen = lanczos(matvec, n, start=gradient, rtol=None, depth=_depth(problem, n))
-    hvps, spent = ends.hvps + seen.hvps, 1
-    shaken: tuple[Array, Array] = (np.empty(0), np.empty(0))
-    trace = error = 0.0
-    examples = problem.examples or 1
-    if problem.examples is not None and size is not None and size < problem.examples:
-        draws = int(np.clip(steps // 16, 8, 64))
-        found = noise(_rows(problem), params, problem.examples, size, matvec=matvec, batches=draws, depth=_DEPTH, seed=seed)
-        shaken, trace, error, hvps = (np.maximum(found.curvatures, 0.0), found.variances), found.trace, found.error, hvps + found.hvps
-        spent_batches = found.gradients
-    else:
-        spent_batches = 0
+    n, noisy = problem.dimension, size < examples
+    ends = lanczos(matvec, n, rtol=0.02, ends="largest", depth=16 if noisy else 64, vectors=rows is not None, seed=seed)
+    seen = lanczos(matvec, n, start=gradient, rtol=None, depth=min(n, _DEPTH if noisy else 64))
+    largest = max(ends.largest, seen.largest)
+    spread = _sampling_error(problem, params, ends, rows)
+    upper = max(ends.upper, seen.largest) + 2 * spread
+    if not upper > 0:
+        raise BadInput(f"{problem.name}: no positive curvature at the start, so a learning rate has no scale there: start somewhere else")
+    shaken = _shaken(problem, params, matvec, steps, size, seed) if noisy else Noise(0.0, 0.0, np.empty(0), np.empty(0), size, 0, 0)
+    hvps = ends.hvps + seen.hvps + shaken.hvps
     lowest = problem.minimum if problem.minimum is not None else min(0.0, loss)
     kept = seen.weights > 0  # directions added after a breakdown are not in the gradient
     distances = grounded(seen.values[kept], seen.norm**2 * seen.weights[kept], loss - lowest)
-    largest = max(ends.largest, seen.largest)
-    upper = max(ends.upper, seen.largest)
-    if not upper > 0:
-        raise BadInput(f"{problem.name}: no positive curvature at the start: a learning rate has no scale there; start somewhere else")
+    pair = joined(distances, (np.maximum(shaken.curvatures, 0.0), shaken.variances), upper, source="lanczos", dimension=n, seed=seed)
+    hvps += rows is not None  # the sampling error costs one more look at every example used
+    gradients = (examples if many is None else len(many)) + 2 * hvps * used + shaken.gradients
     smallest = min(ends.smallest, seen.smallest)
-    gradients = (spent + 2 * hvps) * examples + spent_batches
+    convex = bool(smallest >= -_CALM * largest)
     facts = {
-        "largest": largest, "largest_upper": upper, "smallest": smallest, "noise_trace": trace, "noise_trace_error": error,
-        "gradient_norm": float(np.linalg.norm(gradient)), "loss": loss, "hvps": hvps, "gradients": gradients, "dimension": n,
-        "convex": bool(smallest >= -_CALM * largest),
+        "largest": largest, "largest_upper": upper, "largest_sampling_error": spread, "smallest": smallest,
+        "noise_trace": shaken.trace, "noise_trace_error": shaken.error,
+        "gradient_norm": float(np.linalg.norm(gradient)), "loss": loss, "hvps": hvps, "gradients": gradients, "examples": used,
+        "dimension": n, "convex": convex,
     }  # fmt: skip
-    model = Model(joined(distances, shaken, upper, source="lanczos", dimension=n, seed=seed, hvps=hvps), loss)
-    return Observation(model, upper, bool(facts["convex"]), gradients, facts)
+    model = Model(pair, loss, epoch=examples / size if noisy else np.inf)
+    return Observation(model, upper, convex, gradients, facts)
 
 
-def _depth(problem: Problem, dimension: int) -> int:
-    """Products along the gradient: few where there is noise to hide the tail, many where every digit counts."""
-    return min(dimension, _DEPTH if problem.examples is not None else 4 * _DEPTH)
+def _sample(examples: int | None, budget: int, seed: int, times: int = 1) -> Rows:
+    """Rows to measure on, `times` the least sample at least; None for all of them."""
+    if examples is None:
+        return None
+    wanted = max(times * _SAMPLE, int(_SHARE * budget / (2 * _PRODUCTS)))
+    return None if wanted >= examples else np.sort(np.random.default_rng([seed, examples]).choice(examples, wanted, replace=False))
 
 
-def _rows(problem: Problem) -> Callable[[Array, NDArray[np.intp]], Array]:
-    return lambda params, rows: problem.gradient(params, rows)
+def _sampling_error(problem: Problem, params: Array, ends: Lanczos, rows: Rows) -> float:
+    """Standard error of the largest curvature because only some examples were looked at: its vector asked of eight parts."""
+    if rows is None or problem.examples is None or ends.vectors is None:
+        return 0.0
+    top = ends.vectors[0]
+    parts = np.array_split(np.random.default_rng(len(rows)).permutation(rows), 8)
+    quotients = [float(top @ problem.hvp(params, top, part)) for part in parts]
+    return float(np.std(quotients, ddof=1) / np.sqrt(8) * np.sqrt(1 - len(rows) / problem.examples))
+
+
+def _shaken(problem: Problem, params: Array, matvec: Callable[[Array], Array], steps: int, size: int, seed: int) -> Noise:
+    """Noise of the run's mini-batches, which come from all examples, along the curvatures."""
+    draws = int(np.clip(steps // 16, 8, 64))
+    examples = problem.examples or 1
+    return noise(
+        lambda w, rows: problem.gradient(w, rows),
+        params, examples, size, matvec=matvec, batches=draws, starts=_STARTS, depth=_SHORT, seed=seed,
+    )  # fmt: skip
 
 
 def _walked(problem: Problem, params: Array, alpha: float, steps: int) -> Array:

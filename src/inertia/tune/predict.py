@@ -41,11 +41,13 @@ class Model:
     spectrum: Spectrum
     start: float  # full loss at step 0
     follow: float = 1.0  # share of the noise that follows the loss
+    epoch: float = np.inf  # batches in one pass over the data; inf = every batch is drawn afresh
 
     @property
     def floor(self) -> float:
-        """Loss that no method gets below: the start minus everything the curvatures hold."""
-        return self.start - self.spectrum.excess
+        """Loss that no method gets below: the start minus everything the curvatures hold (0 where that is rounding)."""
+        left = self.start - self.spectrum.excess
+        return 0.0 if abs(left) < 1e-11 * abs(self.start) else left
 
 
 class Forecast(NamedTuple):
@@ -85,8 +87,10 @@ def forecast(model: Model, schedule: Schedule | Method, steps: int, *, exact: bo
     still = not np.any(noise)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for start, stop in _strides(steps, exact):
-            push = None if still else noise * np.clip(1 + model.follow * (losses[-1][..., None] / model.start - 1), 0.0, _CAP)
             method = Method(*(np.asarray(field)[..., None] for field in rows(start, stop)))
+            push = None if still else noise * np.clip(1 + model.follow * (losses[-1][..., None] / model.start - 1), 0.0, _CAP)
+            if push is not None and np.isfinite(model.epoch):
+                push = push * _balanced(method, h, model.epoch)
             moments = _advance(method, h, moments, push, stop - start)
             times.append(stop)
             losses.append(model.floor + 0.5 * (moments[0] @ h))
@@ -114,7 +118,7 @@ def grounded(curvatures: ArrayLike, gradients: ArrayLike, drop: float) -> tuple[
         return np.maximum(ritz, top * 1e-12 + np.finfo(float).tiny), np.zeros_like(ritz)
     low, high = max(top, 1.0) * 1e-300, max(top, 0.5 * float(power.sum()) / drop)
     smallest = float(np.min(ritz))
-    if smallest > 0 and promised(0.0) <= drop:
+    if smallest > 0 and promised(0.0) <= drop * (1 + 1e-11):
         return ritz, power / ritz**2
     while high / low > 1 + 1e-12:
         middle = float(np.sqrt(low) * np.sqrt(high))
@@ -133,6 +137,12 @@ def joined(gradient: tuple[Array, Array], noise: tuple[Array, Array], upper: flo
         upper=max(upper, float(np.max(h, initial=0.0)), float(np.max(nodes, initial=0.0))),
         provenance=provenance,
     )
+
+
+def _balanced(method: Method, h: Array, epoch: float) -> Array:
+    """Share of the noise left where a curvature remembers an epoch, whose batches sum to the full gradient."""
+    memory = method.alpha * h * epoch / (1 - method.beta)  # epochs are long (large) or short (small) against the memory
+    return memory / (3 + memory)
 
 
 def _advance(method: Method, h: Array, moments: tuple[Array, ...], push: Array | None, stride: int) -> tuple[Array, ...]:

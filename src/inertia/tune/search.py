@@ -1,7 +1,10 @@
 """Verify a choice by a few full runs, and recommend only what was seen to work.
 
-    run the choice and four times its alpha (as far as the edge allows);  better there: go on upwards, else try half.
+Runs move along the scale alpha/(1 - beta), the distance that one gradient finally pushes:
 
+    the choice, and 4 times its scale;  better there: 8 times;  worse: in between, at sqrt 2 (half if the choice disappoints).
+
+A forecast on a quadratic errs on the timid side where the curvature falls along the way, so the search looks upwards first.
 A run that diverges is a result. Every finished run is handed over before the next one starts, so that nothing is lost.
 """
 
@@ -19,12 +22,12 @@ from ..record import Record
 from ..reference import Interrupted
 from .choose import rounded
 
-__all__ = ["Search", "Trial", "diverged", "score", "verify"]
+__all__ = ["Search", "Trial", "Variant", "diverged", "score", "verify"]
 
 Trial: TypeAlias = Callable[[Sequence[Method]], list[Record]]  # full runs of some methods under the user's schedule
-_STEP = 4.0  # factor of alpha between the first two runs
-_WORTH = 1.4  # a step in alpha smaller than this is not worth a run
-_TAIL = 0.05  # share of the readings at the end whose mean is compared: one mini-batch should not decide
+Variant: TypeAlias = Callable[[float], Method | None]  # the best method at a multiple of the choice's scale; None: none is stable
+_UP, _BETWEEN, _DOWN = 4.0, 2**0.5, 0.5  # multiples of the scale
+_TAIL = 0.1  # share of the readings at the end that are compared: one mini-batch should not decide
 _LAST = 8  # runs after which a search that only saw divergence gives up
 
 
@@ -34,8 +37,8 @@ class Search:
 
     runs: list[Record]
     best: int  # index of the recommended run
-    margin: float | None  # largest factor on its alpha that also ran to the end; None where none was tried
-    broke: float | None  # smallest factor on its alpha at which a run diverged; None where none did
+    margin: float | None  # largest multiple of its alpha/(1 - beta) that also ran to the end; None where none was tried
+    broke: float | None  # smallest multiple at which a run diverged; None where none did
 
     @property
     def record(self) -> Record:
@@ -44,12 +47,19 @@ class Search:
 
 
 def verify(
-    method: Method, trial: Trial, *, ceiling: float = np.inf, runs: int = 3, on_record: Callable[[Record], None] | None = None
+    method: Method,
+    trial: Trial,
+    variant: Variant | None = None,
+    *,
+    runs: int = 3,
+    disappointing: float = np.inf,
+    on_record: Callable[[Record], None] | None = None,
 ) -> Search:
-    """Run the method and its neighbours in alpha, at most `runs` times, and pick the best that did not diverge.
+    """Run the method and its neighbours in scale, at most `runs` times, and pick the best that did not diverge.
 
-    `ceiling` is the largest alpha allowed for this beta and gamma. A method is never picked if it diverged, nor if a run at
-    up to twice its alpha did. If nothing works, alpha is divided by 4 again and again (8 runs at most).
+    `variant(factor)` names the method to try at that multiple of the scale (default: the same with factor * alpha). A
+    method is never picked if it diverged, nor if a run at up to twice its scale did. A first run that ends above
+    `disappointing` makes the search look below. If nothing works, the scale is divided by 4 again and again (8 runs at most).
 
     Raises:
         BadInput: runs below 1.
@@ -58,38 +68,41 @@ def verify(
 
     >>> from ..problems import valley
     >>> from ..reference import run_many
-    >>> found = verify(Method(0.1, beta=0.5), lambda methods: run_many(valley(), methods, 20), ceiling=0.7)
+    >>> found = verify(Method(0.05, beta=0.5), lambda methods: run_many(valley(), methods, 20))
     >>> [round(float(run.method.alpha), 3) for run in found.runs], round(float(found.record.method.alpha), 3)
-    ([0.1, 0.4, 0.7], 0.7)
+    ([0.05, 0.2, 0.4], 0.4)
     """
     if runs < 1:
         raise BadInput(f"runs = {runs} is too few: a recommendation needs at least 1 run")
-    done: list[Record] = []
+    make: Variant = variant or (lambda factor: rounded(method._replace(alpha=method.alpha * factor)))
+    done: dict[float, Record] = {}  # multiple of the scale -> run
 
-    def go(alphas: Sequence[float]) -> None:
+    def go(factors: Sequence[float]) -> bool:
+        named = {factor: method if factor == 1 else make(factor) for factor in factors}
+        stable = {factor: one for factor, one in named.items() if one is not None}
+        if not stable:
+            return False
         try:
-            done.extend(_handed(trial([rounded(method._replace(alpha=alpha)) for alpha in alphas]), on_record))
+            done.update(zip(stable, _handed(trial(list(stable.values())), on_record), strict=True))
         except Interrupted as stopped:
             _handed(stopped.records, on_record)
             raise
+        return True
 
-    first = float(method.alpha)
-    up = min(_STEP * first, ceiling)
-    other = up if up > _WORTH * first else first / 2
-    go([first, other][:runs])
-    while len(done) < runs or (all(map(diverged, done)) and len(done) < _LAST):
-        following = _next(done, ceiling)
-        if following is None:
+    go([1.0, _UP][:runs])
+    while len(done) < runs or (all(map(diverged, done.values())) and len(done) < _LAST):
+        if not go([_next(done, disappointing)]):
             break
-        go([following])
     best = _pick(done)
     if best is None:
-        tried = ", ".join(f"{run.method.alpha:.3g}" for run in done)
-        raise Diverged(f"every verification run diverged (alpha = {tried}): the loss may be unbounded or not finite near the start", done)
-    alpha = float(done[best].method.alpha)
-    above = [(float(run.method.alpha) / alpha, diverged(run)) for run in done if float(run.method.alpha) > alpha * (1 + 1e-9)]
-    fine, broke = [factor for factor, bad in above if not bad], [factor for factor, bad in above if bad]
-    return Search(done, best, max(fine, default=None), min(broke, default=None))
+        tried = ", ".join(f"{run.method.alpha:.3g}" for run in done.values())
+        raise Diverged(
+            f"no verification run can be recommended (alpha = {tried}): the loss may be unbounded below or not finite near the start",
+            list(done.values()),
+        )
+    above = {factor / best: diverged(run) for factor, run in done.items() if factor > best}
+    fine, broke = [factor for factor, bad in above.items() if not bad], [factor for factor, bad in above.items() if bad]
+    return Search(list(done.values()), list(done).index(best), max(fine, default=None), min(broke, default=None))
 
 
 def diverged(record: Record) -> bool:
@@ -102,37 +115,42 @@ def diverged(record: Record) -> bool:
 
 
 def score(record: Record) -> float:
-    """What runs are compared by: the mean loss over the last twentieth of the readings; inf for a lost run.
+    """What runs are compared by: mean plus scatter (about its trend) of the last tenth of the readings; inf for a lost run.
+
+    The scatter is what another order of the same mini-batches may cost; without it one lucky last batch would win.
 
     >>> score(Record(Method(0.1), np.array([2.0, 1.0]), np.zeros(1), steps=1))
     1.0
     """
-    return float("inf") if diverged(record) else float(np.mean(record.losses[-max(1, int(_TAIL * len(record.losses))) :]))
+    if diverged(record):
+        return float("inf")
+    count = int(_TAIL * len(record.losses))
+    if count < 3:
+        return float(record.losses[-1])
+    tail, clock = record.losses[-count:], np.linspace(-1, 1, count)
+    trend = clock * (clock @ tail) / (clock @ clock)
+    return float(tail.mean() + np.std(tail - trend))
 
 
-def _next(done: list[Record], ceiling: float) -> float | None:
-    """The alpha of the next run: onwards on the side of the best, a quarter of the smallest if all is lost."""
-    scores = [score(run) for run in done]
-    alphas = [float(run.method.alpha) for run in done]
-    if not np.any(np.isfinite(scores)):
-        return min(alphas) / _STEP
-    best = alphas[int(np.argmin(scores))]
-    if best == max(alphas):
-        up = min(_STEP * best, ceiling)
-        return up if up > _WORTH * best else (best / 2 if min(alphas) > best / 2 else None)
-    if best == min(alphas):
-        return best / 2
-    return None
+def _next(done: dict[float, Record], disappointing: float) -> float:
+    """The multiple of the scale to run next."""
+    scores = {factor: score(run) for factor, run in done.items()}
+    if not np.any(np.isfinite(list(scores.values()))):
+        return min(done) / _UP
+    best = min(scores, key=lambda factor: scores[factor])
+    if best == max(done):
+        return best * 2 if len(done) > 1 else _UP
+    if best == min(done) and (best < 1 or done[1.0].loss > disappointing):
+        return best * _DOWN
+    return best * _BETWEEN
 
 
-def _pick(done: list[Record]) -> int | None:
-    """Index of the best run above which, up to twice its alpha, nothing diverged."""
-    lost = [float(run.method.alpha) for run in done if diverged(run)]
-    order = np.argsort([score(run) for run in done], kind="stable")
-    for index in order:
-        alpha = float(done[index].method.alpha)
-        if np.isfinite(score(done[index])) and not any(alpha < bad <= 2 * alpha * (1 + 1e-6) for bad in lost):
-            return int(index)
+def _pick(done: dict[float, Record]) -> float | None:
+    """The best multiple above which, up to its double, nothing diverged."""
+    lost = [factor for factor, run in done.items() if diverged(run)]
+    for factor in sorted(done, key=lambda each: score(done[each])):
+        if not diverged(done[factor]) and not any(factor < bad <= 2 * factor * (1 + 1e-9) for bad in lost):
+            return factor
     return None
 
 

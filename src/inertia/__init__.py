@@ -16,6 +16,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .errors import InertiaError
+    from .identify.probe import identify
     from .method import Method
     from .record import Record
     from .spectrum import Spectrum, spectrum
@@ -31,6 +32,7 @@ _HOME = {
     "cite": "theory.citations",
     "edge": "theory.modes",
     "certify": "theory.certify.search",
+    "identify": "identify.probe",
     "InertiaError": "errors",
     "loss_curve": "theory.quadratic",
     "Method": "method",
@@ -51,6 +53,7 @@ __all__ = [
     "certify",
     "cite",
     "edge",
+    "identify",
     "loss_curve",
     "rate",
     "spectrum",

@@ -12,11 +12,12 @@ from ..errors import require
 
 if TYPE_CHECKING:
     from .optimizer import Momentum
+    from .probe import identify
 
 # The modules are named otherwise than their functions: a submodule would hide a function of its own name.
-_HOME = {"Momentum": "optimizer", "identify": "probe", "measure": "curvature"}
+_HOME = {"Momentum": "optimizer", "identify": "probe"}
 
-__all__ = ["Momentum"]
+__all__ = ["Momentum", "identify"]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,4 +28,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOME)
+    return sorted(__all__)

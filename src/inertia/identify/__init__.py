@@ -1,0 +1,28 @@
+"""Any optimizer as a black box, and the Method it really is.
+
+A momentum method moves by a short linear recursion in its gradients. Feeding it probe gradients (or reading what a
+training loop did) and solving for the coefficients tells which method it is, whether the learning rate sits inside the
+buffer, how much weight decay there is, and whether the momentum that was asked for is there at all.
+
+The package is callable: `inertia.identify(step)` and `inertia.identify.identify(step)` are the same function.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from .probe import identify
+from .series import Series
+from .verdict import Identified, judge
+
+__all__ = ["Identified", "Series", "identify", "judge"]
+
+
+class _Callable(ModuleType):
+    """This package under the name of its function: importing a submodule must not hide `inertia.identify`."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Identified:
+        return identify(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -71,6 +71,8 @@ def test_a_curve_that_leaves_and_returns_is_not_joined_across():
 def test_a_diverging_curve_does_not_flatten_the_others():
     view = Curves("up", "Up", (line([0, 1], [1.0, 1e-3], "fine"), line([0, 1], [1.0, 1e200], "lost")), "step", "loss", "")
     assert figure(view).axes[0].get_ylim()[1] == pytest.approx(1e3)
+    alone = Curves("up", "Up", (line([0, 1], [1.0, 1e6], "lost"),), "step", "loss", "")
+    assert figure(alone).axes[0].get_ylim()[1] > 1e6
 
 
 def test_labels_are_pushed_apart_and_stay_in_order():
@@ -78,6 +80,8 @@ def test_labels_are_pushed_apart_and_stay_in_order():
     assert np.diff(np.sort(placed)).min() >= 0.1 - 1e-12
     assert np.argmin(placed) == 1
     assert spread(np.zeros(0), 0.1).size == 0
+    for low in (0.0, 1.0):  # at the borders too
+        assert np.allclose(np.sort(spread(np.full(4, low), 0.1)), low + 0.1 * (np.arange(4) - 3 * low))
 
 
 def test_the_page_fetches_nothing_and_escapes_everything(views):

@@ -219,7 +219,7 @@ def _limits(axes: Axes, view: Curves, heights: Sequence[Array]) -> None:
     fine = [y[np.isfinite(y)] for y in heights if np.isfinite(y).any()]
     if fine and view.log_y:
         start, every = float(np.median([y[0] for y in fine])), np.concatenate(fine)
-        if every.max() > 1e3 * start:
+        if every.max() > 1e3 * start >= min(y.max() for y in fine):
             axes.set_ylim(float(every.min()) / 1.6, 1e3 * start)
 
 
@@ -254,9 +254,8 @@ def spread(wanted: Array, gap: float) -> Array:
             (last, n), (before, m) = blocks.pop(), blocks.pop()
             blocks.append([(before * m + last * n) / (m + n), m + n])
     placed = np.concatenate([np.full(int(n), value) for value, n in blocks]) if blocks else np.zeros(0)
-    placed = placed + gap * np.arange(len(placed))
     result = np.empty_like(placed)
-    result[order] = np.clip(placed, 0, None)
+    result[order] = np.clip(placed, 0, max(1 - gap * (len(placed) - 1), 0)) + gap * np.arange(len(placed))
     return result
 
 

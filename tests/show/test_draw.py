@@ -91,7 +91,7 @@ def test_the_page_fetches_nothing_and_escapes_everything(views):
     assert "<i>" not in html
     assert "<script" not in html
     assert "a &amp; b" in html
-    links = re.findall(r'(?:src|href)="([^"]{0,20})', html)
+    links = re.findall(r'(?:src|srcset|href)="([^"]{0,20})', html)
     assert links
     assert all(link.startswith("data:") for link in links)
     assert "url(" not in html

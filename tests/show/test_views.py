@@ -154,7 +154,7 @@ def test_the_momentum_picture_is_the_matched_forecast(case, request):
     assert_allclose(matched.x, 1 / (1 - found.curves.betas))
     fine = np.isfinite(matched.y)
     assert_allclose(matched.y[fine], found.curves.loss_by_beta[fine])
-    assert found.verdict[1:] in view.caption
+    assert f"alpha/(1 - beta) = {found.curves.scale:.3g}" in view.caption
 
 
 def test_verification_holds_prediction_and_run(still):

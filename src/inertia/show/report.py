@@ -58,8 +58,7 @@ header {{ border-bottom: 1px solid {HAIR}; padding-bottom: 22px; margin-bottom: 
 h2 {{ font-size: 22px; font-weight: 500; margin: 46px auto 8px }}
 p {{ margin-top: 8px; margin-bottom: 12px }}
 figure {{ margin: 26px auto 30px; max-width: 860px }}
-.frame {{ overflow-x: auto }}
-figure img {{ display: block; width: 100%; min-width: 560px; height: auto }}
+figure img {{ display: block; width: 100%; height: auto }}
 figcaption {{ max-width: 660px; margin: 10px auto 0 }}
 .copy {{ border-left: 3px solid {HOT}; padding: 4px 0 4px 18px; margin-top: 18px; margin-bottom: 22px }}
 .copy dt {{ margin-top: 8px }}
@@ -123,8 +122,9 @@ def _table(table: Table) -> str:
 def _figure(view: View) -> str:
     from .draw import image
 
-    data = base64.b64encode(image(view, "svg")).decode()
+    wide, narrow = (base64.b64encode(image(view, "svg", narrow=small)).decode() for small in (False, True))
     return (
-        f'<figure><div class="frame"><img src="data:image/svg+xml;base64,{data}" alt="{escape(view.title, quote=True)}"></div>'
+        f'<figure><picture><source media="(max-width: 600px)" srcset="data:image/svg+xml;base64,{narrow}">'
+        f'<img src="data:image/svg+xml;base64,{wide}" alt="{escape(view.title, quote=True)}"></picture>'
         f"<figcaption>{escape(view.caption)}</figcaption></figure>"
     )

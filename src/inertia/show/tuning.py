@@ -98,7 +98,7 @@ def by_momentum(tuning: Tuning) -> Curves:
         tuple(lines),
         "momentum beta",
         "predicted final loss",
-        caption + sentence(tuning.verdict),
+        caption,
         log_x=True,
         log_y=_logarithmic(values),
         ticks=ticks,

@@ -70,7 +70,7 @@ def test_the_unit_of_curvature_does_not_matter():
 def test_one_curvature_is_a_quadratic():
     method = Method(0.5, beta=0.2)
     found = certify(method, 1.0, 1.0)
-    assert found.rate == pytest.approx(float(rate(method, 1.0)), abs=1e-5)  # a double root: proofs begin 1e-5 (1 - rate) above
+    assert found.rate == pytest.approx(float(rate(method, 1.0)), abs=2e-5)  # a double root: proofs begin 3e-5 (1 - rate) above
 
 
 @settings(max_examples=60, deadline=None)

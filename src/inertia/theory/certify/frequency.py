@@ -28,7 +28,7 @@ __all__ = ["quadratic_rate", "sector_rate"]
 Array = NDArray[np.float64]
 
 _CHUNK = 256  # methods per block: the block stays in the cache
-_HALVINGS = 30
+_HALVINGS = 24
 _BETWEEN = np.linspace(0, 1, 17)
 _SLACK = 1e-12  # rounding allowed in the inequality, relative to |1 + D G|; the exact check comes after
 
@@ -81,23 +81,29 @@ def sector_rate(method: Method, mu: ArrayLike, L: ArrayLike, points: int = 800) 
 
 
 def _least(table: Array, points: int) -> Array:
-    """Bisection over rho for each column (a, beta, gamma, m)."""
+    """Bisection over rho for each column (a, beta, gamma, m), between the quadratic rate and 1."""
     a, beta, gamma, m = table
     p, q = 1 + beta - a * m * (1 + gamma), beta - a * m * gamma
-    alone = mode_rate(Method(a, beta, gamma), m)  # the roots at m, which the circle must enclose
-    low = np.maximum(alone, mode_rate(Method(a, beta, gamma), 1.0))
-    high = np.full_like(a, 1.0)
-    angles, method = _angles(p, q, points), _Responses(a, gamma, m, p, q)
-    provable = (low < 1) & _feasible(method, high, angles)
+    floor = np.maximum(mode_rate(Method(a, beta, gamma), m), mode_rate(Method(a, beta, gamma), 1.0))
     answer = np.full_like(a, np.inf)
-    pick = np.flatnonzero(provable)
-    method, low, high, angles = _Responses(*(value[pick] for value in method)), low[pick] * (1 - 1e-12), high[pick], angles[pick]
-    for _ in range(_HALVINGS):
+    left = np.flatnonzero(floor < 1)
+    method, angles = _Responses(a, gamma, m, p, q), _angles(p, q, points)
+
+    def works(rho: Array) -> Any:
+        return _feasible(_Responses(*(value[left] for value in method)), rho, angles[left])
+
+    left = left[works(np.ones(len(left)))]
+    tight = np.minimum(floor[left] * (1 + 1e-9), 1.0)  # often nothing is lost beyond quadratics: look there first
+    done = works(tight)
+    answer[left[done]] = tight[done]
+    left = left[~done]
+    low, high = floor[left], np.ones(len(left))
+    for _ in range(_HALVINGS if len(left) else 0):
         middle = (low + high) / 2
-        works = _feasible(method, middle, angles)
-        low, high = np.where(works, low, middle), np.where(works, middle, high)
-    answer[pick] = np.where(high < 1, high, np.inf)
-    return answer
+        good = works(middle)
+        low, high = np.where(good, low, middle), np.where(good, middle, high)
+    answer[left] = high
+    return np.where(answer < 1, answer, np.inf)
 
 
 def _feasible(method: _Responses, rho: Array, angles: Array) -> Any:

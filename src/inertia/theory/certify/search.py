@@ -19,7 +19,7 @@ from .solver import Program, Suggestion
 
 __all__ = ["Found", "certify", "in_class", "prove"]
 
-_STEPS_ABOVE = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of 1 - rate: how far above the least rate a proof is looked for
+_STEPS_ABOVE = (1e-6, 1e-5, 3e-5, 1e-4, 1e-3, 1e-2)  # of 1 - rate: how far above the least rate a proof is looked for
 _MEMORY = 3
 _GAIN = 1e-3  # of 1 - rate: what longer memory must win to be worth its size
 _TRIES, _CLOSE = 24, 2e-5  # of the search with longer memory: solver calls, and how near (of 1 - rate) is near enough

@@ -121,67 +121,62 @@ def spectrum(
     seen = None
     if gradient is not None and np.any(gradient):
         seen = lanczos(matvec, n, start=gradient, rtol=None, depth=min(12, runs[0].hvps))
-    shaken, trace = None, 0.0
+    shaken, trace = [], 0.0
     if noise is not None:
         rows = np.atleast_2d(np.asarray(noise, dtype=float))
         if len(rows) < 2:
             raise BadInput(f"noise of {len(rows)} mini-batch cannot show a variance: give the gradients of at least 2, minus their mean")
         trace = float(np.sum(rows**2)) / (len(rows) - 1)
         if trace > 0:
-            shaken = lanczos(matvec, n, start=rows[0] if np.any(rows[0]) else rows[-1], rtol=None, depth=min(12, runs[0].hvps))
+            starts = [row for row in rows if np.any(row)][:2]
+            shaken = [lanczos(matvec, n, start=row, rtol=None, depth=min(12, runs[0].hvps)) for row in starts]
     return joined(runs, seen, shaken, trace, {"source": "lanczos", "seed": seed})
 
 
 def joined(
     runs: Sequence[Lanczos],
     seen: Lanczos | None = None,
-    shaken: Lanczos | None = None,
+    shaken: Sequence[Lanczos] = (),
     trace: float = 0.0,
     provenance: dict[str, Any] | None = None,
     loss: float | None = None,
 ) -> Spectrum:
-    """One Spectrum from runs started at random vectors, at the gradient (`seen`) and at a noise vector (`shaken`).
+    """One Spectrum from runs started at random vectors, at the gradient (`seen`) and at noise vectors (`shaken`).
 
     Nodes of all runs stand side by side: density on the first kind, weights on the second, noise (summing to `trace`) on
     the third. A gradient share s at curvature h means a squared distance s/max(h, floor)^2; the floor is the smallest that
-    keeps the promised decrease 1/2 sum s/max(h, floor) within `loss` (or 1e-6 of the largest curvature).
+    keeps the promised decrease 1/2 sum s/max(h, floor) within `loss` (or 1e-6 of the largest curvature). Where h <= 0 there
+    is no optimum and no weight.
+
+    >>> run = lanczos(np.diag([1.0, 3.0]))
+    >>> joined([run]).upper == run.upper
+    True
     """
-    pool = pooled(runs)
-    first = runs[0]
-    parts = [
-        (
-            pool.nodes,
-            pool.shares,
-            np.concatenate([run.residuals for run in runs])[np.argsort(np.concatenate([run.values for run in runs]), kind="stable")],
-        )
-    ]
-    weights, noise = [np.zeros_like(pool.nodes)], [np.zeros_like(pool.nodes)]
-    for run, kind in ((seen, "seen"), (shaken, "shaken")):
-        if run is None:
-            continue
-        parts.append((run.values, np.zeros_like(run.values), run.residuals))
-        share = run.norm**2 * run.weights
-        floor = _floor(run.values, share, loss) if kind == "seen" else 0.0
-        weights.append(share / np.maximum(run.values, floor) ** 2 if kind == "seen" else np.zeros_like(run.values))
-        noise.append(trace * run.weights if kind == "shaken" else np.zeros_like(run.values))
-    everything = [run for run in (*runs, seen, shaken) if run is not None]
-    h = np.concatenate([part[0] for part in parts])
-    top = max(float(h.max()), first.upper)
+    first, everything = runs[0], [*runs, *([] if seen is None else [seen]), *shaken]
+    columns = {"density": runs, "weights": [] if seen is None else [seen], "noise": shaken}
+    scale = {"density": 1 / len(runs), "weights": 1.0, "noise": trace / max(len(shaken), 1)}
+    filled = {}
+    for name, mine in columns.items():
+        filled[name] = np.concatenate([scale[name] * run.weights * (run in mine) for run in everything])
+    h = np.concatenate([run.values for run in everything])
+    if seen is not None:
+        floor = _floor(seen.values, seen.norm**2 * seen.weights, loss)
+        filled["weights"] *= np.where(h > 0, (seen.norm / np.maximum(h, floor)) ** 2, 0.0)
+    top, bottom = max(float(h.max()), first.upper), min(float(h.min()), first.lower)
     about = {
-        "dimension": first.dimension, "hvps": sum(run.hvps for run in everything), "largest": float(h.max()),
-        "largest_upper": top, "smallest": float(h.min()), "smallest_lower": min(first.lower, float(h.min())),
-        "noise_trace": trace, "converged": first.converged, "reason": first.reason, "failure": first.failure,
+        "dimension": first.dimension, "hvps": sum(run.hvps for run in everything), "largest": float(h.max()), "largest_upper": top,
+        "smallest": float(h.min()), "smallest_lower": bottom, "noise_trace": trace, "converged": first.converged,
+        "reason": first.reason, "failure": first.failure,
     }  # fmt: skip
-    return make_spectrum(
-        h, weights=np.concatenate(weights), noise=np.concatenate(noise), density=np.concatenate([part[1] for part in parts]),
-        errors=np.concatenate([part[2] for part in parts]), upper=top, provenance=about | (provenance or {}),
-    )  # fmt: skip
+    errors = np.concatenate([run.residuals for run in everything])
+    return make_spectrum(h, errors=errors, upper=top, provenance=about | (provenance or {}), **filled)
 
 
 def _floor(values: Array, shares: Array, loss: float | None) -> float:
     """The least curvature to divide by: the promised decrease must stay within the loss."""
     largest = float(np.max(np.abs(values))) or 1.0
     tiny = 1e-6 * largest
+    values, shares = values[values > 0], shares[values > 0]
     if loss is None or 0.5 * np.sum(shares / np.maximum(values, tiny)) <= loss:
         return tiny
     low, high = math.log(tiny), math.log(max(0.5 * float(np.sum(shares)) / max(loss, 1e-300), tiny) + largest)

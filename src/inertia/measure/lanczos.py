@@ -113,14 +113,13 @@ def krylov(
     vectors: bool = False,
     seed: int = 0,
     failure: float = FAILURE,
-    symmetry: float | None = None,
     watch: Callable[[int, float, float], None] | None = None,
 ) -> Lanczos:
     """`lanczos` on any kind of vectors: `space` does the algebra (numpy here, torch or jax in their rooms).
 
-    `matvec` returns a fresh vector it gives away. `symmetry` is the relative asymmetry tolerated (default 10 sqrt(eps) of
-    the vectors that matvec returns); `watch(products, largest, bar)` is called after every product. KeyboardInterrupt ends
-    the run with what was measured so far, once there is something to report.
+    `matvec` returns a fresh vector it gives away; `space.rounding` says how coarsely it is rounded. `watch(products, largest,
+    bar)` is called after every product. KeyboardInterrupt ends the run with what was measured so far, once there is
+    something to report.
     """
     _check(ends, rtol, depth, top, failure)
     progress = _Progress(space.dimension, start is None, failure, rtol, ends, max(top, 1))
@@ -132,17 +131,17 @@ def krylov(
     limit = min(DEPTH if depth is None else depth, space.dimension)
     vector = space.append(vector, norm)
     try:
-        while progress.hvps < limit:
+        while True:
             image = matvec(vector)
             space.check(image, progress.hvps + 1)
-            beta = _advance(space, image, progress, symmetry)
+            beta = _advance(space, image, progress)
             if watch is not None:
                 watch(progress.hvps, *progress.headline())
-            if progress.done():
+            if progress.done() or progress.hvps == limit:
                 break
             if beta > 0:
                 vector = space.append(image, beta)
-            elif not space.full or progress.hvps >= limit:
+            elif not space.full:
                 break  # an invariant subspace, and no basis to leave it with
             else:
                 vector = _elsewhere(space, rng)
@@ -153,7 +152,7 @@ def krylov(
     return progress.result(norm, space, top if vectors else 0)
 
 
-def _advance(space: Vectors, image: Any, progress: _Progress, symmetry: float | None) -> float:
+def _advance(space: Vectors, image: Any, progress: _Progress) -> float:
     """One step: orthogonalise the image in place, record alpha and beta, return beta (0 at a happy breakdown)."""
     coefficients = space.project(image)
     block = progress.blocks[-1]
@@ -164,8 +163,7 @@ def _advance(space: Vectors, image: Any, progress: _Progress, symmetry: float | 
     skew = float(np.max(np.abs(coefficients - expected)))
     beta = space.norm(image)
     scale = max(progress.scale, float(np.max(np.abs(coefficients))), beta)
-    epsilon = space.epsilon(image)
-    allowed = 10 * math.sqrt(epsilon) if symmetry is None else symmetry
+    epsilon, allowed = space.rounding(image)
     if skew > allowed * scale:
         raise BadInput(
             f"the operator is not symmetric: <v, A w> and <A v, w> differ by {skew:.3g} where products are of size {scale:.3g}. "
@@ -266,7 +264,7 @@ class _Progress:
                 size = len(part.values)
                 whole[at : at + size, at : at + size] = part.vectors.T
                 at += size
-            tops = space.combine(whole[order][::-1][:wanted])
+            tops = space.combine(whole[order[::-1][:wanted]])
         converged = bool(self.reason) and self.reason != "interrupted"
         blocks = self.blocks
         return Lanczos(

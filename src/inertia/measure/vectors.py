@@ -37,15 +37,16 @@ class Vectors:
         """Euclidean length."""
         return float(np.sqrt(np.vdot(vector, vector)))
 
-    def epsilon(self, image: Any) -> float:
-        """Rounding unit of a product: of what came back, or of what it is kept in if coarser."""
-        return float(max(np.finfo(getattr(image, "dtype", self.dtype)).eps, np.finfo(self.dtype).eps))
+    def rounding(self, image: Any) -> tuple[float, float]:
+        """Relative rounding of a product, and the asymmetry it may show: by the coarser of its precision and ours."""
+        epsilon = float(max(np.finfo(getattr(image, "dtype", self.dtype)).eps, np.finfo(self.dtype).eps))
+        return epsilon, 10 * epsilon**0.5
 
     def check(self, image: Any, product: int) -> None:
         """Refuse a product that is not a finite vector of the right size."""
         if image.shape != (self.dimension,):
             raise BadInput(f"product {product} has shape {image.shape}: the operator must return ({self.dimension},) vectors")
-        if not np.isfinite(np.sum(image)) and not np.all(np.isfinite(image)):
+        if not np.isfinite(np.sum(image)):
             raise BadInput(f"product {product} is not finite: the operator or the loss behind it overflows there")
 
     def append(self, vector: Any, norm: float) -> Any:

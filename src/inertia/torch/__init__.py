@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ..errors import require
 
 if TYPE_CHECKING:
+    from .curvature import eigenvectors, measure
     from .optimizer import Momentum
     from .probe import identify
 
 # The modules are named otherwise than their functions: a submodule would hide a function of its own name.
-_HOME = {"Momentum": "optimizer", "identify": "probe"}
+_HOME = {"Momentum": "optimizer", "eigenvectors": "curvature", "identify": "probe", "measure": "curvature"}
 
-__all__ = ["Momentum", "identify"]
+__all__ = ["Momentum", "eigenvectors", "identify", "measure"]
 
 
 def __getattr__(name: str) -> Any:

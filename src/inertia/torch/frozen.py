@@ -1,0 +1,168 @@
+"""While a model is measured its loss must be one function, and afterwards nothing may have moved.
+
+Inside `frozen` every forward pass starts from the same buffers and the same random state; at the end parameters, buffers,
+gradients, modes and random states are exactly what they were.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import BadInput
+from .batches import seed_everything
+
+__all__ = ["Frozen", "frozen", "trainable"]
+
+HALVES = {torch.float16, torch.bfloat16}
+NORMS = nn.modules.batchnorm._BatchNorm
+DROPOUTS = nn.modules.dropout._DropoutNd
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that require a gradient, each once.
+
+    Raises:
+        BadInput: there are none.
+    """
+    found = [p for p in model.parameters() if p.requires_grad]
+    if not found:
+        raise BadInput("the model has no trainable parameter: curvature is measured along those with requires_grad=True")
+    return found
+
+
+class Frozen:
+    """The handle inside `frozen`: call `rewind` before each forward pass."""
+
+    def __init__(self, model: nn.Module, seed: int) -> None:
+        self.model, self.seed = model, seed
+        self.wide = any(p.dtype in HALVES for p in model.parameters())
+        self.buffers: list[_Buffer] = []
+        self.report = _report(model)
+        if self.wide:
+            self.report.append("half-precision parameters and buffers: measured in float32")
+
+    def remember(self) -> None:
+        """Take the buffers as they are now for what every forward pass starts from."""
+        homes = ((module, name) for module in self.model.modules() for name in module._buffers)
+        self.buffers = [_Buffer(module, name, value) for module, name in homes if (value := module._buffers[name]) is not None]
+
+    def rewind(self, index: int) -> None:
+        """Buffers and random state as at the start, for the index-th batch."""
+        for buffer in self.buffers:
+            buffer.renew()
+        seed_everything(self.seed + 1000 * index)
+
+    def restore(self) -> None:
+        """Every buffer's original object in its place."""
+        for buffer in self.buffers:
+            buffer.restore()
+
+
+class _Buffer:
+    """One buffer: a forward pass that writes gets a copy to write to, so the original and kept graphs stay as they are."""
+
+    def __init__(self, module: nn.Module, name: str, original: torch.Tensor) -> None:
+        self.module, self.name, self.original = module, name, original
+        self.moves: bool | None = None  # not known before the first forward pass
+
+    def renew(self) -> None:
+        """A fresh copy, unless the last pass has shown that nothing is written."""
+        if self.moves is None and self.module._buffers[self.name] is not self.original:
+            self.moves = not torch.equal(self.module._buffers[self.name], self.original)  # type: ignore[arg-type]
+        self.module._buffers[self.name] = self.original if self.moves is False else self.original.clone()
+
+    def restore(self) -> None:
+        """The original object in its place."""
+        self.module._buffers[self.name] = self.original
+
+
+@contextmanager
+def frozen(model: nn.Module, mode: str | None, seed: int) -> Iterator[Frozen]:
+    """Freeze the model (in train or eval mode, or as it is) and put everything back at the end, also after an error.
+
+    Raises:
+        BadInput: an unknown mode.
+    """
+    if mode not in {None, "train", "eval"}:
+        raise BadInput(f"mode = {mode!r} is not one of 'train', 'eval' or None (each module as it is)")
+    modes = [(module, module.training) for module in model.modules()]
+    with ExitStack() as stack:
+        stack.callback(_restore_random, _random_state())
+        stack.callback(_restore_modes, modes)
+        if mode is not None:
+            model.train(mode == "train")
+        handle = Frozen(model, seed)
+        if handle.wide:
+            stack.callback(_restore_data, _widen(model))
+        handle.remember()
+        stack.callback(handle.restore)
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if handle.wide:
+            stack.enter_context(torch.autocast(next(model.parameters()).device.type, enabled=False))
+        yield handle
+
+
+def _widen(model: nn.Module) -> list[tuple[Any, str, Any, torch.Tensor, Any]]:
+    """Give half-precision parameters and buffers float32 copies; return what undoes it."""
+    undo: list[tuple[Any, str, Any, torch.Tensor, Any]] = []
+    for module in model.modules():
+        for parameter in module._parameters.values():
+            if parameter is not None and parameter.dtype in HALVES:
+                undo.append((module, "", parameter, parameter.data, parameter.grad))
+                parameter.grad = None
+                parameter.data = parameter.data.float()
+        for name, buffer in module._buffers.items():
+            if buffer is not None and buffer.dtype in HALVES:
+                undo.append((module, name, None, buffer, None))
+                module._buffers[name] = buffer.float()
+    return undo
+
+
+def _restore_data(undo: list[tuple[Any, str, Any, torch.Tensor, Any]]) -> None:
+    for module, name, parameter, data, grad in undo:
+        if parameter is None:
+            module._buffers[name] = data
+        else:
+            parameter.data = data
+            parameter.grad = grad
+
+
+def _restore_modes(modes: list[tuple[nn.Module, bool]]) -> None:
+    for module, training in modes:
+        module.training = training
+
+
+def _random_state() -> tuple[Any, ...]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    return torch.get_rng_state(), cuda, random.getstate(), np.random.get_state()  # noqa: NPY002
+
+
+def _restore_random(state: tuple[Any, ...]) -> None:
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state_all(state[1])
+    random.setstate(state[2])
+    np.random.set_state(state[3])  # noqa: NPY002
+
+
+def _report(model: nn.Module) -> list[str]:
+    """What is random or moving in the model as it stands, and what was done about it."""
+    norms = [m for m in model.modules() if isinstance(m, NORMS)]
+    batch = [m for m in norms if m.training or not m.track_running_stats]
+    drops = [m for m in model.modules() if isinstance(m, DROPOUTS) and m.training and m.p > 0]
+    said = []
+    if batch:
+        said.append(f"{len(batch)} batch norms in train mode: statistics of each batch; running statistics put back")
+    if len(norms) > len(batch):
+        said.append(f"{len(norms) - len(batch)} batch norms in eval mode: running statistics")
+    if drops:
+        said.append(f"{len(drops)} dropouts in train mode: one fixed mask per batch")
+    return said

@@ -1,0 +1,281 @@
+"""Hessian-vector products of a torch model's mean loss, batch by batch, in bounded memory.
+
+The gradient of each batch is taken once with its graph, and a product is one backward pass through that graph (1.6 to 2
+times a gradient) for as many batches as `memory` allows; the others are differentiated twice for every product. Where a
+second derivative does not exist, differences of gradients step in and say so.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import count
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from ..errors import BadInput
+from .batches import Batches, Everything, examples_in, moved, taken
+from .frozen import Frozen
+from .graphs import foreign_functions, graph_bytes
+from .space import TensorVectors
+
+__all__ = ["FULL", "TorchSource"]
+
+FULL = 500_000  # up to this many parameters all Lanczos vectors are kept, in float64; beyond, two in the model's precision
+CAUTION = "good to about 0.1 % on smooth losses; they also feel the kinks of piecewise linear ones"
+WAYS = ("graph", "math attention", "differences")
+
+
+class TorchSource:
+    """A `Source` (see inertia.measure.model): one function of a flat vector, made of a model, a loss and batches."""
+
+    def __init__(
+        self,
+        params: Sequence[torch.Tensor],
+        batches: Batches,
+        evaluate: Callable[[Any], torch.Tensor],
+        handle: Frozen,
+        memory: float,
+        way: str,
+    ) -> None:
+        self.params, self.batches, self.evaluate, self.handle, self.memory, self.way = list(params), batches, evaluate, handle, memory, way
+        self.dimension = sum(p.numel() for p in self.params)
+        self.device, self.dtype = self.params[0].device, self.params[0].dtype
+        self.sizes: list[int] = []
+        self.notes: dict[str, Any] = {"products": "exact"}
+        self.graphs: dict[int, list[torch.Tensor]] = {}
+        self.room = 0  # how many batches' graphs fit
+        self.trusted = False  # whether the graph has been looked at for functions that are not torch's own
+        self.spent = {"hvps": 0.0, "gradients": 0.0}
+
+    def space(self, vectors: bool) -> TensorVectors:
+        """All vectors kept in float64 for a small model or where wanted, else the last two in the model's precision."""
+        small = self.dimension <= FULL
+        made = TensorVectors(self.dimension, torch.float64 if small else self.dtype, self.device, keep=small or vectors)
+        made.source_rounding = self.rounding
+        return made
+
+    def rounding(self) -> tuple[float, float]:
+        """Relative rounding and asymmetry to expect of a product: of the model's precision, or of a difference of gradients."""
+        epsilon = float(torch.finfo(self.dtype).eps)
+        return (epsilon, 10 * epsilon**0.5) if self.way != "differences" else (epsilon ** (2 / 3), 0.3)
+
+    def gradient(self, parts: Sequence[int] | None = None) -> tuple[float, torch.Tensor]:
+        """Mean loss and gradient over the batches, keeping the graphs that fit."""
+        self.graphs.clear()
+        total, out = 0.0, self._zeros()
+        sizes = []
+        for index, batch in enumerate(self.batches):
+            size = examples_in(batch)
+            sizes.append(size)
+            if parts is not None and index not in parts:
+                continue
+            if index == 0:
+                self._plan_memory(batch)
+            loss, grads = self._differentiated(index, batch, keep=self.way != "differences" and len(self.graphs) < self.room)
+            total += size * loss
+            self._add(out, grads, size)
+        if not sizes:
+            raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
+        self.sizes = sizes
+        self.spent["gradients"] += 1
+        weight = sum(size for index, size in enumerate(sizes) if parts is None or index in parts)
+        return total / weight, out.div_(weight)
+
+    def hvp(self, vector: torch.Tensor, parts: Sequence[int] | None = None) -> torch.Tensor:
+        """Hessian of the mean loss over the batches (or some of them) times a vector."""
+        chosen = list(range(len(self.sizes))) if parts is None else list(parts)
+        weight = sum(self.sizes[index] for index in chosen)
+        while True:
+            way = self.way
+            try:
+                out = self._differences(vector, chosen) if way == "differences" else self._exact(vector, chosen)
+                if way == self.way:  # a graph that turns out not to be trusted changes it
+                    break
+            except (RuntimeError, NotImplementedError) as error:
+                if isinstance(error, torch.OutOfMemoryError) or self.way == "differences":
+                    raise
+                self._fall_back(error)
+        self.spent["hvps"] += weight / sum(self.sizes)
+        out.div_(weight)
+        if not bool(torch.isfinite(out.sum())):
+            for index in chosen if len(chosen) > 1 else ():
+                self.hvp(vector, [index])  # raises at the batch where it happens
+            raise BadInput(f"the second derivative of {self._name(chosen[0])} is not finite: look at its inputs and at the loss there")
+        return out
+
+    def mini_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[tuple[torch.Tensor, int]]:
+        """Gradients of mini-batches: rows drawn at random from tensors, the loader's own batches otherwise."""
+        whole = self.batches.tensors
+        drawn: Any = enumerate(self.batches) if whole is None else ((k, None) for k in count())
+        for index, batch in drawn:
+            if whole is not None:
+                rows = rng.choice(self.batches.examples, batch_size, replace=False)  # type: ignore[attr-defined]
+                batch = taken(whole, torch.as_tensor(np.sort(rows)))
+            size, out = examples_in(batch), self._zeros()
+            for piece in [batch] if whole is None else Everything(batch, self.batches.chunk):  # type: ignore[attr-defined]
+                self._add(out, self._differentiated(index, piece)[1], examples_in(piece) / size)
+            self.spent["gradients"] += size / sum(self.sizes)
+            yield out, size
+
+    def cost(self) -> dict[str, float]:
+        """Products and gradients of the whole data spent so far."""
+        made = f"{len(self.graphs)} of {len(self.sizes)} batches' gradient graphs kept"
+        self.notes["products"] = f"differences of gradients: {CAUTION}" if self.way == "differences" else f"exact, {made}"
+        return {name: round(value, 6) for name, value in self.spent.items()}
+
+    def release(self) -> None:
+        """Let go of the graphs: before parameters move, and at the end."""
+        self.graphs.clear()
+
+    def _exact(self, vector: torch.Tensor, chosen: list[int]) -> torch.Tensor:
+        """Sum over batches of size times Hessian times vector, through the gradient's graph."""
+        out, pieces = torch.zeros_like(vector), self._pieces(vector)
+        for index, batch in self._needed(chosen):
+            kept = index in self.graphs
+            grads = self.graphs[index] if kept else self._differentiated(index, batch, graph=True)[1]
+            live = [(g, piece) for g, piece in zip(grads, pieces, strict=True) if g is not None and g.requires_grad]
+            if not live:
+                continue  # a loss that is linear in the parameters
+            with self._attention():
+                found = torch.autograd.grad(
+                    [g for g, _ in live], self.params, [piece for _, piece in live], retain_graph=kept, allow_unused=True
+                )
+            self._add(out, found, self.sizes[index])
+            del grads, live, found  # two vectors that the next batch need not wait for
+        return out
+
+    def _differences(self, vector: torch.Tensor, chosen: list[int]) -> torch.Tensor:
+        """Sum over batches of size times (gradient(w + e v) - gradient(w - e v))/(2 e)."""
+        saved = [p.detach().clone() for p in self.params]
+        reach = float(torch.finfo(self.dtype).eps ** (1 / 3))  # along a unit vector: balances rounding and curvature
+        out, pieces = torch.zeros_like(vector), self._pieces(vector)
+        try:
+            for sign in (1.0, -1.0):
+                with torch.no_grad():
+                    for p, value, piece in zip(self.params, saved, pieces, strict=True):
+                        p.copy_(value).add_(piece, alpha=sign * reach)
+                for index, batch in self._needed(chosen):
+                    self._add(out, self._differentiated(index, batch)[1], sign * self.sizes[index] / (2 * reach))
+        finally:
+            with torch.no_grad():
+                for p, value in zip(self.params, saved, strict=True):
+                    p.copy_(value)
+        return out
+
+    def _differentiated(self, index: int, batch: Any, keep: bool = False, graph: bool = False) -> tuple[float, Any]:
+        """Loss and gradient of one batch; keep=True remembers the gradient with its graph."""
+        self.handle.rewind(index)
+        with self._attention():
+            loss = self.evaluate(moved(batch, self.device, self.handle.wide))
+            value = float(loss.detach())
+            if not np.isfinite(value):
+                raise BadInput(f"the loss of {self._name(index)} is {value}: look at its inputs, or measure at other parameters")
+            if not loss.requires_grad:
+                raise BadInput(
+                    "the loss does not depend on any trainable parameter: is the model called inside it, without no_grad or detach?"
+                )
+            try:
+                grads = torch.autograd.grad(loss, self.params, create_graph=keep or graph, allow_unused=True)
+            except RuntimeError as error:
+                if not keep or isinstance(error, torch.OutOfMemoryError):
+                    raise  # a product in the making falls back as a whole
+                self._fall_back(error)
+                return self._differentiated(index, batch, keep=self.way != "differences")
+        if any(g is not None and not bool(torch.isfinite(g.detach().sum())) for g in grads):
+            raise BadInput(f"the gradient of {self._name(index)} is not finite: look at its inputs, or measure at other parameters")
+        if (keep or graph) and not self.trusted:
+            self.trusted = True
+            self._distrust(loss, grads)
+            if self.way == "differences":
+                keep = False
+        if keep:
+            self.graphs[index] = list(grads)
+        return value, grads
+
+    def _distrust(self, loss: torch.Tensor, grads: Any) -> None:
+        """Functions outside torch may forget their second derivative without a word: then products are not symmetric, or zero."""
+        foreign = foreign_functions(loss)
+        if not foreign:
+            return
+        start = self._zeros()
+        self._add(start, grads, 1.0)
+        first = start / max(float(torch.linalg.vector_norm(start)), 1e-300)
+        image = self._through(grads, first)
+        size = float(torch.linalg.vector_norm(image))
+        second = image / max(size, 1e-300)
+        again = self._through(grads, second)
+        skew = abs(float(second @ image) - float(first @ again))
+        compiled = any("Compiled" in name for name in foreign)
+        if compiled or size == 0 or skew > 1e-3 * size:
+            self._fall_back(RuntimeError(f"{', '.join(sorted(foreign))}: wrong or missing second derivative"), last=True)
+
+    def _through(self, grads: Any, vector: torch.Tensor) -> torch.Tensor:
+        """One batch's product through its gradient's graph, which is kept."""
+        out = torch.zeros_like(vector)
+        live = [(g, piece) for g, piece in zip(grads, self._pieces(vector), strict=True) if g is not None and g.requires_grad]
+        if live:
+            heads, tails = zip(*live, strict=True)
+            self._add(out, torch.autograd.grad(heads, self.params, tails, retain_graph=True, allow_unused=True), 1.0)
+        return out
+
+    def _needed(self, chosen: list[int]) -> Iterator[tuple[int, Any]]:
+        """The chosen batches; nothing is read where all their graphs are kept."""
+        if self.way != "differences" and all(index in self.graphs for index in chosen):
+            yield from ((index, None) for index in chosen)
+            return
+        wanted = set(chosen)
+        for index, batch in enumerate(self.batches):
+            if index in wanted:
+                yield index, batch
+
+    def _plan_memory(self, batch: Any) -> None:
+        """How many batches' graphs fit into the memory allowed; a single batch's always does, it is needed anyway."""
+        if self.way == "differences" or (isinstance(self.batches, Everything) and self.batches.chunk >= self.batches.examples):
+            self.room = 1
+            return
+        self.handle.rewind(0)
+        with self._attention():
+            try:
+                each = graph_bytes(lambda: self.evaluate(moved(batch, self.device, self.handle.wide)), self.params)
+            except (RuntimeError, NotImplementedError) as error:
+                self._fall_back(error)
+                each = 1
+        self.room = int(self.memory // max(each, 1))
+
+    def _fall_back(self, error: Exception, last: bool = False) -> None:
+        """The next way of making products (or the last), and the reason said out loud."""
+        self.graphs.clear()
+        self.way = WAYS[-1] if last else WAYS[WAYS.index(self.way) + 1]
+        if self.way == "differences":
+            reason = str(error).strip().splitlines()[0][:160]
+            self.notes["why"] = reason
+            warnings.warn(f"no second derivative here ({reason}): measured by differences of gradients ({CAUTION})", stacklevel=2)
+
+    def _attention(self) -> Any:
+        """Attention without a second derivative (flash, memory-efficient) replaced by its plain form where needed."""
+        return sdpa_kernel(SDPBackend.MATH) if self.way == "math attention" else nullcontext()
+
+    def _pieces(self, vector: torch.Tensor) -> list[torch.Tensor]:
+        sizes = [p.numel() for p in self.params]
+        return [part.view(p.shape).to(p.dtype) for part, p in zip(torch.split(vector, sizes), self.params, strict=True)]
+
+    def _add(self, out: torch.Tensor, parts: Any, scale: float) -> None:
+        at = 0
+        for p, part in zip(self.params, parts, strict=True):
+            if part is not None:
+                out[at : at + p.numel()].view(p.shape).add_(part.detach(), alpha=scale)
+            at += p.numel()
+
+    def _zeros(self) -> torch.Tensor:
+        return torch.zeros(self.dimension, dtype=torch.float64 if self.dimension <= FULL else self.dtype, device=self.device)
+
+    def _name(self, index: int) -> str:
+        if isinstance(self.batches, Everything):
+            first, end = index * self.batches.chunk, min((index + 1) * self.batches.chunk, self.batches.examples)
+            return f"batch {index} (examples {first} to {end - 1})"
+        return f"batch {index}"

@@ -192,7 +192,7 @@ def _chunk(
     sample = moved(taken(batches.tensors, slice(0, few)), params[0].device, handle.wide)
     try:
         each = graph_bytes(lambda: evaluate(sample), params) / few
-    except (RuntimeError, NotImplementedError):
+    except RuntimeError:
         each = 0.0  # no second derivative: gradients alone are kept small by the batch
     fits = int(max(memory, MEMORY / 4) / 4 // each) if each else total
     limit = max(1, min(total, max(fits, min(total, 16))))

@@ -96,7 +96,7 @@ class TorchSource:
                 out = self._differences(vector, chosen) if way == "differences" else self._exact(vector, chosen)
                 if way == self.way:  # a graph that turns out not to be trusted changes it
                     break
-            except (RuntimeError, NotImplementedError) as error:
+            except RuntimeError as error:
                 if isinstance(error, torch.OutOfMemoryError) or self.way == "differences":
                     raise
                 self._fall_back(error)
@@ -242,7 +242,7 @@ class TorchSource:
         with self._attention():
             try:
                 each = graph_bytes(lambda: self.evaluate(moved(batch, self.device, self.handle.wide)), self.params)
-            except (RuntimeError, NotImplementedError) as error:
+            except RuntimeError as error:
                 self._fall_back(error)
                 each = 1
         self.room = int(self.memory // max(each, 1))

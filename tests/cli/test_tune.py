@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from inertia import Method
 from inertia.cli.tune import answer
+from inertia.errors import Diverged
 from inertia.problems import valley
 from inertia.reference import Interrupted, run
 from inertia.tune import tune
@@ -122,6 +124,21 @@ def test_an_interrupt_keeps_the_finished_runs_and_no_older_figures(inertia, tmp_
     assert "nothing is recommended" in (tmp_path / "report.html").read_text()
 
 
+def test_a_tuning_whose_every_run_diverged_keeps_them_and_refuses(refused, tmp_path, monkeypatch):
+    lost = run(valley(), Method(600.0), 200)
+
+    def diverge(problem, *, on_record, **_):
+        on_record(lost)
+        raise Diverged("every verification run diverged", [lost])
+
+    monkeypatch.setattr("inertia.tune.tune", diverge)
+    assert "every verification run diverged" in refused("tune", "valley", "--out", tmp_path)
+    kept = json.loads((tmp_path / "record.json").read_text())
+    assert (kept["interrupted"], kept["ended"]) == (False, "diverged")
+    assert kept["runs"][0]["diverged_at"] == lost.diverged_at
+    assert f"diverged at step {lost.diverged_at}" in (tmp_path / "report.html").read_text()
+
+
 def test_an_interrupt_before_any_run_is_a_record_too(inertia, tmp_path, monkeypatch):
     def cut_short(*_, **__):
         raise KeyboardInterrupt
@@ -140,6 +157,12 @@ def test_a_real_interrupt_of_a_real_tuning(tmp_path, real_interrupt):
     assert all(len(run["losses"]) > 1 for run in kept["runs"])
     assert len(kept["runs"]) >= 1
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_corrupt_data_file_is_refused(refused, tmp_path, monkeypatch):
+    (tmp_path / "airfoil_self_noise.dat").write_text("1 2 3 4 5 6\n")
+    monkeypatch.setenv("INERTIA_DATA", str(tmp_path))
+    assert "airfoil_self_noise.dat" in refused("tune", "airfoil")
 
 
 def test_help_holds_an_example(inertia):

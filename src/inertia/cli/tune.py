@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import BadInput
+from ..errors import BadInput, Diverged
 from .options import Json, Out, Seed
 from .output import emit, number, paper, table
 from .progress import bar
@@ -65,9 +65,9 @@ def tune(
                 progress=lambda stage, done, total: tell(done, total, stage),
                 on_record=finished.append,
             )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Diverged) as stop:
         if folder is not None:
-            _keep(folder, budget, finished)
+            _keep(folder, budget, finished, "Interrupted" if isinstance(stop, KeyboardInterrupt) else "Diverged")
         raise
     whole = found.to_json() | {"task": task}
     if folder is not None:
@@ -168,12 +168,12 @@ def _save(folder: Any, task: str, found: Tuning, whole: dict[str, Any]) -> None:
     )
 
 
-def _keep(folder: Any, budget: dict[str, Any], finished: list[Record]) -> None:
+def _keep(folder: Any, budget: dict[str, Any], finished: list[Record], reason: str) -> None:
     """What a tuning that was cut short leaves: every run as far as it came, and no report of an older tuning beside it."""
     from ..show.tuning import started
     from .results import save
 
     folder.remove([f"{name}.{kind}" for name in ("spectrum", "learning-rate", "momentum") for kind in ("png", "svg")])
-    lede = f"Interrupted: {len(finished)} verification runs had begun; nothing is recommended."
-    record = budget | {"interrupted": True, "runs": [run.to_json() for run in finished]}
+    lede = f"{reason}: {len(finished)} verification runs had begun; nothing is recommended."
+    record = budget | {"interrupted": reason == "Interrupted", "ended": reason.lower(), "runs": [run.to_json() for run in finished]}
     save(folder, f"Tuning {budget['task']}, cut short", lede, started(finished), record, f"{budget['steps']} steps, seed {budget['seed']}")

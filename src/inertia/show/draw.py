@@ -22,6 +22,7 @@ __all__ = ["figure", "image"]
 
 _SIZE, _NARROW = (7.0, 3.7), (4.4, 3.4)  # inches; the narrow one is for telephones
 _HALO = [withStroke(linewidth=2.6, foreground=PAPER)]
+_HUGE = 1e200  # beyond this the margins of an axis overflow
 _GAP = 0.062  # least distance between two labels, in heights of the axes
 
 
@@ -178,7 +179,7 @@ def _speed(rate: Array) -> Array:
 
 def _visible(item: Line, view: Curves) -> tuple[Array, Array]:
     """The line with gaps (nan) where nothing can be drawn: a curve that leaves the picture is not joined across."""
-    kept = np.isfinite(item.x) & np.isfinite(item.y)
+    kept = np.isfinite(item.x) & np.isfinite(item.y) & (np.abs(item.y) < _HUGE)
     if view.log_y:
         kept &= item.y > 0
     if view.log_x:

@@ -119,7 +119,7 @@ def verification(tuning: Tuning) -> Curves:
         if best:
             lines.append(line(steps, promised, "predicted", "pale", width=6.0))
         kept = thinned(len(read))
-        label = f"alpha {tuning.runs[index].method.alpha:.3g}"
+        label = _run_name(tuning.runs, index)
         lines.append(line(read[kept], losses[kept], label, "hot" if best else "grey", width=1.4 if best else 1.0))
     caption = (
         f"Loss over all examples along every verification run; orange is recommended ({named(tuning.method)}), the pale band behind it was "
@@ -182,12 +182,19 @@ def started(runs: Sequence[Record]) -> list[Block]:
     if not runs:
         return [Text("No run had begun.")]
     lines = [
-        line(np.asarray(run.notes.get("loss_steps", range(len(run.losses)))), run.losses, f"alpha {run.method.alpha:.3g}", "ink")
-        for run in runs
+        line(np.asarray(run.notes.get("loss_steps", range(len(run.losses)))), run.losses, _run_name(runs, index), "ink")
+        for index, run in enumerate(runs)
     ]
     values = np.concatenate([item.y for item in lines])
     caption = f"The {_count(len(runs), 'run')} that had begun, as far as they came."
     return [Curves("verification", "The runs so far", tuple(lines), "step", "loss", caption, log_y=_logarithmic(values)), runs_table(runs)]
+
+
+def _run_name(runs: Sequence[Record], index: int) -> str:
+    """What tells this run from the others: its alpha, and its momentum where they differ in it."""
+    alpha, beta, _, _ = (float(value) for value in runs[index].method)
+    same = len({float(run.method.beta) for run in runs}) == 1
+    return f"alpha {alpha:.3g}" if same else f"alpha {alpha:.3g}, beta {beta:.3g}"
 
 
 def _facts_table(tuning: Tuning) -> Table:

@@ -159,9 +159,22 @@ def test_the_momentum_picture_is_the_matched_forecast(case, request):
 
 def test_verification_holds_prediction_and_run(still):
     view = tuning.verification(still)
-    assert [item.label for item in view.lines][-2:] == ["predicted", f"alpha {still.method.alpha:.3g}"]
+    assert view.lines[-2].label == "predicted"
+    assert view.lines[-1].label.startswith(f"alpha {still.method.alpha:.3g}")
     # No noise and a quadratic: the forecast is the run.
     assert_allclose(view.lines[-2].y, view.lines[-1].y, rtol=1e-6)
+
+
+def test_a_forecast_that_missed_is_said_to_have_missed(still):
+    from dataclasses import replace
+
+    assert tuning.disagreement(still) == ""
+    missed = replace(still, predicted_loss=still.verified_loss / 100)
+    assert "the forecast only ranked the candidates; trust the runs" in tuning.disagreement(missed)
+    lowest = min(float(one.losses.min()) for one in still.runs)
+    deep = replace(still, curves=replace(still.curves, loss_by_alpha=still.curves.loss_by_alpha * 1e-9))
+    assert tuning.by_alpha(still).limits is None
+    assert tuning.by_alpha(deep).limits[0] == pytest.approx(lowest / 100)
 
 
 def test_the_table_marks_the_recommended_run(still):

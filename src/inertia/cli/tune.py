@@ -109,7 +109,7 @@ def _budget(found: Tuning) -> str:
 
 def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
     from ..show.text import glyphs, spark
-    from ..show.tuning import runs_table
+    from ..show.tuning import disagreement, runs_table
     from ..show.words import sentence
 
     say, facts = paper().print, found.measurement
@@ -132,8 +132,9 @@ def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
     table(marked, head=(*shown.head, ""))
     say(sentence(found.verdict))
     say(sentence(found.margin))
-    for note in found.notes:
-        say(sentence(note))
+    for note in [*found.notes, disagreement(found)]:
+        if note:
+            say(sentence(note))
     say("\nTo copy:")
     for framework, line in _lines(whole).items():
         for part in line.splitlines():

@@ -16,7 +16,7 @@ from .report import Block, Code, Heading, Table, Text
 from .views import Array, Curves, Line, Mark, Sticks, line
 from .words import named, sentence
 
-__all__ = ["blocks", "by_alpha", "by_momentum", "measured", "runs_table", "started", "verification"]
+__all__ = ["blocks", "by_alpha", "by_momentum", "disagreement", "measured", "runs_table", "started", "verification"]
 
 _TINY = 1e-9  # shares and curvatures below this part of the largest are rounding
 _WIDE = 20.0  # losses that span more than this factor get a logarithmic axis
@@ -65,7 +65,9 @@ def by_alpha(tuning: Tuning) -> Curves:
     caption += f" {_count(lost, 'run')} diverged or ended above the picture." if lost else ""
     values = np.concatenate([item.y for item in lines])
     title = "Predicted and verified: the learning rate"
-    return Curves("learning-rate", title, tuple(lines), "learning rate", "final loss", caption, True, _logarithmic(values), _edge(tuning))
+    falls = _logarithmic(values)
+    low = _lowest(tuning, values) if falls else None
+    return Curves("learning-rate", title, tuple(lines), "learning rate", "final loss", caption, True, falls, _edge(tuning), limits=low)
 
 
 def by_momentum(tuning: Tuning) -> Curves:
@@ -125,7 +127,19 @@ def verification(tuning: Tuning) -> Curves:
         f"Loss over all examples along every verification run; orange is recommended ({named(tuning.method)}), the pale band behind it was "
     )
     caption += f"predicted before it ran: {tuning.predicted_loss:.4g} at the end, where the run reached {tuning.verified_loss:.4g}."
-    return Curves("verification", "Verified: the runs", tuple(lines), "step", "loss", caption, log_y=falls)
+    low = _lowest(tuning, np.concatenate([item.y for item in lines])) if falls else None
+    return Curves("verification", "Verified: the runs", tuple(lines), "step", "loss", caption, log_y=falls, limits=low)
+
+
+def disagreement(tuning: Tuning) -> str:
+    """What to think where the forecast of the recommended run and the run itself are more than a factor of two apart."""
+    said, seen = tuning.predicted_loss, tuning.verified_loss
+    if not (math.isfinite(said) and math.isfinite(seen)) or said <= 0 or seen <= 0 or 0.5 <= seen / said <= 2:
+        return ""
+    return (
+        f"The forecast said {said:.3g} and the run reached {seen:.3g}: on this task the quadratic that was measured at the start does not "
+        "hold to the end, so the forecast only ranked the candidates; trust the runs"
+    )
 
 
 def runs_table(runs: Sequence[Record], best: int | None = None) -> Table:
@@ -141,7 +155,7 @@ def runs_table(runs: Sequence[Record], best: int | None = None) -> Table:
 
 def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "") -> list[Block]:
     """The whole report of a tuning, top to bottom."""
-    facts = tuning.measurement
+    facts, apart = tuning.measurement, disagreement(tuning)
     batch = "the whole loss" if tuning.batch_size is None else f"batches of {tuning.batch_size}"
     found: list[Block] = [
         Code(lines),
@@ -159,6 +173,7 @@ def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "") -> list[
         ),
         by_alpha(tuning),
         verification(tuning),
+        *([Text(sentence(apart))] if apart else []),
         runs_table(tuning.runs, tuning.best),
         Text(f"Safety: {tuning.margin}."),
         Heading("What it cost"),
@@ -233,6 +248,13 @@ def _within(values: Array, tuning: Tuning) -> tuple[float, float]:
     whole = float(tuning.runs[tuning.best].losses[0]) - low
     span = min(max(high - low, 0.1 * whole), 0.5 * whole)
     return low - 0.15 * span, low + 1.1 * span
+
+
+def _lowest(tuning: Tuning, values: Array) -> tuple[float, float] | None:
+    """Limits that cut a forecast off where it dives far below every run; none where it does not."""
+    low = 1e-2 * min(float(np.min(run.losses)) for run in tuning.runs)
+    fine = values[np.isfinite(values) & (values > 0)]
+    return (low, 1.6 * float(fine.max())) if fine.size and low > 0 and fine.min() < low else None
 
 
 def _logarithmic(values: Array) -> bool:

@@ -38,6 +38,7 @@ __all__ = [
 
 Progress = Callable[[str, int, int], None]  # (what is being done, done, of how many)
 _DOUBT = 0.2  # a first run that misses a fifth of the promised decrease makes the search look below
+_MISSED = 1.5  # a forecast whose excess loss is off by more than this factor is called out
 _READINGS = 400  # losses kept of one run: more would cost more than the run itself
 
 
@@ -148,7 +149,7 @@ def _report(
         measurement=seen.facts | {"in_runs": seen.gradients / one, "edge_over_upper": float(edge(found.record.method)) / seen.upper},
         spectrum=seen.model.spectrum,
         curves=curves,
-        notes=_notes(seen, evidence.speedup, evidence.spread),
+        notes=_notes(seen, evidence.speedup, evidence.spread, float(ahead.final[found.best]), found.record.loss),
         version=__version__,
     )
 
@@ -163,9 +164,16 @@ def _margin(found: Search, room: float) -> str:
     return "; ".join([*words, f"the edge of stability is {room:.3g} x away at the largest curvature measured, error bar included"])
 
 
-def _notes(seen: Observation, speedup: float, spread: float) -> list[str]:
+def _notes(seen: Observation, speedup: float, spread: float, predicted: float, verified: float) -> list[str]:
     """Sentences that a reader of the numbers should not miss."""
     notes = []
+    blur = 0.01 * seen.model.spectrum.excess  # differences below 1 % of what can be gained do not count
+    ahead, ran = (max(loss - seen.model.floor, 0.0) + blur for loss in (predicted, verified))
+    if not 1 / _MISSED <= ran / ahead <= _MISSED:
+        notes.append(
+            f"the forecast was {predicted:.3g} and the run ended at {verified:.3g}: the loss is not the quadratic measured at the start "
+            "all the way, so trust the verified runs, and the forecast for comparing learning rates only"
+        )
     if not seen.convex:
         notes.append("negative curvature was seen, so the quadratic forecast is only a guide here: trust the verified runs")
     if np.isfinite(spread):

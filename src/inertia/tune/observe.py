@@ -44,9 +44,10 @@ class Observation:
 def observe(problem: Problem, steps: int, batch_size: int | None = None, *, seed: int = 0) -> Observation:
     """Measure a problem at its start (and, where it is not convex, also after a short walk), deterministic under `seed`.
 
-    Cost: about 37 Hessian-vector products (16 for the bar, 12 along the gradient, 8 along the noise), and between 8 and 64
-    mini-batch gradients (a sixteenth of the run's). With more than 640 examples the Hessian is that of a random sample: as
-    many as 5 % of the run pay for, at least 640; two standard errors of the sampling are then added to the bar.
+    Cost: about 37 Hessian-vector products (16 for the bar, 12 along the gradient, 8 along the noise) and between 8 and 64
+    mini-batch gradients (a sixteenth of the run's); without noise, an eighth of the run's steps along the gradient. With
+    more than 640 examples the Hessian is that of a random sample, as many as 5 % of the run pay for, at least 640; two
+    standard errors of the sampling are then added to the bar.
 
     Raises:
         BadInput: a start where loss or gradient is not finite, or where the gradient is zero; a batch larger than the data.
@@ -84,7 +85,7 @@ def _look(problem: Problem, params: Array, steps: int, batch_size: int | None, s
 
     n, noisy = problem.dimension, size < examples
     ends = lanczos(matvec, n, rtol=0.02, ends="largest", depth=16 if noisy else 64, vectors=rows is not None, seed=seed)
-    seen = lanczos(matvec, n, start=gradient, rtol=None, depth=min(n, _DEPTH if noisy else 64))
+    seen = lanczos(matvec, n, start=gradient, rtol=None, depth=min(n, _DEPTH if noisy else int(np.clip(steps // 8, 64, 512))))
     largest = max(ends.largest, seen.largest)
     spread = _sampling_error(problem, params, ends, rows)
     upper = max(ends.upper, seen.largest) + 2 * spread

@@ -2,7 +2,8 @@
 
 Runs move along the scale alpha/(1 - beta), the distance that one gradient finally pushes:
 
-    the choice, and 4 times its scale;  better there: 8 times;  worse: in between, at sqrt 2 (half if the choice disappoints).
+    the choice, and 4 times its scale;  better there: 8 times;  worse: in between, at sqrt 2;
+    worse, and the choice disappoints or only noise holds it up: half its scale.
 
 A forecast on a quadratic errs on the timid side where the curvature falls along the way, so the search looks upwards first.
 A run that diverges is a result. Every finished run is handed over before the next one starts, so that nothing is lost.
@@ -22,12 +23,13 @@ from ..record import Record
 from ..reference import Interrupted
 from .choose import rounded
 
-__all__ = ["Search", "Trial", "Variant", "diverged", "score", "verify"]
+__all__ = ["Search", "Trial", "Variant", "diverged", "score", "settled", "verify"]
 
 Trial: TypeAlias = Callable[[Sequence[Method]], list[Record]]  # full runs of some methods under the user's schedule
 Variant: TypeAlias = Callable[[float], Method | None]  # the best method at a multiple of the choice's scale; None: none is stable
 _UP, _BETWEEN, _DOWN = 4.0, 2**0.5, 0.5  # multiples of the scale
 _TAIL = 0.1  # share of the readings at the end that are compared: one mini-batch should not decide
+_SETTLED = 0.4  # fall over scatter below which a run is held up by its noise
 _LAST = 8  # runs after which a search that only saw divergence gives up
 
 
@@ -59,7 +61,8 @@ def verify(
 
     `variant(factor)` names the method to try at that multiple of the scale (default: the same with factor * alpha). A
     method is never picked if it diverged, nor if a run at up to twice its scale did. A first run that ends above
-    `disappointing` makes the search look below. If nothing works, the scale is divided by 4 again and again (8 runs at most).
+    `disappointing`, or that noise alone holds up (`settled`), makes the search look below. If nothing works, the scale is
+    divided by 4 again and again (8 runs at most).
 
     Raises:
         BadInput: runs below 1.
@@ -132,6 +135,21 @@ def score(record: Record) -> float:
     return float(tail.mean() + np.std(tail - trend))
 
 
+def settled(record: Record) -> bool:
+    """Whether noise alone holds a run up: over its last third the loss falls by less than it scatters.
+
+    >>> shaken, falling = 5 + np.sin(np.arange(300)), np.linspace(9, 0, 300)
+    >>> [settled(Record(Method(0.1), np.append(9.0, losses), np.zeros(1), 300)) for losses in (shaken, shaken + falling)]
+    [True, False]
+    """
+    tail = record.losses[-(len(record.losses) // 3) :]
+    if len(tail) < 10 or diverged(record):
+        return False
+    clock = np.linspace(-1, 1, len(tail))
+    slope = float(clock @ tail / (clock @ clock))
+    return -2 * slope < _SETTLED * float(np.std(tail - slope * clock))
+
+
 def _next(done: dict[float, Record], disappointing: float) -> float:
     """The multiple of the scale to run next."""
     scores = {factor: score(run) for factor, run in done.items()}
@@ -140,7 +158,7 @@ def _next(done: dict[float, Record], disappointing: float) -> float:
     best = min(scores, key=lambda factor: scores[factor])
     if best == max(done):
         return best * 2 if len(done) > 1 else _UP
-    if best == min(done) and (best < 1 or done[1.0].loss > disappointing):
+    if best == min(done) and (best < 1 or done[1.0].loss > disappointing or settled(done[1.0])):
         return best * _DOWN
     return best * _BETWEEN
 

@@ -15,4 +15,6 @@ Gamma = Annotated[float, typer.Option("--gamma", help="Look-ahead: the same as b
 Json = Annotated[bool, typer.Option("--json", help="Write pure JSON to stdout, full precision.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Every random choice follows from it.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write report.html, figures (PNG and SVG) and record.json there.")]
-Task = Annotated[str, typer.Argument(metavar="TASK", help="A built-in problem or task, such as digits, diabetes, valley.")]
+Task = Annotated[
+    str, typer.Argument(metavar="TASK", help="A built-in task, such as digits, diabetes or valley; an unknown name lists them all.")
+]

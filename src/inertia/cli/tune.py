@@ -28,7 +28,9 @@ def register(app: typer.Typer) -> None:
 
 
 def tune(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A built-in task, such as digits or diabetes.")] = "digits",
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="A built-in task, such as digits or diabetes; an unknown name lists them all.")
+    ] = "digits",
     steps: Annotated[int | None, typer.Option("--steps", help="Steps of one training run [default: the task's own].")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Examples per step [default: the task's own].")] = None,
     schedule: Annotated[

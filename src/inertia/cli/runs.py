@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["measure", "register", "run"]
 
 PLACE = 30
-BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Examples per step [default: the task's own].")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Examples per step (default: the task's own).")]
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +58,7 @@ def run(
     alpha: Alpha,
     beta: Beta = 0.0,
     gamma: Gamma = 0.0,
-    steps: Annotated[int | None, typer.Option("--steps", help="Number of steps [default: the task's own].")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Number of steps (default: the task's own).")] = None,
     schedule: Annotated[str, typer.Option("--schedule", metavar="NAME", help="constant, linear or cosine.")] = "constant",
     batch_size: BatchSize = None,
     seed: Seed = 0,

@@ -31,10 +31,10 @@ def tune(
     task: Annotated[
         str, typer.Argument(metavar="TASK", help="A built-in task, such as digits or diabetes; an unknown name lists them all.")
     ] = "digits",
-    steps: Annotated[int | None, typer.Option("--steps", help="Steps of one training run [default: the task's own].")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Examples per step [default: the task's own].")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Steps of one training run (default: the task's own).")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Examples per step (default: the task's own).")] = None,
     schedule: Annotated[
-        str | None, typer.Option("--schedule", metavar="NAME", help="constant, linear or cosine [default: the task's own].")
+        str | None, typer.Option("--schedule", metavar="NAME", help="constant, linear or cosine (default: the task's own).")
     ] = None,
     seed: Seed = 0,
     json: Json = False,

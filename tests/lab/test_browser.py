@@ -39,23 +39,17 @@ class Page:
         return self
 
     def figure(self, name):
-        """The section, scrolled to and drawn."""
+        """The section as it is at first: scrolled to, reset and drawn."""
         section = self.page.locator(f"#{name}")
         section.scroll_into_view_if_needed()
-        self.page.wait_for_selector(f"#{name}:not([data-drawn='0'])", timeout=15_000)
+        self.page.evaluate(f"() => {{ const kit = inertia.mounted.get('{name}'); kit.wake(); kit.store.reset(); }}")
+        self.page.wait_for_selector(f"#{name}:not([data-drawn='0'])", timeout=20_000)
+        self.settled(name)
         return section
 
     def settled(self, name):
-        """How often it has been drawn once nothing is under way."""
-        section = self.page.locator(f"#{name}")
-        seen = -1
-        for _ in range(100):
-            now = int(section.get_attribute("data-drawn"))
-            if now == seen:
-                return now
-            seen = now
-            self.page.wait_for_timeout(60)
-        raise AssertionError(f"{name} never came to rest")
+        """Wait until no question of this figure is under way."""
+        self.page.wait_for_selector(f"#{name}:not([data-busy])", state="attached", timeout=20_000)
 
     def picture(self, name):
         """Everything drawn, as text."""
@@ -64,13 +58,21 @@ class Page:
         )
 
 
-@pytest.fixture
-def page(browser, lab):
-    made = Page(browser, lab)
+@pytest.fixture(scope="module")
+def shared(browser, lab):
+    made = Page(browser, lab).open()
     yield made
     made.page.close()
-    assert made.complaints == []
-    assert made.foreign == []
+
+
+@pytest.fixture
+def page(shared):
+    """One page for all tests; what it complained of since the last one fails this one."""
+    shared.complaints.clear()
+    shared.foreign.clear()
+    yield shared
+    assert shared.complaints == []
+    assert shared.foreign == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -110,7 +112,7 @@ def placed(values, ends, log, start, size):
 
 @pytest.mark.parametrize(("name", "panel", "key", "field"), [("hero", 0, "path", "path"), ("modes", 0, "total", "total")])
 def test_a_drawn_path_is_pythons_within_a_tenth_of_a_pixel(page, name, panel, key, field):
-    page.open().figure(name)
+    page.figure(name)
     page.settled(name)
     svg = page.page.locator(f"#{name} .stage svg").nth(panel)
     drawn, scale = on_screen(svg, key)
@@ -127,7 +129,7 @@ def test_a_drawn_path_is_pythons_within_a_tenth_of_a_pixel(page, name, panel, ke
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_slider_changes_the_drawing(page, name):
-    page.open().figure(name)
+    page.figure(name)
     sliders = page.page.locator(f"#{name} .slider:not(.gone) input[type=range]")
     for index in range(sliders.count()):
         page.settled(name)
@@ -143,7 +145,7 @@ def test_every_slider_changes_the_drawing(page, name):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_knob_follows_the_hand_and_the_keyboard(page, name):
-    page.open().figure(name)
+    page.figure(name)
     knobs = page.page.locator(f"#{name} .knob")
     for index in range(knobs.count()):
         page.settled(name)
@@ -155,7 +157,7 @@ def test_every_knob_follows_the_hand_and_the_keyboard(page, name):
         page.page.mouse.move(x, y)
         page.page.mouse.down()
         page.page.mouse.move(x - 14, y + 3, steps=4)
-        page.page.mouse.move(x - 18, y - 9, steps=3)
+        page.page.mouse.move(x - 18, y + 13, steps=3)
         page.page.mouse.up()
         page.settled(name)
         after = knob.get_attribute("transform"), page.picture(name)
@@ -174,7 +176,9 @@ def test_a_link_restores_the_state_and_reset_undoes_it(page, name):
     fields = next(entry["fields"] for entry in contents() if entry["name"] == name)
     field, spec = next((key, spec) for key, spec in fields.items() if spec["kind"] == "number")
     value = spec["low"] + 0.25 * (min(spec["high"], 4 * abs(spec["default"]) + 1) - spec["low"])
-    page.open(f"{name}?{field}={round(value) if spec['whole'] else value}").figure(name)
+    page.figure(name)
+    page.page.evaluate(f"location.hash = '{name}?{field}={round(value) if spec['whole'] else value}'")
+    page.page.wait_for_timeout(50)
     page.settled(name)
     state = page.page.evaluate(f"inertia.mounted.get('{name}').store.state")
     assert state[field] == pytest.approx(value, abs=max(spec["step"], 1e-3 * abs(value), 0.5 if spec["whole"] else 0))
@@ -185,7 +189,7 @@ def test_a_link_restores_the_state_and_reset_undoes_it(page, name):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_can_be_taken_away(page, name, tmp_path):
-    page.open().figure(name)
+    page.figure(name)
     page.settled(name)
     for kind, magic in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
         with page.page.expect_download() as waiting:
@@ -201,7 +205,7 @@ def test_a_figure_can_be_taken_away(page, name, tmp_path):
 
 
 def test_a_number_can_be_typed(page):
-    page.open().figure("map")
+    page.figure("map")
     box = page.page.locator("#map .read").nth(1)
     box.fill("0.9")
     box.press("Enter")
@@ -217,7 +221,9 @@ def test_a_number_can_be_typed(page):
 
 
 def test_divergence_is_said_and_an_error_leaves_no_stale_picture(page):
-    page.open("hero?alpha=0.006&beta=0.8").figure("hero")
+    page.figure("hero")
+    page.page.evaluate("location.hash = 'hero?alpha=0.006&beta=0.8'")
+    page.page.wait_for_timeout(50)
     page.settled("hero")
     assert "Diverges: beyond all bounds at step" in page.page.locator("#hero .caption").inner_text()
     page.page.locator("#hero .chip", has_text="your formula").click()
@@ -240,7 +246,7 @@ def test_reduced_motion_is_honoured(browser, lab):
 
 
 def test_a_figure_plays_and_can_be_scrubbed(page):
-    page.open().figure("hero")
+    page.figure("hero")
     page.settled("hero")
     whole = page.picture("hero")
     page.page.locator("#hero .player input").evaluate("(node) => { node.value = 5; node.dispatchEvent(new Event('input')); }")

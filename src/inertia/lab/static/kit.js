@@ -72,11 +72,12 @@ class Kit {
   async request() {
     if (this.flying) { this.waiting = true; return; }
     this.flying = true;
+    this.root.dataset.busy = "yes";
     const { error, ...reply } = await this.transport.ask({ figure: this.name, state: this.store.state, have: this.have });
     this.flying = false;
     if (error) this.failed(error);
     else this.arrived(reply);
-    if (this.waiting) { this.waiting = false; this.request(); }
+    if (this.waiting) { this.waiting = false; this.request(); } else delete this.root.dataset.busy;
   }
 
   arrived(reply) {

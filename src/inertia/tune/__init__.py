@@ -38,7 +38,6 @@ __all__ = [
 
 Progress = Callable[[str, int, int], None]  # (what is being done, done, of how many)
 _DOUBT = 0.2  # a first run that misses a fifth of the promised decrease makes the search look below
-_MISSED = 1.5  # a forecast whose excess loss is off by more than this factor is called out
 _READINGS = 400  # losses kept of one run: more would cost more than the run itself
 
 
@@ -149,7 +148,7 @@ def _report(
         measurement=seen.facts | {"in_runs": seen.gradients / one, "edge_over_upper": float(edge(found.record.method)) / seen.upper},
         spectrum=seen.model.spectrum,
         curves=curves,
-        notes=_notes(seen, evidence.speedup, evidence.spread, float(ahead.final[found.best]), found.record.loss),
+        notes=_notes(seen, choice),
         version=__version__,
     )
 
@@ -164,21 +163,18 @@ def _margin(found: Search, room: float) -> str:
     return "; ".join([*words, f"the edge of stability is {room:.3g} x away at the largest curvature measured, error bar included"])
 
 
-def _notes(seen: Observation, speedup: float, spread: float, predicted: float, verified: float) -> list[str]:
+def _notes(seen: Observation, choice: Choice) -> list[str]:
     """Sentences that a reader of the numbers should not miss."""
     notes = []
-    blur = 0.01 * seen.model.spectrum.excess  # differences below 1 % of what can be gained do not count
-    ahead, ran = (max(loss - seen.model.floor, 0.0) + blur for loss in (predicted, verified))
-    if not 1 / _MISSED <= ran / ahead <= _MISSED:
-        notes.append(
-            f"the forecast was {predicted:.3g} and the run ended at {verified:.3g}: the loss is not the quadratic measured at the start "
-            "all the way, so trust the verified runs, and the forecast for comparing learning rates only"
-        )
     if not seen.convex:
         notes.append("negative curvature was seen, so the quadratic forecast is only a guide here: trust the verified runs")
+    spread, speedup = choice.evidence.spread, choice.evidence.speedup
     if np.isfinite(spread):
         notes.append(f"at equal alpha/(1 - beta), momenta 0 to 0.9 differ by {100 * (spread - 1):.1f} % in predicted excess loss")
-    notes.append(f"momentum reaches what plain gradient descent reaches in {speedup:.2g} x fewer steps (predicted)")
+    if choice.limit == "noise-limited":
+        notes.append(
+            f"with alpha chosen anew, momentum reaches what plain gradient descent reaches in {speedup:.2g} x fewer steps (predicted)"
+        )
     return notes
 
 

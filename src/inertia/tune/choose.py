@@ -240,7 +240,6 @@ def _sentence(limit: str, method: Method, evidence: Evidence) -> str:
         return f"noise-limited: momentum saves at most {100 * (1 - 1 / evidence.speedup):.0f} % of the steps once alpha is chosen for it"
     if evidence.speedup >= _WORTH:
         return (
-            f"curvature-limited: momentum needs {evidence.speedup:.1f}x fewer steps than plain gradient descent "
-            f"(chosen: {'Nesterov ' if matched.nesterov else ''}{method.beta:g})"
+            f"curvature-limited: momentum needs {evidence.speedup:.1f}x fewer steps than plain gradient descent to get as far (predicted)"
         )
     return "curvature-limited: no gradient noise, but momentum saves little here: the curvatures are close together or the run is short"

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 from ..errors import require
 
 if TYPE_CHECKING:
+    from .curvature import eigenvectors, measure
     from .probe import identify
     from .transform import momentum, readout, with_method
 
 # The modules are named otherwise than their functions: a submodule would hide a function of its own name.
 _HOME = {
+    "eigenvectors": "curvature",
     "identify": "probe",
+    "measure": "curvature",
     "momentum": "transform",
     "readout": "transform",
     "with_method": "transform",
 }
 
-__all__ = ["identify", "momentum", "readout", "with_method"]
+__all__ = ["eigenvectors", "identify", "measure", "momentum", "readout", "with_method"]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ class Vectors:
     def __init__(self, dimension: int, dtype: Any = np.float64, keep: bool = True) -> None:
         self.dimension, self.dtype, self.full = dimension, dtype, keep
         self.count = 0
+        self.source_rounding: Callable[[], tuple[float, float]] | None = None  # where products are coarser than they look
         self._rows: Any = None
 
     def random(self, rng: np.random.Generator) -> Any:
@@ -39,6 +40,8 @@ class Vectors:
 
     def rounding(self, image: Any) -> tuple[float, float]:
         """Relative rounding of a product, and the asymmetry it may show: by the coarser of its precision and ours."""
+        if self.source_rounding is not None:
+            return self.source_rounding()
         epsilon = float(max(np.finfo(getattr(image, "dtype", self.dtype)).eps, np.finfo(self.dtype).eps))
         return epsilon, 10 * epsilon**0.5
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ class TensorVectors(Vectors):
     def __init__(self, dimension: int, dtype: torch.dtype, device: torch.device, keep: bool = True) -> None:
         super().__init__(dimension, dtype, keep)
         self.device = device
-        self.source_rounding: Callable[[], tuple[float, float]] | None = None
 
     def random(self, rng: np.random.Generator) -> torch.Tensor:
         """A vector with a uniformly random direction."""

@@ -1,0 +1,184 @@
+"""Curvature and gradient noise of your own JAX loss, at your own parameters.
+
+spectrum = inertia.jax.measure(loss, params, (inputs, targets), batch_size=64)       # loss(params, batch) -> mean loss
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import BadInput
+from ..measure.lanczos import FAILURE, krylov
+from ..measure.model import Plan, Watch, measure_source
+from ..measure.progress import Line
+from ..method import Method, step
+from ..spectrum import Spectrum
+from .products import WAYS, JaxSource, rows_in, taken
+
+__all__ = ["Eigenvectors", "eigenvectors", "measure"]
+
+Loss = Callable[[Any, Any], Any]
+
+
+class Eigenvectors(NamedTuple):
+    """The k largest curvatures, largest first: values, error bars and unit directions shaped like params."""
+
+    values: list[float]
+    errors: list[float]  # a curvature of the Hessian lies this close to each value
+    vectors: list[Any]
+    upper: float  # bar above the largest
+    hvps: float
+
+
+def measure(
+    loss: Loss,
+    params: Any,
+    data: Any,
+    *,
+    batch_size: int | None = None,
+    examples: int | None = None,
+    ends: str = "largest",
+    rtol: float = 0.01,
+    depth: int | None = None,
+    top: int = 1,
+    probes: int = 1,
+    weights: bool = True,
+    noise: int = 8,
+    sampling: bool | None = None,
+    along: int | Sequence[int] | None = None,
+    along_method: Method | None = None,
+    products: str = "exact",
+    chunk: int | None = None,
+    progress: bool | Watch = False,
+    seed: int = 0,
+    failure: float = FAILURE,
+) -> Spectrum:
+    """The spectrum of the Hessian of the mean loss at `params`, with error bars and an upper bar.
+
+    `loss(params, batch)` is the mean loss of a batch; `data` an array, a tuple or a dict of arrays with the examples first
+    (then a batch has the same form), or a list (or any iterable) of batches. Everything else as in `inertia.torch.measure`:
+    batches weighted by their size, costs counted in `provenance`, `examples` for a subset with its sampling interval,
+    `along` for sharpness on a short real trajectory. Randomness belongs into the loss as a fixed key.
+
+    Memory: one chunk differentiated twice, and up to 500,000 parameters every Lanczos vector on the host; beyond, two.
+
+    Raises:
+        BadInput: a loss that is not deterministic or not finite (and in which batch), data that cannot be read, parameters
+            that are not real floating-point arrays, settings that no run can use.
+
+    >>> found = measure(lambda w, x: jnp.mean((x @ w) ** 2), jnp.ones(2), jnp.array([[2.0, 0.0], [0.0, 1.0]]), noise=0)
+    >>> round(found.L, 4), found.dimension
+    (4.0, 2)
+    """
+    whole = _subset(data, examples, seed)
+    source = _source(loss, params, whole, products, chunk, bool(sampling) or whole is not data)
+    line: Any = Line() if progress is True else progress or None
+    plan = Plan(
+        rtol=rtol, depth=depth, ends=ends, top=top, probes=probes, weights=weights, noise=noise, batch_size=batch_size,
+        sampling=whole is not data if sampling is None else sampling, seed=seed, failure=failure, watch=line,
+    )  # fmt: skip
+    found = measure_source(source, plan)
+    if along is not None and "interrupted" not in found.provenance:
+        told = _along(source, plan, found, along, along_method)
+        found = Spectrum(**{**vars(found), "provenance": {**found.provenance, "along": told, **source.cost()}})
+    if isinstance(line, Line):
+        line.close()
+    return found
+
+
+def eigenvectors(
+    loss: Loss, params: Any, data: Any, k: int = 1, *, rtol: float = 0.01, depth: int | None = None, seed: int = 0
+) -> Eigenvectors:
+    """The k largest curvatures and their directions, shaped like `params`.
+
+    Raises:
+        BadInput: as `measure`.
+
+    >>> found = eigenvectors(lambda w, x: jnp.mean((x @ w["a"]) ** 2), {"a": jnp.ones(2)}, jnp.array([[2.0, 0.0], [0.0, 1.0]]))
+    >>> round(found.values[0], 4), jnp.abs(found.vectors[0]["a"]).round(4)
+    (4.0, Array([1., 0.], dtype=float32))
+    """
+    source = _source(loss, params, data, "exact", None, False)
+    run = krylov(source.hvp, source.space(True), rtol=rtol, depth=depth, ends="largest", top=k, vectors=True, seed=seed)
+    shaped = [source.unravel(jnp.asarray(row, source.dtype)) for row in run.vectors]
+    return Eigenvectors(run.values[::-1][:k].tolist(), run.residuals[::-1][:k].tolist(), shaped, run.upper, source.cost()["hvps"])
+
+
+def _source(loss: Loss, params: Any, data: Any, products: str, chunk: int | None, halves: bool) -> JaxSource:
+    if products not in {"exact", "differences"}:
+        raise BadInput(f"products = {products!r} is not one of 'exact', 'differences'")
+    source = JaxSource(loss, params, data, chunk, 8 if halves else 1, WAYS[2 if products == "differences" else 0])
+    _check_deterministic(source)
+    return source
+
+
+def _check_deterministic(source: JaxSource) -> None:
+    """Compiled and as written, the first batch must have the same loss: randomness drawn while tracing shows too."""
+    looks = [jax.tree.map(jnp.asarray, next(iter(source.batches))) for _ in range(2)]
+    same = all(bool(jnp.array_equal(a, b)) for a, b in zip(*map(jax.tree.leaves, looks), strict=True))
+    if not same:
+        raise BadInput("the data differ at each reading (random augmentation or order?): pass arrays, or a list of batches")
+    batch = next(source._chosen([0]))[1]
+    compiled = source.graded(source.flat, batch, "batch 0")[0]
+    written = float(source.scalar(source.flat, batch))
+    tolerance = 100 * float(jnp.finfo(source.dtype).eps) ** 0.75  # sums in another order differ by less
+    if abs(compiled - written) > tolerance * max(abs(compiled), abs(written), 1e-12):
+        raise BadInput(
+            f"the loss is not deterministic: {written:.6g} as written, {compiled:.6g} compiled, on the same parameters and batch; "
+            "does it draw from numpy's or Python's generators, or from outside? Use a fixed jax.random key"
+        )
+
+
+def _subset(data: Any, examples: int | None, seed: int) -> Any:
+    """A random choice of examples from arrays, the first batches of anything else."""
+    if examples is None:
+        return data
+    if isinstance(data, tuple | dict | np.ndarray | jax.Array):
+        total = rows_in(data)
+        if examples > total:
+            raise BadInput(f"examples = {examples} is more than the {total} in the data: use at most that")
+        return data if examples == total else taken(data, np.sort(np.random.default_rng([seed, 2]).choice(total, examples, replace=False)))
+    kept, seen = [], 0
+    for batch in data:
+        kept.append(batch)
+        seen += rows_in(batch)
+        if seen >= examples:
+            break
+    return kept
+
+
+def _along(source: JaxSource, plan: Plan, start: Spectrum, along: int | Sequence[int], method: Method | None) -> dict[str, Any]:
+    """Train for a few steps and measure the largest curvature on the way; params themselves do not change."""
+    marks = sorted({max(1, along // 4), along}) if isinstance(along, int) else sorted(set(along))
+    if not marks or marks[0] < 1:
+        raise BadInput(f"along = {along!r}: give a number of steps >= 1, or the steps to measure at")
+    used = Method(0.25 / start.upper, beta=0.9, gamma=0.9) if method is None else method
+    table: dict[str, Any] = {"steps": [0.0], "largest": [start.L], "upper": [start.upper], "loss": [start.provenance["loss"]]}
+    number, begin, velocity = 0, source.flat, jnp.zeros_like(source.flat)
+    rng = np.random.default_rng([plan.seed, 3])
+    size = min(plan.batch_size or sum(source.sizes), sum(source.sizes))
+    try:
+        batches: Iterator[Any] = iter(())
+        for number in range(1, marks[-1] + 1):
+            batch = next(batches, None)
+            if batch is None:  # the first of all, or a new epoch
+                batches = source.drawn(rng, size)
+                batch = next(batches)
+            grad = source.graded(source.flat, batch, f"step {number}")[1]
+            source.flat, velocity = step(used, source.flat, velocity, grad)
+            source.flat, velocity = source.flat.astype(begin.dtype), velocity.astype(begin.dtype)
+            if number in marks:
+                loss, _ = source.gradient()
+                run = krylov(source.hvp, source.space(False), rtol=plan.rtol, depth=plan.depth, ends="largest", seed=plan.seed)
+                for name, value in {"steps": number, "largest": run.largest, "upper": run.upper, "loss": loss}.items():
+                    table[name].append(float(value))
+    except KeyboardInterrupt:
+        table["interrupted_after"] = number - 1
+    finally:
+        source.flat = begin
+    return {**table, "growth": max(table["largest"]) / start.L if start.L > 0 else float("nan"), "method": repr(used)}

@@ -54,8 +54,9 @@ def fails_with(error):
         (BadInput("alpha = 0\n is not positive"), 2, "inertia: alpha = 0 is not positive\n"),
         (KeyboardInterrupt(), 130, "inertia: interrupted\n"),
         (typer.Exit(3), 3, ""),
+        (OSError(28, "No space left on device"), 2, "inertia: no space left on device\n"),
     ],
-    ids=["bad-input", "interrupt", "exit"],
+    ids=["bad-input", "interrupt", "exit", "full-disk"],
 )
 def test_failures_become_a_line_and_a_code(inertia, monkeypatch, error, code, line):
     monkeypatch.setattr(app, "build", fails_with(error))

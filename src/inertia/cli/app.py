@@ -76,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has left: not an error; keep the interpreter from flushing into it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a folder that went away: the machine's doing, said in its words
+        return _refuse(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}".lower())
     if code == INTERRUPTED:
         print("inertia: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0

@@ -13,6 +13,7 @@ class Job:
     batch_size: int | None  # None = full batch
     kind: str  # "convex" or "network"
     held_out: bool = False  # never looked at while the tuner was designed
+    coarse: tuple[int, int] = (-11, 3)  # first learning rates of the grid, as powers of two
 
 
 JOBS = {
@@ -25,7 +26,7 @@ JOBS = {
         Job("cnn", "digits-cnn", 264, 32, "network"),
         Job("cnn-noisy", "digits-cnn-noisy", 264, 32, "network", held_out=True),
         Job("resnet", "digits-resnet", 88, 64, "network", held_out=True),
-        Job("char", "char-transformer", 200, 32, "network", held_out=True),
+        Job("char", "char-transformer", 200, 32, "network", held_out=True, coarse=(-7, 0)),
     ]
 }
 FAMILIES = {"0": (0.0, 0.0), "0.5": (0.5, 0.0), "0.8": (0.8, 0.0), "0.9": (0.9, 0.0), "0.95": (0.95, 0.0), "0.99": (0.99, 0.0),

@@ -1,6 +1,6 @@
 """The dense grid of every network job: the oracle that a tuner is measured against.
 
-Each family of momentum gets learning rates 2^k, k = -11..3, then half-powers of two around its own best; every point is run
+Each family of momentum gets learning rates 2^k (k = -11..3; fewer for the slowest job), then half-powers of two around its own best; every point is run
 for all seeds. Results are kept as data (`data/grid-JOB.json`) after every batch of runs, and a second call goes on there.
 
     python benchmarks/tuner/network_grid.py [JOB ...]
@@ -27,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from jobs import FAMILIES, JOBS, SCHEDULES, SEEDS, Job
 
 DATA = Path(__file__).parent / "data"
-COARSE = [float(k) for k in range(-11, 4)]
 
 
 def run_points(job: Job, schedule: str, points: list[tuple[str, float]]) -> dict[str, dict[str, list[float]]]:
@@ -74,7 +73,8 @@ def fill(job: Job) -> None:
     for schedule in SCHEDULES:
         runs = known["runs"].setdefault(schedule, {})
         for stage in ("coarse", "fine"):
-            wanted = [(f, k) for f in FAMILIES for k in (COARSE if stage == "coarse" else around(runs, f)) if f"{f}@{k}" not in runs]
+            coarse = [float(k) for k in range(job.coarse[0], job.coarse[1] + 1)]
+            wanted = [(f, k) for f in FAMILIES for k in (coarse if stage == "coarse" else around(runs, f)) if f"{f}@{k}" not in runs]
             for first in range(0, len(wanted), 16):
                 begun = time.perf_counter()
                 runs |= run_points(job, schedule, wanted[first : first + 16])

@@ -1,7 +1,8 @@
 """The dense grid of every network job: the oracle that a tuner is measured against.
 
-Each family of momentum gets learning rates 2^k (k = -11..3; fewer for the slowest job), then half-powers of two around its own best; every point is run
-for all seeds. Results are kept as data (`data/grid-JOB.json`) after every batch of runs, and a second call goes on there.
+Each family of momentum gets learning rates 2^k (k = -11..3; fewer for the slowest job), then half-powers of two around its
+own best; every point is run for all seeds. Results are kept as data (`data/grid-JOB.json`) after every batch of runs, and a
+second call goes on there.
 
     python benchmarks/tuner/network_grid.py [JOB ...]
 """

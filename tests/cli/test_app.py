@@ -55,8 +55,9 @@ def fails_with(error):
         (KeyboardInterrupt(), 130, "inertia: interrupted\n"),
         (typer.Exit(3), 3, ""),
         (OSError(28, "No space left on device"), 2, "inertia: no space left on device\n"),
+        (FileNotFoundError(2, "No such file or directory", "/My/File"), 2, "inertia: no such file or directory: /My/File\n"),
     ],
-    ids=["bad-input", "interrupt", "exit", "full-disk"],
+    ids=["bad-input", "interrupt", "exit", "full-disk", "file"],
 )
 def test_failures_become_a_line_and_a_code(inertia, monkeypatch, error, code, line):
     monkeypatch.setattr(app, "build", fails_with(error))

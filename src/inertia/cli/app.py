@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # a full disk, a folder that went away: the machine's doing, said in its words
-        return _refuse(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}".lower())
+        return _refuse(f"{(error.strerror or str(error)).lower()}{f': {error.filename}' if error.filename else ''}")
     if code == INTERRUPTED:
         print("inertia: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0

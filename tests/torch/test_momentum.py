@@ -395,15 +395,14 @@ def test_bad_arguments_are_named():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own imports
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own imports
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_a_compiled_step_takes_the_same_path(nesterov):
-    if not (__import__("shutil").which("g++") or __import__("shutil").which("clang++")):
-        pytest.skip("torch.compile needs a C++ compiler on this machine")
     ours, theirs = tensors(shapes=[(3,), (2, 2)]), tensors(shapes=[(3,), (2, 2)])
     a = Momentum(ours, Method(0.02, beta=0.9, gamma=0.9 * nesterov))
     b = torch.optim.SGD(theirs, lr=0.02, momentum=0.9, nesterov=nesterov)
-    compiled = torch.compile(a.step)
+    # the front of the compiler only: its first C++ build takes most of a minute on a busy machine
+    compiled = torch.compile(a.step, backend="aot_eager")
     for _ in range(5):
         a.zero_grad()
         loss_of(ours).backward()

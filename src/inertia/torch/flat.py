@@ -175,6 +175,11 @@ def _runs(have: list[bool], starts: list[int], stops: list[int]) -> list[tuple[i
 
 
 def _refuse_shared(params: Sequence[torch.Tensor]) -> None:
+    for index, p in enumerate(params):
+        if p.layout != torch.strided:
+            raise BadInput(f"parameter {index} has layout {p.layout}: a flat buffer holds dense tensors only; use flat=False")
+        if p.is_shared() and p.device.type == "cpu":
+            raise BadInput(f"parameter {index} is shared with other processes, and moving it would cut them off: use flat=False")
     spans = sorted((p.data_ptr(), index) for index, p in enumerate(params) if p.numel())
     for (begin, index), (following, other) in itertools.pairwise(spans):
         p = params[index]
@@ -184,11 +189,6 @@ def _refuse_shared(params: Sequence[torch.Tensor]) -> None:
                 f"parameters {min(index, other)} and {max(index, other)} share memory, and moving them into one buffer would untie them: "
                 "pass the tied parameter once, or use flat=False"
             )
-    for index, p in enumerate(params):
-        if p.layout != torch.strided:
-            raise BadInput(f"parameter {index} has layout {p.layout}: a flat buffer holds dense tensors only; use flat=False")
-        if p.is_shared() and p.device.type == "cpu":
-            raise BadInput(f"parameter {index} is shared with other processes, and moving it would cut them off: use flat=False")
 
 
 def _real(buffer: torch.Tensor) -> torch.Tensor:

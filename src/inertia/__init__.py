@@ -17,6 +17,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .errors import InertiaError
     from .identify.probe import identify
+    from .loop import minimize
     from .method import Method
     from .record import Record
     from .spectrum import Spectrum, spectrum
@@ -36,6 +37,7 @@ _HOME = {
     "InertiaError": "errors",
     "loss_curve": "theory.quadratic",
     "Method": "method",
+    "minimize": "loop",
     "rate": "theory.modes",
     "Record": "record",
     "Spectrum": "spectrum",
@@ -55,6 +57,7 @@ __all__ = [
     "edge",
     "identify",
     "loss_curve",
+    "minimize",
     "rate",
     "spectrum",
     "steps_to",

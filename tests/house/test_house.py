@@ -21,7 +21,7 @@ FLOOR = {
     "reference": 4,
     "tune": 5,
     "jax": 6, "torch": 6, "show": 6,
-    "tasks": 7,
+    "tasks": 7, "loop": 7,
     "lab": 8, "reproduce": 8,
     "cli": 9,
     "__init__": 10, "__main__": 10,

@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import inertia.torch as room
-from inertia.errors import BadInput
+from inertia.errors import BadInput, InertiaWarning
 
 torch.set_num_threads(1)
 CE = nn.CrossEntropyLoss()
@@ -259,7 +259,7 @@ def test_where_no_second_derivative_exists_differences_of_gradients_step_in_and_
     x = x.to(dtype)
     truth = room.measure(model, CE, (x, y), rtol=1e-4, **ENDS)
     model[1] = activation(function)
-    with pytest.warns(UserWarning, match="no second derivative here .*differences of gradients"):
+    with pytest.warns(InertiaWarning, match="no second derivative here .*differences of gradients"):
         found = room.measure(model, CE, (x, y), rtol=1e-2, chunk=20, **ENDS)
     assert pytest.approx(truth.L, rel=1e-3) == found.L
     assert found.upper >= truth.L * (1 - 1e-4)
@@ -273,7 +273,7 @@ def test_a_compiled_model_is_measured_by_differences():
     model, (x, y) = network(), data()
     truth = room.measure(model, CE, (x, y), rtol=1e-4, **ENDS)
     compiled = torch.compile(model, backend="aot_eager")
-    with pytest.warns(UserWarning, match="no second derivative here"):
+    with pytest.warns(InertiaWarning, match="no second derivative here"):
         found = room.measure(compiled, CE, (x, y), **ENDS)
     assert pytest.approx(truth.L, rel=1e-3) == found.L
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..errors import BadInput
+from ..errors import BadInput, InertiaWarning
 from .batches import Batches, Everything, examples_in, moved, taken
 from .frozen import Frozen
 from .graphs import foreign_functions, graph_bytes
@@ -254,7 +254,9 @@ class TorchSource:
         if self.way == "differences":
             reason = str(error).strip().splitlines()[0][:160]
             self.notes["why"] = reason
-            warnings.warn(f"no second derivative here ({reason}): measured by differences of gradients ({CAUTION})", stacklevel=2)
+            warnings.warn(
+                f"no second derivative here ({reason}): measured by differences of gradients ({CAUTION})", InertiaWarning, stacklevel=2
+            )
 
     def _attention(self) -> Any:
         """Attention without a second derivative (flash, memory-efficient) replaced by its plain form where needed."""

@@ -110,14 +110,27 @@ def placed(values, ends, log, start, size):
     return start + share * size
 
 
-@pytest.mark.parametrize(("name", "panel", "key", "field"), [("hero", 0, "path", "path"), ("modes", 0, "total", "total")])
+DRAWN = [
+    ("hero", 0, "path", "path"),
+    ("modes", 0, "total", "total"),
+    ("valley", 0, "path", "path"),
+    ("views", 0, "path", "w"),
+    ("views", 1, "path", "x"),
+    ("oscillator", 1, "exact", ("fine_time", "fine_position")),
+    ("oscillator", 2, "exact", ("fine_speed", "fine_position")),
+    ("oscillator", 3, "rate", ("line_beta", "line_rate")),
+    ("weights", 1, "velocity", "velocity"),
+]
+
+
+@pytest.mark.parametrize(("name", "panel", "key", "field"), DRAWN)
 def test_a_drawn_path_is_pythons_within_a_tenth_of_a_pixel(page, name, panel, key, field):
     page.figure(name)
     page.settled(name)
     svg = page.page.locator(f"#{name} .stage svg").nth(panel)
     drawn, scale = on_screen(svg, key)
     reply = handle({"figure": name})["view"]
-    truth = np.asarray(reply[field])
+    truth = np.stack([reply[part] for part in field], axis=-1) if isinstance(field, tuple) else np.asarray(reply[field])
     xs, ys = (truth[:, 0], truth[:, 1]) if truth.ndim == 2 else (np.arange(len(truth)), truth)
     inner = scale["inner"]
     left = placed(xs, scale["x"], scale["xlog"], inner["left"], inner["width"])

@@ -67,17 +67,27 @@ def view(state: State) -> View:
         "names": [FAMILY.options[chosen], *(FAMILY.options[_OVERLAYS[name]] for name in ghosts)],
         "losses": ran.losses[0],
         "diverged_at": ran.diverged_at[0],
-        "optimum": list(ground.optimum) if ground.optimum else None,
+        "optima": _optima(state, ground),
+        "saddle": [0.0, 0.0] if state["surface"] == "wells" else None,
         "domain": [list(side) for side in ground.domain],
         "flat": ground.flat,
         "alpha_high": ground.alpha_high,
         "text": ground.text,
-        "frozen": not ground.flat and state["surface"] == "wells" and state["kick"] == 0 and abs(start[0]) < 1e-12,
     }
     if ground.flat:
         values["heights"] = ground.value(ran.points[0])
     caption, alt = _words(state, ground, ran)
     return View(values, caption, alt, {"contours": Costly(_key(state), lambda: _ground(ground)), "surfaces": Costly("surfaces", _surfaces)})
+
+
+def _optima(state: State, ground: Surface) -> list[list[float]]:
+    """Where the rings stand: both bottoms of the wells, the height of the curve for a function of x alone."""
+    if ground.optimum is None:
+        return []
+    x, y = ground.optimum
+    if ground.flat:
+        return [[x, float(ground.value(np.array(ground.optimum)))]]
+    return [[x, y], [-x, y]] if state["surface"] == "wells" else [[x, y]]
 
 
 def _kicked(state: State, ground: Surface) -> tuple[float, float]:
@@ -126,6 +136,8 @@ def _words(state: State, ground: Surface, ran: Paths) -> tuple[str, str]:
         said = f"*Diverges*: beyond all bounds at step *{lost}*, last seen near ({gone[0]:.3g}, {gone[1]:.3g})."
     else:
         said = f"After *{state['steps']}* steps the loss is *{ran.losses[0, -1]:.3g}*."
+        if state["surface"] == "wells" and state["kick"] == 0 and state["x"] == 0:
+            said += " Exactly above the *saddle* nothing pushes it sideways: kick it."
     place = f"({state['x']:.3g}, {state['y']:.3g})"
     return f"{said} {_local(state, ground)}".strip(), f"Path of {name} on {ground.text} from {place}. {said.replace('*', '')}"
 
@@ -184,9 +196,9 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
         for ghost in data["ghosts"]:
             ground.plot(*ghost["path"].T, "-", lw=0.8, color="#1f4e79")
         ground.plot(*data["path"].T, "o-", color=hot(), ms=2.5, lw=1)
-        if data["optimum"]:
-            ground.plot(*data["optimum"], "o", mfc="none", mec="#22303c")
-            halo(ground.annotate("optimum", data["optimum"], (6, -12), textcoords="offset points"))
+        for place in data["optima"]:
+            ground.plot(*place, "o", mfc="none", mec="#22303c")
+            halo(ground.annotate("optimum", place, (6, -12), textcoords="offset points"))
     ground.set(xlim=data["domain"][0], ylim=data["domain"][1], xticks=[], yticks=[])
     for row, name, color in zip(data["excess"], data["names"], [hot(), "#7fa8c9", "#4a7fab", "#1f4e79", "#7b8794"], strict=False):
         loss.semilogy(row, color=color, lw=1.2, label=name)

@@ -25,7 +25,7 @@ export function build(kit) {
     kit.choice("family");
     kit.flags(["descent", "heavy", "nesterov", "triple"], "lay over it");
   });
-  const loss = kit.panel({ span: 8, label: "loss above the lowest, logarithmic, against step", aspect: (width) => (width < 600 ? 0.6 : 0.4), margin: { top: 22, right: 104 } });
+  const loss = kit.panel({ span: 8, label: "loss above the lowest, logarithmic, against step", aspect: (width) => (width < 600 ? 0.6 : 0.4), margin: { top: 22, right: 116 } });
   kit.row(12);
   kit.choice("surface", { onset: (surface) => kit.store.set({ surface, ...kit.view.surfaces[surface] }) });
   kit.entry("formula", { hide: (state) => state.surface !== "formula" });
@@ -34,6 +34,11 @@ export function build(kit) {
   for (const name of ["angle", "low", "high"]) kit.slider(name, { hide: (state) => state.surface !== "quadratic" });
   kit.slider("steps");
   const kick = kit.button("kick at random", () => kit.store.set({ kick: kit.store.state.kick + 1 }));
+
+  function hold(x, y) {
+    ground.knob("start", x, y, { label: "starting point", move: set, radius: 8 });
+    ground.text("startwords", x, y, "Starting point", { dx: 16, dy: 5 });
+  }
 
   let shown = null;
   const height = (view) => (view.flat ? view.heights : column(view.path, 1));
@@ -91,18 +96,19 @@ export function build(kit) {
       shown = { xs, ys, last, view };
       losses(view);
       player.set(xs.length - 1);
-      if (view.optimum) {
-        const at = view.flat ? Math.min(...view.contours.curve_y) : view.optimum[1];
-        ground.ring("optimum", view.optimum[0], at, 6, "ring");
-        ground.text("optimumwords", view.optimum[0], at, "Optimum", { dx: 11, dy: 16 });
+      view.optima.forEach(([x, y], i) => {
+        ground.ring(`optimum${i}`, x, y, 6, "ring");
+        ground.text(`optimumwords${i}`, x, y, "Optimum", { dx: 11, dy: 16 });
+      });
+      if (view.saddle) {
+        ground.text("saddle", ...view.saddle, "×", { anchor: "middle", dy: 5, className: "label big" });
+        ground.text("saddlewords", ...view.saddle, "Saddle", { dx: 11, dy: 18 });
       }
-      const [x, y] = [xs[0], ys[0]];
-      ground.knob("start", x, y, { label: "starting point", move: set, radius: 8 });
-      ground.text("startwords", x, y, "Starting point", { dx: 16, dy: 5 });
+      hold(xs[0], ys[0]);
       if (view.diverged_at !== null) ground.text("gone", ground.inner.width / 2, 24, `diverges at step ${view.diverged_at}`, { raw: true, anchor: "middle", className: "label hot big" });
       else if (last > 0) ground.text("solution", xs[last], ys[last], "Solution", { dx: -10, dy: -12, anchor: "end", className: "label hot" });
       kick.classList.toggle("gone", kit.store.state.surface !== "wells");
     },
-    echo() { },
+    echo(state) { if (!kit.view.flat) hold(state.x, state.y); },
   };
 }

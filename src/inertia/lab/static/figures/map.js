@@ -20,11 +20,18 @@ export function build(kit) {
     circle = kit.panel({ label: "the two roots in the complex plane", aspect: 0.62, margin: { left: 10, right: 10, top: 18, bottom: 12 }, frame: false });
     runs = kit.panel({ label: "error of each curvature, step by step", aspect: 0.44, margin: { top: 20, right: 34 } });
   });
-  kit.row(7);
-  kit.slider("alpha", { high: (view) => view.right });
-  kit.slider("beta");
-  kit.slider("gamma", { hide: (state) => state.family !== "any" });
-  kit.entry("curvatures");
+  let across, up;
+  const strip = { height: 58, margin: { left: 8, right: 8, top: 16, bottom: 3 }, frame: false };
+  kit.column(7, () => {
+    across = kit.panel({ label: "rate for every step size at this momentum", ...strip });
+    kit.row(12);
+    kit.slider("alpha", { high: (view) => view.right });
+    up = kit.panel({ label: "rate for every momentum at this step size", ...strip });
+    kit.row(12);
+    kit.slider("beta", { high: () => 1 });
+    kit.slider("gamma", { hide: (state) => state.family !== "any" });
+    kit.entry("curvatures");
+  });
   kit.row(5);
   kit.choice("family");
   const regimes = kit.buttons("go to", ["ripples", "monotone", "one step", "alternating", "divergent"].map((name) => [name, () => {
@@ -33,6 +40,16 @@ export function build(kit) {
   }]));
   const fastest = kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
   kit.flag("log", "error scale");
+
+  // The map cut along each slider: the rate that every other value of it would give.
+  function cut(panel, values, high, now, rate, words) {
+    panel.domain({ x: [0, high], y: [Math.min(0.9, ...values) - 0.03, 1.06] });
+    const xs = Array.from(values, (_, i) => (i * high) / (values.length - 1));
+    panel.line("one", [0, high], [1, 1], "hair");
+    panel.line("curve", xs, values, "curve");
+    panel.dots("now", [now], [Math.min(rate, 1.06)], 4, "dots hot");
+    panel.text("words", panel.inner.left, 11, words, { raw: true, className: "axis" });
+  }
 
   function roots(view) {
     const ratio = circle.inner.width / circle.inner.height, tall = 1.25;
@@ -82,7 +99,9 @@ export function build(kit) {
       plane.draw(view, { small: false });
       roots(view);
       iterates(view, state);
-      regimes.forEach((button) => button.classList.toggle("on", false));
+      cut(across, view.slice_alpha, view.right, view.alpha, view.rate, "rate along α");
+      cut(up, view.slice_beta, 1, state.beta, view.rate, "rate along β");
+      regimes.forEach((button) => button.classList.toggle("on", button.textContent.replace(" ", "-") === view.regime));
     },
     echo(state) { plane.echo(state); },
   };

@@ -63,11 +63,11 @@ export function build(kit) {
       limits.domain({ x: [0, 1], y: [0, 1.2] });
       const rows = view.limits.shape[0], width = view.limits.shape[1];
       limits.line("descent", [0, 1], [0.5, 0.5], "dash grey");
-      limits.text("descentwords", 1, 0.5, "gradient descent", { dx: -8, dy: 15, anchor: "end", className: "label quiet" });
+      limits.text("descentwords", 1, 0.5, "gradient descent", { dx: -8, dy: -7, anchor: "end", className: "label quiet" });
       for (let i = 0; i < rows; i++) {
-        const values = view.limits.subarray(i * width, (i + 1) * width), stroke = tone(rows - 1 - i, rows), at = [60, 84, 36][i];
+        const values = view.limits.subarray(i * width, (i + 1) * width), stroke = tone(rows - 1 - i, rows), at = [60, 84, 62][i];
         limits.line(`limit${i}`, view.beta, values, "", { stroke });
-        limits.text(`limitwords${i}`, view.beta[at], values[at], view.names[i], { dx: i ? 0 : -8, dy: i === 1 ? 16 : -7, anchor: i ? "middle" : "end", fill: stroke });
+        limits.text(`limitwords${i}`, view.beta[at], values[at], view.names[i], { dx: i ? 0 : -8, dy: i ? (i === 1 ? 16 : 14) : -7, anchor: i ? "middle" : "end", fill: stroke });
       }
       limits.dots("runs", view.runs.map((run) => run.beta), view.runs.map((run) => run.alpha), 3.5, "dots ink");
       limits.axes({ x: "momentum β", y: "largest stable step α", yticks: [0, 0.5, 1], xticks: [0, 0.5, 1] });

@@ -50,7 +50,7 @@ class Printed(NamedTuple):
     """A number (or several) as a document prints it."""
 
     value: Any  # number, list of numbers, or words
-    unit: float  # one unit of the last printed digit: rounding explains half of it
+    unit: Any  # one unit of the last printed digit, or one per number: rounding explains half of it
     source: str  # document and place
 
 
@@ -106,7 +106,7 @@ def printed(identifier: str) -> Printed:
     if identifier not in table:
         raise BadInput(f"no printed value '{identifier}': {nearest(identifier, table)}")
     entry = table[identifier]
-    return Printed(entry["value"], float(entry.get("unit", 0.0)), entry["source"])
+    return Printed(entry["value"], np.asarray(entry.get("unit", 0.0), dtype=float), entry["source"])
 
 
 def compare(identifier: str, ours: ArrayLike, why: str, *, runs: ArrayLike | None = None) -> Row:

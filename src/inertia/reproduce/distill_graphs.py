@@ -12,8 +12,10 @@ from ..problems import graphs, maze
 from ..problems.base import Array
 from ..reference import run
 from ..show.views import Curves, Mark, View, line
+from ..spectrum import spectrum
 from ..theory.bounds import expander_condition, grid_condition, path_condition
 from ..theory.catalog import heavy_ball
+from ..theory.milestones import milestones
 from ..theory.modes import rate
 from .experiment import Experiment, Row, Session, claim, compare, formula
 from .walks import optimum
@@ -40,6 +42,7 @@ def the_maze(session: Session) -> list[Row]:
     best = heavy_ball(float(h[0]), float(h[-1]))
     slow = np.log(1e-3) / np.log(np.asarray(rate(Method(1.9 / h[-1]), h)).max())
     quick = np.log(1e-3) / np.log(float(rate(best, h[0])))
+    really = float(np.max(milestones(best, spectrum(h[[0, -1]]), 1e-6)))
     rng = np.random.default_rng(1)
     w = rng.standard_normal(f.dimension)
     return [
@@ -49,7 +52,11 @@ def the_maze(session: Session) -> list[Row]:
         compare("002/fig14/laplacian", [pure[1], pure[-1] / pure[1]], "of the graph alone: second eigenvalue and conditioning"),
         compare("002/fig14/optimum", [best.alpha * h[-1], best.beta, float(rate(best, h[0]))], "best alpha lambda_n, beta and rate"),
         compare("002/fig14/descent-steps", slow, "steps of gradient descent at alpha = 1.9/lambda_n to an error of 1e-3"),
-        compare("002/fig14/momentum-steps", quick, "steps of momentum at its best, by the rate alone"),
+        compare(
+            "002/fig14/momentum-steps",
+            quick,
+            f"of momentum at its best, by the rate alone; at its double roots the error goes like k rate^k and takes {really:.0f}",
+        ),
         formula(
             "002/graphs/gradient", _by_neighbours(f, w), f.gradient(w), "the averaging step, neighbour by neighbour, against the matrix"
         ),

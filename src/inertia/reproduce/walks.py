@@ -22,8 +22,8 @@ def walk(problem: Problem, method: Method, steps: int, *, start: ArrayLike | Non
     the first displacement v0 in their words, minus alpha times our velocity.
 
     >>> from ..problems import valley
-    >>> walk(valley(), Method(0.3, 0.8, 0.8), 20)[-1].round(6)
-    array([ 0.217791, -0.00007 ])
+    >>> walk(valley(), Method(0.3, 0.8, 0.8), 20)[-1].round(6).tolist()
+    [0.217791, -7e-05]
     """
     first = np.asarray(problem.start if start is None else start, dtype=float)
     push = np.broadcast_to(-np.asarray(kick, dtype=float) / method.alpha, first.shape)

@@ -56,8 +56,8 @@ def particle(session: Session) -> list[Row]:
             order,
             "the ball follows m x'' = -c x' - f' with an error proportional to dt",
         ),
-        formula("003/ode/alpha", page.time_step**2 / page.mass, back.alpha, "dt^2/m"),
-        formula("003/ode/beta", 1 - page.time_step * page.drag / page.mass, back.beta, "1 - c dt/m"),
+        formula("003/ode/alpha", page.time_step**2 / page.mass, back.alpha, "there and back: particle to method"),
+        formula("003/ode/beta", 1 - page.time_step * page.drag / page.mass, back.beta, "there and back: particle to method"),
         compare(
             "003/ode/page-particle", [page.time_step, page.drag], "what alpha 0.1 and beta 0.5 mean for a mass of 1: time step and drag"
         ),

@@ -58,7 +58,7 @@ export class Panel {
     this.svg.setAttribute("height", this.height);
     this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
     const { left, right, top, bottom } = this.margin;
-    this.narrow = width < 480 && right > 60;  // no room beside the frame: labels move inside
+    this.narrow = width < 440 && right > 60;  // no room beside the frame: labels move inside
     this.inner = { left, top, width: width - left - (this.narrow ? 16 : right), height: this.height - top - bottom };
     for (const rect of [this.clipRect, this.frame]) {
       if (!rect) continue;

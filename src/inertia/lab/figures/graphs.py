@@ -1,0 +1,212 @@
+"""Graphs: how fast news spreads is a condition number, and one edge can change it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...method import Method
+from ...problems.graphs import grid, laplacian, path
+from ...spectrum import spectrum
+from ...theory import bounds, catalog, modes
+from ...theory.milestones import steps_to
+from ..fields import Choice, Number, Numbers, State
+from ..twin import hot
+from ..views import Costly, View
+
+ORDER = 100
+TITLE = "Which graphs are easy"
+_KINDS = {"expander": "expander", "grid": "grid", "path": "path", "rooms": "two cliques"}
+FIELDS = {
+    "graph": Choice("expander", _KINDS, "graph"),
+    "n": Number(36, 9, 225, 1, "nodes", whole=True),
+    "a": Number(0, 0, 224, 1, "node in hand", whole=True),
+    "b": Number(18, 0, 224, 1, "other node", whole=True),
+    "method": Choice("heavy-ball", {"descent": "gradient descent", "heavy-ball": "momentum"}, "news spreads by"),
+    "flips": Numbers((-1.0,), -1, 224, 1, 240, "edges changed"),
+    "seed": Number(1, 0, 9999, 1, "seed", whole=True),
+}
+_FRAMES, _TOLERANCE = 60, 1e-6
+_SIZES = (9, 16, 25, 36, 49, 64, 100, 144, 225)
+Array = NDArray[np.float64]
+Edges = NDArray[np.intp]
+
+
+class Solved(NamedTuple):
+    """Eigenvalues and vectors of a Laplacian; how many parts the graph has."""
+
+    values: Array
+    vectors: Array
+    parts: int
+
+
+def view(state: State) -> View:
+    """The graph with its changes, its spectrum, condition number and steps, and news spreading from the node in hand."""
+    kind, nodes = state["graph"], _nodes(state["graph"], state["n"])
+    edges = _flipped(_base(kind, nodes, state["seed"]), nodes, state["flips"])
+    found = _solved(edges.tobytes(), nodes)
+    low, high = float(found.values[1]), float(found.values[-1])
+    whole = found.parts == 1
+    here, other = min(state["a"], nodes - 1), min(state["b"], nodes - 1)
+    plans = {"descent": catalog.gradient_descent(low, high), "heavy-ball": catalog.heavy_ball(low, high)} if whole else {}
+    known = spectrum(found.values[1:]) if whole else None
+    kappa = high / low if whole else np.inf
+    slow = found.vectors[:, 1] * np.sign(found.vectors[np.argmax(np.abs(found.vectors[:, 1])), 1])
+    values = {
+        "edges": edges,
+        "nodes": nodes,
+        "a": here,
+        "b": other,
+        "joined": bool(np.any((edges == sorted((here, other))).all(axis=1))),
+        "slow": np.round(127.5 + 127.5 * slow / np.max(np.abs(slow))).astype(np.uint8),
+        "frames": _spread(found, plans[state["method"]], here) if whole else _spread(found, Method(1 / max(high, 1e-9)), here),
+        "values": found.values,
+        "kappa": kappa,
+        "steps": {name: float(steps_to(one, known, _TOLERANCE)) for name, one in plans.items()} if known is not None else {},
+        "parts": found.parts,
+        "changed": state["flips"] != [-1.0],
+    }
+    key = f"{kind}|{nodes}|{state['seed']}"
+    costly = {
+        "places": Costly(key, lambda: {"at": _places(kind, nodes)}),
+        "growth": Costly(f"{state['seed']}", lambda: _growth(state["seed"])),
+    }
+    alt = f"A graph of {nodes} nodes and {len(edges)} edges ({_KINDS[kind]}), condition number {kappa:.4g}."
+    return View(values, _words(values), alt, costly)
+
+
+def _nodes(kind: str, n: int) -> int:
+    """The number of nodes that the family has nearest to n."""
+    return round(np.sqrt(n)) ** 2 if kind == "grid" else n
+
+
+def _base(kind: str, nodes: int, seed: int) -> Edges:
+    if kind == "grid":
+        side = round(np.sqrt(nodes))
+        return grid(side, side)
+    if kind == "path":
+        return path(nodes)
+    if kind == "rooms":
+        half = nodes // 2
+        first = np.stack(np.triu_indices(half, 1), axis=1)
+        second = np.stack(np.triu_indices(nodes - half, 1), axis=1) + half
+        return np.concatenate([first, second, [[half - 1, half]]]).astype(np.intp)
+    return _cycles(nodes, seed)
+
+
+def _cycles(nodes: int, seed: int) -> Edges:
+    """Two random cycles through all nodes: four neighbours each, an expander with probability near 1 (Friedman 2008)."""
+    rng = np.random.default_rng(seed)
+    rings = [np.arange(nodes), rng.permutation(nodes)]
+    return np.concatenate([np.stack([ring, np.roll(ring, -1)], axis=1) for ring in rings]).astype(np.intp)
+
+
+def _flipped(edges: Edges, nodes: int, flips: list[float]) -> Edges:
+    """The edges, sorted and each once, with every pair in `flips` added where it was missing and removed where it was."""
+    have = {tuple(sorted(pair)) for pair in edges.tolist() if pair[0] != pair[1]}
+    numbers = [round(value) for value in flips]
+    for one, two in zip(numbers[::2], numbers[1::2], strict=False):
+        if 0 <= one < nodes and 0 <= two < nodes and one != two:
+            have ^= {(min(one, two), max(one, two))}
+    return np.array(sorted(have), dtype=np.intp).reshape(-1, 2)
+
+
+@functools.lru_cache(maxsize=32)
+def _solved(raw: bytes, nodes: int) -> Solved:
+    edges = np.frombuffer(raw, dtype=np.intp).reshape(-1, 2)
+    values, vectors = np.linalg.eigh(laplacian(edges, nodes).toarray())
+    parts = int(np.sum(values < 1e-9 * max(float(values[-1]), 1.0)))
+    return Solved(np.maximum(values, 0.0), vectors, max(parts, 1))
+
+
+def _spread(found: Solved, one: Method, source: int) -> NDArray[np.uint8]:
+    """What begins at one node, over its fair share, after 0, 1, ... steps: (frames, nodes), 128 is the fair share."""
+    nodes = len(found.values)
+    factors = modes.iterate(one, found.values[None, :], np.arange(_FRAMES + 1)[:, None]).params  # (frames, n)
+    share = nodes * ((factors * found.vectors[source]) @ found.vectors.T)
+    return np.asarray(np.round(127.5 * np.clip(share, 0, 2)), dtype=np.uint8)
+
+
+def _places(kind: str, nodes: int) -> Array:
+    """Where the nodes stand, in [-1, 1] squared: (n, 2)."""
+    turn = 2 * np.pi * np.arange(nodes) / nodes
+    if kind == "grid":
+        side = round(np.sqrt(nodes))
+        return np.stack([np.tile(np.linspace(-0.92, 0.92, side), side), np.repeat(np.linspace(0.92, -0.92, side), side)], axis=1)
+    if kind == "path":
+        along = np.sqrt(np.linspace(0.04, 1.0, nodes))
+        angle = np.pi * 2 * max(1.0, np.sqrt(nodes) / 2.6) * along
+        return 0.95 * along[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    if kind == "rooms":
+        half = nodes // 2
+        left, right = (2 * np.pi * np.arange(count) / count for count in (half, nodes - half))
+        first = np.stack([-0.5 + 0.42 * np.cos(left + left[1]), 0.42 * np.sin(left + left[1])], axis=1)
+        second = np.stack([0.5 - 0.42 * np.cos(right), 0.42 * np.sin(right)], axis=1)
+        return np.concatenate([first, second])
+    return 0.95 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+
+
+@functools.lru_cache(maxsize=4)
+def _growth(seed: int) -> dict[str, Any]:
+    """Condition number against the number of nodes, in closed form where there is one."""
+    sizes = np.unique(np.geomspace(9, 225, 30).round().astype(int))
+    sides = np.arange(3, 16)
+    grown = []
+    for size in _SIZES:
+        found = _solved(_flipped(_cycles(size, seed), size, []).tobytes(), size)
+        grown.append(float(found.values[-1] / found.values[1]))
+    return {
+        "path": [sizes.astype(float), np.array([bounds.path_condition(int(size)) for size in sizes])],
+        "grid": [(sides**2).astype(float), np.array([bounds.grid_condition(int(side), int(side)) for side in sides])],
+        "expander": [np.array(_SIZES, dtype=float), np.array(grown)],
+        "limit": float(bounds.expander_condition(4)),
+    }
+
+
+def _words(values: Mapping[str, Any]) -> str:
+    if values["parts"] > 1:
+        return f"The graph has fallen into *{values['parts']}* parts: λ₂ = 0, and no news ever crosses. Join two nodes to mend it."
+    steps = values["steps"]
+    return (
+        f"{values['nodes']} nodes, {len(values['edges'])} edges: λ₂ = {values['values'][1]:.4g}, condition number *{values['kappa']:.4g}*. "
+        f"To a millionth of the loss gradient descent needs *{steps['descent']:,.0f}* steps, momentum *{steps['heavy-ball']:,.0f}*."
+    )
+
+
+def snippet(state: State) -> str:
+    """Condition number and steps, from the Laplacian."""
+    kind, nodes = state["graph"], _nodes(state["graph"], state["n"])
+    edges = _flipped(_base(kind, nodes, state["seed"]), nodes, state["flips"])
+    return f"""
+import numpy as np
+from inertia.problems.graphs import laplacian
+from inertia.spectrum import spectrum
+from inertia.theory import catalog
+from inertia.theory.milestones import steps_to
+
+edges = {edges.tolist()!r}
+values = np.linalg.eigvalsh(laplacian(edges, {nodes}).toarray())
+known = spectrum(np.maximum(values[1:], 1e-12))
+for name in (catalog.gradient_descent, catalog.heavy_ball):
+    print(name.__name__, known.kappa, steps_to(name(known.mu, known.L), known, {_TOLERANCE!r}))
+"""
+
+
+def draw(canvas: Any, data: Mapping[str, Any]) -> None:
+    """The graph coloured by its slowest eigenvector, and condition numbers against size."""
+    left, right = canvas.subplots(1, 2)
+    at = data["places"]["at"]
+    for i, j in data["edges"]:
+        left.plot(*at[[i, j]].T, color="#b8c4cf", lw=0.7, zorder=1)
+    left.scatter(*at.T, c=data["slow"], cmap="PuOr", vmin=0, vmax=255, s=42, zorder=2, edgecolors="#22303c", linewidths=0.6)
+    left.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal", xticks=[], yticks=[])
+    for name, color in (("path", "#8fb4d1"), ("grid", "#4a82ae"), ("expander", "#1f4e79")):
+        right.loglog(*data["growth"][name], color=color, label=name)
+    if np.isfinite(data["kappa"]):
+        right.plot(data["nodes"], data["kappa"], "o", color=hot(), ms=8, label="this graph")
+    right.set(xlabel="nodes", ylabel="condition number")
+    right.legend(frameon=False)

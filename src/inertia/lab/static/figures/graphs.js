@@ -1,0 +1,125 @@
+// A graph to rewire: tap two nodes to join or cut them. Its colour is its slowest mode, or news spreading from one node.
+
+import { nice } from "../panel.js";
+import { shade, tone } from "../theme.js";
+
+export const prose = `
+<p>What made the maze hard is its shape alone. For any graph the two ends of the Laplacian's spectrum tell how fast news gets around: if every part is a few
+handshakes from every other, <i>λₙ/λ₂</i> is small and stays small however large the graph grows; on a path it grows with the square of the length.</p>
+<p>The colours show the eigenvector of <i>λ₂</i>: the two sides that disagree longest. Tap a node, then another, to join or cut them. One bridge between the sides
+does more than ten edges within.</p>`;
+
+export function build(kit) {
+  const board = kit.panel({ span: 6, label: "the graph; tap two nodes to join or cut them", aspect: 1, margin: { left: 4, right: 4, top: 4, bottom: 4 }, frame: false });
+  let growth, steps, player;
+  kit.column(6, () => {
+    growth = kit.panel({ label: "condition number against number of nodes", aspect: (width) => (width < 420 ? 0.66 : 0.52), margin: { right: 76, top: 22, left: 52 } });
+    steps = kit.panel({ label: "steps to a millionth of the loss", height: 92, margin: { left: 118, right: 60, top: 22, bottom: 4 }, frame: false });
+    kit.row(12);
+    player = kit.player("step", () => colours());
+  });
+  kit.row(6);
+  kit.choice("graph", { onset: (graph) => kit.store.set({ graph, flips: [-1], a: 0, b: Math.floor(kit.store.state.n / 2) }) });
+  kit.choice("method");
+  kit.slider("n");
+  kit.row(6, "wide");
+  kit.slider("a", { high: (view) => (view.nodes ? view.nodes - 1 : 224) });
+  kit.slider("b", { high: (view) => (view.nodes ? view.nodes - 1 : 224) });
+  kit.button("join or cut the two", () => flip(kit.view.a, kit.view.b));
+  kit.button("another expander", () => kit.store.set({ seed: (kit.store.state.seed + 1) % 10000, graph: "expander", flips: [-1] }));
+
+  let picked = false, moved = new Map(), known = "";
+  function flip(i, j) {
+    if (i === j) return;
+    const [low, high] = [Math.min(i, j), Math.max(i, j)], flips = kit.store.state.flips.filter((v) => v >= 0), kept = [];
+    let undone = false;
+    for (let k = 0; k + 1 < flips.length; k += 2) {
+      if (flips[k] === low && flips[k + 1] === high) undone = true;
+      else kept.push(flips[k], flips[k + 1]);
+    }
+    if (!undone) kept.push(low, high);
+    kit.store.set({ flips: kept.length ? kept.slice(-240) : [-1] });
+  }
+
+  const place = (i) => moved.get(i) || [kit.view.places.at[2 * i], kit.view.places.at[2 * i + 1]];
+  const nearest = (x, y) => {
+    let best = 0, near = Infinity;
+    for (let i = 0; i < kit.view.nodes; i++) {
+      const [px, py] = place(i), away = Math.hypot(px - x, py - y);
+      if (away < near) { near = away; best = i; }
+    }
+    return best;
+  };
+  board.svg.addEventListener("click", (event) => {
+    if (!kit.view || event.target.closest(".knob")) return;
+    const node = nearest(...board.at(event));
+    if (picked && node !== kit.view.a) { kit.store.set({ b: node }); flip(kit.view.a, node); picked = false; } else { kit.store.set({ a: node }); picked = true; }
+    kit.draw();
+  });
+  const carry = (x, y) => { moved.set(kit.view.a, [Math.min(Math.max(x, -1), 1), Math.min(Math.max(y, -1), 1)]); kit.draw(); };
+
+  function colours() {
+    if (!kit.view || !board.fx) return;
+    const news = player.index < Infinity, frame = Math.min(Math.round(player.index), player.count), view = kit.view;
+    const bytes = news ? view.frames.subarray(frame * view.nodes, (frame + 1) * view.nodes) : view.slow;
+    const radius = Math.max(4, Math.min(11, 66 / Math.sqrt(view.nodes)) * board.inner.width / 480);
+    board.text("shown", 4, 14, news ? `news from node ${view.a}, step ${frame}` : "colour: eigenvector of λ₂", { raw: true, className: "axis" });
+    for (let i = 0; i < view.nodes; i++) {
+      const [x, y] = place(i), node = board.ring(`node${i}`, x, y, radius, "node");
+      node.style.fill = `rgb(${shade(news ? "wave" : "mode", bytes[i] / 255).join(" ")})`;
+    }
+  }
+
+  function graph(view) {
+    if (known !== kit.have.places) { known = kit.have.places; moved = new Map(); picked = false; }
+    board.domain({ x: [-1.04, 1.04], y: [-1.04, 1.04] });
+    const xs = [], ys = [];
+    for (let e = 0; e < view.edges.length; e += 2) {
+      const [x0, y0] = place(view.edges[e]), [x1, y1] = place(view.edges[e + 1]);
+      xs.push(x0, x1, NaN);
+      ys.push(y0, y1, NaN);
+    }
+    board.line("edges", xs, ys, "wire");
+    const [ax, ay] = place(view.a), [bx, by] = place(view.b);
+    if (!view.joined && view.a !== view.b) board.line("would", [ax, bx], [ay, by], "hot dash");
+    else board.line("would", [ax, bx], [ay, by], "hot");
+    const radius = Math.max(4, Math.min(11, 66 / Math.sqrt(view.nodes)) * board.inner.width / 480);
+    board.ring("other", bx, by, radius + 4, "ring hot");
+    board.knob("hand", ax, ay, { label: `node ${view.a}`, move: carry, radius: Math.max(radius - 4, 2.5), className: picked ? "picked" : "open", step: [0.05, 0.05] });
+    if (picked) board.text("hint", ax, ay, "now another node", { dx: 14, dy: -12, className: "label hot" });
+  }
+
+  function numbers(view) {
+    const { path, grid, expander } = view.growth, all = [...path[1], ...expander[1]];
+    const kappa = Number.isFinite(view.kappa) ? view.kappa : null;
+    const top = Math.max(...all, kappa || 0) * 1.6;
+    growth.domain({ x: [9, 225], y: [1, top], xlog: true, ylog: true });
+    const tips = [["path", path], ["grid", grid], ["expander", expander]].map(([name, [sizes, values]], i) => {
+      growth.line(`curve ${name}`, sizes, values, "", { stroke: tone(i, 3) });
+      return { key: `tip${name}`, y: values[values.length - 1], words: name, fill: tone(i, 3) };
+    });
+    growth.ends(tips);
+    if (kappa) {
+      growth.dots("now", [view.nodes], [Math.max(kappa, 1.02)], 6, "dots hot");
+      growth.text("nowwords", view.nodes, kappa, nice(kappa), { dx: 10, dy: -9, className: "label hot" });
+    }
+    growth.axes({ x: "nodes", y: "condition number", xticks: [9, 25, 64, 144, 225], yticks: [1, 10, 100, 1000, 1e4].filter((v) => v < top) });
+    const rows = [["gradient descent", view.steps.descent], ["momentum", view.steps["heavy-ball"]]], most = Math.max(...rows.map((one) => one[1] || 1), 10);
+    steps.domain({ x: [0, most], y: [2, 0] });
+    steps.text("title", 0, 12, "steps to a millionth of the loss", { raw: true, className: "axis" });
+    rows.forEach(([name, count], i) => {
+      steps.text(`name${i}`, steps.inner.left - 10, steps.y(i + 0.5) + 4, name, { raw: true, anchor: "end", className: i ? "label hot" : "label" });
+      steps.bar(`bar${i}`, 0, i + 0.22, count === undefined ? most : count, i + 0.78, i ? "bar hot" : "bar", { fill: i ? "" : tone(1, 3) });
+      steps.text(`count${i}`, steps.x(count === undefined ? most : count) + 7, steps.y(i + 0.5) + 4, count === undefined ? "never" : nice(count), { raw: true });
+    });
+  }
+
+  return {
+    draw(view) {
+      graph(view);
+      player.set(view.frames.shape[0] - 1);
+      numbers(view);
+    },
+    reset() { moved = new Map(); picked = false; player.index = Infinity; player.set(60); },
+  };
+}

@@ -35,7 +35,7 @@ export function build(kit) {
   const said = node("p", { class: "hint" }, "Tap or draw in any maze. Keyboard: walk with the arrows, Enter changes the cell.");
   kit.box.append(said);
 
-  let wish = false, tiles = null, cursor = [0, 0], ink = null, draft = null;
+  let wish = false, tiles = null, cursor = [12, 12], ink = null, draft = null;
 
   // --- the maze as bits -----------------------------------------------------------------------------------------------
   const flat = (plan) => Uint8Array.from(plan.mask);

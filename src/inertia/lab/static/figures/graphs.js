@@ -83,6 +83,7 @@ export function build(kit) {
     const [ax, ay] = place(view.a), [bx, by] = place(view.b);
     if (!view.joined && view.a !== view.b) board.line("would", [ax, bx], [ay, by], "hot dash");
     else board.line("would", [ax, bx], [ay, by], "hot");
+    colours();
     const radius = Math.max(4, Math.min(11, 66 / Math.sqrt(view.nodes)) * board.inner.width / 480);
     board.ring("other", bx, by, radius + 4, "ring hot");
     board.knob("hand", ax, ay, { label: `node ${view.a}`, move: carry, radius: Math.max(radius - 4, 2.5), className: picked ? "picked" : "open", step: [0.05, 0.05] });

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...method import Method
 from ..modes import rate as mode_rate
 
-__all__ = ["quadratic_rate", "sector_rate"]
+__all__ = ["quadratic_rate", "sector_rate", "sector_slack"]
 
 Array = NDArray[np.float64]
 
@@ -106,8 +106,29 @@ def _least(table: Array, points: int) -> Array:
     return np.where(answer < 1, answer, np.inf)
 
 
+def sector_slack(method: Method, mu: float, L: float, rho: float, points: int = 240) -> float:
+    """Room for c/rho at the rate rho: not negative where the off-by-one inequality proves it, and continuous in the method.
+
+    Where a root at mu leaves the circle it is minus the distance instead.
+
+    >>> sector_slack(Method(1.0), 0.5, 1.0, 0.6) > 0, sector_slack(Method(1.0), 0.5, 1.0, 0.4) > 0
+    (True, False)
+    """
+    a, beta, gamma, m = (np.array([float(value)]) for value in (method.alpha * L, method.beta, method.gamma, mu / L))
+    p, q = 1 + beta - a * m * (1 + gamma), beta - a * m * gamma
+    outside = float(mode_rate(Method(a, beta, gamma), m)[0]) - rho
+    if outside > 0:
+        return -1 - outside
+    return float(_slack(_Responses(a, gamma, m, p, q), np.array([rho]), _angles(p, q, points))[0])
+
+
 def _feasible(method: _Responses, rho: Array, angles: Array) -> Any:
     """Whether some c in [0, rho^2] satisfies the inequality at every angle: (methods,) booleans."""
+    return _slack(method, rho, angles) >= 0
+
+
+def _slack(method: _Responses, rho: Array, angles: Array) -> Any:
+    """Length of the interval that is left for c/rho, c in [0, rho^2]; negative where it is empty."""
     least, most = _bounds(method, rho, angles)
     ends = []
     for bound, place in ((least, np.argmax(least, axis=1)), (most, np.argmin(most, axis=1))):
@@ -115,7 +136,7 @@ def _feasible(method: _Responses, rho: Array, angles: Array) -> Any:
         left, right = (np.take_along_axis(angles, index[:, None], axis=1) for index in (left, right))
         finer = _bounds(method, rho, left + (right - left) * _BETWEEN)  # the extremum lies between two angles: look there again
         ends.append(np.max(finer[0], axis=1) if bound is least else np.min(finer[1], axis=1))
-    return ends[0] <= np.minimum(ends[1], rho)  # c = rho * bound, c <= rho^2
+    return np.minimum(ends[1], rho) - ends[0]
 
 
 def _bounds(method: _Responses, rho: Array, angles: Array) -> tuple[Array, Array]:

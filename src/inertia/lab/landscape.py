@@ -218,13 +218,13 @@ def paths(ground: Surface, methods: Sequence[Method], start: tuple[float, float]
     stacked = Method(*(np.array([[field] for field in column], dtype=float) for column in zip(*methods, strict=True)))  # each (M, 1)
     place = np.tile(np.asarray(start, dtype=float), (len(methods), 1))  # (M, 2)
     velocity = np.zeros_like(place)
-    seen = np.empty((steps + 1, len(methods), 2))
-    seen[0] = place
+    places, velocities = np.empty((2, steps + 1, len(methods), 2))
+    places[0], velocities[0] = place, velocity
     with np.errstate(all="ignore"):
         for k in range(1, steps + 1):
             place, velocity = step(stacked, place, velocity, ground.gradient(place))
-            seen[k] = readout(stacked, place, velocity)
-        seen = seen.swapaxes(0, 1)  # (M, steps + 1, 2)
+            places[k], velocities[k] = place, velocity
+        seen = readout(stacked, places, velocities).swapaxes(0, 1)  # (M, steps + 1, 2)
         lost = ~np.all(np.abs(seen) < _FAR, axis=-1)  # also where nan
         losses = ground.value(seen)
     lost = np.maximum.accumulate(lost, axis=1)

@@ -174,12 +174,13 @@ def ellipses(matrix: Array, centre: tuple[float, float], domain: Domain, count: 
     levels = high * (np.arange(1, count + 1) / count) ** 2.2
     turn = np.linspace(0, 2 * np.pi, 97)
     circle = np.stack([np.cos(turn), np.sin(turn)], axis=-1) / np.sqrt(curvatures)  # (97, 2) in eigen coordinates, level 1/2
+    axes[:, 0] *= np.sign(np.linalg.det(axes))  # a turn, not a mirror
     rings = np.sqrt(2 * levels)[:, None, None] * (circle @ axes.T) + centre  # (count, 97, 2)
     (left, right), (bottom, top) = domain
     wide, tall = right - left, top - bottom
     low, far = (left - wide, bottom - tall), (right + wide, top + tall)
     outside = np.array([low, (far[0], low[1]), far, (low[0], far[1])])
-    points = np.concatenate([np.concatenate([outside, ring]) for ring in rings])
+    points = np.concatenate([np.concatenate([outside, ring[::-1]]) for ring in rings])  # a hole runs the other way round
     starts = (np.arange(count)[:, None] * 101 + np.array([0, 4])).ravel()
     return {
         "points": points,

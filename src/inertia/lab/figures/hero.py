@@ -217,5 +217,5 @@ def shade(axes: Any, rings: Mapping[str, Any]) -> None:
         spans = [rings["points"][rings["rings"][ring] : rings["rings"][ring + 1]] for ring in range(first, end)]
         first = end
         if spans:
-            outline = Path.make_compound_path(*(Path(span, closed=True) for span in spans))
+            outline = Path.make_compound_path(*(Path(np.vstack([span, span[:1]]), closed=True) for span in spans))
             axes.add_patch(PathPatch(outline, fc=shades((level + 1) / len(rings["levels"])), ec="#9fb3c4", lw=0.3))

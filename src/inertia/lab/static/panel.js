@@ -1,7 +1,7 @@
 // A panel: a canvas for shading under an SVG for lines, knobs and labels, both in the units of the data.
 // Elements are kept by key: drawing again moves what exists; what a draw no longer names disappears.
 
-import { colour, plain, table } from "./theme.js";
+import { colour, legible, plain, table } from "./theme.js";
 
 const NS = "http://www.w3.org/2000/svg";
 const FAR = 1e5; // pixels; SVG coordinates beyond this help nobody
@@ -208,7 +208,7 @@ export class Panel {
     node.setAttribute("x", px(left));
     node.setAttribute("y", px(top));
     node.setAttribute("text-anchor", anchor);
-    node.style.fill = fill;
+    node.style.fill = fill ? legible(fill) : "";
     return node;
   }
 

@@ -34,6 +34,25 @@ export function plain(name) {
   return cache.get(name);
 }
 
+const share = (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+const light = (c) => 0.2126 * share(c[0]) + 0.7152 * share(c[1]) + 0.0722 * share(c[2]);
+
+// The same hue, moved towards the ink until words in it can be read on the paper (contrast 4.5 to 1).
+export function legible(colour) {
+  const key = `legible ${colour}`;
+  if (!cache.has(key)) {
+    const from = (colour.match(/\d+/g) || []).slice(0, 3).map(Number), ink = rgb(css("--ink")), paper = light(rgb(css("--paper")));
+    let mixed = from;
+    for (let t = 0; from.length === 3 && t <= 1; t += 0.1) {
+      mixed = from.map((v, i) => Math.round(v + (ink[i] - v) * t));
+      const [low, high] = [light(mixed), paper].sort((a, b) => a - b);
+      if ((high + 0.05) / (low + 0.05) >= 4.5) break;
+    }
+    cache.set(key, from.length === 3 ? `rgb(${mixed.join(" ")})` : colour);
+  }
+  return cache.get(key);
+}
+
 function stopsOf(name) {
   const key = `ramp-${name}`;
   if (!cache.has(key)) cache.set(key, css(`--${key}`).split(/\s+/).map(rgb));

@@ -1,0 +1,142 @@
+"""Surfaces, contours, paths and the plane: each number by a second road."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inertia.errors import BadInput
+from inertia.lab.landscape import SURFACES, contours, ellipses, paths, quadratic, shaded, surface, typed
+from inertia.lab.plane import best, fringe, look_ahead, method, plane, reach, worst_rate
+from inertia.method import Method
+from inertia.reference import run
+from inertia.theory import catalog, modes
+
+FRAME = ((-3.0, 3.0), (-2.0, 2.0))
+
+
+def rings(data):
+    """(level index, vertices) of every ring."""
+    first = 0
+    for level, end in enumerate(data["levels"]):
+        for ring in range(first, end):
+            yield level, data["points"][data["rings"][ring] : data["rings"][ring + 1]]
+        first = end
+
+
+def area(ring):
+    x, y = ring.T
+    return 0.5 * np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))
+
+
+@given(st.floats(-90, 90), st.floats(0.1, 10), st.floats(0.1, 100))
+def test_ellipses_are_level_sets_cut_out_of_a_rectangle(angle, low, high):
+    ground = quadratic(angle, low, high)
+    found = list(rings(ellipses(ground.hessian(np.zeros(2)), (0.0, 0.0), FRAME)))
+    previous = 0.0
+    for (_, outside), (_, hole) in zip(found[::2], found[1::2], strict=True):
+        values = ground.value(hole)
+        np.testing.assert_allclose(values, values[0], rtol=1e-9)
+        assert values[0] > previous
+        previous = values[0]
+        assert np.sign(area(outside)) == -np.sign(area(hole)), "a hole runs the other way round, for every fill rule"
+        assert np.all(np.abs(outside) > 3)
+
+
+def test_traced_contours_lie_on_their_level():
+    ground = SURFACES["rosenbrock"]
+    (left, right), (bottom, top) = ground.domain
+    seen = {}
+    for level, ring in rings(contours(ground.value, ground.domain)):
+        inside = (ring[:, 0] > left) & (ring[:, 0] < right) & (ring[:, 1] > bottom) & (ring[:, 1] < top)
+        values = ground.value(ring[inside])
+        seen.setdefault(level, []).extend(values)
+    middles = [np.median(values) for values in seen.values()]
+    assert middles == sorted(middles)
+    # linear interpolation on a grid of 193 x 129: off by the curvature over a cell (600 * (4/192)^2 / 8 = 0.03)
+    for values, middle in zip(seen.values(), middles, strict=True):
+        np.testing.assert_allclose(values, middle, atol=0.06)
+
+
+@pytest.mark.parametrize("name", ["rosenbrock", "valley", "wells"])
+@pytest.mark.parametrize("family", ["heavy-ball", "nesterov", "triple", "any"])
+def test_a_path_is_what_the_reference_loop_does(name, family):
+    from inertia.problems.landscapes import banana, double_well
+    from inertia.problems.quadratics import valley
+
+    problem = {"rosenbrock": banana, "valley": valley, "wells": double_well}[name]()
+    ground = SURFACES[name]
+    one = method(family, 0.4 * ground.alpha, 0.6, 0.3)._replace(delta=0.0)
+    found = paths(ground, [one, Method(0.1 * ground.alpha)], ground.start, 40)
+    record = run(problem, one._replace(delta=one.gamma), 40, start=ground.start, keep_path=True)  # read out at params
+    params = paths(ground, [one._replace(delta=one.gamma)], ground.start, 40).points[0]
+    np.testing.assert_allclose(params, record.path, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.losses, ground.value(found.points), rtol=0)
+
+
+def test_a_divergent_path_says_when():
+    ground = SURFACES["rosenbrock"]
+    found = paths(ground, [Method(0.006, beta=0.8), Method(0.003)], ground.start, 150)
+    step = found.diverged_at[0]
+    assert step is not None
+    assert step <= 8
+    assert np.isfinite(found.points[0, :step]).all()
+    assert np.isnan(found.points[0, step:]).all()
+    assert found.diverged_at[1] is None
+
+
+def test_the_opening_run_ends_where_it_was_checked():
+    ground = SURFACES["rosenbrock"]
+    ends = paths(ground, [Method(0.003), Method(0.003, 0.74), Method(0.003, 0.9)], ground.start, 150).losses[:, -1]
+    np.testing.assert_allclose(ends, [1.177, 9.1e-3, 1.2e-6], rtol=0.05)  # printed to two or three digits
+
+
+def test_a_typed_surface_knows_its_bottom():
+    assert typed("(x - 1)^2 + 3 (y + 0.5)^2", 2.0).optimum == (1.0, -0.5)
+    assert surface("formula", text="x^2 + y^2", half=1.0).domain == ((-1.0, 1.0), (-0.6, 0.6))
+    nowhere = shaded(typed("log(0 x - 1)", 1.0))
+    assert nowhere["points"].shape == (0, 2)
+    with pytest.raises(BadInput, match="unknown name"):
+        surface("formula", text="z")
+
+
+@pytest.mark.parametrize("family", ["descent", "heavy-ball", "nesterov", "triple", "any"])
+def test_the_fastest_point_is_not_beaten_on_a_fine_grid(family):
+    curvatures = [1.0, 4.0, 30.0]
+    place = best(family, curvatures, 0.4)
+    alpha, beta = np.linspace(1e-3, reach(curvatures, family, 0.4), 301), np.linspace(0, 0.999, 301)
+    rates = worst_rate(method(family, alpha[None, :], beta[:, None], 0.4), curvatures)
+    assert worst_rate(place, curvatures) <= rates.min() + 1e-9
+
+
+def test_the_fastest_points_agree_with_the_catalog():
+    found, known = best("heavy-ball", [1.0, 100.0]), catalog.heavy_ball(1.0, 100.0)
+    np.testing.assert_allclose(found[:2], known[:2], rtol=1e-12)
+    nesterov = best("nesterov", [1.0, 100.0])
+    # the search stops at a cell of reach/400 shrunk eightfold eight times; the rate at a kink is as exact as the place
+    assert worst_rate(nesterov, [1.0, 100.0]) == pytest.approx(1 - 2 / np.sqrt(301), abs=1e-4)
+    triple = catalog.triple_momentum(1.0, 100.0)
+    assert look_ahead("triple", triple.beta) == pytest.approx(triple.gamma, rel=1e-12)
+    assert method("triple", triple.alpha, triple.beta).delta == pytest.approx(triple.delta, rel=1e-9)
+
+
+@pytest.mark.parametrize("family", ["heavy-ball", "nesterov", "any"])
+def test_on_the_fringe_the_roots_meet(family):
+    right = reach([2.0], family, 0.3)
+    found = fringe(family, 2.0, 0.3, right)
+    for side in ("left", "right"):
+        keep = np.isfinite(found[side]) & (found[side] > 0) & (found["beta"] < 1)
+        one = method(family, found[side][keep], found["beta"][keep], 0.3)
+        p, q = modes.coefficients(one, 2.0)
+        np.testing.assert_allclose(p * p, 4 * q, atol=1e-9)
+
+
+def test_the_plane_is_dark_where_it_is_fast():
+    found = plane("heavy-ball", [1.0, 10.0])
+    rows, columns = found["grid"].shape
+    row, column = np.unravel_index(np.argmin(found["grid"]), (rows, columns))
+    assert column / (columns - 1) * found["right"] == pytest.approx(found["best"]["alpha"], abs=0.02 * found["right"])
+    assert row / (rows - 1) == pytest.approx(found["best"]["beta"], abs=0.02)
+    edge = modes.edge(Method(found["edge_alpha"][1:], found["edge_beta"][1:]))
+    inside = found["edge_alpha"][1:] < found["right"]
+    np.testing.assert_allclose(np.asarray(edge)[inside], 10.0, rtol=1e-12)

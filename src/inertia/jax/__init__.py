@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .curvature import eigenvectors, measure
     from .probe import identify
     from .transform import momentum, readout, with_method
+    from .tuning import tune
 
 # The modules are named otherwise than their functions: a submodule would hide a function of its own name.
 _HOME = {
@@ -22,10 +23,11 @@ _HOME = {
     "measure": "curvature",
     "momentum": "transform",
     "readout": "transform",
+    "tune": "tuning",
     "with_method": "transform",
 }
 
-__all__ = ["eigenvectors", "identify", "measure", "momentum", "readout", "with_method"]
+__all__ = ["eigenvectors", "identify", "measure", "momentum", "readout", "tune", "with_method"]
 
 
 def __getattr__(name: str) -> Any:

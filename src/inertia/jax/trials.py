@@ -6,7 +6,7 @@ A trial that diverges is a result: its losses turn infinite from that step on, t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BadInput
 from ..method import Method, init, step
+from ..tune.batches import batch_order
 
 __all__ = ["Trials", "batch_order", "run_trials"]
 
@@ -29,27 +29,6 @@ class Trials(NamedTuple):
     params: Any  # pytree of (T, ...) arrays
 
 
-def batch_order(examples: int, batch_size: int, steps: int, seed: int) -> NDArray[np.int32]:
-    """Row numbers of every step: a stream of shuffled epochs cut into equal batches, (steps, batch_size).
-
-    A batch may begin in one epoch and end in the next, so all have the same shape and every example is seen equally often.
-
-    Raises:
-        BadInput: steps < 1, batch_size < 1 or larger than the data.
-
-    >>> np.bincount(batch_order(5, 2, 5, seed=0).ravel()).tolist()
-    [2, 2, 2, 2, 2]
-    """
-    if steps < 1:
-        raise BadInput(f"steps = {steps} is too few: a run needs at least 1 step")
-    if not 1 <= batch_size <= examples:
-        raise BadInput(f"batch size {batch_size} is outside 1..{examples}, the number of examples: use at most {examples}")
-    chance = np.random.default_rng(seed)
-    epochs = -(-steps * batch_size // examples)
-    stream = np.concatenate([chance.permutation(examples) for _ in range(epochs)])
-    return stream[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
-
-
 def run_trials(
     loss: Callable[[Any, Any], Any],
     params: Any,
@@ -60,20 +39,25 @@ def run_trials(
     batch_size: int,
     seed: int = 0,
     validation: Any = None,
-    records: int = 1,
+    records: int | Sequence[int] = 1,
     together: int = 16,
+    weight_decay: float = 0.0,
+    clip: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Trials:
     """Run T methods (fields (T,)) from the same params on the same batches; alpha is scaled by factors (steps,).
 
-    `records` is how many times the full loss is taken along the way (the last step always is); `together` bounds how
-    many trials run at once, and with it the memory. The batch size equal to the data means full batch.
+    `records` is how many times the full loss is taken along the way (the last step always is), or the steps at which it
+    is; `together` bounds how many trials run at once, and with it the memory. The batch size equal to the data means full
+    batch. Gradients are first clipped to the norm `clip`, then `weight_decay` times the parameters is added (as in torch).
     """
     steps = len(factors)
     examples = jax.tree.leaves(data)[0].shape[0]
     order = batch_order(examples, batch_size, steps, seed)
-    marks = np.unique(np.linspace(0, steps, records + 1).astype(int))
+    marks = np.unique(np.linspace(0, steps, records + 1).astype(int) if isinstance(records, int) else np.asarray([0, *records, steps]))
     fields = np.stack([np.broadcast_to(np.asarray(field, dtype=np.float32), np.shape(methods.alpha)) for field in methods], axis=1)
-    advance, evaluate = _programs(loss)
+    stream = jnp.asarray(order), jnp.asarray(factors, dtype=jnp.float32)
+    advance, evaluate = _programs(loss, weight_decay, clip)
     parts = []
     for first in range(0, len(fields), together):
         block = jnp.asarray(fields[first : first + together])
@@ -81,9 +65,11 @@ def run_trials(
         state = (state, jax.tree.map(init, state))
         full, held = [evaluate(state[0], data)], [_held(evaluate, state[0], validation)]
         for a, b in itertools.pairwise(marks):
-            state = advance(state, block, data, jnp.asarray(order[a:b]), jnp.asarray(factors[a:b], dtype=jnp.float32))
+            state = advance(state, block, data, *stream, a, b)
             full.append(evaluate(state[0], data))
             held.append(_held(evaluate, state[0], validation))
+            if progress is not None:
+                progress(int(b), steps)
         parts.append((np.stack(full, axis=1), np.stack(held, axis=1), state[0]))
     losses, held_losses = (np.concatenate([part[i] for part in parts]).astype(float) for i in (0, 1))
     last = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *[part[2] for part in parts])
@@ -105,25 +91,30 @@ def _once_lost(values: NDArray[np.float64], losses: NDArray[np.float64]) -> NDAr
 _PROGRAMS: dict[Any, tuple[Any, Any]] = {}
 
 
-def _programs(loss: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
-    """The compiled scan and evaluation of one loss, kept so that a second call does not compile again."""
-    if loss not in _PROGRAMS:
+def _programs(loss: Callable[[Any, Any], Any], decay: float, clip: float | None) -> tuple[Any, Any]:
+    """The compiled stretch of steps and evaluation of one loss, kept so that a second call does not compile again."""
+    key = (loss, decay, clip)
+    if key not in _PROGRAMS:
         gradient = jax.grad(loss)
 
-        def one(state: Any, fields: Any, data: Any, order: Any, factors: Any) -> Any:
+        def one(state: Any, fields: Any, data: Any, order: Any, factors: Any, first: Any, last: Any) -> Any:
             method = Method(*fields)
 
-            def body(state: Any, now: Any) -> Any:
-                rows, factor = now
+            def body(now: Any, state: Any) -> Any:
                 params, velocity = state
-                grad = gradient(params, jax.tree.map(lambda array: array[rows], data))
-                scaled = method._replace(alpha=method.alpha * factor)
+                grad = gradient(params, jax.tree.map(lambda array: array[order[now]], data))
+                if clip is not None:
+                    norm = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(grad)))
+                    grad = jax.tree.map(lambda g, norm=norm: g * jnp.minimum(1.0, clip / (norm + 1e-6)), grad)
+                if decay:
+                    grad = jax.tree.map(lambda g, p: g + decay * p, grad, params)
+                scaled = method._replace(alpha=method.alpha * factors[now])
                 pairs = jax.tree.map(lambda p, v, g: step(scaled, p, v, g), params, velocity, grad)
-                return jax.tree.transpose(jax.tree.structure(params), jax.tree.structure((0, 0)), pairs), None
+                return jax.tree.transpose(jax.tree.structure(params), jax.tree.structure((0, 0)), pairs)
 
-            return jax.lax.scan(body, state, (order, factors))[0]
+            return jax.lax.fori_loop(first, last, body, state)  # bounds are arguments: stretches of any length, compiled once
 
-        advance = jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, None)))
+        advance = jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, None, None, None)))
         evaluate = jax.jit(lambda params, data: jax.lax.map(lambda one: loss(one, data), params))
-        _PROGRAMS[loss] = (advance, evaluate)
-    return _PROGRAMS[loss]
+        _PROGRAMS[key] = (advance, evaluate)
+    return _PROGRAMS[key]

@@ -22,12 +22,13 @@ from ..schedule import Schedule, shaped
 from ..theory.modes import edge
 from .predict import Model, forecast
 
-__all__ = ["FAMILIES", "Choice", "Evidence", "Matched", "Shape", "at_scale", "choose", "spread_at"]
+__all__ = ["FAMILIES", "Choice", "Evidence", "Family", "Matched", "Shape", "at_scale", "choose", "spread_at"]
 
 Array: TypeAlias = NDArray[np.float64]
 Shape: TypeAlias = str | Callable[[Method, int], Schedule]  # a name of schedule.SHAPES, or how to make a schedule
+Family: TypeAlias = tuple[float, bool]  # momentum, Nesterov
 
-FAMILIES: tuple[tuple[float, bool], ...] = (
+FAMILIES: tuple[Family, ...] = (
     (0.0, False), (0.5, False), (0.5, True), (0.8, False), (0.8, True), (0.9, False), (0.9, True),
     (0.95, False), (0.95, True), (0.98, False), (0.98, True), (0.99, False), (0.99, True),
 )  # fmt: skip
@@ -71,11 +72,12 @@ class Choice(NamedTuple):
     evidence: Evidence
 
 
-def choose(model: Model, steps: int, schedule: Shape = "linear", *, upper: float | None = None) -> Choice:
+def choose(model: Model, steps: int, schedule: Shape = "linear", *, upper: float | None = None, family: Family | None = None) -> Choice:
     """The method with the smallest forecast loss after `steps` steps, never beyond the edge of the spectrum's upper bar.
 
     With noise the momenta of FAMILIES are tried and alpha stays below 0.75 of the edge; without noise the whole
-    (alpha, beta) plane is searched, up to 0.98 of it. Alpha is rounded to three digits: what is said is what is run.
+    (alpha, beta) plane is searched, up to 0.98 of it. `family` (momentum, Nesterov) leaves only alpha to choose. Alpha is
+    rounded to three digits: what is said is what is run.
 
     Raises:
         BadInput: steps below 1, an unknown schedule.
@@ -91,11 +93,14 @@ def choose(model: Model, steps: int, schedule: Shape = "linear", *, upper: float
     top = model.spectrum.upper if upper is None else max(upper, model.spectrum.upper)
     reach = NOISY_REACH if noisy else STILL_REACH
     families = FAMILIES if noisy else tuple((float(beta), nesterov) for beta in _betas(steps) for nesterov in (False, True))
-    alphas = 2.0 ** np.arange(-12, 3.01, 0.25 if noisy else 0.5) / top
+    if family is not None and family not in families:
+        families = (*families, family)
+    alphas = 2.0 ** np.arange(-12, 3.01, 0.25 if noisy or family is not None else 0.5) / top
     losses = _forecast(model, schedule, steps, alphas, families, top, reach)
-    family, index = np.unravel_index(int(np.argmin(losses)), losses.shape)
-    method = _method(float(alphas[index]), *families[family])
-    if not noisy:
+    allowed = np.array([family is None or each == family for each in families])
+    row, index = np.unravel_index(int(np.argmin(np.where(allowed[:, None], losses, np.inf))), losses.shape)
+    method = _method(float(alphas[index]), *families[row])
+    if not noisy and family is None:
         method = _sharpened(model, schedule, steps, method, top, reach)
     method = rounded(method)
     promise = float(forecast(model, scheduled(schedule, method, steps), steps).final)
@@ -108,8 +113,10 @@ def choose(model: Model, steps: int, schedule: Shape = "linear", *, upper: float
     return Choice(method, promise, limit, _sentence(limit, method, evidence), evidence)
 
 
-def at_scale(model: Model, steps: int, schedule: Shape, scale: float, upper: float) -> Method | None:
-    """The best forecast among FAMILIES at one value of alpha/(1 - beta); None where all would be beyond the edge's reach.
+def at_scale(
+    model: Model, steps: int, schedule: Shape, scale: float, upper: float, families: tuple[Family, ...] = FAMILIES
+) -> Method | None:
+    """The best forecast among the families at one value of alpha/(1 - beta); None where all would be beyond the edge's reach.
 
     >>> from inertia.spectrum import spectrum
     >>> noisy = Model(spectrum([0.1, 1.0], noise=0.1), start=1.0)
@@ -117,8 +124,8 @@ def at_scale(model: Model, steps: int, schedule: Shape, scale: float, upper: flo
     >>> round(bold.alpha / (1 - bold.beta), 6), bold.beta > 0
     (8.0, True)
     """
-    beta = np.array([family[0] for family in FAMILIES])
-    grid = Method(scale * (1 - beta), beta, beta * np.array([family[1] for family in FAMILIES]), np.zeros_like(beta))
+    beta = np.array([family[0] for family in families])
+    grid = Method(scale * (1 - beta), beta, beta * np.array([family[1] for family in families]), np.zeros_like(beta))
     inside = edge(grid) * (NOISY_REACH if np.any(model.spectrum.noise > 0) else STILL_REACH) >= upper
     if not np.any(inside):
         return None

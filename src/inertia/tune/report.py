@@ -69,6 +69,7 @@ class Tuning:
     curves: Curves
     notes: list[str] = field(default_factory=list)  # sentences the reader should see
     version: str = ""
+    branch: str = "quadratic"  # how it was tuned: quadratic or network
 
     def to_json(self) -> dict[str, Any]:
         """The answer as plain numbers, lists and words; infinities are null."""
@@ -95,6 +96,7 @@ class Tuning:
             "spectrum": self.spectrum.to_json(),
             "curves": self.curves.to_json(),
             "version": self.version,
+            "branch": self.branch,
         }
 
 

@@ -55,13 +55,16 @@ def verify(
     *,
     runs: int = 3,
     disappointing: float = np.inf,
+    first: Sequence[float] = (1.0, _UP),
+    following: Callable[[dict[float, Record]], float] | None = None,
     on_record: Callable[[Record], None] | None = None,
 ) -> Search:
     """Run the method and its neighbours in scale, at most `runs` times, and pick the best that did not diverge.
 
     `variant(factor)` names the method to try at that multiple of the scale (default: the same with factor * alpha). A
     method is never picked if it diverged, nor if a run at up to twice its scale did. A first run that ends above
-    `disappointing`, or that noise alone holds up (`settled`), makes the search look below. If nothing works, the scale is
+    `disappointing`, or that noise alone holds up (`settled`), makes the search look below. `first` are the multiples that run
+    together at the start; `following(done)` names the next one (default: the rule above). If nothing works, the scale is
     divided by 4 again and again (8 runs at most).
 
     Raises:
@@ -92,9 +95,11 @@ def verify(
             raise
         return True
 
-    go([1.0, _UP][:runs])
+    go(list(first)[:runs])
     while len(done) < runs or (all(map(diverged, done.values())) and len(done) < _LAST):
-        if not go([_next(done, disappointing)]):
+        lost = all(map(diverged, done.values()))
+        wanted = min(done) / _UP if lost else following(done) if following is not None else _next(done, disappointing)
+        if wanted in done or not go([wanted]):
             break
     best = _pick(done)
     if best is None:
@@ -127,7 +132,7 @@ def score(record: Record) -> float:
     """
     if diverged(record):
         return float("inf")
-    count = int(_TAIL * len(record.losses))
+    count = max(int(_TAIL * len(record.losses)), int(record.notes.get("tail", 0)))  # where readings are few, the run says how many
     if count < 3:
         return float(record.losses[-1])
     tail, clock = record.losses[-count:], np.linspace(-1, 1, count)
@@ -153,8 +158,6 @@ def settled(record: Record) -> bool:
 def _next(done: dict[float, Record], disappointing: float) -> float:
     """The multiple of the scale to run next."""
     scores = {factor: score(run) for factor, run in done.items()}
-    if not np.any(np.isfinite(list(scores.values()))):
-        return min(done) / _UP
     best = min(scores, key=lambda factor: scores[factor])
     if best == max(done):
         return best * 2 if len(done) > 1 else _UP

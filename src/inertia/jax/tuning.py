@@ -1,0 +1,161 @@
+"""Tune your own JAX loss: measured at its start and after a short walk, then verified by full runs that share their batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..errors import BadInput
+from ..method import Method
+from ..record import Record
+from ..tune.batches import TAIL, readings
+from ..tune.choose import Shape
+from ..tune.decide import Budget, Progress, decide
+from ..tune.journal import Journal
+from ..tune.observe import Observation
+from ..tune.plan import Plan, planned
+from ..tune.report import Tuning
+from ..tune.search import Trial
+from ..tune.walked import CALM, DEPTH, WALK, both, cautious, look
+from .curvature import measure
+from .products import rows_in
+from .trials import run_trials
+
+__all__ = ["observe", "trials", "tune"]
+
+Loss = Callable[[Any, Any], Any]
+
+
+def tune(
+    loss: Loss,
+    params: Any,
+    data: Any,
+    *,
+    steps: int,
+    batch_size: int | None = None,
+    schedule: Shape | Callable[[int], float] = "linear",
+    warmup: int = 0,
+    seed: int = 0,
+    runs: int = 3,
+    branch: str = "auto",
+    momentum: float | None = None,
+    nesterov: bool | None = None,
+    weight_decay: float = 0.0,
+    clip: float | None = None,
+    validation: Any = None,
+    examples: int | None = None,
+    together: int = 4,
+    name: str = "task",
+    progress: Progress | None = None,
+    on_record: Callable[[Record], None] | None = None,
+    journal: Journal | None = None,
+) -> Tuning:
+    """Recommend learning rate and momentum for `loss(params, batch)` on `steps` steps of batches of `batch_size`.
+
+    `data` (and `validation`) are an array, a tuple or a dict of arrays with the examples first; `batch_size` None is the
+    whole loss. `schedule` is constant, linear, cosine or any function step -> factor, after `warmup` steps of warm-up.
+    With `validation` the runs are compared by the loss on it. `momentum` and `nesterov` are fixed where given; gradients
+    are clipped to the norm `clip`, then `weight_decay` times the parameters is added. Curvature is measured on
+    `examples` of the data (default: what 4 % of a run pay for); up to `together` runs train at once under vmap.
+    A run that diverges is a result. `journal` keeps finished runs on disk and takes them up again.
+
+    Raises:
+        BadInput: settings or data that no run can use; a loss that is not finite, not deterministic, or does not depend
+            on the parameters at the start. An exception of the loss itself is shown as such.
+        Diverged: every run diverged.
+
+    >>> import jax.numpy as jnp
+    >>> x = jnp.linspace(-1.0, 1.0, 64)
+    >>> found = tune(lambda w, batch: jnp.mean((batch[0] * w - batch[1]) ** 2), jnp.zeros(1), (x, 3 * x), steps=32, batch_size=16)
+    >>> found.branch, found.verified_loss < 0.01
+    ('quadratic', True)
+    """
+    if not isinstance(data, tuple | dict | np.ndarray | jax.Array):
+        raise BadInput(f"data of type {type(data).__name__} cannot be tuned on: pass an array, a tuple or a dict of arrays")
+    plan = planned(
+        rows_in(data), steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, clip=clip, weight_decay=weight_decay
+    )
+    budget = Budget(
+        name, steps, plan.budgeted, plan.examples, plan.shape, seed, runs, branch, momentum, nesterov,
+        "validation loss" if validation is not None else "training loss", plan.extras,
+    )  # fmt: skip
+    tell = progress or (lambda stage, done, total: None)
+    tell("measuring", 0, 1)
+    seen = observe(loss, params, data, plan, seed=seed, examples=examples, branch=branch)
+    trial = trials(loss, params, data, plan, seed=seed, validation=validation, together=together, progress=tell)
+    return decide(budget, seen, trial if journal is None else journal.trial(budget, trial), progress=tell, on_record=on_record)
+
+
+def observe(
+    loss: Loss, params: Any, data: Any, plan: Plan, *, seed: int = 0, examples: int | None = None, branch: str = "auto"
+) -> Observation:
+    """The look at the start and, where that was not convex, the one after a walk of a sixteenth of the run."""
+    eye = look(plan.examples, plan.batch_size, plan.steps, examples)
+    words: dict[str, Any] = {"ends": "largest", "rtol": 0.02, "depth": DEPTH, "seed": seed, "examples": eye.examples, "sampling": False}
+    start = measure(loss, params, data, noise=8 if eye.noise_scale else 0, batch_size=eye.batch_size, **words)
+    later, walk = None, 0
+    if start.mu < -CALM * start.L or branch == "network":
+        walk = max(4, plan.steps // WALK)
+        method = cautious(start.upper + plan.weight_decay)
+        walked = run_trials(
+            loss, params, data, Method(*(np.array([field]) for field in method)), np.ones(walk), batch_size=plan.batch_size, seed=seed,
+            weight_decay=plan.weight_decay, clip=plan.clip,
+        )  # fmt: skip
+        if np.isfinite(walked.losses[0, -1]):
+            there = jax.tree.map(lambda leaves: leaves[0], walked.params)
+            later = measure(loss, there, data, noise=0, weights=False, **words)
+    return both(
+        start,
+        later,
+        examples=plan.examples,
+        batch_size=plan.batch_size,
+        used=eye.examples,
+        walk=walk * plan.batch_size,
+        noise_scale=eye.noise_scale,
+        lift=plan.weight_decay,
+    )
+
+
+def trials(
+    loss: Loss,
+    params: Any,
+    data: Any,
+    plan: Plan,
+    *,
+    seed: int,
+    validation: Any = None,
+    together: int = 4,
+    progress: Progress | None = None,
+) -> Trial:
+    """Full runs of several methods at once, on the same mini-batches."""
+    marks = readings(plan.steps, plan.batch_size, plan.examples)
+
+    def trial(methods: Sequence[Method]) -> list[Record]:
+        stage = f"running {len(methods)} at once" if len(methods) > 1 else "running"
+        fields = Method(*(np.array([float(method[index]) for method in methods]) for index in range(4)))
+        ran = run_trials(
+            loss, params, data, fields, plan.factors, batch_size=plan.batch_size, seed=seed, validation=validation,
+            records=marks.tolist(), together=together, weight_decay=plan.weight_decay, clip=plan.clip,
+            progress=None if progress is None else lambda done, of: progress(stage, done, of),
+        )  # fmt: skip
+        judged = ran.losses if validation is None else ran.validation
+        return [
+            _record(method, ran.at, judged[index], ran.losses[index], plan, seed, validation is not None)
+            for index, method in enumerate(methods)
+        ]
+
+    return trial
+
+
+def _record(method: Method, at: Any, losses: Any, training: Any, plan: Plan, seed: int, held: bool) -> Record:
+    """One run as a Record: what was finite, and the reading at which it stopped being so."""
+    lost = np.flatnonzero(~np.isfinite(losses))
+    kept = int(lost[0]) if lost.size else len(losses)
+    notes = {"loss_steps": at[:kept].tolist(), "tail": TAIL} | ({"training": training[:kept].tolist()} if held else {})
+    return Record(
+        method, losses[:kept], np.empty(0), plan.steps, diverged_at=int(at[kept]) if lost.size else None,
+        gradients=plan.steps * plan.batch_size, schedule=plan.name, seed=seed, notes=notes,
+    )  # fmt: skip

@@ -1,0 +1,52 @@
+"""Which examples belong to which step: the same in every framework, and for every trial of a tuning."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BadInput
+
+__all__ = ["TAIL", "batch_order", "readings"]
+
+TAIL = 4  # readings in the last tenth of a run: what runs are compared by
+_MOST, _FEWEST, _PRICE = (
+    40,
+    8,
+    1.0,
+)  # readings of a run, so many that they cost about as many examples as its steps (and a third of the time)
+
+
+def batch_order(examples: int, batch_size: int, steps: int, seed: int) -> NDArray[np.int32]:
+    """Row numbers of every step: a stream of shuffled epochs cut into equal batches, (steps, batch_size).
+
+    A batch may begin in one epoch and end in the next, so all have the same shape and every example is seen equally often.
+
+    Raises:
+        BadInput: steps < 1, batch_size < 1 or larger than the data.
+
+    >>> np.bincount(batch_order(5, 2, 5, seed=0).ravel()).tolist()
+    [2, 2, 2, 2, 2]
+    """
+    if steps < 1:
+        raise BadInput(f"steps = {steps} is too few: a run needs at least 1 step")
+    if not 1 <= batch_size <= examples:
+        raise BadInput(f"batch size {batch_size} is outside 1..{examples}, the number of examples: use at most {examples}")
+    chance = np.random.default_rng(seed)
+    epochs = -(-steps * batch_size // examples)
+    stream = np.concatenate([chance.permutation(examples) for _ in range(epochs)])
+    return stream[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
+
+
+def readings(steps: int, batch_size: int, examples: int) -> NDArray[np.int64]:
+    """The steps after which the whole loss is read, 0 and the last among them: as often as the run can pay for.
+
+    The last tenth of the run is read four times, so that one lucky mini-batch does not decide.
+
+    >>> readings(100, 10, 100)
+    array([  0,  17,  33,  50,  67,  83,  91,  94,  97, 100])
+    """
+    count = int(np.clip(steps * batch_size / examples, _FEWEST, _MOST)) - TAIL
+    even = np.linspace(0, steps, count + 1)
+    late = steps * (1 - 0.03 * np.arange(TAIL))
+    return np.unique(np.concatenate([even[even < 0.9 * steps], late]).round().astype(np.int64))

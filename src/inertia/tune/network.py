@@ -1,0 +1,71 @@
+"""The search for what is not convex: one over the largest curvature is the unit, and full runs around it decide.
+
+A network's noise at the start says little about its noise later, and its curvature moves while it trains (it rises towards
+the edge of stability and stays there). So nothing is forecast: curvature is measured at the start and after a short careful
+walk, and runs at 1 and 2 over the larger of the two say which way to go. What was learned on networks where whole grids are
+known, and is kept here as four numbers:
+
+    the unit     ((1 - beta)/0.1)^0.6 / lambda      where momenta other than 0.9 have their best learning rate
+    the cap      2.9 units                          above, some seeds diverge while others still look best
+    half below   where 1 unit beats 2, else 2.9     the third run
+    long memory  1.2 units of momentum 0.98         the third run instead, where batches are so large that noise hardly counts
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..method import Method
+from ..record import Record
+from .choose import rounded
+from .search import score
+
+__all__ = ["CAP", "Ladder"]
+
+CAP = 2.9  # in units
+_SPREAD = 0.6  # best alpha falls as (1 - beta)^0.6: between noise, where it is 1, and curvature, where it is 0
+_CALM = 0.1  # noise of a batch over its signal at the start, below which memory is worth a run
+_LONG, _BOLD = 0.98, 1.2  # the momentum of that run, and its alpha in units of momentum 0.9
+_CLOSE = 0.25  # relative difference of two losses below which the best may lie between them
+
+
+class Ladder:
+    """Which method runs at which multiple of the unit, and which multiple comes next.
+
+    `noise_to_signal` is the scatter of a mini-batch gradient over the gradient's square; below 0.1 (and where momentum is
+    free) the third run tries a longer memory.
+
+    >>> Ladder(sharpest=2.0).method(1.0)
+    Method(alpha=0.5, beta=0.9, gamma=0.9, delta=0.0)
+    """
+
+    def __init__(
+        self, sharpest: float, *, momentum: float | None = None, nesterov: bool | None = None, noise_to_signal: float = math.inf
+    ) -> None:
+        self.beta = 0.9 if momentum is None else float(momentum)
+        self.nesterov = (nesterov is None or nesterov) and self.beta > 0
+        self.unit = ((1 - self.beta) / 0.1) ** _SPREAD / sharpest
+        self.calm = momentum is None and noise_to_signal < _CALM
+        self.memory = _BOLD * 0.1 / (1 - _LONG)  # multiple of the scale alpha/(1 - beta) at which the long memory runs
+
+    def method(self, factor: float) -> Method:
+        """The method at a multiple of the unit's alpha/(1 - beta), alpha to three digits."""
+        beta, alpha = self.beta, factor * self.unit
+        if self.calm and math.isclose(factor, self.memory):
+            beta, alpha = _LONG, _BOLD * self.unit
+        return rounded(Method(alpha, beta, beta if self.nesterov else 0.0))
+
+    def following(self, done: dict[float, Record]) -> float:
+        """The multiple to run next, given what ran; one that is already there means there is nothing left to try."""
+        if self.calm and self.memory not in done:
+            return self.memory
+        scores = {factor: score(run) for factor, run in sorted(done.items()) if not (self.calm and math.isclose(factor, self.memory))}
+        best = min(scores, key=lambda factor: scores[factor])
+        above = [factor for factor in scores if factor > best]
+        if above and best > min(scores):
+            between = best * math.sqrt(2)
+            return between if between < above[0] * 0.99 else best / math.sqrt(2)
+        if not above:
+            return min(2 * best, CAP) if best < CAP else best / math.sqrt(2)
+        close = scores[above[0]] <= scores[best] * (1 + _CLOSE)
+        return best * math.sqrt(2) if close else best / 2

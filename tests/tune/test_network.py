@@ -1,0 +1,144 @@
+"""The search on networks: which multiples run, what is kept on disk, which budgets are refused."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from inertia.errors import BadInput
+from inertia.record import Record
+from inertia.tune.batches import readings
+from inertia.tune.decide import Budget
+from inertia.tune.journal import Journal
+from inertia.tune.network import CAP, Ladder
+from inertia.tune.plan import planned
+from inertia.tune.search import verify
+from inertia.tune.walked import look
+
+
+def bowl(best, edge=math.inf, made=None):
+    """Runs whose loss is smallest at alpha = best and that diverge above the edge."""
+
+    def trial(methods):
+        if made is not None:
+            made.extend(method.alpha for method in methods)
+        losses = [np.array([10.0, 1 + np.log(method.alpha / best) ** 2]) for method in methods]
+        broke = [1 if method.alpha > edge else None for method in methods]
+        return [Record(m, loss, np.empty(0), 1, diverged_at=at, gradients=7) for m, loss, at in zip(methods, losses, broke, strict=True)]
+
+    return trial
+
+
+def climbed(trial, ladder, runs=3):
+    return verify(ladder.method(1.0), trial, ladder.method, runs=runs, first=(1.0, 2.0), following=ladder.following)
+
+
+@pytest.mark.parametrize(
+    ("best", "third"), [(8.0, CAP), (0.5, 0.5), (1.4, math.sqrt(2))], ids=["far above: the cap", "far below: half", "close: in between"]
+)
+def test_the_third_run_goes_where_the_first_two_point(best, third):
+    found = climbed(bowl(best), Ladder(1.0))
+    assert [run.method.alpha for run in found.runs] == pytest.approx([1, 2, third], rel=0.01)
+
+
+def test_nothing_is_recommended_below_a_divergence_within_a_factor_of_two():
+    found = climbed(bowl(8.0, edge=2.5), Ladder(1.0))
+    assert [run.method.alpha for run in found.runs] == pytest.approx([1, 2, 2.9], rel=0.01)
+    assert found.record.method.alpha == 1.0  # 2 did best, but 2.9 diverged
+    assert found.broke == pytest.approx(2.9)
+
+
+def test_everything_diverged_goes_down_in_quarters():
+    found = climbed(bowl(0.01, edge=0.2), Ladder(1.0))
+    assert found.record.method.alpha < 0.1
+
+
+def test_large_batches_try_a_longer_memory_and_fixed_momentum_does_not():
+    found = climbed(bowl(1.0), Ladder(1.0, noise_to_signal=0.01))
+    assert [(run.method.alpha, run.method.beta) for run in found.runs] == [(1.0, 0.9), (2.0, 0.9), (1.2, 0.98)]
+    fixed = climbed(bowl(1.0), Ladder(1.0, momentum=0.5, nesterov=False, noise_to_signal=0.01))
+    assert {(run.method.beta, run.method.gamma) for run in fixed.runs} == {(0.5, 0.0)}
+    assert fixed.runs[0].method.alpha == pytest.approx(5**0.6, rel=0.01)
+
+
+def budget(**changes):
+    return Budget(**({"task": "bowl", "steps": 1, "batch_size": None, "examples": 10, "schedule": "linear"} | changes))
+
+
+def test_a_journal_takes_finished_runs_up_again(tmp_path):
+    path, made = tmp_path / "runs.jsonl", []
+    first = climbed(Journal(path).trial(budget(), bowl(8.0, made=made)), Ladder(1.0), runs=2)
+    with path.open("a") as file:
+        file.write('{"method": {"al')  # a kill in the middle of a line
+    assert made == [1.0, 2.0]
+    journal = Journal(path, resume=True)
+    again = climbed(journal.trial(budget(), bowl(8.0, made=made)), Ladder(1.0))
+    assert made == [1.0, 2.0, 2.9]  # only the third was made
+    assert journal.resumed == 2
+    assert [run.loss for run in again.runs[:2]] == [run.loss for run in first.runs]
+    assert again.runs[0].gradients == 7
+
+
+def test_a_journal_of_another_tuning_is_refused(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    climbed(Journal(path).trial(budget(), bowl(8.0)), Ladder(1.0))
+    with pytest.raises(BadInput, match=r"another tuning \(steps differ\)"):
+        Journal(path, resume=True).trial(budget(steps=2), bowl(8.0))
+    path.write_text("no json\n")
+    with pytest.raises(BadInput, match="not a journal"):
+        Journal(path, resume=True)
+    with pytest.raises(BadInput, match="cannot be written"):
+        Journal(tmp_path / "nowhere" / "runs.jsonl")
+
+
+def test_every_line_of_a_journal_is_json(tmp_path):
+    climbed(Journal(tmp_path / "j").trial(budget(), bowl(8.0, edge=2.5)), Ladder(1.0))
+    lines = [json.loads(line) for line in (tmp_path / "j").read_text().splitlines()]
+    assert [line.get("diverged_at") for line in lines[1:]] == [None, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"steps": 15}, "at least 16 steps"),
+        ({"steps": 20, "batch_size": 101}, "outside 1 to 100"),
+        ({"steps": 20, "schedule": "linaer"}, "did you mean 'linear'"),
+        ({"steps": 20, "schedule": 3}, "function step -> factor"),
+        ({"steps": 20, "schedule": lambda step: float("nan")}, "must be finite"),
+        ({"steps": 20, "warmup": 20}, "shorter than the run"),
+        ({"steps": 20, "weight_decay": -1.0}, "negative"),
+        ({"steps": 20, "clip": 0.0}, "not a norm"),
+    ],
+    ids=str,
+)
+def test_budgets_that_no_run_can_use_are_refused(words, said):
+    with pytest.raises(BadInput, match=said):
+        planned(100, **words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"branch": "nets"}, "did you mean 'network'"),
+        ({"momentum": 1.0}, r"outside \[0, 1\)"),
+        ({"nesterov": True}, "give momentum as well"),
+    ],
+)
+def test_settings_that_contradict_are_refused(words, said):
+    with pytest.raises(BadInput, match=said):
+        budget(**words)
+
+
+def test_warm_up_and_a_schedule_of_ones_own():
+    warm = planned(100, steps=20, warmup=4, schedule="linear")
+    assert warm.factors[:3] == pytest.approx([0.25, 0.5 * 19 / 20, 0.75 * 18 / 20])
+    assert warm.name == "warmup-linear"
+    assert planned(100, steps=20, schedule=lambda step: 1.0 if step < 10 else 0.1).factors.tolist() == [1.0] * 10 + [0.1] * 10
+
+
+def test_the_run_pays_for_its_readings_and_for_the_look():
+    marks = readings(1000, 32, 1000)
+    assert len(marks) * 1000 <= 1.1 * 1000 * 32
+    assert np.sum(marks > 900) == 4
+    assert 2 * 50 * look(10**6, 100, 10**4).examples <= 0.05 * 1e6  # a job of a million example gradients

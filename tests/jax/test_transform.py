@@ -62,8 +62,9 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("nesterov", [False, True])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("shape", "nesterov"), [("constant", False), ("constant", True), ("linear", True), ("cosine", False), ("steps", True)]
+)
 def test_optax_sgd_is_a_special_case(shape, nesterov):
     ours, theirs = SHAPES[shape]
     method = Method(0.15, beta=0.9, gamma=0.9 if nesterov else 0.0)
@@ -119,8 +120,18 @@ def test_a_non_finite_gradient_is_skipped_by_apply_if_finite():
     np.testing.assert_allclose(updates, -0.1)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"])
-@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "nesterov"),
+    [
+        ("float16", False),
+        ("bfloat16", True),
+        ("bfloat16", False),
+        ("float32", True),
+        ("float64", False),
+        ("complex64", False),
+        ("complex128", True),
+    ],
+)
 def test_every_dtype_keeps_its_dtype_and_follows_optax(dtype, nesterov):
     start = jnp.array([-0.5, 0.8], dtype)
     ours, state = ran(room.momentum(Method(0.01, 0.7, 0.7 if nesterov else 0.0)), start, 30, rosenbrock)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from inertia.errors import BadInput
 from inertia.measure import lanczos
 from inertia.measure.lanczos import krylov
-from inertia.measure.ritz import bar, ritz, smallest_share
+from inertia.measure.ritz import bar, ritz, smallest_share, within
 from inertia.measure.vectors import Vectors
 
 
@@ -124,6 +124,8 @@ def test_the_bar_solves_what_the_christoffel_function_says():
     values, vectors = np.linalg.eigh(whole)
     np.testing.assert_allclose(values[-1], u, rtol=1e-9)
     np.testing.assert_allclose(vectors[0, -1] ** 2, 1e-4, rtol=2e-2)  # bars keep three digits
+    width = u - top
+    assert [within(a, b, top, 1e-4, x) for x in (-width, 0.99 * width, 1.01 * width)] == [False, False, True]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 1000])

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Ritz", "bar", "ritz", "smallest_share"]
+__all__ = ["Ritz", "bar", "ritz", "smallest_share", "within"]
 
 Array = NDArray[np.float64]
 
@@ -90,6 +90,18 @@ def bar(alphas: ArrayLike, betas: ArrayLike, top: float, share: float) -> float:
             return float(np.exp(exponents[0]))
         exponents = np.linspace(exponents[first - 1], exponents[first], 48)
     return float(f"{np.exp(exponents[-1]):.6g}")
+
+
+def within(alphas: ArrayLike, betas: ArrayLike, top: float, share: float, distance: float) -> bool:
+    """Whether `bar` is at most `distance`: one look at K in place of a search.
+
+    >>> within([0.0], [1.0], top=0.0, share=0.5, distance=1.1), within([0.0], [1.0], top=0.0, share=0.5, distance=0.9)
+    (True, False)
+    """
+    a, b = np.asarray(alphas, dtype=float), np.asarray(betas, dtype=float)
+    if distance < 0:  # inside the Ritz values K says nothing
+        return False
+    return bool(b[-1] == 0 or _log_kernel(a, b, np.array([top + distance]))[0] >= -math.log(share))
 
 
 def _log_kernel(alphas: Array, betas: Array, points: Array) -> Array:

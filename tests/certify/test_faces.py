@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from inertia.cli import main
 from inertia.method import Method
 from inertia.show.certified import certified_maps, figure, picture
+from inertia.show.limits import limit_curves
+from inertia.theory import catalog
 from inertia.theory.certify import maps
 from inertia.theory.certify.maps import certified_rate_map
 
@@ -114,3 +117,62 @@ def test_maps_where_nothing_or_everything_converges_are_still_drawn():
         view = certified_maps(maps.certified_rate_map(alphas, betas, 0.1, 1.0, check=False))
         assert picture(view)[:4] == b"\x89PNG"
         assert ("nowhere" in view.caption) == (alphas[0] == 5.0)
+
+
+def test_limits_lists_every_method_on_both_classes(capsys, tmp_path):
+    assert main(["limits", "--mu", "1", "--L", "25", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    rows = {(row["name"], row["functions"]): row for row in said["methods"]}
+    assert rows["heavy-ball", "strongly-convex"]["verdict"] == "refuted"
+    assert rows["triple-momentum", "strongly-convex"]["times"] == pytest.approx(1, abs=1e-3)
+    assert rows["heavy-ball", "quadratic"]["rate"] == pytest.approx(2 / 3)
+    assert main(["limits", "--mu", "1", "--L", "25", "--out", str(tmp_path)]) == 0
+    assert "refuted" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"limits.png", "limits.svg", "report.html", "record.json"}
+
+
+def test_no_method_is_drawn_below_the_limit_of_quadratics():
+    methods = {name: catalog.CATALOG[name].method(1.0, 25.0) for name in ("gradient-descent", "nesterov", "triple-momentum", "heavy-ball")}
+    limit, _, *others = limit_curves(1.0, 25.0, methods, 30).lines
+    assert len(others) == 4
+    for other in others:
+        assert np.all(other.y >= limit.y * (1 - 1e-9))
+
+
+@pytest.mark.parametrize(("functions", "name"), [("quadratic", "heavy-ball"), ("strongly-convex", "triple-momentum")])
+def test_best_picks_the_method_for_a_class(capsys, functions, name):
+    line = ["best", "--class", functions, "--mu", "1", "--L", "25"]
+    assert main([*line, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["name"], said["class"]) == (name, functions)
+    assert said["rate"] == pytest.approx(said["limit"])
+    if functions == "strongly-convex":
+        assert said["certified"] == pytest.approx(0.8, abs=1e-4)
+    assert main(line) == 0
+    assert "No first-order method beats" in capsys.readouterr().out
+    assert main([*line, "--method", "nesterov"]) == 2
+    assert f"--class {functions} picks {name}, --method asks for nesterov" in capsys.readouterr().err
+
+
+def test_best_without_the_solver_still_knows_the_theorem(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "clarabel", None)
+    assert main(["best", "--class", "strongly-convex", "--mu", "1", "--L", "25", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["certified"] is None
+    assert "inertia[certify]" in said["because"]
+
+
+def test_an_unknown_class_is_refused_with_the_nearest(capsys):
+    assert main(["best", "--class", "qadratic", "--mu", "1", "--L", "25"]) == 2
+    assert "unknown class 'qadratic': did you mean 'quadratic'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_design_prints_and_draws_the_trade_off(capsys, tmp_path):
+    assert main(["design", "--mu", "1", "--L", "10", "--count", "2", "--json", "--out", str(tmp_path)]) == 0
+    designs = json.loads(capsys.readouterr().out)["designs"]
+    assert designs[0]["rate"] < designs[1]["rate"]
+    assert designs[0]["gain"] > designs[1]["gain"]
+    assert (tmp_path / "trade-off.svg").is_file()
+    assert main(["design", "--mu", "1", "--L", "10", "--count", "1"]) == 2
+    assert "count = 1 is too few" in capsys.readouterr().err

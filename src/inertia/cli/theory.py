@@ -77,8 +77,12 @@ def best(
     mu: Mu = None,
     largest: Largest = None,
     method: Annotated[
-        str, typer.Option("--method", metavar="NAME", help="gradient-descent, heavy-ball, nesterov, nesterov-quadratic or triple-momentum.")
-    ] = "heavy-ball",
+        str | None,
+        typer.Option("--method", metavar="NAME", help="gradient-descent, heavy-ball, nesterov, nesterov-quadratic or triple-momentum."),
+    ] = None,
+    functions: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="Pick the method for a class: quadratic or strongly-convex.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """The coefficients of a named method for curvatures from mu to L, its rate there, and who proved it."""
@@ -87,12 +91,16 @@ def best(
     from ..theory.catalog import named
     from ..theory.citations import SOURCES
 
-    entry = named(method)
+    entry = named(_picked(method, functions))
     low, high = ends(mu, largest)
     entry.method(low, high)  # says what is wrong with mu <= 0
-    found = chosen(spectrum([low, high]), method)
+    found = chosen(spectrum([low, high]), entry.name)
     cite = f"{SOURCES[entry.cite].short}, {entry.theorem}"
     answer: dict[str, Any] = {"method": found.method._asdict(), "rate": found.rate, "kappa": high / low, "name": entry.name, "cite": cite}
+    if functions is not None:
+        from .limits import class_facts
+
+        answer |= class_facts(functions, found.method, low, high)
     if json:
         return emit(answer)
     from ..show.words import pace
@@ -100,11 +108,26 @@ def best(
     rows = [[name, number(value, 10)] for name, value in answer["method"].items()]
     table([*rows, ["rate", number(found.rate, 10)], ["kappa", number(high / low)], ["edge", number(found.edge, 10)]])
     paper().print(f"{entry.name} on curvatures from {low:g} to {high:g}: {pace(found.rate)}. {cite}.")
+    if functions is not None:
+        paper().print(f"No first-order method beats {number(answer['limit'], 10)} per step on this class: {answer['because']}.")
     if found.margin < 0.5:
         paper().print(
             f"It breaks when the largest curvature is {100 * found.margin:.3g} % above L: give an upper bar as --L, not an estimate."
         )
     return None
+
+
+def _picked(method: str | None, functions: str | None) -> str:
+    """The method asked for by name, or the one that meets the limit of a class."""
+    if functions is None:
+        return method or "heavy-ball"
+    from ..errors import BadInput
+    from ..theory.certify.limits import fastest_for
+
+    name = fastest_for(functions)
+    if method not in (None, name):
+        raise BadInput(f"--class {functions} picks {name}, --method asks for {method}: give one of the two")
+    return name
 
 
 def _distinct(curvatures: Any) -> Any:

@@ -20,7 +20,7 @@ def limit_curves(mu: float, L: float, methods: dict[str, Method], steps: int) ->
     """The least distance that quadratics and strongly convex functions leave after k gradients, over what methods leave on quadratics.
 
     >>> limit_curves(1.0, 4.0, {}, 3).lines[0].y.round(3).tolist()
-    [1.0, 0.6, 0.22, 0.073]
+    [1.0, 0.6, 0.22, 0.074]
     """
     k = np.arange(steps + 1)
     curvatures = np.concatenate([np.geomspace(mu, L, _MODES), np.linspace(mu, L, _MODES)])[:, None]

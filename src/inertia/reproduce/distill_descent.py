@@ -140,7 +140,10 @@ def step_views(session: Session) -> list[View]:
     parts = components(best, THREE, 150).bias
     k = np.arange(151)
     lines = [line(k, parts.sum(axis=1), "total", width=3.0)]
-    lines += [line(k, parts[:, i], f"h = {h:g}", "ramp", shade=i / 2) for i, h in enumerate(THREE.curvatures)]
+    lines += [
+        line(k, np.where(parts[:, i] > 1e-9, parts[:, i], np.nan), f"h = {h:g}", "ramp", shade=i / 2)
+        for i, h in enumerate(THREE.curvatures)
+    ]
     caption = "Loss by eigencomponent at alpha = 200/101. Each is a straight line; the flattest and the sharpest fall together."
     return [Curves("milestones-descent", "The loss is a sum of independent errors", tuple(lines), "step", "loss", caption)]
 

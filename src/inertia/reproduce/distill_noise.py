@@ -121,7 +121,7 @@ def noise_views(session: Session) -> list[View]:
     lines = (
         line(k, np.quantile(losses, 0.9, axis=1), "90 % of runs", "pale"),
         line(k, losses.mean(axis=1), "mean of runs", "pale", width=6.0),
-        line(k, parts.bias[:, 0], "bias", "ramp", shade=1.0),
+        line(k, np.where(parts.bias[:, 0] > 1e-4, parts.bias[:, 0], np.nan), "bias", "ramp", shade=1.0),
         line(k, np.where(parts.noise[:, 0] > 0, parts.noise[:, 0], np.nan), "noise", "hot"),
         line(k, (parts.bias + parts.noise)[:, 0], "expected", "ink"),
     )

@@ -134,7 +134,7 @@ def learning_views(session: Session) -> list[View]:
     )
     caption = "Share of each eigenfeature's coefficient that gradient descent has learned after k steps (alpha = 1.8/L)."
     order = Curves("polynomial-learning", "Robust features first", lines, "step", "share learned", caption, log_x=True, log_y=False)
-    grid = np.logspace(-6, 1.2, 300)
+    grid = np.geomspace(1e-6, h[0], 300)
     both = (
         line(grid, early_stopping_filter(grid, alpha, 1000), "early stopping", "hot"),
         line(grid, ridge_filter(grid, 1 / (alpha * 1000)), "ridge", "ink"),

@@ -40,8 +40,9 @@ def path_views(session: Session) -> list[View]:
     made: list[View] = []
     for name, method in _METHODS.items():
         found = {key: walk(f, method, 100, start=start) for key, start in _STARTS.items()}
+        named = {"b": "", "c": "(0, 1) and (0.01, 1)", "d": "(1.5, 1.5)"}
         roles = {"b": "ink", "c": "grey", "d": "ramp"}
-        others = tuple(line(found[key][:, 0], found[key][:, 1], label=f"start {_STARTS[key]}", role=role) for key, role in roles.items())
+        others = tuple(line(found[key][:, 0], found[key][:, 1], label=named[key], role=role) for key, role in roles.items())
         caption = "Four starts, 100 steps, alpha 0.1, beta 0.5. The run from (0, 1) stops on the saddle at the centre."
         title = f"Two wells and a saddle: {name.replace('-', ' ')}"
         made.append(Path(f"wells-{name}", title, x, y, ground, found["a"], np.array([-1.0, 0.0]), caption, others))

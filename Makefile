@@ -32,7 +32,7 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/theory.py
 
 docs: $(READY)
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "docs: open site/index.html"
 
 # The core is what the demo needs; the rest (frameworks, test tools) only make test waits for.

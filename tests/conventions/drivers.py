@@ -100,7 +100,6 @@ def run_keras(rates, momentum=0.0, nesterov=False, start=X0, state=None):
     with jax.enable_x64(True) if k.backend.backend() == "jax" else contextlib.nullcontext():
         variable = k.Variable(start, dtype="float64")
         optimizer = k.optimizers.SGD(1.0, momentum=momentum, nesterov=nesterov)
-        optimizer._track_variable  # noqa: B018  (a Keras 3 optimizer)
         optimizer.build([variable])
         optimizer._learning_rate = k.Variable(1.0, dtype="float64", trainable=False)
         if state is not None:

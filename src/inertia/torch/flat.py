@@ -5,33 +5,37 @@ What it asks of you: parameters keep their values, shapes and identity, but thei
 optimizer is made (before or after wrapping in DDP). Gradients live in the buffer from the first step on as long as they
 are zeroed, not dropped: `optimizer.zero_grad(set_to_none=False)`. Dropped gradients (`set_to_none=True`, torch's default)
 are copied in at the next step: one more read and write of the gradients there, against one more read and write in the
-backward pass when they are kept. A parameter without a gradient is left alone, as in torch.
+backward pass when they are kept. A parameter without a gradient is left alone, as in torch. Heavy ball and Nesterov take one
+pass of torch's fused kernel (read three buffers, write two); any other gamma reads two and writes one more.
 
 Finding out whether every gradient and parameter is still at home costs about 0.1 us per tensor. So three cheap signs are
 read first (how many tensors share each buffer, how often the gradients were written), and everything is looked at when
-one moved and at least every 16 steps. A parameter re-assigned by `p.data = ...` is refused with the remedy.
+one moved and at least every 64 steps. A parameter re-assigned by `p.data = ...` is refused with the remedy.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from ..errors import BadInput
+from ..method import Method
 from .update import Rule, advance, advance_fused, fusible
 
 __all__ = ["Bucket"]
 
 ALIGN = 64  # bytes: where each parameter starts, so that other kernels find it aligned
-CHUNK = 1 << 18  # elements of one in-cache piece where no fused kernel exists
-LOOK = 16  # steps between two full looks
+LOOK = 64  # steps between two full looks
 VELOCITY = "momentum_buffer"
 
 _use_count = getattr(torch._C, "_storage_Use_Count", None)
+_address = torch.Tensor.data_ptr
+_gradient = operator.attrgetter("grad")
 
 
 class Bucket:
@@ -52,6 +56,7 @@ class Bucket:
         self.flat = torch.zeros(total, dtype=params[0].dtype, device=params[0].device)
         self.grad = torch.zeros_like(self.flat)
         self.velocity: torch.Tensor | None = None
+        self.velocity_homes: list[int] = []
         self.velocity_dtype = velocity_dtype
         for index, p in enumerate(self.params):
             home = self._view(self.flat, index)
@@ -79,6 +84,7 @@ class Bucket:
                 home.copy_(old)
             state[p][VELOCITY] = home
         self.velocity = buffer
+        self.velocity_homes = [state[p][VELOCITY].data_ptr() for p in self.params]
         return buffer
 
     def step(self, rule: Rule, state: Any) -> None:
@@ -106,60 +112,75 @@ class Bucket:
         return whole and self.signs is not None and self.signs == self._signs(state)
 
     def _signs(self, state: Any) -> tuple[int, ...] | None:
+        """How many velocities are kept, and how many tensors share each buffer; None where torch does not tell."""
         if _use_count is None:
             return None
-        buffers = [b for b in (self.flat, self.grad, self.velocity) if b is not None]
-        return (len(state), *(_use_count(b.untyped_storage()._cdata) for b in buffers))
+        buffers = (self.flat, self.grad) if self.velocity is None else (self.flat, self.grad, self.velocity)
+        return (len(state), *[_use_count(b.untyped_storage()._cdata) for b in buffers])
 
     def _look(self, state: Any) -> None:
         """Look at every parameter: refuse moved ones, bring gradients and velocities home, note who has a gradient."""
-        moved = [index for index, (p, home) in enumerate(zip(self.params, self.homes, strict=True)) if p.data_ptr() != home]
-        if moved:
+        places = list(map(_address, self.params))
+        if places != self.homes:
+            index = next(k for k, (place, home) in enumerate(zip(places, self.homes, strict=True)) if place != home)
             raise BadInput(
-                f"parameter {moved[0]} of a flat group (shape {tuple(self.params[moved[0]].shape)}) was re-assigned, so the flat buffer "
+                f"parameter {index} of a flat group (shape {tuple(self.params[index].shape)}) was re-assigned, so the flat buffer "
                 "no longer is the model: change values in place (p.data.copy_(...)), or call optimizer.rehome() after re-assigning"
             )
-        sources, homes = [], []
-        have = [p.grad is not None for p in self.params]
-        for index, p in enumerate(self.params):
-            if p.grad is not None and p.grad.layout != torch.strided:
-                raise BadInput(f"the gradient of parameter {index} is sparse and a flat buffer is dense: use Embedding(sparse=False)")
-            if p.grad is not None and p.grad.data_ptr() != self.grad_homes[index]:
-                homes.append(self._view(self.grad, index))
-                sources.append(p.grad)
-                p.grad = homes[-1]
-        if sources:
-            torch._foreach_copy_(homes, sources)
-        self._keep_velocity(state)
+        grads = list(map(_gradient, self.params))
+        if not _at_home(grads, self.grad_homes):
+            self._bring(grads)
+        if self.velocity is not None:
+            self._keep_velocity(state, self.velocity)
+        have = [grad is not None for grad in grads]
         self.runs = _runs(have, self.starts, self.stops)
         self.age = 0
         self.signs = self._signs(state) if all(have) else None
 
-    def _keep_velocity(self, state: Any) -> None:
+    def _bring(self, grads: Sequence[torch.Tensor | None]) -> None:
+        """Copy gradients that live elsewhere into the buffer, and let the parameters hold them there."""
+        sources, homes = [], []
+        for index, (p, grad) in enumerate(zip(self.params, grads, strict=True)):
+            if grad is not None and grad.layout != torch.strided:
+                raise BadInput(f"the gradient of parameter {index} is sparse and a flat buffer is dense: use Embedding(sparse=False)")
+            if grad is not None and grad.data_ptr() != self.grad_homes[index]:
+                homes.append(self._view(self.grad, index))
+                sources.append(grad)
+                p.grad = homes[-1]
+        if sources:
+            torch._foreach_copy_(homes, sources)
+
+    def _keep_velocity(self, state: Any, velocity: torch.Tensor) -> None:
         """Velocities that the user replaced or removed are read again."""
-        if self.velocity is None:
+        held = [state[p].get(VELOCITY) for p in self.params]
+        if _at_home(held, self.velocity_homes):
             return
-        for index, p in enumerate(self.params):
-            held, home = state[p].get(VELOCITY), self._view(self.velocity, index)
-            if held is None:
-                home.zero_()
-            elif held.data_ptr() != home.data_ptr():
-                home.copy_(held)
-            else:
-                continue
-            state[p][VELOCITY] = home
+        for index, (p, own) in enumerate(zip(self.params, held, strict=True)):
+            if own is None or own.data_ptr() != self.velocity_homes[index]:
+                home = self._view(velocity, index)
+                home.zero_() if own is None else home.copy_(own)
+                state[p][VELOCITY] = home
+
+
+def _at_home(tensors: Sequence[Any], homes: list[int]) -> bool:
+    try:
+        return list(map(_address, tensors)) == homes
+    except (TypeError, RuntimeError):  # None, or a sparse tensor, has no address
+        return False
 
 
 def _advance(pieces: list[list[torch.Tensor]], rule: Rule) -> None:
+    """torch's kernel in one pass; for other gammas a move to the hidden iterate first, then heavy ball from there."""
     params, grads, velocity = pieces[0], pieces[1], pieces[2] if len(pieces) > 2 else None
+    alpha, beta, gamma, delta = rule.method
+    from_hidden = rule._replace(method=Method(alpha * (1 + gamma), beta, 0.0, delta))
     if fusible(rule, itertools.chain(*pieces)):
         advance_fused(params, grads, velocity, rule)
-        return
-    for index in range(len(params)):  # in pieces that stay in cache between the operations of one step
-        size = CHUNK if params[index].device.type == "cpu" else params[index].numel()
-        rows = [row[index].split(size) for row in pieces]
-        for piece in zip(*rows, strict=True):
-            advance([piece[0]], [piece[1]], [piece[2]] if velocity is not None else None, rule)
+    elif velocity is not None and not rule.weight_decay and fusible(from_hidden, itertools.chain(*pieces)):
+        torch._foreach_add_(params, velocity, alpha=alpha * gamma)
+        advance_fused(params, grads, velocity, from_hidden)
+    else:
+        advance(params, grads, velocity, rule)
 
 
 def _runs(have: list[bool], starts: list[int], stops: list[int]) -> list[tuple[int, int]]:

@@ -97,12 +97,14 @@ def _verified(budget: Budget, seen: Observation, choice: Choice, trial: Trial, o
     """The quadratic's choice, and its neighbours in scale."""
     scale = float(choice.method.alpha / (1 - choice.method.beta))
     families = FAMILIES if budget.family is None else (budget.family,)
+    tail = seen.model.bend > 0
     return verify(
         choice.method,
         trial,
         lambda factor: at_scale(seen.model, budget.steps, budget.schedule, factor * scale, seen.upper, families),
         runs=budget.runs,
-        disappointing=choice.predicted_loss + _DOUBT * (seen.model.start - choice.predicted_loss),
+        first=(1.0, 2.0 if tail else 4.0),  # with its tail known, the forecast errs on either side; else on the timid one
+        disappointing=-np.inf if tail else choice.predicted_loss + _DOUBT * (seen.model.start - choice.predicted_loss),
         on_record=on_record,
     )
 

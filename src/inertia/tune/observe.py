@@ -7,7 +7,7 @@ the gradient (how far the start is, along which curvatures), from mini-batch dev
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..errors import BadInput, Diverged
 from ..measure import Lanczos, Noise, lanczos, noise
 from ..method import Method, step
 from ..problems.base import Problem, Rows
-from .predict import Model, grounded, joined
+from .predict import Model, grounded, joined, tailed
 
 __all__ = ["Observation", "observe"]
 
@@ -27,6 +27,7 @@ _SHARE, _PRODUCTS = 0.05, 37  # share of the run's gradients to spend on about t
 _GRADIENT = 16  # times as many examples for the gradient, which is read once and must be free of sampling noise
 _DEPTH = 12  # products along the gradient: the Gauss quadrature is exact for polynomials of degree 23 in the curvature
 _STARTS, _SHORT = 1, 8  # mini-batch deviations followed, and products along each
+_WALK = 16  # steps down the way, at the end of which the curvature is asked again
 _CALM = 0.02  # negative curvature below this share of the largest is rounding and Lanczos error, not shape
 
 
@@ -42,7 +43,10 @@ class Observation:
 
 
 def observe(problem: Problem, steps: int, batch_size: int | None = None, *, seed: int = 0) -> Observation:
-    """Measure a problem at its start (and, where it is not convex, also after a short walk), deterministic under `seed`.
+    """Measure a problem at its start and a short walk from there, deterministic under `seed`.
+
+    The walk tells a quadratic (after one step) from a loss whose curvature falls with it, as with logistic models; where
+    the start is not convex, everything is measured again at its end.
 
     Cost: about 37 Hessian-vector products (16 for the bar, 12 along the gradient, 8 along the noise) and between 8 and 64
     mini-batch gradients (a sixteenth of the run's); without noise, an eighth of the run's steps along the gradient. With
@@ -59,7 +63,7 @@ def observe(problem: Problem, steps: int, batch_size: int | None = None, *, seed
     start = problem.start if problem.draw is None else problem.draw(seed)
     found = _look(problem, start, steps, batch_size, seed)
     if found.convex:
-        return found
+        return _bent(problem, start, steps, batch_size, seed, found)
     # A short cautious walk: sharpness and slope at the start of a curved valley say little about the valley.
     later = _look(problem, _walked(problem, start, 1 / found.upper, max(1, steps // 16)), steps, batch_size, seed)
     upper = max(found.upper, later.upper)
@@ -112,11 +116,11 @@ def _look(problem: Problem, params: Array, steps: int, batch_size: int | None, s
 
 
 def _sample(examples: int | None, budget: int, seed: int, times: int = 1) -> Rows:
-    """Rows to measure on, `times` the least sample at least; None for all of them."""
+    """Rows to measure on, `times` the least sample at least; None for all of them, also where half would do."""
     if examples is None:
         return None
     wanted = max(times * _SAMPLE, int(_SHARE * budget / (2 * _PRODUCTS)))
-    return None if wanted >= examples else np.sort(np.random.default_rng([seed, examples]).choice(examples, wanted, replace=False))
+    return None if 2 * wanted >= examples else np.sort(np.random.default_rng([seed, examples]).choice(examples, wanted, replace=False))
 
 
 def _sampling_error(problem: Problem, params: Array, ends: Lanczos, rows: Rows) -> float:
@@ -137,6 +141,36 @@ def _shaken(problem: Problem, params: Array, matvec: Callable[[Array], Array], s
         lambda w, rows: problem.gradient(w, rows),
         params, examples, size, matvec=matvec, batches=draws, starts=_STARTS, depth=_SHORT, seed=seed,
     )  # fmt: skip
+
+
+def _bent(problem: Problem, start: Array, steps: int, batch_size: int | None, seed: int, found: Observation) -> Observation:
+    """The observation with how its curvature falls with its loss: the same vectors asked again further down the way."""
+    examples = problem.examples or 1
+    rows = _sample(problem.examples, steps * min(batch_size or examples, examples), seed)
+    used = examples if rows is None else len(rows)
+    gradient = problem.gradient(start, rows)
+    method, params, velocity = Method(0.5 / found.upper, 0.9, 0.9), start, np.zeros_like(start)
+    points = [start]
+    for k in range(1, _WALK + 1):
+        params, velocity = step(method, params, velocity, problem.gradient(params, rows))
+        if k in (1, _WALK // 2, _WALK):
+            points.append(params)
+        if k == 1 and _constant(*(float(gradient @ problem.hvp(w, gradient, rows)) for w in (start, params))):
+            return found  # a quadratic: the curvature is the same everywhere
+    probes = [gradient, points[2] - start, points[3] - start]
+    sizes = np.array([[float(v @ problem.hvp(w, v, rows)) for v in probes] for w in (start, *points[2:])])
+    losses = np.array([float(problem.value(w, rows)) for w in (start, *points[2:])])
+    spent = found.gradients + used * (_WALK + 5 + 2 * (2 + sizes.size))
+    model = found.model
+    if np.all(np.isfinite(sizes)) and np.all(sizes > 0) and np.all(np.isfinite(losses)):
+        lowest = problem.minimum if problem.minimum is not None else min(0.0, model.start)
+        model = tailed(model, np.exp(np.mean(np.log(sizes / sizes[0]), axis=1)), losses / losses[0], lowest)
+    facts = found.facts | {"gradients": spent, "bend": model.bend, "knee": model.knee}
+    return replace(found, model=model, gradients=spent, facts=facts)
+
+
+def _constant(before: float, after: float) -> bool:
+    return bool(abs(after - before) <= 1e-9 * abs(before))
 
 
 def _walked(problem: Problem, params: Array, alpha: float, steps: int) -> Array:

@@ -12,7 +12,7 @@ and those seen by the noise are measured apart and stand in one Spectrum side by
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..method import Method
 from ..schedule import Scaled, Schedule, tabulate
 from ..spectrum import Spectrum, spectrum
 
-__all__ = ["Forecast", "Model", "forecast", "grounded", "joined"]
+__all__ = ["Forecast", "Model", "forecast", "grounded", "joined", "tailed"]
 
 Array: TypeAlias = NDArray[np.float64]
 _CAP = 50.0  # noise never grows beyond this multiple of what was measured: a run that far up is lost anyway
@@ -35,13 +35,17 @@ class Model:
     """A task as momentum sees it: curvatures, distances, noise, and how the noise follows the loss.
 
     At loss L the noise on curvature j has variance spectrum.noise_j * clip(1 - follow + follow L/start, 0, 50): follow = 1
-    is noise in proportion to the loss, 0 is noise that never changes.
+    is noise in proportion to the loss, 0 is noise that never changes. Where a loss has an exponential tail (logistic,
+    softmax), curvature falls with it: below knee * start both curvature and noise shrink by a further (L/(knee start))^bend.
     """
 
     spectrum: Spectrum
     start: float  # full loss at step 0
     follow: float = 1.0  # share of the noise that follows the loss
     epoch: float = np.inf  # batches in one pass over the data; inf = every batch is drawn afresh
+    knee: float = 0.0  # share of the start loss below which the curvature falls with the loss; 0 = a quadratic, it never does
+    bend: float = 0.0  # as this power of it: d ln h / d ln loss
+    slack: float = 1.0  # curvature that moves the error at the start, over the curvature there
 
     @property
     def floor(self) -> float:
@@ -88,10 +92,14 @@ def forecast(model: Model, schedule: Schedule | Method, steps: int, *, exact: bo
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for start, stop in _strides(steps, exact):
             method = Method(*(np.asarray(field)[..., None] for field in rows(start, stop)))
+            left = _left(model, losses[-1])[..., None]
+            now = h * left
             push = None if still else noise * np.clip(1 + model.follow * (losses[-1][..., None] / model.start - 1), 0.0, _CAP)
-            if push is not None and np.isfinite(model.epoch):
-                push = push * _balanced(method, h, model.epoch)
-            moments = _advance(method, h, moments, push, stop - start)
+            if push is not None:
+                push = push * (left / model.slack)
+                if np.isfinite(model.epoch):
+                    push = push * _balanced(method, now, model.epoch)
+            moments = _advance(method, now, moments, push, stop - start)
             times.append(stop)
             losses.append(model.floor + 0.5 * (moments[0] @ h))
     curve = np.stack(losses)
@@ -127,6 +135,27 @@ def grounded(curvatures: ArrayLike, gradients: ArrayLike, drop: float) -> tuple[
     return lifted, power / lifted**2
 
 
+def tailed(model: Model, left: ArrayLike, losses: ArrayLike, lowest: float = 0.0) -> Model:
+    """The model of a loss whose curvature falls with it, from the share `left` of it at three losses (relative to the start).
+
+    Knee and bend come from the last two points; the same model is returned where nothing fell. A quadratic from the start
+    stops halfway down an exponential tail, so distances are stretched until they hold the whole way to `lowest`, and the
+    curvature that moves them shrinks by as much: the first step stays the same.
+
+    >>> from inertia.spectrum import spectrum
+    >>> found = tailed(Model(spectrum([1.0]), start=1.0), left=[1.0, 0.5, 0.25], losses=[1.0, 0.5, 0.25])
+    >>> round(found.bend, 9), round(found.knee, 9), found.slack, found.floor
+    (1.0, 1.0, 0.5, 0.0)
+    """
+    (_, r1, r2), (_, l1, l2) = np.asarray(left, dtype=float), np.asarray(losses, dtype=float)
+    if not (l2 < 0.9 * min(l1, 1.0) and r2 < 0.95 * min(r1, 1.0)):
+        return model
+    bend = float(np.clip(np.log(r2 / min(r1, 1.0)) / np.log(l2 / l1), 0.1, 2.0))
+    slack = model.spectrum.excess / (model.start - lowest)
+    longer = replace(model.spectrum, weights=model.spectrum.weights / slack)
+    return replace(model, spectrum=longer, bend=bend, knee=float(min(1.0, l2 * r2 ** (-1 / bend))), slack=slack)
+
+
 def joined(gradient: tuple[Array, Array], noise: tuple[Array, Array], upper: float, **provenance: object) -> Spectrum:
     """One Spectrum of two quadratures: nodes with squared distances beside nodes with noise variances."""
     (h, weights), (nodes, variances) = gradient, noise
@@ -143,6 +172,13 @@ def _balanced(method: Method, h: Array, epoch: float) -> Array:
     """Share of the noise left where a curvature remembers an epoch, whose batches sum to the full gradient."""
     memory = method.alpha * h * epoch / (1 - method.beta)  # epochs are long (large) or short (small) against the memory
     return memory / (3 + memory)
+
+
+def _left(model: Model, loss: Array) -> Array:
+    """Share of the curvature (and, beyond the loss's own share, of the noise) that is left at this loss."""
+    if not model.bend:
+        return np.ones_like(loss)
+    return model.slack * np.minimum(1.0, np.maximum(loss / (model.knee * model.start), 0.0) ** model.bend)
 
 
 def _advance(method: Method, h: Array, moments: tuple[Array, ...], push: Array | None, stride: int) -> tuple[Array, ...]:

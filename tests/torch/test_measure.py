@@ -203,6 +203,16 @@ def test_an_interval_over_the_choice_of_examples_covers_all_the_data():
     assert naive >= 9  # a subset's largest curvature alone is more than 10 % too high
 
 
+def test_the_interval_comes_with_a_subset_of_any_form_and_says_where_it_cannot():
+    model, (x, y) = network(), data()
+    loader = DataLoader(TensorDataset(x, y), batch_size=8)
+    interval = room.measure(model, CE, loader, examples=24, noise=0, weights=False).provenance["sampling"]
+    assert interval["low"] < interval["high"]
+    assert "sampling" not in room.measure(model, CE, loader, noise=0, weights=False).provenance
+    single = room.measure(model, CE, [(x, y)], sampling=True, noise=0, weights=False)
+    assert single.provenance["sampling"].startswith("not measured: needs at least 2 batches")
+
+
 def test_sharpness_along_a_short_real_trajectory_is_that_of_really_training():
     model, (x, y) = network(), data()
     method = Method(0.5, beta=0.9)

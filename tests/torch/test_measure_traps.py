@@ -310,7 +310,6 @@ def test_graphs_are_kept_as_memory_allows_and_the_answer_is_the_same():
         ({"loss_fn": None}, "CrossEntropy|loss_fn is None|positional"),
         ({"loss_fn": lambda out, y: 1.0}, "the loss is a float: it must be a torch tensor"),
         ({"loss_fn": lambda out, y: out.detach().sum()}, "does not depend on any trainable parameter"),
-        ({"data": [(torch.ones(3, 4).double(), torch.zeros(3).long())], "sampling": True, "chunk": 48}, "needs at least 2 batches"),
         ({"model": nn.Tanh()}, "no trainable parameter"),
     ],
 )

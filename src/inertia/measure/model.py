@@ -119,7 +119,10 @@ def measure_source(source: Source, plan: Plan) -> Spectrum:
             trace, starts = _noise(source, plan, rng, gradient, notes)
             shaken = [_complete(_side(source, plan, start, side, plan.seed)) for start in starts]
         if plan.sampling:
-            notes["sampling"] = _sampling(source, plan, main)._asdict()
+            enough = len(source.sizes) > 1
+            notes["sampling"] = (
+                _sampling(source, plan, main)._asdict() if enough else "not measured: needs at least 2 batches; use a smaller chunk"
+            )
     except KeyboardInterrupt:
         notes["interrupted"] = "stopped by Ctrl-C: this is what was measured until then"
     notes |= source.notes | source.cost() | {"source": "lanczos", "asymmetry": main.asymmetry, "batches": len(source.sizes)}
@@ -172,8 +175,6 @@ def _noise(source: Source, plan: Plan, rng: np.random.Generator, gradient: Any, 
 def _sampling(source: Source, plan: Plan, main: Lanczos) -> Sampling:
     """Bias and spread over the choice of examples, from two disjoint halves of the batches."""
     count = len(source.sizes)
-    if count < 2:
-        raise BadInput("an interval over data sampling needs at least 2 batches: pass a smaller chunk or batch_size")
     halves = [list(range(0, count, 2)), list(range(1, count, 2))]
     runs = []
     for index, half in enumerate(halves):

@@ -98,7 +98,7 @@ def measure(
     (4, 2.6667, True)
     """
     with _source(model, loss_fn, data, batch_size, examples, forward, mode, products, chunk, memory, seed, bool(sampling)) as source:
-        subset = examples is not None and isinstance(source.batches, Everything) and source.batches.examples < _length(data)
+        subset = examples is not None and (not isinstance(source.batches, Everything) or source.batches.examples < _length(data))
         line: Any = Line() if progress is True else progress or None
         plan = Plan(
             rtol=rtol, depth=depth, ends=ends, top=top, probes=probes, weights=weights, noise=noise, batch_size=batch_size,

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BadData, require
+from ..errors import BadData, MissingExtra, require
 from ..problems.base import Array
 
-__all__ = ["AIRFOIL", "AIRFOIL_URL", "airfoil_table"]
+__all__ = ["AIRFOIL", "AIRFOIL_URL", "airfoil_at_hand", "airfoil_table"]
 
 AIRFOIL = "airfoil_self_noise.dat"
 AIRFOIL_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00291/airfoil_self_noise.dat"
@@ -48,6 +48,17 @@ def airfoil_table(url: str = AIRFOIL_URL) -> Array:
             f"{'Try again' if given is None else 'Delete it'}, or put the file from {AIRFOIL_URL} into the folder INERTIA_DATA names"
         )
     return np.array([line.split() for line in raw.splitlines()], dtype=float)
+
+
+def airfoil_at_hand() -> bool:
+    """Whether `airfoil_table` finds the file on this machine, in INERTIA_DATA or the cache, without a download."""
+    if _given(AIRFOIL) is not None:
+        return True
+    try:
+        pooch: Any = require("pooch", "tasks")
+    except MissingExtra:
+        return False
+    return (Path(os.environ.get("INERTIA_CACHE") or pooch.os_cache("inertia")) / AIRFOIL).exists()
 
 
 def _given(name: str) -> Path | None:

@@ -1,0 +1,181 @@
+"""The airfoil runs of the source slides: many seeds, with the velocity and with it forgotten."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...method import Method, step
+from ...problems import airfoil
+from ...problems.datasets import standardised
+from ...problems.linear_models import with_intercept
+from ...reference import batches
+from ...tasks.data import AIRFOIL, AIRFOIL_URL, airfoil_at_hand, airfoil_table
+from ..fields import Choice, Number, State
+from ..twin import hot, ramp
+from ..views import Costly, View
+
+ORDER = 130
+TITLE = "A printed number"
+FIELDS = {
+    "rate": Number(0.005, 0.0005, 0.2, 0.0, "learning rate", log=True),
+    "beta": Number(0.9, 0.0, 0.98, 0.01, "momentum β"),
+    "batch": Choice("10", {"5": "5", "10": "10", "50": "50", "300": "300", "1500": "all 1500"}, "examples a step"),
+    "epochs": Number(2, 1, 4, 1, "epochs", whole=True),
+    "runs": Number(20, 1, 40, 1, "runs", whole=True),
+}
+_EXAMPLES = 1500
+_SWEPT = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+_SWEEP_RUNS, _DRAWN = 10, 151
+# Learning rate, momentum and final loss that the slides print (document 001); seed_numbers are held against runs in `reproduce`.
+PRINTED = ((0.02, 0.5, 0.243), (0.01, 0.9, 0.250), (0.005, 0.9, 0.278))
+Array = NDArray[np.float64]
+
+
+class _Table(NamedTuple):
+    """The regression: features with intercept, targets, Hessian, and the best fit."""
+
+    x: Array  # (1500, 6)
+    y: Array
+    hessian: Array
+    best: Array
+    floor: float
+
+
+def view(state: State) -> View:
+    """Losses of many runs with momentum and without their velocity, final losses, and a sweep at one effective rate."""
+    if not airfoil_at_hand():
+        words = f"The airfoil table is not on this machine: get {AIRFOIL} from {AIRFOIL_URL} and set INERTIA_DATA to its folder"
+        return View({"missing": words}, words + ".", "The airfoil table is missing, so nothing can be run.")
+    table, rate, beta = _table(), state["rate"], state["beta"]
+    batch, epochs, runs = int(state["batch"]), state["epochs"], state["runs"]
+    losses = _losses(Method(np.array([rate, rate]), np.array([beta, 0.0])), batch, epochs, runs)  # (2, K, runs)
+    steps = epochs * _EXAMPLES // batch
+    picked = np.unique(np.linspace(0, steps, min(steps + 1, _DRAWN)).astype(int))
+    shown = losses[:, picked]
+    with np.errstate(invalid="ignore"):
+        low, middle, high = np.quantile(shown, [0.05, 0.5, 0.95], axis=-1)
+    scale = float(f"{rate / (1 - beta):.2g}")
+    printed = next(
+        (value for lr, b, value in PRINTED if abs(lr - rate) < 1e-9 and abs(b - beta) < 1e-9 and batch == 10 and epochs == 2), None
+    )
+    values = {
+        "steps": picked,
+        "low": low,
+        "middle": middle,
+        "high": high,
+        "final": losses[:, -1],
+        "floor": table.floor,
+        "printed": printed,
+        "settings": [list(row) for row in PRINTED],
+        "scale": rate / (1 - beta),
+        "matched": scale,
+        "swept": list(_SWEPT),
+    }
+    costly = {"sweep": Costly(f"{scale}|{batch}|{epochs}", lambda: _sweep(scale, batch, epochs))}
+    alt = f"Final losses of {runs} runs: median {np.median(losses[0, -1]):.4f} with momentum, {np.median(losses[1, -1]):.4f} without."
+    return View(values, _words(values, state), alt, costly)
+
+
+@functools.cache
+def _table() -> _Table:
+    raw = airfoil_table()
+    problem = airfoil(raw)
+    z = standardised(raw)[:_EXAMPLES]
+    hessian = problem.hvp(np.zeros(6), np.eye(6))
+    best = problem.start if problem.optimum is None else problem.optimum
+    return _Table(with_intercept(z[:, :5]), z[:, 5], hessian, best, float(problem.minimum or 0.0))
+
+
+@functools.lru_cache(maxsize=8)
+def _plan(batch: int, epochs: int, runs: int) -> tuple[Array, Array, Array]:
+    """Starts (runs, 6) and the examples of every step, features (steps, runs, batch, 6) and targets: those of `reference.run`."""
+    table, steps = _table(), epochs * _EXAMPLES // batch
+    problem_draw = airfoil(airfoil_table()).draw
+    starts = np.stack([table.best if problem_draw is None else problem_draw(seed) for seed in range(runs)])
+    order = []
+    for seed in range(runs):
+        drawn = batches(_EXAMPLES, batch, seed)
+        order.append([np.arange(_EXAMPLES) if rows is None else rows for rows in (next(drawn) for _ in range(steps))])
+    rows = np.array(order).transpose(1, 0, 2)
+    return starts, table.x[rows], table.y[rows]
+
+
+def _losses(methods: Method, batch: int, epochs: int, runs: int) -> Array:
+    """Full loss after every step of every run: methods (M,) -> (M, steps + 1, runs). Seeds 0, 1, ... in each."""
+    table, (starts, x, y) = _table(), _plan(batch, epochs, runs)
+    now = Method(*(np.asarray(field, dtype=float).reshape(-1, 1, 1) if np.ndim(field) else field for field in methods))
+    count = len(np.atleast_1d(methods.alpha))
+    params = np.broadcast_to(starts, (count, *starts.shape))
+    velocity, path = np.zeros_like(params), np.empty((len(x) + 1, *params.shape))
+    path[0] = params
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(len(x)):
+            residual = np.matmul(x[k], params[..., None])[..., 0] - y[k]  # (M, runs, batch)
+            gradient = np.matmul(residual[..., None, :], x[k])[..., 0, :] / batch
+            params, velocity = step(now, params, velocity, gradient)
+            path[k + 1] = params
+        away = path - table.best
+        losses = table.floor + 0.5 * np.sum((away @ table.hessian) * away, axis=-1)
+    return np.where(np.isfinite(losses), losses, np.inf).transpose(1, 0, 2)
+
+
+def _sweep(scale: float, batch: int, epochs: int) -> dict[str, Any]:
+    """Final losses at equal rate/(1 - beta): median and range over the runs, for every momentum."""
+    betas = np.array(_SWEPT)
+    final = _losses(Method(scale * (1 - betas), betas), batch, epochs, _SWEEP_RUNS)[:, -1]
+    return {"low": final.min(axis=-1), "middle": np.median(final, axis=-1), "high": final.max(axis=-1)}
+
+
+def _words(values: Mapping[str, Any], state: State) -> str:
+    true, lost = (float(np.median(row)) for row in values["final"])
+    said = f"Median final loss *{true:.4f}* with momentum, *{lost:.4f}* if the velocity is forgotten after every step"
+    if values["printed"] is not None:
+        close = [float(np.mean(np.abs(row - values["printed"]) <= 0.0005)) for row in values["final"]]
+        said += f"; the slides print {values['printed']:.3f}. Of {state['runs']} runs, {close[0]:.0%} with momentum round to that, {close[1]:.0%} without"
+    if not np.isfinite(true):
+        return f"At this rate momentum *diverges*; without its velocity the run ends at {lost:.4f}. Lower the rate or β."
+    return said + f". The best fit has {values['floor']:.4f}."
+
+
+def snippet(state: State) -> str:
+    """The same runs with inertia's own loop; needs the airfoil table."""
+    return f"""
+import numpy as np
+from inertia.method import Method
+from inertia.problems import airfoil
+from inertia.reference import run
+from inertia.tasks.data import airfoil_at_hand, airfoil_table
+
+if airfoil_at_hand():
+    problem, steps = airfoil(airfoil_table()), {state["epochs"] * _EXAMPLES // int(state["batch"])}
+    for beta in ({state["beta"]!r}, 0.0):
+        method = Method({state["rate"]!r}, beta=beta)
+        final = [run(problem, method, steps, batch_size={state["batch"]}, seed=seed, evaluate_every=steps).loss for seed in range(3)]
+        print(beta, np.round(final, 6))
+"""
+
+
+def draw(canvas: Any, data: Mapping[str, Any]) -> None:
+    """Losses of the runs, where they end, and the sweep."""
+    if "missing" in data:
+        canvas.text(0.5, 0.5, data["missing"], ha="center", wrap=True)
+        return
+    runs, ends, sweep = canvas.subplots(1, 3, width_ratios=[2, 1, 1])
+    for index, (color, name) in enumerate(((hot(), "momentum"), ("#1f4e79", "velocity lost"))):
+        excess = [data[part][index] - data["floor"] for part in ("low", "middle", "high")]
+        runs.fill_between(data["steps"], excess[0], excess[2], color=color, alpha=0.15, lw=0)
+        runs.semilogy(data["steps"], excess[1], color=color, label=name)
+        ends.plot(np.full(data["final"].shape[1], index), data["final"][index], "o", color=color, ms=3, alpha=0.6)
+    runs.set(xlabel="step", ylabel="loss above the best fit")
+    runs.legend(frameon=False)
+    if data["printed"] is not None:
+        ends.axhline(data["printed"], color="#22303c", lw=0.8, ls="--")
+    ends.set(xticks=[0, 1], xticklabels=["momentum", "lost"], xlim=(-0.6, 1.6), title="final loss")
+    sweep.vlines(data["swept"], data["sweep"]["low"], data["sweep"]["high"], color=ramp(1, 3))
+    sweep.plot(data["swept"], data["sweep"]["middle"], "o", color=ramp(2, 3), ms=4)
+    sweep.set(xlabel="momentum β", title=f"final loss at α/(1 − β) = {data['matched']:g}")

@@ -136,7 +136,8 @@ def _words(values: Mapping[str, Any], state: State) -> str:
     said = f"Median final loss *{true:.4f}* with momentum, *{lost:.4f}* if the velocity is forgotten after every step"
     if values["printed"] is not None:
         close = [float(np.mean(np.abs(row - values["printed"]) <= 0.0005)) for row in values["final"]]
-        said += f"; the slides print {values['printed']:.3f}. Of {state['runs']} runs, {close[0]:.0%} with momentum round to that, {close[1]:.0%} without"
+        said += f"; the slides print {values['printed']:.3f}. "
+        said += f"Of {state['runs']} runs, {close[0]:.0%} with momentum round to that, {close[1]:.0%} without"
     if not np.isfinite(true):
         return f"At this rate momentum *diverges*; without its velocity the run ends at {lost:.4f}. Lower the rate or β."
     return said + f". The best fit has {values['floor']:.4f}."

@@ -100,7 +100,10 @@ def _look(problem: Problem, params: Array, steps: int, batch_size: int | None, s
     lowest = problem.minimum if problem.minimum is not None else min(0.0, loss)
     kept = seen.weights > 0  # directions added after a breakdown are not in the gradient
     distances = grounded(seen.values[kept], seen.norm**2 * seen.weights[kept], loss - lowest)
-    pair = joined(distances, (np.maximum(shaken.curvatures, 0.0), shaken.variances), upper, source="lanczos", dimension=n, seed=seed)
+    passes = {"epoch": examples / size} if noisy else {}  # kept with the spectrum: with it the forecast can be made again
+    pair = joined(
+        distances, (np.maximum(shaken.curvatures, 0.0), shaken.variances), upper, source="lanczos", dimension=n, seed=seed, **passes
+    )
     hvps += rows is not None  # the sampling error costs one more look at every example used
     gradients = (examples if many is None else len(many)) + 2 * hvps * used + shaken.gradients
     smallest = min(ends.smallest, seen.smallest)

@@ -30,7 +30,7 @@ export class Store {
   // What differs from the defaults, as text for the address bar.
   text() {
     return Object.entries(this.state)
-      .filter(([name, value]) => !same(value, this.defaults[name]))
+      .filter(([name, value]) => this.fields[name].kind !== "document" && !same(value, this.defaults[name]))
       .map(([name, value]) => `${name}=${encodeURIComponent(typeof value === "string" ? value : JSON.stringify(value))}`)
       .join("&");
   }

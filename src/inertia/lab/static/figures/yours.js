@@ -1,0 +1,117 @@
+// The reader's own record: what was measured, what is predicted everywhere, what was run.
+
+import { node } from "../kit.js";
+import { nice } from "../panel.js";
+import { tone } from "../theme.js";
+
+export const prose = `
+<p>Everything above was about problems one can look at. Of a real one <i>inertia tune</i> measures what matters here: its curvatures, how far the start is from the optimum along
+each, and the noise of its batches. That is enough to forecast every learning rate and momentum before running any.</p>
+<p>Load the <i>record.json</i> that <i>inertia tune --out DIR</i> wrote, or start with <i>inertia lab --record DIR</i>, and take hold of the point. The file is read on this machine
+and goes nowhere else.</p>`;
+
+export function build(kit) {
+  const map = kit.panel({ span: 7, label: "predicted final loss over learning rate and memory", aspect: (width) => (width < 420 ? 0.86 : 0.7), margin: { left: 48, right: 14, top: 22, bottom: 36 } });
+  let chart, lines;
+  kit.column(5, () => {
+    chart = kit.panel({ label: "predicted loss against step, and the runs of the record", aspect: 0.6, margin: { left: 46, right: 14, top: 22 } });
+    lines = kit.panel({ label: "curvatures: share of the loss and of the noise", aspect: 0.4, margin: { left: 46, right: 14, top: 22 } });
+  });
+  kit.row(5);
+  kit.slider("alpha", { low: (view) => view.low, high: (view) => view.high });
+  kit.slider("beta");
+  kit.row(3);
+  kit.choice("form");
+  kit.buttons("go to", [
+    ["lowest forecast", () => kit.store.set({ alpha: kit.view.map.best.alpha, beta: Math.min(kit.view.map.best.beta, 0.99) })],
+    ["recommended", () => kit.store.set(kit.view.recommended)],
+  ]);
+  kit.row(4);
+  const file = node("input", { type: "file", accept: ".json,application/json", "aria-label": "record.json of inertia tune", class: "file" });
+  const said = node("p", { class: "hint", role: "status" });
+  kit.box.append(node("label", { class: "filelabel" }, "load a record.json", file), said);
+  file.addEventListener("change", () => file.files.length && read(file.files[0]));
+  kit.root.addEventListener("dragover", (event) => event.preventDefault());
+  kit.root.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (event.dataTransfer.files.length) read(event.dataTransfer.files[0]);
+  });
+
+  const NEEDED = ["task", "steps", "schedule", "verdict", "recommendation", "spectrum", "measurement", "runs"];
+  const thin = (curve) => {
+    const count = curve?.steps?.length || 0, stride = Math.ceil(count / 400), keep = (_, i) => i % stride === 0 || i === count - 1;
+    return count ? { steps: curve.steps.filter(keep), loss: curve.loss.filter(keep) } : curve;
+  };
+  // Only what the figure needs is sent on; Python checks every part of it.
+  async function read(chosen) {
+    said.textContent = "";
+    if (chosen.size > 64e6) { said.textContent = `${chosen.name} is larger than 64 MB: a record is far smaller.`; return; }
+    let whole = null;
+    try { whole = JSON.parse(await chosen.text()); } catch { said.textContent = `${chosen.name} is not JSON: load the record.json beside the report.`; return; }
+    if (!whole || typeof whole !== "object" || Array.isArray(whole)) { said.textContent = `${chosen.name} holds no record.`; return; }
+    const record = Object.fromEntries(NEEDED.filter((name) => name in whole).map((name) => [name, whole[name]]));
+    const part = (name) => (Array.isArray(whole.curves?.[name]) ? whole.curves[name].map(thin) : []);
+    record.curves = { predicted: part("predicted"), actual: part("actual") };
+    said.textContent = chosen.name;
+    kit.store.set({ record, key: "" });
+  }
+
+  const memory = (beta) => 1 / (1 - beta);
+  const move = (alpha, m) => kit.store.set({ alpha: Math.min(Math.max(alpha, kit.view.low), kit.view.high), beta: Math.min(Math.max(1 - 1 / Math.max(m, 1), 0), 0.99) });
+  map.press(move);
+  const knob = (state) => map.knob("point", state.alpha, memory(state.beta), {
+    label: "learning rate and momentum", move, step: [state.alpha * 0.05, memory(state.beta) * 0.08], words: `rate ${nice(state.alpha)}, beta ${nice(state.beta)}`,
+  });
+
+  function plane(view, state) {
+    const over = view.map, rows = Array.from(over.betas, memory), left = over.alphas[0], right = over.alphas[over.alphas.length - 1];
+    map.domain({ x: [left, right], y: [1, 100], xlog: true, ylog: true });
+    const edge = Array.from(over.edge, (a) => Math.min(Math.max(a, left), right));
+    map.pixels(kit.have.map, over.grid, "map", { extent: [left, right, 1, 100], outline: { x: [left, ...edge, left], y: [1, ...rows, 100] } });
+    map.line("edge", over.edge, rows, "edge");
+    for (let i = -12; i <= 4; i += 2) map.line(`iso${i}`, rows.map((m) => (2 ** i / view.upper) / m), rows, "fringe faint");
+    map.text("diverges", right, 1, "diverges", { dx: -6, dy: -10, anchor: "end", className: "label quiet" });
+    view.runs.forEach((run, i) => map.ring(`run${i}`, run.alpha, memory(run.beta), 4, "ring best"));
+    const wish = over.best, near = map.x(wish.alpha) > map.inner.left + 0.6 * map.inner.width;
+    map.ring("best", wish.alpha, memory(wish.beta), 5, "ring best");
+    map.text("bestwords", wish.alpha, memory(wish.beta), "lowest forecast", { dx: near ? -10 : 10, dy: -8, anchor: near ? "end" : "start" });
+    knob(state);
+    map.axes({ x: "learning rate α", y: "momentum β", grid: false, yticks: [1, 2, 10, 100], yformat: (m) => nice(Number((1 - 1 / m).toPrecision(3))) });
+  }
+
+  function curves(view) {
+    const top = view.start + 0.25 * Math.abs(view.start - view.floor), bottom = Math.min(view.floor, ...view.runs.flatMap((run) => Array.from(run.loss).filter(Number.isFinite)));
+    chart.domain({ x: [0, view.steps], y: [bottom - 0.04 * (top - bottom), top] });
+    chart.line("floor", [0, view.steps], [view.floor, view.floor], "grey");
+    view.runs.forEach((run, i) => {
+      chart.line(`run${i}`, run.steps, run.loss, "", { stroke: tone(i, view.runs.length) });
+      chart.text(`name${i}`, chart.inner.left + chart.inner.width - 8, chart.inner.top + 32 + 15 * i, `ran α ${nice(run.alpha)}, β ${nice(run.beta)}`, { raw: true, anchor: "end", fill: tone(i, view.runs.length) });
+    });
+    chart.line("ahead", view.at, Array.from(view.loss, (v) => (Number.isFinite(v) ? Math.min(v, 1e6 * Math.abs(top)) : NaN)), "hot wide");
+    chart.text("aheadwords", chart.inner.left + chart.inner.width - 8, chart.inner.top + 17, view.edge > 1 ? `forecast: ${nice(view.final)}` : "forecast: diverges", { raw: true, anchor: "end", className: "label hot" });
+    chart.axes({ x: "step", y: `loss of ${view.task}` });
+  }
+
+  function spectrum(view) {
+    const live = Array.from(view.curvatures).filter((h) => h > 0), low = Math.min(...live, view.upper) / 1.6, high = view.upper * 2.4;
+    const most = Math.max(...view.share, 1e-300), loud = Math.max(...view.noise, 1e-300);
+    lines.domain({ x: [low, high], y: [0, 1.5], xlog: true });
+    lines.stems("share", view.curvatures, Array.from(view.share, (v) => v / most), "stem strong", { stroke: tone(2, 3) });
+    lines.stems("noise", Array.from(view.curvatures, (h) => h * 1.05), Array.from(view.noise, (v) => (view.noise.some((n) => n > 0) ? v / loud : NaN)), "stem hot strong");
+    lines.line("upper", [view.upper, view.upper], [0, 1.5], "ink dash");
+    lines.text("upperwords", view.upper, 1.5, "upper bar", { dx: -5, dy: 15, anchor: "end", className: "label quiet" });
+    lines.text("w1", lines.inner.left + 8, 37, "share of the loss", { raw: true, fill: tone(2, 3) });
+    lines.text("w2", lines.inner.left + 124, 37, "noise", { raw: true, className: "label hot" });
+    lines.axes({ x: "curvature", y: "measured spectrum, each over its largest", yticks: [0, 1], grid: false });
+  }
+
+  return {
+    draw(view, state) {
+      if (view.key && view.key !== state.key) { kit.store.set({ key: view.key, record: null, ...view.recommended }); return; }
+      plane(view, state);
+      curves(view);
+      spectrum(view);
+    },
+    echo(state) { if (map.fx && kit.view.map) knob(state); },
+  };
+}

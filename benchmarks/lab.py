@@ -23,6 +23,7 @@ from playwright.sync_api import sync_playwright
 from websockets.asyncio.client import connect
 
 from inertia.lab.api import handle
+from inertia.lab.fields import Number
 from inertia.lab.server import application, listening
 from inertia.lab.views import discovered
 from inertia.lab.wire import pack
@@ -107,14 +108,17 @@ def page_numbers(address, names, rounds, moves):
 
 async def crowd(address, names, sockets, questions):
     keys = {name: handle({"figure": name})["keys"] for name in names}
+    first = {name: next((key, field) for key, field in discovered()[name].FIELDS.items() if isinstance(field, Number)) for name in names}
     times = []
 
     async def one(offset):
         async with connect(address.replace("http", "ws") + "/socket", origin=address, max_size=None) as talk:
             for index in range(questions):
                 name = names[(offset + index) % len(names)]
+                key, field = first[name]  # every question is another state, as of another hand
+                state = {key: field.default if field.whole else field.default * (1 - 1e-3 * (offset + index))}
                 began = time.perf_counter()
-                await talk.send(json.dumps({"figure": name, "have": keys[name]}))
+                await talk.send(json.dumps({"figure": name, "have": keys[name], "state": state}))
                 await talk.recv()
                 times.append(1000 * (time.perf_counter() - began))
 

@@ -271,3 +271,43 @@ def test_a_figure_plays_and_can_be_scrubbed(page):
             return
         page.page.wait_for_timeout(50)
     raise AssertionError("the player does not play")
+
+
+def test_a_finger_moves_the_point(browser, lab):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(lab)
+    page.wait_for_selector("body[data-ready]", timeout=15_000)
+    page.locator("#map").scroll_into_view_if_needed()
+    page.wait_for_selector("#map:not([data-drawn='0']):not([data-busy])", timeout=15_000)
+    page.locator("#map .stage svg").first.evaluate("(node) => node.scrollIntoView()")
+    box = page.locator("#map .stage svg").first.bounding_box()
+    page.touchscreen.tap(box["x"] + 0.4 * box["width"], box["y"] + 0.3 * box["height"])
+    page.wait_for_selector("#map:not([data-busy])")
+    state = page.evaluate("inertia.mounted.get('map').store.state")
+    context.close()
+    assert state["alpha"] != pytest.approx(1.2)
+    assert 0.6 < state["beta"] < 0.85
+
+
+def test_changing_the_colour_scheme_repaints(page):
+    page.figure("map")
+    shot = page.page.locator("#map canvas").first
+    seen = {}
+    for scheme in ("light", "dark"):
+        page.page.emulate_media(color_scheme=scheme)
+        page.page.wait_for_timeout(120)
+        seen[scheme] = shot.evaluate("(node) => node.toDataURL()")
+    page.page.emulate_media(color_scheme="light")
+    assert seen["light"] != seen["dark"]
+
+
+def test_everything_the_hand_can_hold_has_a_name(page):
+    for name in FIGURES:
+        page.figure(name)
+        nameless = page.page.locator(f"#{name}").evaluate(
+            "(root) => [...root.querySelectorAll('input, button, [tabindex], svg')].filter((node) => !node.getAttribute('aria-label')"
+            " && !node.textContent.trim() && !node.labels?.length).map((node) => node.outerHTML)"
+        )
+        assert nameless == [], name
+        assert len(page.page.locator(f"#{name} .grid").get_attribute("aria-label")) > 20

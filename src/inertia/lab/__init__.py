@@ -41,7 +41,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_HOME = {"figure": "twin", "handle": "api", "serve": "server", "widget": "widget"}
+_HOME = {"figure": "twin", "handle": "api", "serve": "server", "widget": "notebook"}
 
 __all__ = ["figure", "handle", "serve", "widget"]
 

@@ -9,7 +9,7 @@ export const prose = `
 is a pair of roots:</p>
 <math display="block"><msup><mi>z</mi><mn>2</mn></msup><mo>−</mo><mo>(</mo><mn>1</mn><mo>+</mo><mi>β</mi><mo>−</mo><mi>α</mi><mi>λ</mi>
 <mo>(</mo><mn>1</mn><mo>+</mo><mi>γ</mi><mo>)</mo><mo>)</mo><mi>z</mi><mo>+</mo><mo>(</mo><mi>β</mi><mo>−</mo><mi>α</mi><mi>λ</mi><mi>γ</mi><mo>)</mo><mo>=</mo><mn>0</mn></math>
-<p>The larger of the two is the rate. Dark is fast, the white corner is lost. Between the dashed lines the roots are complex and the
+<p>The larger of the two is the rate. The stronger the colour the faster; the empty corner is lost. Between the dashed lines the roots are complex and the
 error swings; outside them it creeps or jumps. Press anywhere, or walk with the arrow keys. Add more curvatures and the fast region
 shrinks to a point: one method has to serve them all.</p>`;
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from inertia.errors import BadInput, MissingExtra
+from inertia.lab.notebook import STATIC, linked, widget
 from inertia.lab.views import discovered
-from inertia.lab.widget import STATIC, linked, widget
 from inertia.lab.wire import unpack
 
 
@@ -40,6 +40,16 @@ def test_a_widget_answers_as_the_page_does():
     assert reply["view"]["beta"] == pytest.approx(0.9)
     with pytest.raises(BadInput, match="unknown field"):
         widget("map", betas=1)
+
+
+def test_the_facade_of_the_laboratory_stays_callable():
+    import inertia.lab
+
+    for name in inertia.lab.__all__:
+        assert callable(getattr(inertia.lab, name))
+        assert callable(getattr(inertia.lab, name)), "loading its module must not put the module in its place"
+    with pytest.raises(AttributeError, match="no attribute 'figures_'"):
+        inertia.lab.figures_  # noqa: B018
 
 
 def test_without_anywidget_the_install_line_is_said(monkeypatch):

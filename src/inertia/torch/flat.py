@@ -176,7 +176,7 @@ def _advance(pieces: list[list[torch.Tensor]], rule: Rule) -> None:
     from_hidden = rule._replace(method=Method(alpha * (1 + gamma), beta, 0.0, delta))
     if fusible(rule, itertools.chain(*pieces)):
         advance_fused(params, grads, velocity, rule)
-    elif velocity is not None and not rule.weight_decay and fusible(from_hidden, itertools.chain(*pieces)):
+    elif velocity is not None and beta != 0 and not rule.weight_decay and fusible(from_hidden, itertools.chain(*pieces)):
         torch._foreach_add_(params, velocity, alpha=alpha * gamma)
         advance_fused(params, grads, velocity, from_hidden)
     else:

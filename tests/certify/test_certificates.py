@@ -329,3 +329,27 @@ def test_a_solver_that_fails_leaves_the_question_open(monkeypatch, how):
     assert "nothing is claimed" in found.reason
     with pytest.raises(Rejected, match="it claims nothing"):
         verify(found)
+
+
+@pytest.mark.parametrize(
+    ("method", "mu", "L", "verdict"),
+    [
+        (Method(1e-6), 0.1, 1.0, "proved"),
+        (Method(1e-300), 0.1, 1.0, "open"),  # its rate is 1 to every digit of a float
+        (Method(1e300), 0.1, 1.0, "refuted"),
+        (Method(1.0, beta=-1.0), 0.1, 1.0, "refuted"),
+        (Method(0.1, beta=0.5, gamma=10.0), 0.1, 1.0, "proved"),
+        (Method(0.5, beta=0.2, gamma=-1.0), 0.1, 1.0, "proved"),
+        (Method(1.0, beta=0.5), 1e-8, 1.0, "proved"),
+        (Method(1e-9, 0.9, 0.9), 1e6, 1e9, "proved"),
+        (Method(1e9, 0.9), 1e-12, 1e-9, "refuted"),
+        (Method(1.0), 1.0, 1.0, "proved"),
+    ],
+)
+def test_extreme_methods_and_classes_are_answered(method, mu, L, verdict):
+    found = certify(method, mu, L)
+    assert found.verdict == verdict
+    data = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert from_json(data).quadratic_rate == found.quadratic_rate
+    if verdict != "open":
+        assert verify(data).startswith(verdict)

@@ -109,9 +109,10 @@ class Counterexample:
         else:
             params, velocity = self.start()
         path = [params]
-        for _ in range(steps):
-            params, velocity = step(self.method, params, velocity, self.gradient(params))
-            path.append(params)
+        with np.errstate(over="ignore", invalid="ignore"):  # a quadratic may carry it off to infinity
+            for _ in range(steps):
+                params, velocity = step(self.method, params, velocity, self.gradient(params))
+                path.append(params)
         return np.stack(path)
 
     def check(self) -> str:
@@ -152,8 +153,8 @@ def cycling(method: Method, mu: ArrayLike, L: ArrayLike, longest: int = _LONGEST
     alpha, beta, gamma, low, high = (field[..., None] for field in fields)
     tried = [(share, sides) for sides in range(2, longest + 1) for share in range(1, sides // 2 + 1) if math.gcd(share, sides) == 1]
     share, sides = np.array(tried).T
-    force, place = _factor(Method(alpha, beta, gamma), share, sides)
-    pull = np.conj(high * place - force) * (force - low * place)
+    force, place = _factor(Method(1.0, beta, gamma), share, sides)  # N and M: alpha is a factor, and may be tiny
+    pull = np.conj(alpha * high * place - force) * (force - alpha * low * place)
     corner = np.exp(2j * np.pi / sides) - 1
     size = np.abs(pull) * np.abs(corner)
     inside = np.maximum((pull * corner).real, (pull * np.conj(corner)).real) < -1e-13 * size

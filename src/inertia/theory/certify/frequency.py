@@ -61,7 +61,8 @@ def quadratic_rate(method: Method, mu: float, L: float) -> Any:
     >>> float(quadratic_rate(Method(2 / 1.1), 0.1, 1.0).round(6))
     0.818182
     """
-    return np.maximum(mode_rate(method, mu), mode_rate(method, L))
+    with np.errstate(over="ignore"):
+        return np.maximum(mode_rate(method, mu), mode_rate(method, L))
 
 
 def sector_rate(method: Method, mu: ArrayLike, L: ArrayLike, points: int = 800) -> Any:

@@ -165,7 +165,8 @@ def quadratic_noise_gain(method: Method, mu: float, L: float) -> float:
     """
     from ..noise import stationary
 
-    variance = np.asarray(stationary(method, np.linspace(mu, L, 2001)).params, dtype=float)
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = np.asarray(stationary(method, np.linspace(mu, L, 2001)).params, dtype=float)
     return float(np.sqrt(np.max(variance)))
 
 

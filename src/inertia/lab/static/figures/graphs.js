@@ -28,7 +28,7 @@ export function build(kit) {
   kit.button("join or cut the two", () => flip(kit.view.a, kit.view.b));
   kit.button("another expander", () => kit.store.set({ seed: (kit.store.state.seed + 1) % 10000, graph: "expander", flips: [-1] }));
 
-  let picked = false, moved = new Map(), known = "";
+  let picked = false, carried = false, moved = new Map(), known = "";
   function flip(i, j) {
     if (i === j) return;
     const [low, high] = [Math.min(i, j), Math.max(i, j)], flips = kit.store.state.flips.filter((v) => v >= 0), kept = [];
@@ -51,12 +51,19 @@ export function build(kit) {
     return best;
   };
   board.svg.addEventListener("click", (event) => {
-    if (!kit.view || event.target.closest(".knob")) return;
-    const node = nearest(...board.at(event));
-    if (picked && node !== kit.view.a) { kit.store.set({ b: node }); flip(kit.view.a, node); picked = false; } else { kit.store.set({ a: node }); picked = true; }
+    if (!kit.view || carried) { carried = false; return; }
+    const node = event.target.closest(".knob") ? kit.view.a : nearest(...board.at(event));
+    if (picked && node !== kit.view.a) { kit.store.set({ b: node }); flip(kit.view.a, node); picked = false; } else { picked = !(picked && node === kit.view.a); kit.store.set({ a: node }); }
     kit.draw();
   });
-  const carry = (x, y) => { moved.set(kit.view.a, [Math.min(Math.max(x, -1), 1), Math.min(Math.max(y, -1), 1)]); kit.draw(); };
+  board.svg.addEventListener("pointerdown", () => { carried = false; }, true);
+  const carry = (x, y) => {
+    const [left, top] = place(kit.view.a);
+    if (!carried && Math.hypot(board.x(x) - board.x(left), board.y(y) - board.y(top)) < 4) return; // a tap trembles
+    carried = true;
+    moved.set(kit.view.a, [Math.min(Math.max(x, -1), 1), Math.min(Math.max(y, -1), 1)]);
+    kit.draw();
+  };
 
   function colours() {
     if (!kit.view || !board.fx) return;

@@ -1,0 +1,185 @@
+"""The later figures under the hand: walls are painted, nodes joined, points dragged, records loaded."""
+
+import json
+
+import numpy as np
+import pytest
+
+from inertia.lab.loaded import loaded
+from inertia.lab.mazes import decoded, preset
+
+pytestmark = pytest.mark.browser
+
+
+class Hand:
+    """One figure on one page."""
+
+    def __init__(self, browser, lab, hash_, size=(1180, 900), **options):
+        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
+        self.name, self.complaints = hash_.partition("?")[0], []
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(f"{lab}/#{hash_}")
+        self.page.wait_for_selector("body[data-ready]", timeout=15_000)
+        self.page.locator(f"#{self.name}").scroll_into_view_if_needed()
+        self.page.wait_for_selector(f"#{self.name}:not([data-drawn='0'])", timeout=15_000)
+        self.settled()
+
+    def settled(self):
+        seen = -1
+        for _ in range(100):
+            now = int(self.page.locator(f"#{self.name}").get_attribute("data-drawn"))
+            if now == seen:
+                return
+            seen = now
+            self.page.wait_for_timeout(60)
+        raise AssertionError(f"{self.name} never came to rest")
+
+    def state(self, field):
+        return self.page.evaluate(f"inertia.mounted.get('{self.name}').store.state.{field}")
+
+    def caption(self):
+        return self.page.locator(f"#{self.name} .caption").inner_text()
+
+    def spot(self, panel, x, y):
+        """Client coordinates of a place in a panel, in units of its data."""
+        svg = self.page.locator(f"#{self.name} .stage svg").nth(panel)
+        svg.scroll_into_view_if_needed()
+        box = svg.bounding_box()
+        place = self.page.evaluate(
+            f"(() => {{ const p = inertia.mounted.get('{self.name}').panels[{panel}]; return [p.x({x}), p.y({y})]; }})()"
+        )
+        return box["x"] + place[0], box["y"] + place[1]
+
+    def closed(self):
+        self.page.close()
+        assert self.complaints == []
+
+
+@pytest.fixture
+def hand(browser, lab):
+    made = []
+
+    def reach(hash_, **options):
+        made.append(Hand(browser, lab, hash_, **options))
+        return made[-1]
+
+    yield reach
+    for one in made:
+        one.closed()
+
+
+def test_a_wall_is_painted_and_a_door_opened(hand):
+    figure = hand("colour")
+    kappa = figure.caption()
+    box = figure.page.locator("#colour .stage svg").first.bounding_box()
+    cell = figure.page.evaluate("inertia.mounted.get('colour').panels[0].inner.width") / 2 / 112 * 0.98
+    x, y = box["x"] + 60.5 * cell, box["y"] + 20 + 3.5 * cell  # a cell of the wall over the second corridor
+    figure.page.mouse.move(x, y)
+    figure.page.mouse.down()
+    figure.page.mouse.move(x, y + 4 * cell, steps=5)
+    figure.page.mouse.up()
+    figure.page.wait_for_function("(words) => document.querySelector('#colour .caption').innerText !== words", arg=kappa)
+    figure.settled()
+    changed = decoded(figure.state("cells"))
+    assert changed.sum() > preset("chambers")[0].sum()
+    assert figure.page.evaluate("inertia.mounted.get('colour').store.text()").startswith("cells=16x112")
+
+
+def test_a_cell_changes_by_keyboard_and_a_seed_is_set_by_tapping(hand):
+    figure = hand("colour?maze=room&alpha=0.4&beta=0.9")
+    knob = figure.page.locator("#colour .knob.cursor")
+    knob.focus()
+    knob.press("ArrowRight")
+    knob.press("Enter")
+    figure.settled()
+    assert decoded(figure.state("cells")).sum() == preset("room")[0].sum() - 1
+    figure.page.locator("#colour .chip", has_text="seeds").click()
+    board = figure.page.locator("#colour .stage svg").first
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    figure.page.mouse.click(box["x"] + 120, box["y"] + 120)
+    figure.settled()
+    assert len(figure.state("seeds")) == 2
+
+
+def test_an_eigenvector_is_shown_under_the_pointer(hand):
+    figure = hand("colour")
+    figure.page.mouse.move(*figure.spot(2, 3, 1e-4))
+    figure.settled()
+    assert figure.state("mode") == 3
+    assert "eigenvector 4" in figure.page.locator("#colour .stage svg").nth(3).text_content()
+
+
+def test_two_taps_cut_a_path_and_two_more_mend_it(hand):
+    figure = hand("graphs?graph=path&n=12")
+    places = figure.page.evaluate("Array.from(inertia.mounted.get('graphs').view.places.at)")
+    for parts in (2, 1):
+        for node in (5, 6):
+            figure.page.mouse.click(*figure.spot(0, places[2 * node], places[2 * node + 1]))
+            figure.settled()
+        assert ("fallen into 2 parts" in figure.caption()) == (parts == 2)
+    assert figure.state("flips") == [-1]
+
+
+def test_news_plays_over_a_graph(hand):
+    figure = hand("graphs?graph=grid&n=16")
+    figure.page.locator("#graphs .player input").evaluate("(node) => { node.value = 3; node.dispatchEvent(new Event('input')); }")
+    assert "news from node 0, step 3" in figure.page.locator("#graphs .stage svg").first.text_content()
+
+
+def test_any_point_can_be_taken_and_a_feature_scrubbed(hand):
+    figure = hand("polynomial")
+    x, y = figure.spot(0, 0.5, 1.5)
+    figure.page.mouse.move(x, y)
+    figure.page.mouse.down()
+    figure.page.mouse.move(x, y + 40, steps=4)
+    figure.page.mouse.up()
+    figure.settled()
+    assert figure.state("point") == 8
+    assert figure.state("targets[7]") < 1.2
+    x, y = figure.spot(3, 1.5, 0)
+    figure.page.mouse.move(x, y)
+    figure.page.mouse.down()
+    figure.page.mouse.move(x, y - 20, steps=4)
+    figure.page.mouse.up()
+    figure.settled()
+    assert figure.state("by") == "hand"
+    assert figure.state("feature") == 2
+
+
+def test_the_maps_of_the_chain_follow_the_press(hand):
+    figure = hand("limits")
+    figure.page.mouse.click(*figure.spot(0, 10, 30))
+    figure.settled()
+    assert figure.state("k") == 30
+    assert "After 30 steps" in figure.caption()
+
+
+def test_a_record_is_loaded_from_a_file_and_a_wrong_file_is_said(hand, tmp_path):
+    pytest.importorskip("sklearn")
+    from inertia.problems import diabetes
+    from inertia.tune import tune
+
+    record = json.loads(json.dumps(tune(diabetes(), steps=40, batch_size=32, seed=1).to_json()))
+    good, bad, other = (tmp_path / name for name in ("record.json", "notes.json", "other.json"))
+    good.write_text(json.dumps(record))
+    bad.write_text("# notes")
+    other.write_text('{"steps": 3}')
+    figure = hand("yours")
+    chooser = figure.page.locator("#yours input[type=file]")
+    chooser.set_input_files(bad)
+    figure.page.wait_for_selector("#yours .hint:has-text('is not JSON')")
+    chooser.set_input_files(other)
+    figure.page.wait_for_selector("#yours.stale")
+    assert "no record of `inertia tune`" in figure.caption()
+    chooser.set_input_files(good)
+    figure.page.wait_for_selector("#yours:not(.stale)")
+    figure.settled()
+    assert len(figure.state("key")) == 16
+    assert figure.state("record") is None
+    assert figure.state("alpha") == pytest.approx(record["recommendation"]["alpha"], rel=1e-5)
+    assert "after 40 steps" in figure.caption()
+    runs = figure.page.locator("#yours [data-key^='run']").count()
+    assert runs >= len(record["runs"])
+    assert np.isfinite(loaded(record).model.floor)

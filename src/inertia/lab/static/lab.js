@@ -6,7 +6,8 @@ import { SocketTransport } from "./transport.js";
 const transport = new SocketTransport(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket`);
 transport.onstate = (open) => document.body.classList.toggle("closed", !open);
 const { figures } = await transport.ask({ want: "figures" });
-const modules = await Promise.all(figures.map((spec) => import(`./figures/${spec.name}.js`).catch(() => null)));
+// All are fetched at once; each is mounted as soon as it and those above it are there.
+const modules = figures.map((spec) => import(`./figures/${spec.name}.js`).catch((error) => { console.error(spec.name, error); return null; }));
 const host = document.getElementById("figures"), contents = document.getElementById("contents");
 const mounted = new Map();
 
@@ -26,13 +27,14 @@ function restore() {
 }
 
 const list = node("ol", {});
-figures.forEach((spec, i) => {
-  if (!modules[i]) return;
-  const kit = mount(host, spec, modules[i], transport);
+for (const [i, spec] of figures.entries()) {
+  const module = await modules[i];
+  if (!module) continue;
+  const kit = mount(host, spec, module, transport);
   kit.onshare = share;
   mounted.set(spec.name, kit);
   list.append(node("li", {}, node("a", { href: `#${spec.name}` }, spec.title)));
-});
+}
 contents.append(node("h2", {}, "All figures"), list);
 window.inertia = { mounted, transport };
 addEventListener("hashchange", restore);

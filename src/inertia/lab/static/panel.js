@@ -222,7 +222,7 @@ export class Panel {
       const top = over > 0 ? Math.min(one.top, this.inner.top + this.inner.height + 2 - (placed.length - 1 - i) * gap) : one.top;
       const place = { raw: true, className: one.className || "label", fill: one.fill || "" };
       if (this.narrow) this.text(one.key, this.x(x) - dx, top - 5, one.words, { ...place, anchor: "end" });
-      else this.text(one.key, this.x(x) + dx, top + 4, one.words, place);
+      else this.text(one.key, Math.min(this.x(x) + dx, this.width - 7 * one.words.length), top + 4, one.words, place);
     }
   }
 

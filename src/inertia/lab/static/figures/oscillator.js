@@ -14,8 +14,8 @@ momentum, the kink of the curve, that is fastest.</p>`;
 
 export function build(kit) {
   const spring = kit.panel({ span: 2, label: "the weight on its spring", aspect: (width) => Math.max(1.2, 300 / width), margin: { left: 4, right: 4, top: 8, bottom: 8 }, frame: false });
-  const over = kit.panel({ span: 6, label: "position against time", aspect: (width) => Math.max(0.4, 300 / width) });
-  const phase = kit.panel({ span: 4, label: "phase portrait: position against speed", aspect: (width) => Math.max(0.6, 300 / width), margin: { left: 30 } });
+  const over = kit.panel({ span: 6, label: "position against time", aspect: (width) => Math.max(0.4, 300 / width), margin: { top: 22 } });
+  const phase = kit.panel({ span: 4, label: "phase portrait: position against speed", aspect: (width) => Math.max(0.6, 300 / width), margin: { left: 30, top: 22 } });
   spring.root.parentElement.classList.add("third");
   over.root.parentElement.classList.add("twothirds");
   kit.row(12, "strip");

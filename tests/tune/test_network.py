@@ -110,7 +110,6 @@ def test_every_line_of_a_journal_is_json(tmp_path):
         ({"steps": 20, "weight_decay": -1.0}, "negative"),
         ({"steps": 20, "clip": 0.0}, "not a norm"),
     ],
-    ids=str,
 )
 def test_budgets_that_no_run_can_use_are_refused(words, said):
     with pytest.raises(BadInput, match=said):

@@ -241,6 +241,7 @@ def test_a_record_is_shown_with_the_forecast_it_was_made_with(record):
     assert reply["key"] == mine.key
     assert reply["final"] == pytest.approx(record["curves"]["predicted"][index]["loss"][-1], rel=1e-6)
     assert len(reply["runs"]) == len(record["runs"])
+    assert f"run ended at *{record['verified_loss']:.4g}*" in reply["caption"]
     again = handle({"figure": "yours", "state": {"key": mine.key}})
     assert again["view"]["steps"] == 60
 
@@ -255,6 +256,7 @@ def test_a_record_is_shown_with_the_forecast_it_was_made_with(record):
         ({"spectrum": {}}, "must be a list of 1 to"),
         ({"measurement": {"loss": True}}, "loss must be a number"),
         ({"runs": 3}, "must be lists"),
+        ({"verified_loss": "low"}, "verified_loss must be a number"),
         ({"runs": [3]}, "not an object"),
         ({"recommendation": {"alpha": -1}}, "alpha must be a number"),
     ],

@@ -50,6 +50,7 @@ class Loaded(NamedTuple):
     model: Model
     recommended: Method
     runs: tuple[Run, ...]
+    verified: float | None = None  # what the recommended run ended at
 
 
 def loaded(document: Mapping[str, Any]) -> Loaded:
@@ -108,8 +109,10 @@ def _checked(key: str, document: Mapping[str, Any]) -> Loaded:
     runs = _runs(document)
     if not np.isfinite(forecast(model, shaped(schedule, best._replace(alpha=best.alpha * 1e-3), steps), steps).final):
         raise BadData("the record's spectrum gives no forecast: its curvatures or noise are out of all proportion")
+    ended = document.get("verified_loss")
+    verified = None if ended is None else _number(document, "verified_loss", -1e300, 1e300)
     words = [str(document.get(name, ""))[:400] for name in ("task", "verdict")]
-    return Loaded(key, words[0] or "a task", steps, schedule, words[1], model, best, runs)
+    return Loaded(key, words[0] or "a task", steps, schedule, words[1], model, best, runs, verified)
 
 
 def _spectrum(part: Mapping[str, Any]) -> Spectrum:

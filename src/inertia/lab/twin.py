@@ -13,6 +13,8 @@ SIZES = (9.84, 5.4)  # inches: the page's 984 pixels at 100 per inch
 _MAPS = {
     "map": ["#123c5c", "#2f6f94", "#7fb3c8", "#c9e0df", "#f6f8f4"],
     "contour": ["#b0c4d6", "#fafbfc"],
+    "wave": ["#f3f6f3", "#a9cddb", "#2f6f94", "#94698c", "#f2611d"],
+    "mode": ["#d9541a", "#f6c9ad", "#f6f8f4", "#a3c6dc", "#1f4e79"],
     "component": ["#9dbfda", "#1f4e79"],
 }
 _STYLE = {

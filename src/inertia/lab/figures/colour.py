@@ -12,7 +12,7 @@ from ...method import Method
 from ...theory import catalog, modes
 from ..fields import Choice, Number, Numbers, State, Text
 from ..mazes import PRESETS, Reduced, conjugate, decoded, encoded, preset, reduced
-from ..twin import hot, ramp
+from ..twin import colours, hot, ramp
 from ..views import Costly, View
 
 ORDER = 90
@@ -211,7 +211,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
         place = shape[index // 2, 2 * (index % 2) : 2 * (index % 2) + 2] if flat else shape[0, index]
         axes = canvas.add_subplot(place)
         axes.set_facecolor("#d9e0e6")
-        axes.imshow(data["pictures"][index].reshape(rows, columns) * walls, cmap="PuOr_r", vmin=0, vmax=255)
+        axes.imshow(data["pictures"][index].reshape(rows, columns) * walls, cmap=colours("wave"), vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[], title=f"{name}: error {data['now'][index]:.3g}")
     last = shape.nrows - 1
     errors, bars = canvas.add_subplot(shape[last, :2]), canvas.add_subplot(shape[last, 2:])

@@ -15,7 +15,7 @@ from ...spectrum import spectrum
 from ...theory import bounds, catalog, modes
 from ...theory.milestones import steps_to
 from ..fields import Choice, Number, Numbers, State
-from ..twin import hot
+from ..twin import colours, hot
 from ..views import Costly, View
 
 ORDER = 100
@@ -202,7 +202,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     at = data["places"]["at"]
     for i, j in data["edges"]:
         left.plot(*at[[i, j]].T, color="#b8c4cf", lw=0.7, zorder=1)
-    left.scatter(*at.T, c=data["slow"], cmap="PuOr", vmin=0, vmax=255, s=42, zorder=2, edgecolors="#22303c", linewidths=0.6)
+    left.scatter(*at.T, c=data["slow"], cmap=colours("mode"), vmin=0, vmax=255, s=42, zorder=2, edgecolors="#22303c", linewidths=0.6)
     left.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal", xticks=[], yticks=[])
     for name, color in (("path", "#8fb4d1"), ("grid", "#4a82ae"), ("expander", "#1f4e79")):
         right.loglog(*data["growth"][name], color=color, label=name)

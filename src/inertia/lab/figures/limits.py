@@ -54,6 +54,7 @@ def view(state: State) -> View:
     bound = bounds.lower_bound(n, kappa, np.arange(steps + 1))
     values = {
         "k": at,
+        "chosen": chosen,
         "n": n,
         "steps": steps,
         "weights": _bytes(part),
@@ -179,7 +180,8 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     profile.axvspan(data["k"] + 0.5, data["n"] + 0.5, color="#22303c", alpha=0.06)
     profile.set(xlabel="node", title="weights and solution", xlim=(0.5, data["n"] + 0.5))
     for index, row in enumerate(data["curves"]):
-        errors.semilogy(np.where(row > 1e-12, row, np.nan), color=ramp(index, len(data["curves"])), label=data["names"][index])
+        color = hot() if data["keys"][index] == data["chosen"] else ramp(index, len(data["curves"]))
+        errors.semilogy(np.where(row > 1e-12, row, np.nan), color=color, label=data["names"][index])
     errors.semilogy(np.where(data["bound"] > 0, data["bound"], np.nan), color="#22303c", lw=1.8, label="bound")
     errors.set(xlabel="step", ylabel="largest error", ylim=(1e-6, 2))
     errors.legend(frameon=False, fontsize=7)

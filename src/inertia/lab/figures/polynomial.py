@@ -178,6 +178,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     model, errors = canvas.add_subplot(shape[0, : count // 2]), canvas.add_subplot(shape[0, count // 2 :])
     model.plot(data["x"], data["fit"], color="#7b8794", lw=0.8, ls="--")
     model.plot(data["x"], data["sum"], color=hot())
+    model.plot(*data["data"], "o", color="#22303c", ms=4)
     model.set(ylim=(-3, 3), xlabel="x")
     errors.loglog(data["steps"], data["train"], color="#7fa8c9", label="on the data")
     errors.loglog(data["steps"], data["held"], color=hot(), label="left out")

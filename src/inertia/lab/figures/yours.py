@@ -126,6 +126,8 @@ def _words(mine: Loaded, values: Mapping[str, Any], state: State) -> str:
         return f"{name}: beyond the edge of stability, the run *diverges*. At this momentum α must stay below *{safe:.3g}*."
     said = f"{name}: after {mine.steps} steps the predicted loss is *{values['final']:.4g}*, from {mine.model.start:.4g} at the start"
     said += f"; α may grow *{values['edge']:.2g}* times before it breaks."
+    if mine.verified is not None:
+        said += f" The recommended run ended at *{mine.verified:.4g}*."
     return said + (f" The tuner's verdict: {mine.verdict}." if mine.verdict else "")
 
 

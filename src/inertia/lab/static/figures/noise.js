@@ -67,7 +67,8 @@ export function build(kit) {
 
   function matched(view) {
     const count = view.matched.shape[0], last = view.matched.shape[1] - 1;
-    alike.domain({ x: [0, last], y: [0, 1.8] });
+    const ends = Array.from({ length: count }, (_, i) => row(view.matched, i)[last]).filter(Number.isFinite);
+    alike.domain({ x: [0, last], y: [0, Math.min(Math.max(1.8, 1.7 * Math.max(...ends, 0)), 100)] });
     const order = [];
     for (let i = 0; i < count; i++) {
       alike.line(`m${i}`, null, row(view.matched, i), "", { stroke: tone(i, count) });

@@ -37,7 +37,7 @@ export function build(kit) {
     if (event.dataTransfer.files.length) read(event.dataTransfer.files[0]);
   });
 
-  const NEEDED = ["task", "steps", "schedule", "verdict", "recommendation", "spectrum", "measurement", "runs"];
+  const NEEDED = ["task", "steps", "schedule", "verdict", "recommendation", "spectrum", "measurement", "runs", "verified_loss"];
   const thin = (curve) => {
     const count = curve?.steps?.length || 0, stride = Math.ceil(count / 400), keep = (_, i) => i % stride === 0 || i === count - 1;
     return count ? { steps: curve.steps.filter(keep), loss: curve.loss.filter(keep) } : curve;
@@ -74,7 +74,7 @@ export function build(kit) {
     view.runs.forEach((run, i) => map.ring(`run${i}`, run.alpha, memory(run.beta), 4, "ring best"));
     const wish = over.best, near = map.x(wish.alpha) > map.inner.left + 0.6 * map.inner.width;
     map.ring("best", wish.alpha, memory(wish.beta), 5, "ring best");
-    map.text("bestwords", wish.alpha, memory(wish.beta), "lowest forecast", { dx: near ? -10 : 10, dy: -8, anchor: near ? "end" : "start" });
+    map.text("bestwords", wish.alpha, memory(wish.beta), "lowest forecast", { dx: near ? -12 : 12, dy: 20, anchor: near ? "end" : "start" });
     knob(state);
     map.axes({ x: "learning rate α", y: "momentum β", grid: false, yticks: [1, 2, 10, 100], yformat: (m) => nice(Number((1 - 1 / m).toPrecision(3))) });
   }

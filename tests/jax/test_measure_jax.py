@@ -39,14 +39,14 @@ def dense(f, params=PARAMS):
 
 def test_ends_weights_and_noise_are_those_of_the_dense_hessian():
     truth = np.linalg.eigvalsh(dense(lambda p: loss(p, (X, Y))))
-    found = room.measure(loss, PARAMS, (X, Y), batch_size=9, ends="both", rtol=1e-6, depth=48, noise=60, chunk=16)
+    found = room.measure(loss, PARAMS, (X, Y), batch_size=15, ends="both", rtol=1e-6, depth=48, noise=40, chunk=15)
     np.testing.assert_allclose([found.mu, found.L], truth[[0, -1]], rtol=1e-6)
     assert found.provenance["smallest_lower"] <= truth[0] + 1e-12
     assert truth[-1] <= found.upper <= truth[-1] * (1 + 1e-5)
     flat, unravel = ravel_pytree(PARAMS)
     each = jax.vmap(jax.grad(lambda w, x, y: loss(unravel(w), (x[None], y[None]))), (None, 0, 0))
     rows = np.asarray(jax.jit(each)(flat, X, Y))
-    exact = (1 / 9 - 1 / 45) * np.sum((rows - rows.mean(0)) ** 2) / 44  # sampling without replacement
+    exact = (1 / 15 - 1 / 45) * np.sum((rows - rows.mean(0)) ** 2) / 44  # sampling without replacement
     assert abs(found.provenance["noise_trace"] - exact) < 3.5 * found.provenance["noise_trace_error"]
     np.testing.assert_allclose(found.provenance["gradient_norm"], np.linalg.norm(rows.mean(0)), rtol=1e-9)
     assert found.excess <= 1.000001 * found.provenance["loss"]
@@ -141,10 +141,10 @@ def test_an_interval_for_a_subset_and_sharpness_along_a_trajectory():
 
     truth = 2 * np.linalg.eigvalsh(x.T @ x / 2000)[-1]
     covered = 0
-    for seed in range(4):
+    for seed in range(2):
         interval = room.measure(square, np.ones(20), x, examples=96, seed=seed, **ENDS).provenance["sampling"]
         covered += interval["low"] <= truth <= interval["high"]
-    assert covered >= 3
+    assert covered == 2
     assert "sampling" in room.measure(square, np.ones(20), [x[:50], x[50:100], x[100:]], examples=100, **ENDS).provenance
     method = Method(0.5, beta=0.9)
     told = room.measure(loss, PARAMS, (X, Y), along=[3], along_method=method, rtol=1e-6, depth=48, **ENDS).provenance["along"]

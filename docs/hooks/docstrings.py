@@ -32,7 +32,9 @@ def _escaped(text: str) -> str:
             kept.append(line)
             continue
         parts = re.split(r"(`[^`]*`|(?<![\w*)])\*[A-Za-z][\w ]*\*(?![\w*]))", line)
-        kept.append("".join(part if index % 2 else re.sub(r"([*_<|])", r"\\\1", part) for index, part in enumerate(parts)))
+        kept.append(
+            "".join(part if index % 2 else re.sub(r"([*_|])", r"\\\1", part).replace("<", "&lt;") for index, part in enumerate(parts))
+        )
     return "\n".join(kept)
 
 

@@ -78,9 +78,9 @@ def rows_table(rows):
 
 def escaped(text):
     """Words that Markdown must not read."""
-    for sign in "\\*_|<[":
+    for sign in "\\*_|[":
         text = text.replace(sign, f"\\{sign}")
-    return text
+    return text.replace("<", "&lt;")
 
 
 def citations():

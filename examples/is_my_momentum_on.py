@@ -9,8 +9,8 @@
 # # Is my momentum really on?
 #
 # In 2026 a set of slides printed losses of 0.243, 0.250 and 0.278 "with momentum". They were plain SGD: the training step had been compiled
-# around a list that it changed, so the velocity stayed zero. Nothing failed, and two of the three numbers looked right. Here is how to see it
-# from outside.
+# around a list that it changed, so the velocity stayed zero. Nothing failed, and two of the three numbers looked right. Here is how to
+# see it from outside.
 
 # %%
 import numpy as np

@@ -38,13 +38,13 @@ print(features.size, "numbers")
 # %%
 began = time.perf_counter()
 ends = lanczos(lambda v: problem.hvp(problem.start, v), problem.dimension, ends="both", rtol=0.02)
-print(f"curvatures {ends.smallest:.4g} to {ends.largest:.4g}, {ends.products} products, {time.perf_counter() - began:.2f} s")
+print(f"curvatures {ends.smallest:.4g} to {ends.largest:.4g}, {ends.hvps} products, {time.perf_counter() - began:.2f} s")
 
 # %% [markdown]
 # ## Choose and run
 
 # %%
-mu, L = float(ends.smallest), float(ends.largest_upper)
+mu, L = float(ends.smallest), float(ends.upper)
 spectrum = inertia.spectrum([mu, L])
 methods = {
     "gradient descent": inertia.best(spectrum, "gradient-descent").method,

@@ -21,16 +21,16 @@ import inertia
 import inertia.jax
 
 digits = load_digits()
-images, labels = jnp.asarray(digits.data / 16), jnp.asarray(digits.target)
+images, labels = jnp.asarray(digits.data[:800] / 16), jnp.asarray(digits.target[:800])
 
 
 def start(key):
     """Two dense layers."""
     one, two = jax.random.split(key)
     return {
-        "w1": jax.random.normal(one, (64, 32)) * (2 / 64) ** 0.5,
-        "b1": jnp.zeros(32),
-        "w2": jax.random.normal(two, (32, 10)) * (2 / 32) ** 0.5,
+        "w1": jax.random.normal(one, (64, 16)) * (2 / 64) ** 0.5,
+        "b1": jnp.zeros(16),
+        "w2": jax.random.normal(two, (16, 10)) * (2 / 16) ** 0.5,
         "b2": jnp.zeros(10),
     }
 
@@ -49,7 +49,7 @@ print(float(loss(params, (images, labels))))
 # ## Measure, predict, verify
 
 # %%
-found = inertia.jax.tune(loss, params, (images, labels), steps=150, batch_size=64, seed=0)
+found = inertia.jax.tune(loss, params, (images, labels), steps=80, batch_size=50, seed=0, runs=2)
 print(found.verdict)
 print(found.method)
 print(f"verified final loss {found.verified_loss:.4f}; it cost {found.cost_in_runs:.1f} runs in all")
@@ -60,7 +60,7 @@ print(f"verified final loss {found.verified_loss:.4f}; it cost {found.cost_in_ru
 # The same coefficients under the schedule they were verified with.
 
 # %%
-shrink = inertia.schedule.linear(inertia.Method(*found.method), 150)
+shrink = inertia.schedule.linear(inertia.Method(*found.method), 80)
 optimizer = inertia.jax.momentum(shrink)
 state = optimizer.init(params)
 
@@ -75,8 +75,8 @@ def step(params, state, batch):
 
 key = jax.random.key(1)
 trained = params
-for k in range(150):
-    rows = jax.random.choice(jax.random.fold_in(key, k), len(labels), (64,), replace=False)
+for k in range(80):
+    rows = jax.random.choice(jax.random.fold_in(key, k), len(labels), (50,), replace=False)
     trained, state, value = step(trained, state, (images[rows], labels[rows]))
 final = float(loss(trained, (images, labels)))
 print(f"with batches of its own, this loop ends at {final:.4f}")

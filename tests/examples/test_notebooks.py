@@ -30,6 +30,7 @@ def test_a_notebook_runs_whole(path, monkeypatch):
     from nbclient import NotebookClient
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # beside other tests, threads of one small product only wait for each other
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     book = jupytext.read(path)
     NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()

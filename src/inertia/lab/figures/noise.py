@@ -47,7 +47,8 @@ def view(state: State) -> View:
     alpha = min(state["alpha"], right)
     one = Method(alpha, state["beta"])
     planned = _planned(state["schedule"], one, state["steps"])
-    parts = quadratic.components(planned, known, state["steps"])
+    # a method that never changes has a shorter road than a schedule of equal methods
+    parts = quadratic.components(one if state["schedule"] == "constant" else planned, known, state["steps"])
     bias, floor_part = parts.bias.sum(axis=-1), parts.noise.sum(axis=-1)
     losses = _runs(planned, known, state["steps"], state["runs"], state["seed"])  # (steps + 1, runs)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -63,7 +63,7 @@ def test_out_holds_report_figures_and_record(inertia, tmp_path):
     place = tmp_path / "out"
     said = inertia("tune", "valley", "--out", place)
     figures = ["learning-rate", "momentum", "spectrum", "verification"]
-    expected = sorted([f"{name}.{kind}" for name in figures for kind in ("png", "svg")] + ["record.json", "report.html"])
+    expected = sorted([f"{name}.{kind}" for name in figures for kind in ("png", "svg")] + ["record.json", "report.html", "runs.jsonl"])
     assert sorted(path.name for path in place.iterdir()) == expected
     for path in ("report.html", "spectrum.png", "record.json"):
         assert str(place / path) in said.out

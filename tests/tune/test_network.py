@@ -49,6 +49,12 @@ def test_nothing_is_recommended_below_a_divergence_within_a_factor_of_two():
     assert found.broke == pytest.approx(2.9)
 
 
+def test_what_worked_just_below_a_divergence_makes_the_search_go_down():
+    found = climbed(bowl(8.0, edge=1.5), Ladder(1.0), runs=2)
+    assert [run.method.alpha for run in found.runs] == [1.0, 2.0, 0.5]
+    assert found.record.method.alpha == 0.5
+
+
 def test_everything_diverged_goes_down_in_quarters():
     found = climbed(bowl(0.01, edge=0.2), Ladder(1.0))
     assert found.record.method.alpha < 0.1
@@ -89,7 +95,7 @@ def test_a_journal_of_another_tuning_is_refused(tmp_path):
     with pytest.raises(BadInput, match="not a journal"):
         Journal(path, resume=True)
     with pytest.raises(BadInput, match="cannot be written"):
-        Journal(tmp_path / "nowhere" / "runs.jsonl")
+        Journal(tmp_path / "nowhere" / "runs.jsonl").trial(budget(), bowl(8.0))
 
 
 def test_every_line_of_a_journal_is_json(tmp_path):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import BadInput, InertiaError, nearest
+from ..errors import BadInput
+from .loaded import load_function, theirs
 from .options import Json, Seed
 from .output import emit
 
@@ -43,47 +41,12 @@ def identify(target: Target, declared: Declared = None, seed: Seed = 0, as_json:
     path, _, name = target.rpartition(":")
     if not path or not name:
         raise BadInput(f"'{target}' is not FILE.py:FACTORY: write it like train.py:make_optimizer")
-    factory = _load(Path(path), name)
-    found = _theirs(Path(path), lambda: _identify(factory, declared, seed))
+    factory = load_function(Path(path), name, "def {name}(params): return an optimizer")
+    found = theirs(Path(path), lambda: _identify(factory, declared, seed))
     if as_json:
         emit(found)
     else:
         print(found)
-
-
-def _load(path: Path, name: str) -> Callable[..., Any]:
-    if not path.is_file():
-        raise BadInput(f"no such file: {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise BadInput(f"{path} is not a Python file: its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    loader = spec.loader
-    sys.path.insert(0, str(path.resolve().parent))  # so that it finds its neighbours
-    try:
-        _theirs(path, lambda: loader.exec_module(module))
-    finally:
-        sys.path.pop(0)
-    functions = {key for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
-    if not hasattr(module, name):
-        raise BadInput(f"{path} has no function '{name}': {nearest(name, functions) if functions else 'it defines none'}")
-    factory = getattr(module, name)
-    if not callable(factory):
-        raise BadInput(f"{name} in {path} is a {type(factory).__name__}, not a function: write def {name}(params): return an optimizer")
-    return factory  # type: ignore[no-any-return]
-
-
-def _theirs(path: Path, call: Callable[[], Any]) -> Any:
-    """Run the user's code; an exception there is shown as theirs, with file and line."""
-    try:
-        return call()
-    except InertiaError:
-        raise
-    except Exception as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == path.resolve()]
-        where = f"{path}:{frames[-1].lineno}" if frames else str(path)
-        line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
-        raise BadInput(f"your code in {f'{path}:{line}' if line else where} raised {type(error).__name__}: {error}") from error
 
 
 def _identify(factory: Callable[..., Any], declared: float | None, seed: int) -> Identified:

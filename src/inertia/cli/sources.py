@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
+from .loaded import load_function, theirs
 
 if TYPE_CHECKING:
     from ..problems import Problem
     from ..spectrum import Spectrum
     from ..tasks import Task
 
-__all__ = ["batches_of", "measured", "numpy_task", "spectrum_from"]
+__all__ = ["any_task", "batches_of", "measured", "numpy_task", "spectrum_from", "theirs_in"]
 
 _NOISE_BATCHES = 8
 
@@ -28,6 +32,34 @@ def numpy_task(name: str) -> Task:
     if task.kind != "numpy":
         raise BadInput(f"{name} is trained in {task.kind}: use 'inertia tune {name}', which measures it and runs it")
     return task
+
+
+def any_task(target: str) -> Task:
+    """A built-in task by name, or what the function FILE.py:FUNCTION returns.
+
+    Raises:
+        BadInput: an unknown name, no such file or function, a function that returns something else, code that raises.
+    """
+    from ..tasks import Task, load
+
+    path, colon, name = target.rpartition(":")
+    if not colon and not target.endswith(".py"):
+        return load(target)
+    if not colon:
+        path, name = target, "task"
+    made = theirs(Path(path), load_function(Path(path), name, "def {name}(): return inertia.tasks.torch_task(...)"))
+    if not isinstance(made, Task):
+        raise BadInput(
+            f"{name}() in {path} returned a {type(made).__name__}: return inertia.tasks.torch_task(...) or jax_task(...); "
+            "'inertia new-task torch FILE.py' writes one that runs"
+        )
+    return made if made.name != "task" else replace(made, name=Path(path).stem)
+
+
+def theirs_in(target: str, call: Callable[[], Any]) -> Any:
+    """Run something that runs code of FILE.py:FUNCTION; what that code raises is shown as theirs. A built-in name: just run it."""
+    path = Path(target.rpartition(":")[0] or target)
+    return theirs(path, call) if path.suffix == ".py" else call()
 
 
 def batches_of(task: Task, batch_size: int | None) -> int | None:

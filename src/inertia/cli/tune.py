@@ -11,15 +11,17 @@ from ..errors import BadInput, Diverged
 from .options import Json, Out, Seed
 from .output import emit, number, paper, table
 from .progress import bar
-from .sources import batches_of, numpy_task
+from .sources import any_task, batches_of, theirs_in
 
 if TYPE_CHECKING:
     from ..record import Record
+    from ..tasks import Task
     from ..tune import Tuning
 
 __all__ = ["register", "tune"]
 
 PLACE = 10
+JOURNAL = "runs.jsonl"
 
 
 def register(app: typer.Typer) -> None:
@@ -29,49 +31,42 @@ def register(app: typer.Typer) -> None:
 
 def tune(
     task: Annotated[
-        str, typer.Argument(metavar="TASK", help="A built-in task, such as digits or diabetes; an unknown name lists them all.")
+        str,
+        typer.Argument(metavar="TASK", help="A built-in task (digits, digits-mlp, ...: an unknown name lists them) or FILE.py:FUNCTION."),
     ] = "digits",
     steps: Annotated[int | None, typer.Option("--steps", help="Steps of one training run (default: the task's own).")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Examples per step (default: the task's own).")] = None,
     schedule: Annotated[
         str | None, typer.Option("--schedule", metavar="NAME", help="constant, linear or cosine (default: the task's own).")
     ] = None,
+    warmup: Annotated[int | None, typer.Option("--warmup", help="Steps of warm-up before the schedule (models only).")] = None,
+    momentum: Annotated[float | None, typer.Option("--momentum", help="Fix the momentum and tune the learning rate alone.")] = None,
+    nesterov: Annotated[bool | None, typer.Option("--nesterov/--heavy-ball", help="Form of the fixed momentum.")] = None,
+    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Added to gradients, as in torch (models only).")] = None,
+    clip: Annotated[float | None, typer.Option("--clip", help="Clip gradients to this norm (models only).")] = None,
+    validate: Annotated[bool, typer.Option("--validation", help="Compare runs by the validation loss.")] = False,
+    branch: Annotated[str | None, typer.Option("--branch", metavar="NAME", help="quadratic or network (default: measured).")] = None,
+    runs: Annotated[int | None, typer.Option("--runs", min=1, help="Verification runs, at most (default 3).")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Also run parameter-free optimizers (JAX models).")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Take up the finished runs in --out of a tuning that was cut short.")] = False,
     seed: Seed = 0,
     json: Json = False,
     out: Out = None,
 ) -> None:
     """Which learning rate and momentum a task needs on its budget: measured, predicted, then verified by a few runs."""
-    from ..method import Method
-    from ..schedule import shaped
-
-    loaded = numpy_task(task)
-    count = loaded.steps if steps is None else steps
-    if count < 1:
-        raise BadInput(f"steps = {count} is too few: tuning needs a budget of at least 1 step")
-    size = batches_of(loaded, batch_size)
-    shape = loaded.schedule if schedule is None else schedule
-    shaped(shape, Method(1.0), count)  # says which schedules there are
+    if resume and out is None:
+        raise BadInput("--resume needs --out, the folder in which the finished runs are: add --out DIR")
+    settings: dict[str, Any] = {
+        "warmup": warmup, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay, "clip": clip,
+        "branch": branch, "runs": runs, "validate": validate or None,
+    }  # fmt: skip
+    loaded = any_task(task)
+    shape, size = _budgeted(loaded, steps, batch_size, schedule)
+    budget = {"task": task, "steps": loaded.steps if steps is None else steps, "batch_size": size, "schedule": shape, "seed": seed}
     folder = _opened(out)
-    from ..tune import tune as tuned
-
-    finished: list[Record] = []
-    budget = {"task": task, "steps": count, "batch_size": size, "schedule": shape, "seed": seed}
-    try:
-        with bar(f"tune {task}", quiet=json) as tell:
-            found = tuned(
-                loaded.problem,
-                steps=count,
-                batch_size=size,
-                schedule=shape,
-                seed=seed,
-                progress=lambda stage, done, total: tell(done, total, stage),
-                on_record=finished.append,
-            )
-    except (KeyboardInterrupt, Diverged) as stop:
-        if folder is not None:
-            _keep(folder, budget, finished, "Interrupted" if isinstance(stop, KeyboardInterrupt) else "Diverged")
-        raise
-    whole = found.to_json() | {"task": task}
+    found = _tuned(loaded, task, budget, settings, folder, resume, json)
+    rivals = _rivals(loaded, found, settings, seed) if compare else []
+    whole = found.to_json() | {"task": task} | ({"rivals": rivals} if compare else {})
     if folder is not None:
         _save(folder, task, found, whole)
     if json:
@@ -85,6 +80,66 @@ def tune(
             name_files(folder)
 
 
+def _budgeted(loaded: Task, steps: int | None, batch_size: int | None, schedule: str | None) -> tuple[Any, int | None]:
+    """The schedule and the batch size, checked as far as the kind of task allows before anything is loaded or run."""
+    from ..method import Method
+    from ..schedule import shaped
+
+    count = loaded.steps if steps is None else steps
+    if count < 1:
+        raise BadInput(f"steps = {count} is too few: tuning needs a budget of at least 1 step")
+    shape = loaded.schedule if schedule is None else schedule
+    if isinstance(shape, str):
+        shaped(shape, Method(1.0), count)  # says which schedules there are
+    if loaded.kind == "numpy":
+        return shape, batches_of(loaded, batch_size)
+    return shape, loaded.batch_size if batch_size is None else batch_size
+
+
+def _tuned(loaded: Task, task: str, budget: dict[str, Any], settings: dict[str, Any], folder: Any, resume: bool, quiet: bool) -> Tuning:
+    """The tuning itself; what was finished is kept when it is cut short."""
+    from ..tasks.tuning import tune_task
+    from ..tune.journal import Journal
+
+    finished: list[Record] = []
+    journal = None if folder is None else Journal(folder.path / JOURNAL, resume=resume)
+    asked = {name: budget[name] for name in ("steps", "batch_size", "schedule", "seed")}
+    try:
+        with bar(f"tune {task}", quiet=quiet) as tell:
+            return theirs_in(  # type: ignore[no-any-return]
+                task,
+                lambda: tune_task(
+                    loaded,
+                    **asked,
+                    progress=lambda stage, done, total: tell(done, total, stage),
+                    on_record=finished.append,
+                    journal=journal,
+                    **settings,
+                ),
+            )
+    except (KeyboardInterrupt, Diverged) as stop:
+        if folder is not None:
+            shown = budget if isinstance(budget["schedule"], str) else budget | {"schedule": "custom"}
+            _keep(folder, shown, finished, "Interrupted" if isinstance(stop, KeyboardInterrupt) else "Diverged")
+        raise
+
+
+def _rivals(loaded: Task, found: Tuning, settings: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+    """Parameter-free optimizers on the same budget, best first."""
+    if loaded.kind != "jax":
+        raise BadInput(f"--compare runs optax.contrib's optimizers, and {loaded.name} is trained in {loaded.kind}: leave it out")
+    from ..jax.rivals import compare
+    from ..tasks.tuning import arguments
+
+    words = loaded.extra["settings"] | {name: value for name, value in settings.items() if value is not None}
+    validation = loaded.extra["validation"] if found.judged_by == "validation loss" else None
+    added = {name: words[name] for name in ("warmup", "weight_decay", "clip") if name in words}
+    return compare(
+        *arguments(loaded, seed), steps=found.steps, batch_size=found.batch_size, schedule=loaded.schedule, seed=seed,
+        validation=validation, **added,
+    )  # fmt: skip
+
+
 def answer(whole: dict[str, Any]) -> dict[str, Any]:
     """What `tune --json` writes: the contract's keys (record.json under --out has everything)."""
     names = ("task", "steps", "batch_size", "schedule", "regime", "recommendation", "predicted_loss", "verified_loss", "runs")
@@ -92,6 +147,8 @@ def answer(whole: dict[str, Any]) -> dict[str, Any]:
     advice = ("alpha", "beta", "gamma", "torch", "optax", "keras")
     kept["recommendation"] = {name: whole["recommendation"][name] for name in advice}
     row = ("alpha", "beta", "gamma", "steps", "loss", "diverged")
+    if "rivals" in whole:
+        kept["rivals"] = whole["rivals"]
     kept["runs"] = [{name: run[name] for name in row} for run in whole["runs"]]
     return kept
 
@@ -111,7 +168,7 @@ def _budget(found: Tuning) -> str:
 
 def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
     from ..show.text import glyphs, spark
-    from ..show.tuning import disagreement, runs_table
+    from ..show.tuning import disagreement, runs_table, verdict
     from ..show.words import sentence
 
     say, facts = paper().print, found.measurement
@@ -123,7 +180,9 @@ def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
                 "measured",
                 f"{bar_of}, gradient noise {facts['noise_trace']:.3g}",
             ],
-            ["predicted", f"loss {found.predicted_loss:.4g} at the end, from {facts['loss']:.4g}"],
+            ["predicted", _forecast(found)]
+            if found.branch == "network"
+            else ["predicted", f"loss {found.predicted_loss:.4g} at the end, from {facts['loss']:.4g}"],
             ["verified", f"loss {found.verified_loss:.4g} {spark(found.curves.actual[found.best][1], 24, glyphs())}"],
             ["cost", f"{found.cost_in_runs:.1f} runs, the measurement included ({facts.get('in_runs', 0.0):.1f})"],
         ],
@@ -137,12 +196,22 @@ def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
     for note in [*found.notes, disagreement(found)]:
         if note:
             say(sentence(note))
+    if whole.get("rivals"):
+        say("\nParameter-free optimizers, one untuned run each:")
+        table([[row["name"], number(row["loss"], 6)] for row in whole["rivals"]], head=("optimizer", found.judged_by))
+        say(sentence(verdict(found, whole["rivals"])))
     say("\nTo copy:")
     for framework, line in _lines(whole).items():
         for part in line.splitlines():
             print(f"  {framework:<6} {part}")
     if whole["recommendation"].get("keras_note"):
         say(f"  ({whole['recommendation']['keras_note']})")
+
+
+def _forecast(found: Tuning) -> str:
+    """What can be said beforehand of a network: where the best learning rates are, in units of its curvature."""
+    unit = 1 / found.measurement["largest"]
+    return f"learning rates around {unit:.3g} to {2 * unit:.3g} (1 to 2 over the curvature after a short walk)"
 
 
 def _lines(whole: dict[str, Any]) -> dict[str, str]:
@@ -165,7 +234,7 @@ def _save(folder: Any, task: str, found: Tuning, whole: dict[str, Any]) -> None:
         folder,
         f"Tuning {task}",
         lede,
-        blocks(found, _lines(whole), advice.get("keras_note", "")),
+        blocks(found, _lines(whole), advice.get("keras_note", ""), whole.get("rivals", [])),
         whole | {"interrupted": False},
         _budget(found),
     )

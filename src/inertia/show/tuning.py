@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +17,7 @@ from .report import Block, Code, Heading, Table, Text
 from .views import Array, Curves, Line, Mark, Sticks, line
 from .words import named, sentence
 
-__all__ = ["blocks", "by_alpha", "by_momentum", "disagreement", "measured", "runs_table", "started", "verification"]
+__all__ = ["blocks", "by_alpha", "by_momentum", "disagreement", "measured", "runs_table", "started", "verdict", "verification"]
 
 _TINY = 1e-9  # shares and curvatures below this part of the largest are rounding
 _WIDE = 20.0  # losses that span more than this factor get a logarithmic axis
@@ -43,6 +44,8 @@ def measured(tuning: Tuning) -> Sticks:
 def by_alpha(tuning: Tuning) -> Curves:
     """Predicted final loss over the learning rate, one curve per momentum, and the runs as points."""
     curves, method = tuning.curves, tuning.method
+    if tuning.branch == "network":
+        return _tried(tuning)
     own = _own_family(tuning)
     top = _ceiling(tuning)
     lines: list[Line] = []
@@ -68,6 +71,33 @@ def by_alpha(tuning: Tuning) -> Curves:
     falls = _logarithmic(values)
     low = _lowest(tuning, values) if falls else None
     return Curves("learning-rate", title, tuple(lines), "learning rate", "final loss", caption, True, falls, _edge(tuning), limits=low)
+
+
+def _tried(tuning: Tuning) -> Curves:
+    """A network's runs over the learning rate, beside the unit that curvature gives."""
+    method, unit = tuning.method, 1 / float(tuning.measurement["largest"])
+    runs = sorted((run for run in tuning.runs if math.isfinite(run.loss)), key=lambda run: float(run.method.alpha))
+    same = [run for run in runs if float(run.method.beta) == float(method.beta)]
+    others = [run for run in runs if float(run.method.beta) != float(method.beta)]
+    lines: list[Line] = [line([float(run.method.alpha) for run in same], [run.loss for run in same], "", "pale")]
+    for chosen, label in ((same, ""), (others, "another momentum")):
+        if chosen:
+            lines.append(line([float(run.method.alpha) for run in chosen], [run.loss for run in chosen], label, "ink", dots=True))
+    lines.append(line([float(method.alpha)], [tuning.verified_loss], "recommended", "hot", dots=True))
+    lost = len(tuning.runs) - len(runs)
+    caption = (
+        f"What the {_count(len(runs), 'full run')} reached (orange: recommended), in units of 1 over the largest curvature after a short "
+    )
+    caption += f"walk, {unit:.3g}: networks usually want 1 to 2 of it." + (f" {_count(lost, 'run')} diverged." if lost else "")
+    marks = (Mark(unit, "1/curvature"), Mark(2 * unit, "2/curvature"))
+    span = [unit, *(float(run.method.alpha) for run in tuning.runs)]
+    ticks = tuple((tick, f"{tick:.3g}") for tick in sorted({float(run.method.alpha) for run in tuning.runs}))
+    values = np.concatenate([item.y for item in lines])
+    lines.append(line([min(span) / 1.5, max(span) * 1.5], [math.nan, math.nan], "", "pale"))
+    title = "Tried: the learning rate"
+    return Curves(
+        "learning-rate", title, tuple(lines), "learning rate", "final loss", caption, True, _logarithmic(values), marks, ticks=ticks
+    )
 
 
 def by_momentum(tuning: Tuning) -> Curves:
@@ -118,15 +148,14 @@ def verification(tuning: Tuning) -> Curves:
         best = index == tuning.best
         (steps, promised), (read, losses) = tuning.curves.predicted[index], tuning.curves.actual[index]
         promised, losses = np.where(promised <= top, promised, np.nan), np.where(losses <= top, losses, np.nan)
-        if best:
+        if best and tuning.branch != "network":
             lines.append(line(steps, promised, "predicted", "pale", width=6.0))
         kept = thinned(len(read))
         label = _run_name(tuning.runs, index)
         lines.append(line(read[kept], losses[kept], label, "hot" if best else "grey", width=1.4 if best else 1.0))
-    caption = (
-        f"Loss over all examples along every verification run; orange is recommended ({named(tuning.method)}), the pale band behind it was "
-    )
-    caption += f"predicted before it ran: {tuning.predicted_loss:.4g} at the end, where the run reached {tuning.verified_loss:.4g}."
+    caption = f"{tuning.judged_by.capitalize()} along every verification run; orange is recommended ({named(tuning.method)})"
+    ends = f"predicted before it ran: {tuning.predicted_loss:.4g} at the end, where the run reached {tuning.verified_loss:.4g}"
+    caption += "." if tuning.branch == "network" else f", the pale band behind it was {ends}."
     low = _lowest(tuning, np.concatenate([item.y for item in lines])) if falls else None
     return Curves("verification", "Verified: the runs", tuple(lines), "step", "loss", caption, log_y=falls, limits=low)
 
@@ -134,6 +163,8 @@ def verification(tuning: Tuning) -> Curves:
 def disagreement(tuning: Tuning) -> str:
     """What to think where the forecast of the recommended run and the run itself are more than a factor of two apart."""
     said, seen = tuning.predicted_loss, tuning.verified_loss
+    if tuning.branch == "network":
+        return ""  # nothing was forecast
     if not (math.isfinite(said) and math.isfinite(seen)) or said <= 0 or seen <= 0 or 0.5 <= seen / said <= 2:
         return ""
     return (
@@ -153,7 +184,17 @@ def runs_table(runs: Sequence[Record], best: int | None = None) -> Table:
     return Table(("alpha", "beta", "gamma", "steps", "final loss"), rows, caption, best)
 
 
-def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "") -> list[Block]:
+def verdict(tuning: Tuning, rivals: Sequence[Mapping[str, Any]]) -> str:
+    """Whether a parameter-free optimizer did better than the recommendation, in a sentence."""
+    if not rivals:
+        return ""
+    best = min(rivals, key=lambda row: row["loss"] if row["loss"] is not None else math.inf)
+    if best["loss"] is not None and best["loss"] < tuning.verified_loss:
+        return f"{best['name']} won: {best['loss']:.4g} in one untuned run, against {tuning.verified_loss:.4g} of what is recommended here"
+    return f"none of the {len(rivals)} did better than what is recommended here ({tuning.verified_loss:.4g})"
+
+
+def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "", rivals: Sequence[Mapping[str, Any]] = ()) -> list[Block]:
     """The whole report of a tuning, top to bottom."""
     facts, apart = tuning.measurement, disagreement(tuning)
     batch = "the whole loss" if tuning.batch_size is None else f"batches of {tuning.batch_size}"
@@ -162,15 +203,12 @@ def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "") -> list[
         *([Text(sentence(keras_note))] if keras_note else []),
         Heading("What limits this task"),
         Text(sentence(tuning.verdict)),
-        by_momentum(tuning),
+        *([] if tuning.branch == "network" else [by_momentum(tuning)]),
         Heading("What was measured"),
         _facts_table(tuning),
         measured(tuning),
-        Heading("What was predicted, and what the runs did"),
-        Text(
-            f"From the measurement alone the loss after {tuning.steps} steps of {batch} was forecast for every learning rate and momentum "
-            f"below. {_count(len(tuning.runs), 'full training run')} then verified the choice."
-        ),
+        Heading("What the runs did" if tuning.branch == "network" else "What was predicted, and what the runs did"),
+        Text(_road(tuning, batch)),
         by_alpha(tuning),
         verification(tuning),
         *([Text(sentence(apart))] if apart else []),
@@ -187,9 +225,30 @@ def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "") -> list[
             f"One run is {tuning.steps} steps of {batch}; a grid of 13 learning rates and 6 momenta would be 78 runs.",
         ),
     ]
+    if rivals:
+        rows = [[str(row["name"]), "diverged" if row["loss"] is None else f"{row['loss']:.6g}"] for row in rivals]
+        found += [
+            Heading("Parameter-free optimizers"),
+            Table(("one untuned run each", tuning.judged_by), rows),
+            Text(sentence(verdict(tuning, rivals))),
+        ]
     if tuning.notes:
         found += [Heading("Remarks"), *(Text(sentence(note)) for note in tuning.notes)]
     return found
+
+
+def _road(tuning: Tuning, batch: str) -> str:
+    """How the recommendation was found."""
+    runs = _count(len(tuning.runs), "full training run")
+    if tuning.branch == "network":
+        return (
+            "Networks bend while they train, so nothing was forecast: curvature was measured at the start and after a short careful walk, "
+            f"and {runs} of {tuning.steps} steps of {batch} around 1 over it decided."
+        )
+    return (
+        f"From the measurement alone the loss after {tuning.steps} steps of {batch} was forecast for every learning rate and momentum "
+        f"below. {runs} then verified the choice."
+    )
 
 
 def started(runs: Sequence[Record]) -> list[Block]:
@@ -214,8 +273,10 @@ def _run_name(runs: Sequence[Record], index: int) -> str:
 
 def _facts_table(tuning: Tuning) -> Table:
     facts = tuning.measurement
+    walked = (("largest_at_start", "largest curvature at the start"), ("largest_after_walk", "largest curvature after a short walk"))
     rows = [
         ["loss at the start", f"{facts['loss']:.6g}"],
+        *([name, f"{facts[key]:.6g}"] for key, name in walked if key in facts and "largest_after_walk" in facts),
         ["largest curvature", f"{facts['largest']:.6g}"],
         ["its upper bar", f"{facts['largest_upper']:.6g}"],
         ["smallest curvature seen", f"{facts['smallest']:.3g}"],
@@ -223,7 +284,7 @@ def _facts_table(tuning: Tuning) -> Table:
         ["parameters", str(facts["dimension"])],
         ["Hessian-vector products", str(facts["hvps"])],
     ]
-    return Table(("at the start", "value"), rows)
+    return Table(("measured", "value"), rows)
 
 
 def _own_family(tuning: Tuning) -> int:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import problems
 from ..errors import BadInput, nearest
 from ..problems import Problem
 from .data import airfoil_table
 
-__all__ = ["DEFAULT", "TASKS", "Task", "load", "names"]
+if TYPE_CHECKING:
+    from .models import jax_task, torch_task
+    from .tuning import tune_task
+
+__all__ = ["DEFAULT", "TASKS", "Task", "jax_task", "load", "names", "torch_task", "tune_task"]
 
 DEFAULT = "digits"
 
@@ -91,7 +95,7 @@ TASKS: dict[str, Callable[[], Task]] = {
 
 
 def names() -> list[str]:
-    """The names `load` knows.
+    """The names of the tasks with a formula; `load` also knows the networks (models.MODELS).
 
     >>> "digits" in names()
     True
@@ -109,6 +113,23 @@ def load(name: str = DEFAULT) -> Task:
     >>> load("valley").problem.dimension
     2
     """
-    if name not in TASKS:
-        raise BadInput(f"unknown task '{name}': {nearest(name, TASKS)}")
-    return TASKS[name]()
+    if name in TASKS:
+        return TASKS[name]()
+    from .models import MODELS
+
+    if name not in MODELS:
+        raise BadInput(f"unknown task '{name}': {nearest(name, [*TASKS, *MODELS])}")
+    return MODELS[name]()
+
+
+def __getattr__(name: str) -> Any:
+    """What needs the rooms of the frameworks' tuners, loaded when first asked for."""
+    if name in {"jax_task", "torch_task"}:
+        from . import models
+
+        return getattr(models, name)
+    if name == "tune_task":
+        from .tuning import tune_task
+
+        return tune_task
+    raise AttributeError(f"module 'inertia.tasks' has no attribute '{name}'")

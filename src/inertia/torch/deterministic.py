@@ -27,7 +27,7 @@ def check_deterministic(model: nn.Module, batches: Batches, evaluate: Callable[[
     if any(value is None for value, _ in looks):
         raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
     (one, data), (two, again) = looks
-    if abs(one - two) <= TOLERANCE * max(abs(one), abs(two), 1e-12) or one != one:
+    if one == two or abs(one - two) <= TOLERANCE * max(abs(one), abs(two), 1e-12) or one != one:
         return
     if not _same(data, again):
         cause = "the data differ at each reading (random augmentation or order?): pass tensors, or a list of batches"

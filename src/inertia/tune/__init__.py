@@ -15,6 +15,7 @@ from ..reference import run_many
 from ..schedule import SHAPES, shaped
 from .choose import Choice, Shape, choose, scheduled
 from .decide import Budget, Progress, decide
+from .journal import Journal
 from .observe import Observation, observe
 from .predict import Forecast, Model, forecast
 from .report import Curves, Tuning
@@ -25,6 +26,7 @@ __all__ = [
     "Choice",
     "Curves",
     "Forecast",
+    "Journal",
     "Model",
     "Observation",
     "Search",
@@ -54,13 +56,14 @@ def tune(
     nesterov: bool | None = None,
     progress: Progress | None = None,
     on_record: Callable[[Record], None] | None = None,
+    journal: Journal | None = None,
 ) -> Tuning:
     """Recommend learning rate and momentum for `steps` steps of batches of `batch_size` (None: the whole loss).
 
     Measures curvature and gradient noise at the start, forecasts every candidate on a noise-coupled quadratic, and verifies
     the choice by at most `runs` full training runs. `progress(stage, done, total)` is called along the way;
     `on_record(record)` as soon as a run is finished. Deterministic under `seed`. `branch` "quadratic" forecasts, "network"
-    probes around 1/curvature; `momentum` and `nesterov` are fixed where given.
+    probes around 1/curvature; `momentum` and `nesterov` are fixed where given. `journal` keeps finished runs on disk.
 
     Raises:
         BadInput: steps below 1, a batch larger than the data, a batch size for a problem without examples, an unknown
@@ -79,7 +82,8 @@ def tune(
     seen = observe(problem, steps, batch_size, seed=seed)
     budget = Budget(problem.name, steps, batch_size, problem.examples, schedule, seed, runs, "quadratic" if branch == "auto" else branch)
     budget = replace(budget, momentum=momentum, nesterov=nesterov)
-    return decide(budget, seen, _trial(problem, steps, batch_size, schedule, seed, tell), progress=tell, on_record=on_record)
+    trial = _trial(problem, steps, batch_size, schedule, seed, tell)
+    return decide(budget, seen, trial if journal is None else journal.trial(budget, trial), progress=tell, on_record=on_record)
 
 
 def _trial(problem: Problem, steps: int, batch_size: int | None, schedule: Shape, seed: int, tell: Progress) -> Trial:

@@ -20,7 +20,7 @@ from ..record import Record
 from ..theory.modes import edge
 from ..version import __version__
 from .choose import FAMILIES, Choice, Family, Shape, at_scale, choose, scheduled
-from .network import Ladder
+from .network import CALM_NOISE, Ladder
 from .observe import Observation
 from .predict import Forecast, forecast
 from .report import Curves, Tuning, steps_of
@@ -111,12 +111,11 @@ def _verified(budget: Budget, seen: Observation, choice: Choice, trial: Trial, o
 
 def _climbed(budget: Budget, seen: Observation, trial: Trial, on_record: Callable[[Record], None] | None) -> Search:
     """Runs around 1/curvature."""
-    signal = float(seen.facts["gradient_norm"]) ** 2
     ladder = Ladder(
         float(seen.facts["largest"]),
         momentum=budget.momentum,
         nesterov=budget.nesterov,
-        noise_to_signal=float(seen.facts["noise_trace"]) / signal if signal > 0 else np.inf,
+        noise_to_signal=_noise_to_signal(seen),
     )
     return verify(
         ladder.method(1.0), trial, ladder.method, runs=budget.runs, first=(1.0, 2.0), following=ladder.following, on_record=on_record
@@ -129,6 +128,7 @@ def _report(budget: Budget, seen: Observation, choice: Choice, found: Search, ne
     spent = seen.gradients + sum(run.gradients for run in found.runs)
     shape = budget.schedule
     name = shape if isinstance(shape, str) else str(getattr(found.record, "schedule", "custom"))
+    limit, verdict = _network_limit(seen, found) if network else (choice.limit, choice.verdict)
     evidence, room = choice.evidence, float(edge(found.record.method)) / seen.upper
     curves = Curves(
         alphas=evidence.alphas,
@@ -146,8 +146,8 @@ def _report(budget: Budget, seen: Observation, choice: Choice, found: Search, ne
         batch_size=budget.batch_size,
         schedule=name,
         seed=budget.seed,
-        regime=choice.limit,
-        verdict=choice.verdict,
+        regime=limit,
+        verdict=verdict,
         method=found.record.method,
         predicted_loss=float(ahead.final[found.best]),
         verified_loss=found.record.loss,
@@ -161,7 +161,25 @@ def _report(budget: Budget, seen: Observation, choice: Choice, found: Search, ne
         notes=_notes(seen, choice, network),
         version=__version__,
         branch="network" if network else "quadratic",
+        extras=budget.extras,
+        judged_by=budget.judged_by,
     )
+
+
+def _network_limit(seen: Observation, found: Search) -> tuple[str, str]:
+    """What limits a network, by the noise of its batches beside their signal at the start."""
+    ratio, method = _noise_to_signal(seen), found.record.method
+    scale = float(method.alpha / (1 - method.beta))
+    if ratio >= CALM_NOISE:
+        words = f"the noise of a batch is {ratio:.2g} x its signal already at the start, and grows beside it"
+        return "noise-limited", f"noise-limited: {words}; what counts is alpha/(1 - beta) = {scale:.3g}, hardly the momentum itself"
+    words = f"the noise of a batch is only {ratio:.2g} x its signal" if ratio > 0 else "there is no gradient noise"
+    return "curvature-limited", f"curvature-limited: {words} at the start, so a long memory can pay: momentum was tried as well"
+
+
+def _noise_to_signal(seen: Observation) -> float:
+    signal = float(seen.facts["gradient_norm"]) ** 2
+    return float(seen.facts["noise_trace"]) / signal if signal > 0 else float("inf")
 
 
 def _ahead(budget: Budget, seen: Observation, found: Search) -> Forecast:
@@ -189,9 +207,10 @@ def _notes(seen: Observation, choice: Choice, network: bool) -> list[str]:
     if network:
         notes.append(
             "negative curvature was seen, so this was tuned as a network: 1/curvature after a short walk is the unit, "
-            "full runs decide, and the quadratic forecast is only drawn for comparison"
+            "full runs decide, and the quadratic measured at the start is only drawn for comparison"
         )
-    elif not seen.convex:
+        return notes
+    if not seen.convex:
         notes.append("negative curvature was seen, so the quadratic forecast is only a guide here: trust the verified runs")
     spread, speedup = choice.evidence.spread, choice.evidence.speedup
     if np.isfinite(spread):

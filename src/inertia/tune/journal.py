@@ -26,17 +26,18 @@ class Journal:
     """The runs of one tuning in a file; with `resume` those that are there already are not made again.
 
     Raises:
-        BadInput: the file cannot be written, or (with `resume`) is not a journal.
+        BadInput: (with `resume`) the file is not a journal; later, it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, resume: bool = False) -> None:
         self.path, self.resumed = Path(path), 0
         self._lines = _read(self.path) if resume else []
-        if not resume:
-            self._write("", "w")
 
-    def trial(self, budget: Budget, trial: Trial) -> Trial:
-        """The same trial, which looks here first and writes every run down as soon as it is finished."""
+    def trial(self, budget: Budget, trial: Trial, *, together: bool = True) -> Trial:
+        """The same trial, which looks here first and writes every run down as soon as it is finished.
+
+        `together` hands several methods to it at once (they finish at once); otherwise one after the other.
+        """
         head = _fingerprint(budget)
         if self._lines and self._lines[0] != head:
             changed = [name for name in head if self._lines[0].get(name) != head[name]]
@@ -50,13 +51,13 @@ class Journal:
 
         def looked_up(methods: Sequence[Method]) -> list[Record]:
             wanted = [method for method in methods if _key(method._asdict()) not in known]
-            made = iter(trial(wanted) if wanted else [])
+            made = iter(trial(wanted) if together and wanted else (run for method in wanted for run in trial([method])))
             found = []
             for method in methods:
                 line = known.get(_key(method._asdict()))
                 if line is None:
                     run = next(made)
-                    self._write(json.dumps(run.to_json() | {"final": [], "gradients": run.gradients, "notes": dict(run.notes)}) + "\n", "a")
+                    self._write(_line(run), "a")
                 else:
                     run, self.resumed = _record(line), self.resumed + 1
                 found.append(run)
@@ -83,6 +84,11 @@ def _read(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} is not a journal of runs ({error}): leave --resume out") from error
+
+
+def _line(run: Record) -> str:
+    data = run.to_json() | {"final": [], "notes": dict(run.notes)}  # the last parameters would be most of the file
+    return json.dumps(data, default=lambda array: array.tolist()) + "\n"
 
 
 def _fingerprint(budget: Budget) -> dict[str, Any]:

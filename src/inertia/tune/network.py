@@ -20,11 +20,11 @@ from ..record import Record
 from .choose import rounded
 from .search import score
 
-__all__ = ["CAP", "Ladder"]
+__all__ = ["CALM_NOISE", "CAP", "Ladder"]
 
 CAP = 2.9  # in units
 _SPREAD = 0.6  # best alpha falls as (1 - beta)^0.6: between noise, where it is 1, and curvature, where it is 0
-_CALM = 0.1  # noise of a batch over its signal at the start, below which memory is worth a run
+CALM_NOISE = 0.1  # noise of a batch over its signal at the start, below which memory is worth a run
 _LONG, _BOLD = 0.98, 1.2  # the momentum of that run, and its alpha in units of momentum 0.9
 _CLOSE = 0.25  # relative difference of two losses below which the best may lie between them
 
@@ -45,7 +45,7 @@ class Ladder:
         self.beta = 0.9 if momentum is None else float(momentum)
         self.nesterov = (nesterov is None or nesterov) and self.beta > 0
         self.unit = ((1 - self.beta) / 0.1) ** _SPREAD / sharpest
-        self.calm = momentum is None and noise_to_signal < _CALM
+        self.calm = momentum is None and noise_to_signal < CALM_NOISE
         self.memory = _BOLD * 0.1 / (1 - _LONG)  # multiple of the scale alpha/(1 - beta) at which the long memory runs
 
     def method(self, factor: float) -> Method:

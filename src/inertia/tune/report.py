@@ -70,6 +70,8 @@ class Tuning:
     notes: list[str] = field(default_factory=list)  # sentences the reader should see
     version: str = ""
     branch: str = "quadratic"  # how it was tuned: quadratic or network
+    extras: Mapping[str, Any] = field(default_factory=dict)  # warm-up, weight decay, clipping, where there are any
+    judged_by: str = "training loss"
 
     def to_json(self) -> dict[str, Any]:
         """The answer as plain numbers, lists and words; infinities are null."""
@@ -83,7 +85,7 @@ class Tuning:
             "verdict": self.verdict,
             "recommendation": {"alpha": alpha, "beta": beta, "gamma": gamma}
             | words(self.method)
-            | {"lines": lines(self.method, self.schedule, self.steps), "keras_note": keras_note(self.schedule)},
+            | {"lines": lines(self.method, self.schedule, self.steps, self.extras), "keras_note": keras_note(self.schedule)},
             "predicted_loss": _number(self.predicted_loss),
             "verified_loss": _number(self.verified_loss),
             "margin": self.margin,
@@ -97,6 +99,8 @@ class Tuning:
             "curves": self.curves.to_json(),
             "version": self.version,
             "branch": self.branch,
+            "extras": dict(self.extras),
+            "judged_by": self.judged_by,
         }
 
 
@@ -111,24 +115,48 @@ def words(method: Method) -> dict[str, dict[str, Any]]:
     return {"torch": {"lr": alpha} | rest, "optax": {"learning_rate": alpha} | rest, "keras": {"learning_rate": alpha} | rest}
 
 
-def lines(method: Method, schedule: str, steps: int) -> dict[str, str]:
-    """The same as lines to copy, schedule included.
+def lines(method: Method, schedule: str, steps: int, extras: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """The same as lines to copy, with schedule, warm-up, weight decay and clipping (`extras`).
 
     >>> print(lines(Method(0.1, beta=0.9), "linear", 500)["optax"])
     optax.sgd(optax.linear_schedule(0.1, 0.0, 500), momentum=0.9, nesterov=False)
     """
-    a, rest = float(method.alpha), f"momentum={float(method.beta)!r}, nesterov={bool(method.gamma)}"
-    torch = f"optimizer = torch.optim.SGD(model.parameters(), lr={a!r}, {rest})"
-    factor = {"linear": f"max(0.0, 1 - step / {steps})", "cosine": f"0.5 + 0.5 * math.cos(math.pi * min(step / {steps}, 1.0))"}
-    rate = {
+    added = extras or {}
+    warm, decay, clip = int(added.get("warmup", 0)), float(added.get("weight_decay", 0.0)), added.get("clip")
+    a, rest, shape = (
+        float(method.alpha),
+        f"momentum={float(method.beta)!r}, nesterov={bool(method.gamma)}",
+        schedule.removeprefix("warmup-"),
+    )
+    factor = {
+        "constant": "1.0",
+        "linear": f"max(0.0, 1 - step / {steps})",
+        "cosine": f"(0.5 + 0.5 * math.cos(math.pi * min(step / {steps}, 1.0)))",
+    }.get(shape, "your_schedule(step)")
+    ready = {
+        "constant": (repr(a), repr(a)),
         "linear": (f"optax.linear_schedule({a!r}, 0.0, {steps})", f"PolynomialDecay({a!r}, {steps}, 0.0)"),
         "cosine": (f"optax.cosine_decay_schedule({a!r}, {steps})", f"CosineDecay({a!r}, {steps})"),
     }
-    optax_rate, keras_rate = rate.get(schedule, (repr(a), repr(a)))
-    if schedule in factor:
-        torch += f"; scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {factor[schedule]})"
-        keras_rate = "keras.optimizers.schedules." + keras_rate
-    return {"torch": torch, "optax": f"optax.sgd({optax_rate}, {rest})", "keras": f"keras.optimizers.SGD({keras_rate}, {rest})"}
+    if warm:
+        factor = f"min(1.0, (step + 1) / {warm}) * {factor}"
+    if shape in ready and not warm:
+        optax_rate, keras_rate = ready[shape]
+        keras_rate = keras_rate if shape == "constant" else "keras.optimizers.schedules." + keras_rate
+    else:
+        inside = factor.replace("max(", "jnp.maximum(").replace("min(", "jnp.minimum(").replace("math.", "jnp.")
+        optax_rate, keras_rate = f"lambda step: {a!r} * {inside}", f"{a!r}"
+    torch = f"optimizer = torch.optim.SGD(model.parameters(), lr={a!r}, {rest}{f', weight_decay={decay!r}' if decay else ''})"
+    if shape != "constant" or warm:
+        torch += f"; scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {factor})"
+    if clip:
+        torch += f"; torch.nn.utils.clip_grad_norm_(model.parameters(), {clip!r})  # before every optimizer.step()"
+    optax = f"optax.sgd({optax_rate}, {rest})"
+    if clip or decay:
+        first = [f"optax.clip_by_global_norm({clip!r})"] * bool(clip) + [f"optax.add_decayed_weights({decay!r})"] * bool(decay)
+        optax = f"optax.chain({', '.join([*first, optax])})"
+    keras = f"keras.optimizers.SGD({keras_rate}, {rest}{f', global_clipnorm={clip!r}' if clip else ''})"
+    return {"torch": torch, "optax": optax, "keras": keras}
 
 
 def keras_note(schedule: str) -> str:
@@ -139,6 +167,11 @@ def keras_note(schedule: str) -> str:
     """
     if schedule == "constant":
         return ""
+    if schedule not in ("linear", "cosine"):
+        return (
+            f"Keras has no ready schedule for {schedule}: write a keras.optimizers.schedules.LearningRateSchedule with the factor of the "
+            "torch line; the learning rate named is the peak"
+        )
     return (
         f"Keras keeps the learning rate inside its velocity (v = momentum v - lr g), torch and optax outside: under a {schedule} schedule "
         "that is a different algorithm, in which old gradients keep the larger learning rate of their own step"

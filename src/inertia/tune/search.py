@@ -96,14 +96,21 @@ def verify(
         return True
 
     go(list(first)[:runs])
-    while len(done) < runs or (all(map(diverged, done.values())) and len(done) < _LAST):
-        lost = all(map(diverged, done.values()))
-        wanted = min(done) / _UP if lost else following(done) if following is not None else _next(done, disappointing)
+    while len(done) < runs or (_pick(done) is None and len(done) < _LAST):
+        if all(map(diverged, done.values())):
+            wanted = min(done) / _UP
+        elif len(done) >= runs:  # what worked has a divergence just above it
+            wanted = min(done) / 2
+        else:
+            wanted = following(done) if following is not None else _next(done, disappointing)
         if wanted in done or not go([wanted]):
             break
     best = _pick(done)
     if best is None:
         tried = ", ".join(f"{run.method.alpha:.3g}" for run in done.values())
+        raised = {str(run.notes["error"]) for run in done.values() if "error" in run.notes}
+        if raised:
+            raise Diverged(f"every run ended with an exception: {'; '.join(sorted(raised))}", list(done.values()))
         raise Diverged(
             f"no verification run can be recommended (alpha = {tried}): the loss may be unbounded below or not finite near the start",
             list(done.values()),

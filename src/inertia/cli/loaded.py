@@ -1,0 +1,55 @@
+"""Code from a user's own file: loaded, run, and its exceptions shown as theirs."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadInput, InertiaError, nearest
+
+__all__ = ["load_function", "theirs"]
+
+
+def load_function(path: Path, name: str, example: str) -> Callable[..., Any]:
+    """The function of that name in a Python file.
+
+    Raises:
+        BadInput: no such file, no such function, or the file itself raises.
+    """
+    if not path.is_file():
+        raise BadInput(f"no such file: {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise BadInput(f"{path} is not a Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    loader = spec.loader
+    sys.path.insert(0, str(path.resolve().parent))  # so that it finds its neighbours
+    try:
+        theirs(path, lambda: loader.exec_module(module))
+    finally:
+        sys.path.pop(0)
+    functions = {key for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
+    if not hasattr(module, name):
+        raise BadInput(f"{path} has no function '{name}': {nearest(name, functions) if functions else 'it defines none'}")
+    factory = getattr(module, name)
+    if not callable(factory):
+        raise BadInput(f"{name} in {path} is a {type(factory).__name__}, not a function: write {example.format(name=name)}")
+    return factory  # type: ignore[no-any-return]
+
+
+def theirs(path: Path, call: Callable[[], Any]) -> Any:
+    """Run the user's code; an exception there is shown as theirs, with file and line."""
+    try:
+        return call()
+    except InertiaError:
+        raise
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == path.resolve()]
+        where = f"{path}:{frames[-1].lineno}" if frames else str(path)
+        shown = f"; the line is: {frames[-1].line}" if frames and frames[-1].line else ""
+        line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
+        raise BadInput(f"your code in {f'{path}:{line}' if line else where} raised {type(error).__name__}: {error}{shown}") from error

@@ -1,0 +1,112 @@
+"""Tasks that a framework trains: the built-in networks by name, and what a user's own file returns.
+
+def task():
+    return inertia.tasks.torch_task(model, loss_fn, (inputs, targets), steps=1000, batch_size=64)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from ..errors import BadInput
+from ..problems import Problem
+from ..tune.plan import FEWEST
+from . import Task
+
+__all__ = ["MODELS", "jax_task", "torch_task"]
+
+_NOTHING = cast(Problem, None)  # a network has no formula: everything is asked of its framework
+
+
+def jax_task(
+    loss: Callable[[Any, Any], Any],
+    params: Any,
+    data: Any,
+    *,
+    steps: int,
+    batch_size: int | None = None,
+    schedule: Any = "linear",
+    validation: Any = None,
+    judged: bool = True,
+    name: str = "task",
+    about: str = "",
+    **settings: Any,
+) -> Task:
+    """A task in JAX: `loss(params, batch)`, starting params (or a function seed -> params), arrays with the examples first.
+
+    Runs are compared by the loss on the `validation` data (where there are any, unless `judged` is False).
+    `settings` are passed on to `inertia.jax.tune`: warmup, weight_decay, clip, momentum, nesterov, branch, examples.
+
+    >>> jax_task(lambda w, batch: (w - batch) ** 2, 0.0, None, steps=100).kind
+    'jax'
+    """
+    _checked(steps)
+    extra = {"loss": loss, "params": params, "data": data, "validation": validation, "judged": judged, "settings": settings}
+    return Task(name, _NOTHING, steps, batch_size, schedule, about, "jax", extra)
+
+
+def torch_task(
+    model: Any,
+    loss_fn: Callable[..., Any] | None,
+    data: Any,
+    *,
+    steps: int,
+    batch_size: int | None = None,
+    schedule: Any = "linear",
+    validation: Any = None,
+    judged: bool = True,
+    name: str = "task",
+    about: str = "",
+    **settings: Any,
+) -> Task:
+    """A task in torch: a module (or a function seed -> module), its loss, tensors or a DataLoader.
+
+    `settings` are passed on to `inertia.torch.tune`: warmup, weight_decay, clip, momentum, nesterov, branch, examples,
+    forward, executor.
+
+    >>> torch_task(None, None, None, steps=100).kind
+    'torch'
+    """
+    _checked(steps)
+    extra = {"model": model, "loss_fn": loss_fn, "data": data, "validation": validation, "judged": judged, "settings": settings}
+    return Task(name, _NOTHING, steps, batch_size, schedule, about, "torch", extra)
+
+
+def _checked(steps: int) -> None:
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < FEWEST:
+        raise BadInput(f"steps = {steps} is too few: tuning a model needs a budget of at least {FEWEST} steps")
+
+
+def _in_jax(name: str) -> Callable[[], Task]:
+    def make() -> Task:
+        from .networks import network
+
+        net = network(name)
+        return jax_task(
+            net.loss, net.init, net.data, steps=net.steps, batch_size=net.batch_size, validation=net.validation, judged=False,
+            name=name, about=net.about,
+        )  # fmt: skip
+
+    return make
+
+
+def _in_torch(name: str) -> Callable[[], Task]:
+    def make() -> Task:
+        from .modules import module
+
+        net = module(name)
+        return torch_task(
+            net.build, net.loss, net.data, steps=net.steps, batch_size=net.batch_size, validation=net.validation, judged=False,
+            name=f"{name}-torch", about=net.about,
+        )  # fmt: skip
+
+    return make
+
+
+MODELS: dict[str, Callable[[], Task]] = {
+    name: _in_jax(name)
+    for name in (
+        "char-transformer", "digits-autoencoder", "digits-cnn", "digits-cnn-noisy", "digits-mlp", "digits-mlp-full", "digits-resnet",
+    )
+} | {f"{name}-torch": _in_torch(name) for name in ("digits-mlp", "digits-cnn", "digits-resnet")}  # fmt: skip

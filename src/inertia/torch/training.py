@@ -1,0 +1,132 @@
+"""One training run as one picklable job: what a tuning sends to wherever runs are made."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..errors import BadInput
+from ..method import Method
+from ..tune.batches import batch_order
+from .batches import examples_in, moved, taken
+from .curvature import _mean_loss
+from .frozen import trainable
+
+__all__ = ["Job", "Outcome", "train"]
+
+_CHUNK = 1024  # examples at a time where the whole loss is read
+
+
+class Job(NamedTuple):
+    """A model with everything that one run of it needs."""
+
+    model: nn.Module
+    loss_fn: Any
+    forward: Any
+    data: Any  # tensors, or an iterable of batches
+    validation: Any  # the same, or None
+    factors: NDArray[np.float64]  # of alpha, one per step
+    batch_size: int
+    seed: int
+    weight_decay: float
+    clip: float | None
+    marks: tuple[int, ...]  # steps after which the whole loss is read
+    method: Method = Method(0.0)
+
+
+class Outcome(NamedTuple):
+    """Losses at the marks (validation's where there are validation data); they end at the first that is not finite."""
+
+    at: tuple[int, ...]
+    losses: tuple[float, ...]
+    training: tuple[float, ...]
+
+
+def train(job: Job, tell: Callable[[int], None] | None = None, *, keep: bool = False) -> Outcome:
+    """Run the job on a copy of its model (`keep`: on the model itself) with torch.optim.SGD.
+
+    The caller's random state is left as it was; runs of the same seed see the same batches and the same dropout.
+    """
+    model = job.model if keep else copy.deepcopy(job.model)
+    params = trainable(model)
+    alpha, beta, gamma, _ = job.method
+    optimizer = torch.optim.SGD(params, lr=alpha, momentum=beta, nesterov=bool(gamma), weight_decay=job.weight_decay)
+    evaluate = _mean_loss(model, job.loss_fn, job.forward)
+    readings: list[tuple[int, float, float]] = []
+
+    def read(step: int) -> bool:
+        training = _whole(model, evaluate, job.data, params[0].device)
+        held = training if job.validation is None else _whole(model, evaluate, job.validation, params[0].device)
+        readings.append((step, held, training))
+        return bool(np.isfinite(held))
+
+    with torch.random.fork_rng():
+        torch.manual_seed(job.seed)
+        batches = _stream(job)
+        fine = read(0) if 0 in job.marks else True
+        for step, factor in enumerate(job.factors, start=1):
+            for group in optimizer.param_groups:
+                group["lr"] = float(alpha * factor)
+            optimizer.zero_grad(set_to_none=True)
+            loss = evaluate(moved(next(batches), params[0].device, False))
+            loss.backward()  # type: ignore[no-untyped-call]
+            if job.clip is not None:
+                torch.nn.utils.clip_grad_norm_(params, job.clip)
+            optimizer.step()
+            if step in job.marks:
+                fine = read(step)
+                if tell is not None:
+                    tell(step)
+            if not fine:
+                break
+    at, held, training = zip(*readings, strict=True)
+    return Outcome(at, held, training)
+
+
+def _stream(job: Job) -> Iterator[Any]:
+    """The batches of every step: rows of tensors in the order all frameworks share, or an iterable over and over."""
+    if isinstance(job.data, torch.Tensor | tuple | Mapping):
+        for rows in batch_order(examples_in(job.data), job.batch_size, len(job.factors), job.seed):
+            yield taken(job.data, torch.as_tensor(rows).long())
+        return
+    passes = 0
+    while True:
+        passes, found = passes + 1, False
+        for batch in job.data:
+            found = True
+            yield batch
+        if not found:
+            raise BadInput(
+                f"the data ended early: pass {passes} over them gave no batch; an iterator can be read only once, so pass tensors, "
+                "a list of batches or a DataLoader"
+            )
+
+
+def _whole(model: nn.Module, evaluate: Callable[[Any], torch.Tensor], data: Any, device: torch.device) -> float:
+    """Mean loss over all examples, in eval mode."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    total, count = 0.0, 0
+    try:
+        with torch.no_grad():
+            for batch in _pieces(data):
+                size = examples_in(batch)
+                total, count = total + size * float(evaluate(moved(batch, device, False))), count + size
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return total / max(count, 1)
+
+
+def _pieces(data: Any) -> Iterator[Any]:
+    if isinstance(data, torch.Tensor | tuple | Mapping):
+        for at in range(0, examples_in(data), _CHUNK):
+            yield taken(data, slice(at, at + _CHUNK))
+    else:
+        yield from data

@@ -1,0 +1,187 @@
+"""Tune your own torch model: measured where it stands and after a short walk, then verified by full runs on copies of it.
+
+Runs go one after the other, or on any `concurrent.futures.Executor` (a process pool, Dask's, Ray's, MPI's): each is one
+picklable job. The model you pass is never trained: every run starts from a copy.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from ..errors import BadInput
+from ..method import Method
+from ..record import Record
+from ..tune.batches import TAIL, readings
+from ..tune.choose import Shape
+from ..tune.decide import Budget, Progress, decide
+from ..tune.journal import Journal
+from ..tune.observe import Observation
+from ..tune.plan import Plan, planned
+from ..tune.report import Tuning
+from ..tune.search import Trial
+from ..tune.walked import CALM, DEPTH, WALK, both, cautious, look
+from .batches import Batches, Everything, batches_of, examples_in
+from .curvature import measure
+from .frozen import trainable
+from .training import Job, Outcome, train
+
+__all__ = ["observe", "trials", "tune"]
+
+
+def tune(
+    model: nn.Module,
+    loss_fn: Callable[..., Any] | None,
+    data: Any,
+    *,
+    steps: int,
+    batch_size: int | None = None,
+    schedule: Shape | Callable[[int], float] = "linear",
+    warmup: int = 0,
+    seed: int = 0,
+    runs: int = 3,
+    branch: str = "auto",
+    momentum: float | None = None,
+    nesterov: bool | None = None,
+    weight_decay: float = 0.0,
+    clip: float | None = None,
+    validation: Any = None,
+    examples: int | None = None,
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+    executor: Executor | None = None,
+    name: str = "task",
+    progress: Progress | None = None,
+    on_record: Callable[[Record], None] | None = None,
+    journal: Journal | None = None,
+) -> Tuning:
+    """Recommend learning rate and momentum for training `model` on `steps` steps.
+
+    `data` (and `validation`) are tensors (inputs, targets), a dict of tensors, a DataLoader, a Dataset or a list of batches;
+    a loader keeps its own batch size. The loss of a batch is the mean `loss_fn(model(inputs), target)`, or
+    `forward(model, batch)`. Everything else as in `inertia.jax.tune`. With an `executor` the first runs go at once, as
+    picklable jobs; a run that diverges, raises or dies is a result. Batches are moved to the model's device.
+
+    Raises:
+        BadInput: settings or data that no run can use; a loss that is not finite, not deterministic or does not depend on
+            the parameters at the start; a model without trainable parameters.
+        Diverged: every run diverged.
+
+    >>> import torch
+    >>> x = torch.linspace(-1.0, 1.0, 64)[:, None]
+    >>> found = tune(nn.Linear(1, 1), nn.MSELoss(), (x, 3 * x), steps=32, batch_size=16)
+    >>> found.branch, found.verified_loss < 0.05
+    ('quadratic', True)
+    """
+    device = trainable(model)[0].device
+    if device.type == "meta":
+        raise BadInput("the model is on the device 'meta', which holds no numbers: move it (model.to('cpu')) and initialise it")
+    batches = batches_of(data, None, batch_size, seed)
+    count, size = _sizes(batches, batch_size)
+    added: dict[str, Any] = {"warmup": warmup, "clip": clip, "weight_decay": weight_decay}
+    plan = planned(count, steps=steps, batch_size=size, schedule=schedule, **added)
+    judged = "training loss" if validation is None else "validation loss"
+    budget = Budget(
+        name, steps, plan.budgeted, plan.examples, plan.shape, seed, runs, branch, momentum, nesterov, judged, plan.extras
+    )  # fmt: skip
+    tell = progress or (lambda stage, done, total: None)
+    tell("measuring", 0, 1)
+    source = batches.tensors if isinstance(batches, Everything) else batches.source
+    held = None if validation is None else _readable(validation, size, seed)
+    job = Job(model, loss_fn, forward, source, held, plan.factors, size, seed, weight_decay, clip, ())
+    seen = observe(job, plan, examples=examples, branch=branch)
+    trial = trials(job, plan, seen.model.start, executor=executor, progress=tell)
+    if journal is not None:
+        trial = journal.trial(budget, trial, together=executor is not None)
+    return decide(budget, seen, trial, progress=tell, on_record=on_record)
+
+
+def observe(job: Job, plan: Plan, *, examples: int | None = None, branch: str = "auto") -> Observation:
+    """The look at the start and, where that was not convex, the one after a walk of a sixteenth of the run."""
+    eye = look(plan.examples, plan.batch_size, plan.steps, examples)
+    words: dict[str, Any] = {"ends": "largest", "rtol": 0.02, "depth": DEPTH, "seed": job.seed, "examples": eye.examples, "sampling": False}
+    words |= {"forward": job.forward, "batch_size": eye.batch_size}
+    start = measure(job.model, job.loss_fn, job.data, noise=8 if eye.noise_scale else 0, **words)
+    later, walk = None, 0
+    if start.mu < -CALM * start.L or branch == "network":
+        walk = max(4, plan.steps // WALK)
+        walked = copy.deepcopy(job.model)
+        there = job._replace(model=walked, factors=np.ones(walk), marks=(walk,), method=cautious(start.upper + plan.weight_decay))
+        if np.isfinite(train(there, keep=True).losses[-1]):
+            later = measure(walked, job.loss_fn, job.data, noise=0, weights=False, **words)
+    return both(
+        start,
+        later,
+        examples=plan.examples,
+        batch_size=plan.batch_size,
+        used=eye.examples,
+        walk=walk * plan.batch_size,
+        noise_scale=eye.noise_scale,
+        lift=plan.weight_decay,
+    )
+
+
+def trials(job: Job, plan: Plan, start: float, *, executor: Executor | None = None, progress: Progress | None = None) -> Trial:
+    """Full runs on copies of the model: one after the other, or all at once on the executor."""
+    marks = tuple(readings(plan.steps, plan.batch_size, plan.examples).tolist())
+
+    def trial(methods: Sequence[Method]) -> list[Record]:
+        jobs = [job._replace(method=Method(*map(float, method)), marks=marks) for method in methods]
+        if executor is None:
+            outcomes = []
+            for one in jobs:
+                tell = None if progress is None else lambda done: progress("running", done, plan.steps)
+                outcomes.append(_survived(lambda one=one, tell=tell: train(one, tell)))  # type: ignore[misc]
+        else:
+            futures = [executor.submit(train, one) for one in jobs]
+            outcomes = [_survived(future.result) for future in futures]
+        return [_record(method, outcome, plan, job.seed, start) for method, outcome in zip(methods, outcomes, strict=True)]
+
+    return trial
+
+
+def _survived(run: Callable[[], Outcome]) -> Outcome | str:
+    """What a run did, or the words with which it ended."""
+    try:
+        return run()
+    except Exception as error:  # whatever a user's model or a far machine raises is a result
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _record(method: Method, outcome: Outcome | str, plan: Plan, seed: int, start: float) -> Record:
+    """One run as a Record: what was finite, and the reading at which it stopped being so."""
+    if isinstance(outcome, str):
+        notes: dict[str, Any] = {"loss_steps": [0], "error": outcome}
+        return Record(method, np.array([start]), np.empty(0), plan.steps, diverged_at=1, schedule=plan.name, seed=seed, notes=notes)
+    losses = np.asarray(outcome.losses)
+    lost = np.flatnonzero(~np.isfinite(losses))
+    kept = int(lost[0]) if lost.size else len(losses)
+    notes = {"loss_steps": list(outcome.at[:kept]), "tail": TAIL}
+    if outcome.training != outcome.losses:
+        notes["training"] = list(outcome.training[:kept])
+    return Record(
+        method, losses[:kept], np.empty(0), plan.steps, diverged_at=int(outcome.at[kept]) if lost.size else None,
+        gradients=plan.steps * plan.batch_size, schedule=plan.name, seed=seed, notes=notes,
+    )  # fmt: skip
+
+
+def _sizes(batches: Batches, batch_size: int | None) -> tuple[int, int]:
+    """Number of examples, and of those in a batch."""
+    if isinstance(batches, Everything):
+        return batches.examples, batches.examples if batch_size is None else batch_size
+    counts = [examples_in(batch) for batch in batches]
+    if not counts:
+        raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
+    if batch_size is not None and batch_size != counts[0]:
+        raise BadInput(f"batch_size = {batch_size}, but the batches of the data hold {counts[0]}: leave it out, or pass tensors")
+    return sum(counts), counts[0]
+
+
+def _readable(data: Any, batch_size: int, seed: int) -> Any:
+    """Validation data as tensors, or as an iterable of batches."""
+    batches = batches_of(data, None, batch_size, seed)
+    return batches.tensors if isinstance(batches, Everything) else batches.source

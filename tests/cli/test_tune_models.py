@@ -1,0 +1,129 @@
+"""`inertia tune` on networks and on a user's own file: the answer, what survives a kill, whose exception it was."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("jax")
+
+MINE = """
+import torch
+from inertia.tasks import torch_task
+
+def task():
+    torch.manual_seed(0)
+    x = torch.randn(96, 3)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    return torch_task(model, torch.nn.MSELoss(), (x, x.prod(dim=1, keepdim=True)), steps=40, batch_size=16)
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    def write(text=MINE):
+        path = tmp_path / "mine.py"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_file_of_ones_own(inertia, mine, tmp_path):
+    path = mine()
+    said = inertia("tune", f"{path}:task", "--weight-decay", 1e-3, "--clip", 1, "--warmup", 4, "--out", tmp_path / "out")
+    assert (said.code, said.err) == (0, "")
+    for words in ("recommended", "weight_decay=0.001", "optax.clip_by_global_norm(1.0)", "(step + 1) / 4", "noise"):
+        assert words in said.out
+    record = json.loads((tmp_path / "out" / "record.json").read_text())
+    assert record["extras"] == {"weight_decay": 0.001, "clip": 1.0, "warmup": 4}
+    journal = (tmp_path / "out" / "runs.jsonl").read_text().splitlines()
+    assert len(journal) == 1 + len(record["runs"])
+    assert inertia("tune", path, "--json").json["steps"] == 40  # FILE.py alone means FILE.py:task
+
+
+def test_momentum_can_be_fixed(inertia, mine):
+    found = inertia("tune", mine(), "--momentum", 0.5, "--heavy-ball", "--runs", 2, "--json").json
+    assert {(run["beta"], run["gamma"]) for run in found["runs"]} == {(0.5, 0.0)}
+    assert len(found["runs"]) <= 3  # two, and one below where the second diverged
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("def task", "def job"), "has no function 'task': "),
+        (("steps=40", "steps=15"), "at least 16 steps"),
+        (("return torch_task", "raise ValueError('mine'); return torch_task"), r"your code in .*mine.py:9 raised ValueError: mine"),
+        (("torch.nn.MSELoss()", "lambda a, b: a.nope"), r"your code in .*mine.py:9 raised AttributeError: .*nope"),
+        (("torch.nn.MSELoss()", "lambda a, b: ((a - b) ** 2).mean() / 0"), "is inf"),
+        (("torch.nn.MSELoss()", "lambda a, b: b.mean()"), "depend"),
+        (("torch.nn.MSELoss()", "lambda a, b: ((a - b) ** 2).mean() * __import__('random').SystemRandom().random()"), "not deterministic"),
+        (("batch_size=16", "batch_size=97"), "outside 1 to 96"),
+        (("    return torch_task(", "    model.requires_grad_(False)\n    return torch_task("), "no trainable parameter"),
+        (("    return torch_task(", "    model = model.to('meta')\n    return torch_task("), "device 'meta'"),
+        (("(x, x.prod(dim=1, keepdim=True))", "iter([])"), "hold no batches"),
+        (("return torch_task(", "return (") , "returned a tuple"),
+    ],
+    ids=["no task", "steps", "raises", "loss raises", "infinite", "no parameters", "random", "batch", "frozen", "device", "empty", "kind"],
+)  # fmt: skip
+def test_what_cannot_be_tuned_is_one_line(refused, mine, change, said):
+    text = MINE.replace(*change)
+    if "return (" in change[1]:
+        text = text.replace(", steps=40, batch_size=16", "")
+    import re
+
+    assert re.search(said, refused("tune", mine(text)))
+
+
+def test_other_refusals(refused, mine, tmp_path):
+    assert "no such file" in refused("tune", tmp_path / "nowhere.py")
+    assert "--resume needs --out" in refused("tune", mine(), "--resume")
+    assert "has no warmup" in refused("tune", "valley", "--warmup", 3)
+    assert "has no validation data" in refused("tune", mine(), "--validation")
+    assert "did you mean 'digits-mlp'" in refused("tune", "digit-mlp")
+    place = tmp_path / "file"
+    place.write_text("")
+    assert str(place) in refused("tune", mine(), "--out", place)
+
+
+SLOW = MINE.replace("torch.nn.MSELoss()", "slow").replace(
+    "def task",
+    """
+import os, time
+def slow(a, b):
+    if os.path.exists(GATE):
+        time.sleep(0.2)
+    return ((a - b) ** 2).mean()
+
+def task""",
+)
+
+
+@pytest.mark.slow
+def test_a_killed_tuning_goes_on_where_it_was(mine, tmp_path):
+    gate, out = tmp_path / "gate", tmp_path / "out"
+    path = mine(SLOW.replace("GATE", repr(str(gate))))
+    words = [sys.executable, "-m", "inertia", "tune", str(path), "--out", str(out), "--json"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    journal = out / "runs.jsonl"
+    began = time.monotonic()
+    while not (journal.exists() and len(journal.read_text().splitlines()) >= 2) and time.monotonic() - began < 60:
+        time.sleep(0.02)
+    gate.write_text("")  # the run that is under way now takes long enough to be killed
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    gate.unlink()
+    kept = journal.read_text().splitlines()
+    assert 2 <= len(kept) <= 4  # what was being tuned, and at least one finished run
+    again = subprocess.run([*words, "--resume"], capture_output=True, text=True, env=environment, check=True)
+    whole = journal.read_text().splitlines()
+    assert whole[: len(kept)] == kept  # not made again
+    fresh = subprocess.run([*words[:-3], "--json"], capture_output=True, text=True, env=environment, check=True)
+    assert json.loads(again.stdout)["runs"] == json.loads(fresh.stdout)["runs"]

@@ -31,7 +31,7 @@ from .curvature import measure
 from .frozen import trainable
 from .training import Job, Outcome, train
 
-__all__ = ["observe", "trials", "tune"]
+__all__ = ["observe", "prepared", "trials", "tune"]
 
 
 def tune(
@@ -77,27 +77,45 @@ def tune(
     >>> found.branch, found.verified_loss < 0.05
     ('quadratic', True)
     """
-    device = trainable(model)[0].device
-    if device.type == "meta":
-        raise BadInput("the model is on the device 'meta', which holds no numbers: move it (model.to('cpu')) and initialise it")
-    batches = batches_of(data, None, batch_size, seed)
-    count, size = _sizes(batches, batch_size)
-    added: dict[str, Any] = {"warmup": warmup, "clip": clip, "weight_decay": weight_decay}
-    plan = planned(count, steps=steps, batch_size=size, schedule=schedule, **added)
+    added: dict[str, Any] = {"warmup": warmup, "clip": clip, "weight_decay": weight_decay, "forward": forward, "seed": seed}
+    job, plan = prepared(model, loss_fn, data, validation=validation, steps=steps, batch_size=batch_size, schedule=schedule, **added)
     judged = "training loss" if validation is None else "validation loss"
     budget = Budget(
         name, steps, plan.budgeted, plan.examples, plan.shape, seed, runs, branch, momentum, nesterov, judged, plan.extras
     )  # fmt: skip
     tell = progress or (lambda stage, done, total: None)
     tell("measuring", 0, 1)
-    source = batches.tensors if isinstance(batches, Everything) else batches.source
-    held = None if validation is None else _readable(validation, size, seed)
-    job = Job(model, loss_fn, forward, source, held, plan.factors, size, seed, weight_decay, clip, ())
     seen = observe(job, plan, examples=examples, branch=branch)
     trial = trials(job, plan, seen.model.start, executor=executor, progress=tell)
     if journal is not None:
         trial = journal.trial(budget, trial, together=executor is not None)
     return decide(budget, seen, trial, progress=tell, on_record=on_record)
+
+
+def prepared(
+    model: nn.Module,
+    loss_fn: Callable[..., Any] | None,
+    data: Any,
+    *,
+    steps: int,
+    batch_size: int | None,
+    seed: int,
+    schedule: Any = "linear",
+    validation: Any = None,
+    forward: Any = None,
+    weight_decay: float = 0.0,
+    clip: float | None = None,
+    warmup: int = 0,
+) -> tuple[Job, Plan]:
+    """What every run needs, checked before anything is run."""
+    if trainable(model)[0].device.type == "meta":
+        raise BadInput("the model is on the device 'meta', which holds no numbers: move it (model.to('cpu')) and initialise it")
+    batches = batches_of(data, None, batch_size, seed)
+    count, size = _sizes(batches, batch_size)
+    plan = planned(count, steps=steps, batch_size=size, schedule=schedule, warmup=warmup, clip=clip, weight_decay=weight_decay)
+    source = batches.tensors if isinstance(batches, Everything) else batches.source
+    held = None if validation is None else _readable(validation, size, seed)
+    return Job(model, loss_fn, forward, source, held, plan.factors, size, seed, weight_decay, clip, ()), plan
 
 
 def observe(job: Job, plan: Plan, *, examples: int | None = None, branch: str = "auto") -> Observation:

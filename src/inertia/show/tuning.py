@@ -13,6 +13,7 @@ from ..method import Method
 from ..record import Record
 from ..tune import Tuning
 from .landscape import thinned
+from .networks import count, logarithmic, road, tried, verdict
 from .report import Block, Code, Heading, Table, Text
 from .views import Array, Curves, Line, Mark, Sticks, line
 from .words import named, sentence
@@ -20,7 +21,6 @@ from .words import named, sentence
 __all__ = ["blocks", "by_alpha", "by_momentum", "disagreement", "measured", "runs_table", "started", "verdict", "verification"]
 
 _TINY = 1e-9  # shares and curvatures below this part of the largest are rounding
-_WIDE = 20.0  # losses that span more than this factor get a logarithmic axis
 _ROOM = 1.6  # how far above the start a loss axis may reach
 
 
@@ -45,7 +45,7 @@ def by_alpha(tuning: Tuning) -> Curves:
     """Predicted final loss over the learning rate, one curve per momentum, and the runs as points."""
     curves, method = tuning.curves, tuning.method
     if tuning.branch == "network":
-        return _tried(tuning)
+        return tried(tuning)
     own = _own_family(tuning)
     top = _ceiling(tuning)
     lines: list[Line] = []
@@ -64,40 +64,13 @@ def by_alpha(tuning: Tuning) -> Curves:
     lines.append(line([method.alpha], [tuning.verified_loss], "recommended", "hot", dots=True))
     lost = len(tuning.runs) - len(finite)
     caption = "Predicted loss at the end of the run against the learning rate, one curve per momentum (black: the one nearest to the "
-    caption += f"recommended), and what the {_count(len(finite), 'verification run')} really reached (points; orange: recommended)."
-    caption += f" {_count(lost, 'run')} diverged or ended above the picture." if lost else ""
+    caption += f"recommended), and what the {count(len(finite), 'verification run')} really reached (points; orange: recommended)."
+    caption += f" {count(lost, 'run')} diverged or ended above the picture." if lost else ""
     values = np.concatenate([item.y for item in lines])
     title = "Predicted and verified: the learning rate"
-    falls = _logarithmic(values)
+    falls = logarithmic(values)
     low = _lowest(tuning, values) if falls else None
     return Curves("learning-rate", title, tuple(lines), "learning rate", "final loss", caption, True, falls, _edge(tuning), limits=low)
-
-
-def _tried(tuning: Tuning) -> Curves:
-    """A network's runs over the learning rate, beside the unit that curvature gives."""
-    method, unit = tuning.method, 1 / float(tuning.measurement["largest"])
-    runs = sorted((run for run in tuning.runs if math.isfinite(run.loss)), key=lambda run: float(run.method.alpha))
-    same = [run for run in runs if float(run.method.beta) == float(method.beta)]
-    others = [run for run in runs if float(run.method.beta) != float(method.beta)]
-    lines: list[Line] = [line([float(run.method.alpha) for run in same], [run.loss for run in same], "", "pale")]
-    for chosen, label in ((same, ""), (others, "another momentum")):
-        if chosen:
-            lines.append(line([float(run.method.alpha) for run in chosen], [run.loss for run in chosen], label, "ink", dots=True))
-    lines.append(line([float(method.alpha)], [tuning.verified_loss], "recommended", "hot", dots=True))
-    lost = len(tuning.runs) - len(runs)
-    caption = (
-        f"What the {_count(len(runs), 'full run')} reached (orange: recommended), in units of 1 over the largest curvature after a short "
-    )
-    caption += f"walk, {unit:.3g}: networks usually want 1 to 2 of it." + (f" {_count(lost, 'run')} diverged." if lost else "")
-    marks = (Mark(unit, "1/curvature"), Mark(2 * unit, "2/curvature"))
-    span = [unit, *(float(run.method.alpha) for run in tuning.runs)]
-    ticks = tuple((tick, f"{tick:.3g}") for tick in sorted({float(run.method.alpha) for run in tuning.runs}))
-    values = np.concatenate([item.y for item in lines])
-    lines.append(line([min(span) / 1.5, max(span) * 1.5], [math.nan, math.nan], "", "pale"))
-    title = "Tried: the learning rate"
-    return Curves(
-        "learning-rate", title, tuple(lines), "learning rate", "final loss", caption, True, _logarithmic(values), marks, ticks=ticks
-    )
 
 
 def by_momentum(tuning: Tuning) -> Curves:
@@ -132,16 +105,16 @@ def by_momentum(tuning: Tuning) -> Curves:
         "predicted final loss",
         caption,
         log_x=True,
-        log_y=_logarithmic(values),
+        log_y=logarithmic(values),
         ticks=ticks,
-        limits=None if _logarithmic(values) else _within(values, tuning),
+        limits=None if logarithmic(values) else _within(values, tuning),
     )
 
 
 def verification(tuning: Tuning) -> Curves:
     """What every run did, against what was predicted before it was made."""
     lines: list[Line] = []
-    falls = _logarithmic(np.asarray(tuning.runs[tuning.best].losses))
+    falls = logarithmic(np.asarray(tuning.runs[tuning.best].losses))
     top = _ceiling(tuning) * (1e3 if falls else 1.0)
     order = [index for index in range(len(tuning.runs)) if index != tuning.best] + [tuning.best]
     for index in order:
@@ -184,16 +157,6 @@ def runs_table(runs: Sequence[Record], best: int | None = None) -> Table:
     return Table(("alpha", "beta", "gamma", "steps", "final loss"), rows, caption, best)
 
 
-def verdict(tuning: Tuning, rivals: Sequence[Mapping[str, Any]]) -> str:
-    """Whether a parameter-free optimizer did better than the recommendation, in a sentence."""
-    if not rivals:
-        return ""
-    best = min(rivals, key=lambda row: row["loss"] if row["loss"] is not None else math.inf)
-    if best["loss"] is not None and best["loss"] < tuning.verified_loss:
-        return f"{best['name']} won: {best['loss']:.4g} in one untuned run, against {tuning.verified_loss:.4g} of what is recommended here"
-    return f"none of the {len(rivals)} did better than what is recommended here ({tuning.verified_loss:.4g})"
-
-
 def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "", rivals: Sequence[Mapping[str, Any]] = ()) -> list[Block]:
     """The whole report of a tuning, top to bottom."""
     facts, apart = tuning.measurement, disagreement(tuning)
@@ -208,7 +171,7 @@ def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "", rivals: 
         _facts_table(tuning),
         measured(tuning),
         Heading("What the runs did" if tuning.branch == "network" else "What was predicted, and what the runs did"),
-        Text(_road(tuning, batch)),
+        Text(road(tuning, batch)),
         by_alpha(tuning),
         verification(tuning),
         *([Text(sentence(apart))] if apart else []),
@@ -219,7 +182,7 @@ def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "", rivals: 
             ("", "in runs"),
             [
                 ["measuring", f"{facts.get('in_runs', 0.0):.2f}"],
-                [_count(len(tuning.runs), "verification run"), f"{tuning.cost_in_runs - facts.get('in_runs', 0.0):.2f}"],
+                [count(len(tuning.runs), "verification run"), f"{tuning.cost_in_runs - facts.get('in_runs', 0.0):.2f}"],
                 ["together", f"{tuning.cost_in_runs:.2f}"],
             ],
             f"One run is {tuning.steps} steps of {batch}; a grid of 13 learning rates and 6 momenta would be 78 runs.",
@@ -237,20 +200,6 @@ def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "", rivals: 
     return found
 
 
-def _road(tuning: Tuning, batch: str) -> str:
-    """How the recommendation was found."""
-    runs = _count(len(tuning.runs), "full training run")
-    if tuning.branch == "network":
-        return (
-            "Networks bend while they train, so nothing was forecast: curvature was measured at the start and after a short careful walk, "
-            f"and {runs} of {tuning.steps} steps of {batch} around 1 over it decided."
-        )
-    return (
-        f"From the measurement alone the loss after {tuning.steps} steps of {batch} was forecast for every learning rate and momentum "
-        f"below. {runs} then verified the choice."
-    )
-
-
 def started(runs: Sequence[Record]) -> list[Block]:
     """The report of a tuning that was cut short: the runs that were finished, or as far as they came."""
     if not runs:
@@ -260,8 +209,8 @@ def started(runs: Sequence[Record]) -> list[Block]:
         for index, run in enumerate(runs)
     ]
     values = np.concatenate([item.y for item in lines])
-    caption = f"The {_count(len(runs), 'run')} that had begun, as far as they came."
-    return [Curves("verification", "The runs so far", tuple(lines), "step", "loss", caption, log_y=_logarithmic(values)), runs_table(runs)]
+    caption = f"The {count(len(runs), 'run')} that had begun, as far as they came."
+    return [Curves("verification", "The runs so far", tuple(lines), "step", "loss", caption, log_y=logarithmic(values)), runs_table(runs)]
 
 
 def _run_name(runs: Sequence[Record], index: int) -> str:
@@ -316,15 +265,6 @@ def _lowest(tuning: Tuning, values: Array) -> tuple[float, float] | None:
     low = 1e-2 * min(float(np.min(run.losses)) for run in tuning.runs)
     fine = values[np.isfinite(values) & (values > 0)]
     return (low, 1.6 * float(fine.max())) if fine.size and low > 0 and fine.min() < low else None
-
-
-def _logarithmic(values: Array) -> bool:
-    fine = values[np.isfinite(values)]
-    return bool(fine.size and fine.min() > 0 and fine.max() > _WIDE * fine.min())
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _edge(tuning: Tuning) -> tuple[Mark, ...]:

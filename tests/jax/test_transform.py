@@ -176,6 +176,15 @@ def test_a_new_method_does_not_compile_again():
     assert len(compiled) == 1
 
 
+def test_gamma_without_beta_looks_at_the_old_velocity():
+    optimistic = Method(0.1, beta=0.0, gamma=1.0)
+    params, _ = ran(room.momentum(optimistic), np.array([1.0, -2.0]), 8, lambda p: jnp.sum(p**2))
+    x, v = np.array([1.0, -2.0]), np.zeros(2)
+    for _ in range(8):
+        x, v = step(optimistic, x, v, 2 * x)
+    np.testing.assert_allclose(params, x, rtol=1e-12)
+
+
 def test_methods_vmap():
     def final(alpha, beta):
         tx = room.momentum(Method(alpha, beta))
@@ -220,6 +229,10 @@ def test_an_own_schedule_and_warm_up_run_inside_the_compiled_step():
         (lambda: room.momentum(Method(-1.0)), "alpha = -1 is not positive"),
         (lambda: room.with_method(room.momentum(Method(1.0)).init(jnp.ones(1)), Method(1.0, beta=2)), "beta = 2 is outside"),
         (lambda: room.with_method(optax.adam(1e-3).init(jnp.ones(1)), Method(1.0)), "no momentum state in this optimizer state"),
+        (
+            lambda: room.with_method(room.momentum(Method(0.1, 0.9)).init(jnp.ones(1)), Method(0.1, 0.0, 1.0)),
+            "beta = 0 with gamma = 1 steps back along the old velocity.*make a new transformation",
+        ),
         (lambda: room.readout(jnp.ones(1), optax.sgd(0.1).init(jnp.ones(1))), "no momentum state in this optimizer state"),
         (lambda: room.momentum(Method(1.0)).init({"n": jnp.arange(3)}), "a parameter has dtype int64"),
         (

@@ -158,6 +158,7 @@ def test_the_split_is_the_closed_form_at_every_step():
     parts = theory_noise.split(Method(0.1, beta=0.8), known, np.arange(151))
     np.testing.assert_allclose(reply["bias"], parts.bias, rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(reply["noise"], parts.noise, rtol=1e-9)
+    assert reply["crossing"] == theory_noise.crossing(Method(0.1, beta=0.8), known)
 
 
 # --- polynomial --------------------------------------------------------------------------------------------------------

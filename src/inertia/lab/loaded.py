@@ -80,7 +80,7 @@ def kept(key: str) -> Loaded:
 
 
 def example() -> Loaded:
-    """A made-up task for readers without a record: twenty curvatures from 0.001 to 1, noise that follows the loss, 300 steps.
+    """A made-up task for readers without a record: twenty curvatures from 0.001 to 1, noise that follows the loss, 200 steps.
 
     >>> example().task
     'example'
@@ -90,7 +90,7 @@ def example() -> Loaded:
         share = np.exp(-np.square(np.log10(h) + 1.2))  # of the loss: most of it lies at middling curvatures
         known = spectrum(h, weights=2 * share / share.sum() / h, noise=0.004 * h, upper=1.04)
         model = Model(known, start=1.05)
-        _store["example"] = Loaded("example", "example", 300, "linear", "", model, Method(0.5, 0.9), ())
+        _store["example"] = Loaded("example", "example", 200, "linear", "", model, Method(0.5, 0.9), ())
     return _store["example"]
 
 

@@ -48,7 +48,8 @@ def view(state: State) -> View:
     one = Method(alpha, state["beta"])
     planned = _planned(state["schedule"], one, state["steps"])
     # a method that never changes has a shorter road than a schedule of equal methods
-    parts = quadratic.components(one if state["schedule"] == "constant" else planned, known, state["steps"])
+    constant = state["schedule"] == "constant"
+    parts = quadratic.components(one if constant else planned, known, state["steps"])
     bias, floor_part = parts.bias.sum(axis=-1), parts.noise.sum(axis=-1)
     losses = _runs(planned, known, state["steps"], state["runs"], state["seed"])  # (steps + 1, runs)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -58,7 +59,7 @@ def view(state: State) -> View:
     betas = np.array(_MATCHED)
     alike = quadratic.loss_curve(Method(scale * (1 - betas), betas), known, state["steps"])
     level, size = float(noise.floor(one, known)), float(quadratic.worst_rate(one, known))
-    cross = float(noise.crossing(one, known)) if size < 1 and state["sigma"] > 0 and state["schedule"] == "constant" else np.inf
+    below = np.flatnonzero(bias < floor_part) if size < 1 and constant else []
     values = {
         "alpha": alpha,
         "beta": one.beta,
@@ -70,7 +71,7 @@ def view(state: State) -> View:
         "low": low,
         "high": high,
         "single": losses[:, :_SHOWN].T,
-        "crossing": cross if np.isfinite(cross) and cross <= state["steps"] else None,
+        "crossing": int(below[0]) if len(below) else None,
         "floor": level,
         "rate": size,
         "scale": scale,

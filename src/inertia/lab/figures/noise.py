@@ -59,7 +59,7 @@ def view(state: State) -> View:
     betas = np.array(_MATCHED)
     alike = quadratic.loss_curve(Method(scale * (1 - betas), betas), known, state["steps"])
     level, size = float(noise.floor(one, known)), float(quadratic.worst_rate(one, known))
-    below = np.flatnonzero(bias < floor_part) if size < 1 and constant else []
+    below = np.flatnonzero((bias < floor_part) & (size < 1) & constant)
     values = {
         "alpha": alpha,
         "beta": one.beta,

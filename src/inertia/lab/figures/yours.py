@@ -21,7 +21,7 @@ ORDER = 140
 TITLE = "Your problem"
 GIVEN = True
 FIELDS = {
-    "alpha": Number(0.05, 1e-6, 1e4, 0.0, "learning rate α", log=True),
+    "alpha": Number(0.5, 1e-6, 1e4, 0.0, "learning rate α", log=True),
     "beta": Number(0.9, 0.0, 0.99, 0.001, "momentum β"),
     "form": Choice("heavy-ball", {"heavy-ball": "heavy ball", "nesterov": "Nesterov"}, "momentum"),
     "key": Text("", 32, "record"),

@@ -71,7 +71,8 @@ export function build(kit) {
       chart.line(`curve${i}`, null, values, mine ? "hot wide" : "", { stroke: mine ? "" : tone(i, count) });
       let end = view.steps;
       while (end > 0 && !(values[end] > bottom)) end--;
-      tips.push({ key: `tip${i}`, y: Math.min(values[end] || bottom, 3), words: view.names[i], className: mine ? "label hot" : "label", fill: mine ? "" : tone(i, count) });
+      if (end < 0.9 * view.steps) chart.text(`tip${i}`, end, values[end] || bottom, view.names[i], { dx: -8, dy: 10, anchor: "end", className: mine ? "label hot" : "label", fill: mine ? "" : tone(i, count) });
+      else tips.push({ key: `tip${i}`, y: Math.min(values[end] || bottom, 3), words: view.names[i], className: mine ? "label hot" : "label", fill: mine ? "" : tone(i, count) });
     }
     chart.line("bound", null, Array.from(view.bound, (v) => (v > 0 ? v : NaN)), "ink wide");
     chart.text("limit", 0, bottom, "no method", { dx: 8, dy: -24 });

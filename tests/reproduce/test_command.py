@@ -88,6 +88,20 @@ def test_an_experiment_without_its_data_does_not_stop_the_others(capsys, monkeyp
     assert (code, err) == (2, "inertia: no such file\n")
 
 
+def test_an_interrupt_keeps_what_is_done(tmp_path, capsys, monkeypatch):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    known = reproduce.experiments()
+    chosen = {"valley-traces": known["valley-traces"], "stop": reproduce.Experiment("stop", "002", "Interrupted", stop)}
+    monkeypatch.setattr(reproduce, "experiments", lambda: chosen)
+    code, out, err = run(capsys, "reproduce", "--all", "--out", str(tmp_path))
+    assert code == 130
+    assert err == "inertia: interrupted\n"
+    assert "1 experiments, 4 comparisons: 4 matches." in out
+    assert len(json.loads((tmp_path / "reproduce.json").read_text())) == 4
+
+
 def test_cite_prints_bibtex(capsys):
     assert run(capsys, "cite", "heavy-ball")[1].startswith("@article{polyak1964,")
     code, _, err = run(capsys, "cite", "heavy-bal")

@@ -42,6 +42,13 @@ def test_the_velocity_with_the_rate_inside_is_the_loop_as_printed():
     np.testing.assert_allclose(final, w, rtol=1e-12)
 
 
+def test_plain_sgd_is_ahead_at_equal_rate_and_alike_at_the_floor():
+    rows = {row.id: row for row in experiment("plain-comparison").run(FEW)}
+    assert rows["000/comparison/equal"].verdict == "source is wrong"
+    assert rows["000/comparison/matched"].verdict == "matches"
+    assert rows["000/plain/epoch-1"].verdict in {"matches", "within range"}
+
+
 @pytest.mark.skipif(not HAS_AIRFOIL, reason="the airfoil data is not at hand (INERTIA_DATA)")
 def test_0_278_is_plain_sgd_and_never_momentum():
     rows = {row.id: row for row in experiment("airfoil-sweep").run(FEW)}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from ..errors import BadData, BadInput, MissingExtra
+from .app import INTERRUPTED
 from .options import Json
 from .output import emit, paper
 from .progress import Tell, bar
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ..reproduce import Experiment, Row
     from ..show.folder import Folder
     from ..show.report import Block
+
+    Done: TypeAlias = tuple[Experiment, list[Row], list[Any]]
 
 __all__ = ["cite", "register", "reproduce"]
 
@@ -39,40 +42,55 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: inertia cite heavy-ball")(cite)
 
 
-def reproduce(names: Names = None, everything: Everything = False, json: Json = False, out: Out = None, seeds: Seeds = 100) -> None:
+def reproduce(names: Names = None, everything: Everything = False, json: Json = False, out: Out = None, seeds: Seeds = 100) -> int | None:
     """Run the experiments of the four source documents: printed number, our number, verdict, and why."""
-    from ..reproduce import experiment, experiments, unavailable
+    from ..reproduce import experiment, experiments
 
     if everything and names:
         raise BadInput(f"--all runs every experiment, and '{names[0]}' names one: leave one of the two out")
     if not everything and not names:
         if out is not None:
             raise BadInput("nothing to write: name experiments, or add --all")
-        return _list(json)
+        _list(json)
+        return None
     chosen = list(experiments().values()) if everything else [experiment(name) for name in dict.fromkeys(names or [])]
     folder = _opened(out)
-    kept: list[tuple[Experiment, list[Row], list[Any]]] = []
-    with bar("reproduce", quiet=json) as tell:
+    kept, whole = _run(chosen, seeds, json, folder is not None, not everything)
+    rows = [row for _, found, _ in kept for row in found]
+    if folder is not None and kept:
+        _save(folder, kept, rows, seeds)
+    if json:
+        emit(rows)
+    else:
+        for made, found, _ in kept:
+            _say(made, found)
+        paper().print(f"{len(kept)} experiments, {len(rows)} comparisons: {_counts(rows)}.")
+        if folder is not None and kept:
+            paper().print(f"report   {folder.path / _REPORT}")
+    return None if whole else INTERRUPTED
+
+
+def _run(chosen: Sequence[Experiment], seeds: int, quiet: bool, draw: bool, strict: bool) -> tuple[list[Done], bool]:
+    """Every experiment with its rows and views, until done (True) or interrupted: what is finished is kept.
+
+    Nothing is printed meanwhile: a live bar on stderr would swallow what goes to stdout.
+    """
+    from ..reproduce import unavailable
+
+    kept: list[Done] = []
+    with bar("reproduce", quiet=quiet) as tell:
         for index, made in enumerate(chosen):
             session = _session(seeds, tell, index, len(chosen), made.name)
             try:
-                kept.append((made, made.run(session), made.views(session) if folder and made.views else []))
+                kept.append((made, made.run(session), made.views(session) if draw and made.views else []))
             except (BadData, MissingExtra) as error:
-                if not everything:
+                if strict:
                     raise
                 kept.append((made, [unavailable(made, error)], []))
+            except KeyboardInterrupt:
+                return kept, False
             tell(index + 1, len(chosen), made.name)
-            if not json:
-                _say(made, kept[-1][1])
-    rows = [row for _, found, _ in kept for row in found]
-    if folder is not None:
-        _save(folder, kept, rows, seeds)
-    if json:
-        return emit(rows)
-    paper().print(f"{len(chosen)} experiments, {len(rows)} comparisons: {_counts(rows)}.")
-    if folder is not None:
-        paper().print(f"report   {folder.path / _REPORT}")
-    return None
+    return kept, True
 
 
 def cite(name: Annotated[str, typer.Argument(metavar="NAME", help="A method (heavy-ball) or a source (polyak1964).")]) -> None:
@@ -146,7 +164,7 @@ def _counts(rows: Sequence[Row]) -> str:
     return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict])
 
 
-def _save(folder: Folder, kept: Sequence[tuple[Experiment, list[Row], list[Any]]], rows: Sequence[Row], seeds: int) -> None:
+def _save(folder: Folder, kept: Sequence[Done], rows: Sequence[Row], seeds: int) -> None:
     from ..reproduce import DOCUMENTS
     from ..show.report import Heading, Text, page
     from ..version import __version__

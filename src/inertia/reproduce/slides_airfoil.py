@@ -17,7 +17,7 @@ from ..reference import run
 from ..show.views import Row as Strip
 from ..show.views import Strips, View
 from ..tasks.data import airfoil_table
-from .experiment import Experiment, Row, Session, compare, printed
+from .experiment import Experiment, Row, Session, compare, not_replayable, printed
 
 __all__ = ["EXPERIMENTS", "SETTINGS", "final_losses"]
 
@@ -48,6 +48,7 @@ def sweep(session: Session) -> list[Row]:
         rows.append(compare(name, 0.0, why, runs=true))
         rows.append(compare(name + "/velocity-lost", 0.0, "velocity forgotten after every step: what the slides ran", runs=lost))
         session.progress(index + 1, len(SETTINGS))
+    rows.append(not_replayable("001/airfoil/seconds", "wall clocks of another machine"))
     return rows
 
 

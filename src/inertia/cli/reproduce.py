@@ -188,10 +188,10 @@ def _save(folder: Folder, kept: Sequence[Done], rows: Sequence[Row], seeds: int)
 def _table(rows: Sequence[Row]) -> Block:
     from ..show.report import Table
 
-    cells = [[f"{row.id.partition('/')[2]}: {row.why}", _short(_printed(row)), _short(_ours(row)), row.verdict] for row in rows]
+    cells = [[row.id.partition("/")[2], _short(_printed(row)), _short(_ours(row)), row.verdict, row.why] for row in rows]
     wrong = [index for index, row in enumerate(rows) if row.verdict == "source is wrong"]
-    return Table(("what, and why", "printed", "ours", "verdict"), cells, hot=wrong[0] if len(wrong) == 1 else None)
+    return Table(("what", "printed", "ours", "verdict", "why"), cells, hot=wrong, prose=True)
 
 
-def _short(words: str, most: int = 60) -> str:
+def _short(words: str, most: int = 100) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"

@@ -35,12 +35,13 @@ class Code(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows under a head; the first column is words, the others numbers. `hot` is the row to point at."""
+    """Rows under a head; the first column is words, the others numbers, or all are words (`prose`). `hot`: rows to point at."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
-    hot: int | None = None
+    hot: int | Sequence[int] | None = None
+    prose: bool = False
 
 
 Block: TypeAlias = Heading | Text | Code | Table | View
@@ -63,7 +64,7 @@ figcaption {{ max-width: 660px; margin: 10px auto 0 }}
 .copy {{ border-left: 3px solid {HOT}; padding: 4px 0 4px 18px; margin-top: 18px; margin-bottom: 22px }}
 .copy dt {{ margin-top: 8px }}
 .copy dd {{ margin: 2px 0 0 }}
-code {{ font: 13.5px/1.6 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space: pre-wrap; overflow-wrap: anywhere }}
+code {{ font: 13.5px/1.6 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space: pre-wrap; overflow-wrap: break-word }}
 .table {{ overflow-x: auto; margin-top: 16px; margin-bottom: 22px }}
 table {{ border-collapse: collapse; width: 100%; font: 14px/1.5 system-ui, "Helvetica Neue", Arial, sans-serif }}
 td {{ font-variant-numeric: tabular-nums }}
@@ -71,6 +72,9 @@ th {{ font-weight: 500; color: {GREY}; border-bottom: 1px solid {INK} }}
 th, td {{ text-align: right; padding: 5px 0 5px 18px; white-space: nowrap }}
 th:first-child, td:first-child {{ text-align: left; padding-left: 0; white-space: normal }}
 td {{ border-bottom: 1px solid {HAIR} }}
+.prose {{ max-width: 984px }}
+.prose th, .prose td {{ text-align: left; white-space: normal; vertical-align: top; overflow-wrap: break-word }}
+.prose td:not(:last-child) {{ min-width: 92px }}
 tr.hot td {{ color: {HOT}; font-weight: 600 }}
 footer {{ max-width: 660px; margin: 60px auto 0; border-top: 1px solid {HAIR}; padding-top: 14px }}
 @media (max-width: 600px) {{ main {{ padding-top: 30px }} h1 {{ font-size: 29px }} h2 {{ margin-top: 34px }} }}
@@ -112,11 +116,13 @@ def _block(block: Block) -> str:
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
     rows = ""
+    hot = [table.hot] if isinstance(table.hot, int) else table.hot or []
     for index, row in enumerate(table.rows):
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in row)
-        rows += f'<tr class="hot">{cells}</tr>\n' if index == table.hot else f"<tr>{cells}</tr>\n"
+        rows += f'<tr class="hot">{cells}</tr>\n' if index in hot else f"<tr>{cells}</tr>\n"
     caption = f'<div class="caption">{escape(table.caption)}</div>' if table.caption else ""
-    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>{caption}</div>'
+    kind = "table prose" if table.prose else "table"
+    return f'<div class="{kind}"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>{caption}</div>'
 
 
 def _figure(view: View) -> str:

@@ -31,6 +31,8 @@ def test_what_looks_convex_is_forecast(regression):
     found = inertia.jax.tune(line, params, data, steps=64, batch_size=16)
     assert found.branch == "quadratic"
     assert found.verified_loss < 0.02
+    assert any("4 x the steps: x" in note and "4 x the batch: x" in note for note in found.notes)
+    assert found.measurement["largest_at_end"] == pytest.approx(found.measurement["largest_at_start"], rel=0.02)  # a quadratic
     assert found.measurement["largest"] == pytest.approx(np.linalg.eigvalsh(2 * data[0].T @ data[0] / 128)[-1], rel=0.02)
 
 
@@ -51,7 +53,9 @@ def test_a_network_is_told_by_its_negative_curvature(tuned):
     assert seen == found.runs
     assert len(found.runs) == 3
     assert found.verified_loss < 0.5
-    assert found.cost_in_runs < 12  # a run is only 3840 examples here
+    assert found.measurement["edge"] == pytest.approx(3.8 / 2.8 / found.method.alpha)  # 2 (1 + beta) / (alpha (1 + 2 gamma))
+    assert found.measurement["largest_at_end"] > 0
+    assert found.cost_in_runs < 16  # a run is only 3840 examples here
 
 
 def test_the_recommended_run_is_what_optax_does(tuned):

@@ -184,6 +184,7 @@ def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
             if found.branch == "network"
             else ["predicted", f"loss {found.predicted_loss:.4g} at the end, from {facts['loss']:.4g}"],
             ["verified", f"loss {found.verified_loss:.4g} {spark(found.curves.actual[found.best][1], 24, glyphs())}"],
+            *([["sharpness", _sharpness(found)]] if "largest_at_end" in facts else []),
             ["cost", f"{found.cost_in_runs:.1f} runs, the measurement included ({facts.get('in_runs', 0.0):.1f})"],
         ],
         left=True,
@@ -212,6 +213,13 @@ def _forecast(found: Tuning) -> str:
     """What can be said beforehand of a network: where the best learning rates are, in units of its curvature."""
     unit = 1 / found.measurement["largest"]
     return f"learning rates around {unit:.3g} to {2 * unit:.3g} (1 to 2 over the curvature after a short walk)"
+
+
+def _sharpness(found: Tuning) -> str:
+    """The largest curvature on the way, beside the edge of the recommended method."""
+    facts = found.measurement
+    way = [facts[key] for key in ("largest_at_start", "largest_after_walk", "largest_at_end") if key in facts]
+    return f"{' -> '.join(f'{value:.3g}' for value in way)} from start to end; the recommended method's edge is {facts['edge']:.3g}"
 
 
 def _lines(whole: dict[str, Any]) -> dict[str, str]:

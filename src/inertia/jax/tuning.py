@@ -11,13 +11,14 @@ import numpy as np
 from ..errors import BadInput
 from ..method import Method
 from ..record import Record
+from ..spectrum import Spectrum
 from ..tune.batches import TAIL, readings
 from ..tune.choose import Shape
 from ..tune.decide import Budget, Progress, decide
 from ..tune.journal import Journal
 from ..tune.observe import Observation
 from ..tune.plan import Plan, planned
-from ..tune.report import Tuning
+from ..tune.report import Tuning, ended
 from ..tune.search import Trial
 from ..tune.walked import CALM, DEPTH, WALK, both, cautious, look
 from .curvature import measure
@@ -85,8 +86,13 @@ def tune(
     tell = progress or (lambda stage, done, total: None)
     tell("measuring", 0, 1)
     seen = observe(loss, params, data, plan, seed=seed, examples=examples, branch=branch)
-    trial = trials(loss, params, data, plan, seed=seed, validation=validation, together=together, progress=tell)
-    return decide(budget, seen, trial if journal is None else journal.trial(budget, trial), progress=tell, on_record=on_record)
+    last: dict[Method, Any] = {}
+    trial = trials(loss, params, data, plan, seed=seed, validation=validation, together=together, progress=tell, last=last)
+    found = decide(budget, seen, trial if journal is None else journal.trial(budget, trial), progress=tell, on_record=on_record)
+    if found.method not in last:  # taken up from a journal, which holds no parameters
+        return found
+    tell("measuring", 0, 1)
+    return ended(found, _sharpest(loss, last[found.method], data, plan, seed), weight_decay)
 
 
 def observe(
@@ -129,8 +135,9 @@ def trials(
     validation: Any = None,
     together: int = 4,
     progress: Progress | None = None,
+    last: dict[Method, Any] | None = None,
 ) -> Trial:
-    """Full runs of several methods at once, on the same mini-batches."""
+    """Full runs of several methods at once, on the same mini-batches; `last` receives the parameters they end at."""
     marks = readings(plan.steps, plan.batch_size, plan.examples)
 
     def trial(methods: Sequence[Method]) -> list[Record]:
@@ -141,6 +148,8 @@ def trials(
             records=marks.tolist(), together=together, weight_decay=plan.weight_decay, clip=plan.clip,
             progress=None if progress is None else lambda done, of: progress(stage, done, of),
         )  # fmt: skip
+        if last is not None:
+            last.update({method: jax.tree.map(lambda leaf, i=index: leaf[i], ran.params) for index, method in enumerate(methods)})
         judged = ran.losses if validation is None else ran.validation
         return [
             _record(method, ran.at, judged[index], ran.losses[index], plan, seed, validation is not None)
@@ -148,6 +157,17 @@ def trials(
         ]
 
     return trial
+
+
+def _sharpest(loss: Loss, params: Any, data: Any, plan: Plan, seed: int) -> Spectrum | None:
+    """The ends of the spectrum where a run ended; None where nothing can be measured there."""
+    eye = look(plan.examples, plan.batch_size, plan.steps)
+    try:
+        return measure(
+            loss, params, data, noise=0, weights=False, rtol=0.05, depth=DEPTH, seed=seed, examples=eye.examples, sampling=False
+        )  # fmt: skip
+    except BadInput:  # a fit so good, or so far away, that nothing finite is left
+        return None
 
 
 def _record(method: Method, at: Any, losses: Any, training: Any, plan: Plan, seed: int, held: bool) -> Record:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,14 @@ from torch import nn
 from ..errors import BadInput
 from ..method import Method
 from ..record import Record
+from ..spectrum import Spectrum
 from ..tune.batches import TAIL, readings
 from ..tune.choose import Shape
 from ..tune.decide import Budget, Progress, decide
 from ..tune.journal import Journal
 from ..tune.observe import Observation
 from ..tune.plan import Plan, planned
-from ..tune.report import Tuning
+from ..tune.report import Tuning, ended
 from ..tune.search import Trial
 from ..tune.walked import CALM, DEPTH, WALK, both, cautious, look
 from .batches import Batches, Everything, batches_of, examples_in
@@ -86,10 +88,15 @@ def tune(
     tell = progress or (lambda stage, done, total: None)
     tell("measuring", 0, 1)
     seen = observe(job, plan, examples=examples, branch=branch)
-    trial = trials(job, plan, seen.model.start, executor=executor, progress=tell)
+    last: dict[Method, nn.Module] = {}
+    trial = trials(job, plan, seen.model.start, executor=executor, progress=tell, last=last)
     if journal is not None:
         trial = journal.trial(budget, trial, together=executor is not None)
-    return decide(budget, seen, trial, progress=tell, on_record=on_record)
+    found = decide(budget, seen, trial, progress=tell, on_record=on_record)
+    if found.method not in last:  # it ran elsewhere, or was taken up from a journal: its parameters are not here
+        return found
+    tell("measuring", 0, 1)
+    return ended(found, _sharpest(job, last[found.method], plan), weight_decay)
 
 
 def prepared(
@@ -143,17 +150,31 @@ def observe(job: Job, plan: Plan, *, examples: int | None = None, branch: str = 
     )
 
 
-def trials(job: Job, plan: Plan, start: float, *, executor: Executor | None = None, progress: Progress | None = None) -> Trial:
-    """Full runs on copies of the model: one after the other, or all at once on the executor."""
+def trials(
+    job: Job,
+    plan: Plan,
+    start: float,
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    last: dict[Method, nn.Module] | None = None,
+) -> Trial:
+    """Full runs on copies of the model: one after the other (`last` receives the trained ones), or at once on the executor."""
     marks = tuple(readings(plan.steps, plan.batch_size, plan.examples).tolist())
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress("running", done, plan.steps)
 
     def trial(methods: Sequence[Method]) -> list[Record]:
         jobs = [job._replace(method=Method(*map(float, method)), marks=marks) for method in methods]
         if executor is None:
             outcomes = []
             for one in jobs:
-                tell = None if progress is None else lambda done: progress("running", done, plan.steps)
-                outcomes.append(_survived(lambda one=one, tell=tell: train(one, tell)))  # type: ignore[misc]
+                own = _survived(partial(_copied, one))
+                outcomes.append(own if isinstance(own, str) else _survived(partial(train, own, tell, keep=True)))
+                if last is not None and isinstance(own, Job):
+                    last[one.method] = own.model
         else:
             futures = [executor.submit(train, one) for one in jobs]
             outcomes = [_survived(future.result) for future in futures]
@@ -162,7 +183,21 @@ def trials(job: Job, plan: Plan, start: float, *, executor: Executor | None = No
     return trial
 
 
-def _survived(run: Callable[[], Outcome]) -> Outcome | str:
+def _sharpest(job: Job, model: nn.Module, plan: Plan) -> Spectrum | None:
+    """The ends of the spectrum where a run ended; None where nothing can be measured there."""
+    eye = look(plan.examples, plan.batch_size, plan.steps)
+    words: dict[str, Any] = {"batch_size": eye.batch_size, "examples": eye.examples, "seed": job.seed, "depth": DEPTH, "rtol": 0.05}
+    try:
+        return measure(model, job.loss_fn, job.data, noise=0, weights=False, sampling=False, forward=job.forward, **words)
+    except BadInput:  # a fit so good, or so far away, that nothing finite is left
+        return None
+
+
+def _copied(job: Job) -> Job:
+    return job._replace(model=copy.deepcopy(job.model))
+
+
+def _survived(run: Callable[[], Any]) -> Any:
     """What a run did, or the words with which it ended."""
     try:
         return run()

@@ -22,7 +22,7 @@ from ..schedule import Schedule, shaped
 from ..theory.modes import edge
 from .predict import Model, forecast
 
-__all__ = ["FAMILIES", "Choice", "Evidence", "Family", "Matched", "Shape", "at_scale", "choose", "spread_at"]
+__all__ = ["FAMILIES", "Choice", "Evidence", "Family", "Matched", "Shape", "at_scale", "best_alpha", "choose", "spread_at"]
 
 Array: TypeAlias = NDArray[np.float64]
 Shape: TypeAlias = str | Callable[[Method, int], Schedule]  # a name of schedule.SHAPES, or how to make a schedule
@@ -133,6 +133,20 @@ def at_scale(
     final = forecast(model, scheduled(schedule, grid, steps), steps).final
     best = int(np.argmin(final))
     return rounded(Method(*(float(field[best]) for field in grid)))
+
+
+def best_alpha(model: Model, steps: int, schedule: Shape, method: Method, upper: float) -> float:
+    """The alpha with the best forecast for the momentum of this method; 0 where none is within the edge's reach.
+
+    >>> from inertia.spectrum import spectrum
+    >>> still = Model(spectrum([1.0]), start=0.5)
+    >>> round(best_alpha(still, 10, "constant", Method(0.1), 1.0), 1)
+    1.0
+    """
+    top, reach = max(upper, model.spectrum.upper), NOISY_REACH if np.any(model.spectrum.noise > 0) else STILL_REACH
+    alphas = 2.0 ** np.arange(-12, 3.01, 0.125) / top
+    losses = _forecast(model, schedule, steps, alphas, ((float(method.beta), bool(method.gamma)),), top, reach)[0]
+    return float(alphas[np.argmin(losses)]) if np.any(np.isfinite(losses)) else 0.0
 
 
 def scheduled(schedule: Shape, method: Method, steps: int) -> Schedule:

@@ -9,7 +9,7 @@ Which of the two is told by the measurement (negative curvature worth the name) 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ import numpy as np
 from ..errors import BadInput, nearest
 from ..method import Method
 from ..record import Record
+from ..spectrum import Spectrum
 from ..theory.modes import edge
 from ..version import __version__
-from .choose import FAMILIES, Choice, Family, Shape, at_scale, choose, scheduled
+from .choose import FAMILIES, Choice, Family, Shape, at_scale, best_alpha, choose, scheduled
 from .network import CALM_NOISE, Ladder
 from .observe import Observation
 from .predict import Forecast, forecast
@@ -158,7 +159,7 @@ def _report(budget: Budget, seen: Observation, choice: Choice, found: Search, ne
         measurement=seen.facts | {"in_runs": seen.gradients / budget.one_run, "edge_over_upper": room},
         spectrum=seen.model.spectrum,
         curves=curves,
-        notes=_notes(seen, choice, network),
+        notes=[*_notes(seen, choice, network), *([] if network else filter(None, [_shifts(budget, seen, found.record.method)]))],
         version=__version__,
         branch="network" if network else "quadratic",
         extras=budget.extras,
@@ -188,6 +189,23 @@ def _ahead(budget: Budget, seen: Observation, found: Search) -> Forecast:
     return forecast(seen.model, scheduled(budget.schedule, made, budget.steps), budget.steps)
 
 
+def _shifts(budget: Budget, seen: Observation, method: Method) -> str:
+    """Where the best learning rate is predicted to go when the run gets longer or the batches larger, at this momentum."""
+    words, model = [], seen.model
+    here = best_alpha(model, budget.steps, budget.schedule, method, seen.upper)
+    if not here > 0:
+        return ""
+    longer = best_alpha(model, 4 * budget.steps, budget.schedule, method, seen.upper)
+    words.append(f"4 x the steps: x {longer / here:.2g}")
+    total, size = budget.examples or 0, budget.batch_size or 0
+    if 0 < 4 * size <= total:
+        less = (1 / (4 * size) - 1 / total) / (1 / size - 1 / total)
+        pair = Spectrum(**{**vars(model.spectrum), "noise": model.spectrum.noise * less})
+        larger = best_alpha(replace(model, spectrum=pair, epoch=model.epoch / 4), budget.steps, budget.schedule, method, seen.upper)
+        words.append(f"4 x the batch: x {larger / here:.2g}")
+    return f"predicted shift of the best learning rate, at this momentum, with {', with '.join(words)}"
+
+
 def _margin(found: Search, room: float) -> str:
     """What is known above the recommended alpha."""
     words = []
@@ -206,8 +224,8 @@ def _notes(seen: Observation, choice: Choice, network: bool) -> list[str]:
     notes = []
     if network:
         notes.append(
-            "negative curvature was seen, so this was tuned as a network: 1/curvature after a short walk is the unit, "
-            "full runs decide, and the quadratic measured at the start is only drawn for comparison"
+            ("negative curvature was seen, so this was tuned as a network" if not seen.convex else "this was tuned as a network, as asked")
+            + ": 1/curvature after a short walk is the unit, and full runs decide"
         )
         return notes
     if not seen.convex:

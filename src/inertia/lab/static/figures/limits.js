@@ -10,7 +10,7 @@ export const prose = `
 <mfrac><mn>1</mn><mn>2</mn></mfrac><munder><mo>∑</mo><mi>i</mi></munder><msup><mrow><mo>(</mo><msub><mi>w</mi><mi>i</mi></msub><mo>−</mo><msub><mi>w</mi><mrow><mi>i</mi><mo>+</mo><mn>1</mn></mrow></msub><mo>)</mo></mrow><mn>2</mn></msup><mo>+</mo>
 <mfrac><mn>2</mn><mrow><mi>κ</mi><mo>−</mo><mn>1</mn></mrow></mfrac><msup><mrow><mo>|</mo><mi>w</mi><mo>|</mo></mrow><mn>2</mn></msup></math>
 <p>A gradient carries news one node further, and no more. So after <i>k</i> steps all nodes beyond the k-th still stand at zero, whatever the method does with its
-gradients: a light cone. What the solution holds out there is an error that nobody can avoid, and momentum comes within a constant of it.</p>`;
+gradients: a light cone. What the solution holds out there is an error that nobody can avoid. As the chain grows long, momentum contracts at the very rate of that bound.</p>`;
 
 export function build(kit) {
   const maps = ["weights", "errors"].map((name) => kit.panel({

@@ -103,9 +103,7 @@ def _checked(key: str, document: Mapping[str, Any]) -> Loaded:
     best = _method(advice)
     known = _spectrum(_part(document, "spectrum"))
     start = _number(_part(document, "measurement"), "loss", -1e12, 1e12)
-    epoch = known.provenance.get("epoch")
-    epoch = float(epoch) if isinstance(epoch, int | float) and not isinstance(epoch, bool) and epoch > 0 else np.inf
-    model = Model(known, start, epoch=epoch)
+    model = Model(known, start, **_rest(known.provenance))
     runs = _runs(document)
     if not np.isfinite(forecast(model, shaped(schedule, best._replace(alpha=best.alpha * 1e-3), steps), steps).final):
         raise BadData("the record's spectrum gives no forecast: its curvatures or noise are out of all proportion")
@@ -113,6 +111,14 @@ def _checked(key: str, document: Mapping[str, Any]) -> Loaded:
     verified = None if ended is None else _number(document, "verified_loss", -1e300, 1e300)
     words = [str(document.get(name, ""))[:400] for name in ("task", "verdict")]
     return Loaded(key, words[0] or "a task", steps, schedule, words[1], model, best, runs, verified)
+
+
+def _rest(known: Mapping[str, Any]) -> dict[str, float]:
+    """What a forecast needs beside the spectrum, where the record has it: batches per epoch, and how the curvature falls."""
+    limits = {"epoch": 1e12, "bend": 2.0, "knee": 1.0, "slack": 1.0}
+    known = {name: value for name, value in known.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+    fine = {name: float(known[name]) for name, most in limits.items() if name in known and 0 < known[name] <= most}
+    return fine if {"bend", "knee", "slack"} <= set(fine) else {name: v for name, v in fine.items() if name == "epoch"}
 
 
 def _spectrum(part: Mapping[str, Any]) -> Spectrum:

@@ -152,8 +152,9 @@ def tailed(model: Model, left: ArrayLike, losses: ArrayLike, lowest: float = 0.0
         return model
     bend = float(np.clip(np.log(r2 / min(r1, 1.0)) / np.log(l2 / l1), 0.1, 2.0))
     slack = model.spectrum.excess / (model.start - lowest)
-    longer = replace(model.spectrum, weights=model.spectrum.weights / slack)
-    return replace(model, spectrum=longer, bend=bend, knee=float(min(1.0, l2 * r2 ** (-1 / bend))), slack=slack)
+    tail = {"bend": bend, "knee": float(min(1.0, l2 * r2 ** (-1 / bend))), "slack": slack}
+    known = dict(model.spectrum.provenance) | tail  # kept with the spectrum: with it the forecast can be made again
+    return replace(model, spectrum=replace(model.spectrum, weights=model.spectrum.weights / slack, provenance=known), **tail)
 
 
 def joined(gradient: tuple[Array, Array], noise: tuple[Array, Array], upper: float, **provenance: object) -> Spectrum:

@@ -126,7 +126,7 @@ OVERVIEW = """# The four documents, reproduced
 
 Everything that the four source documents compute, print or plot, computed again by this build, and held against the printed
 number. *Matches*: every printed digit. *Within range*: a number that chance decides lies among ours ({seeds} seeds here). *Source is
-wrong*: it does not, and the last column says why. *Not replayable*: nobody can compute it again.
+wrong*: it does not, and the last column says why. *Not replayable*: nobody can compute it again, or these seeds are too few to say.
 
 | document | {head} |
 |---|{rule}

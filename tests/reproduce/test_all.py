@@ -94,6 +94,10 @@ def test_verdicts_follow_from_the_numbers():
     assert compare("001/airfoil/0.02-0.5", 0.0, "", runs=runs).verdict == "within range"
     assert compare("001/airfoil/0.02-0.5", 0.0, "", runs=runs - 0.007).verdict == "matches"
     assert compare("001/airfoil/0.02-0.5", 0.0, "", runs=runs + 0.1).verdict == "source is wrong"
+    few = compare("001/airfoil/0.02-0.5", 0.0, "", runs=[0.25, 0.26, 0.27, 0.28, 0.29])
+    assert few.verdict == "not replayable"
+    assert "5 seeds are too few" in few.why
+    assert compare("001/airfoil/0.02-0.5", 0.0, "", runs=[0.35, 0.36, 0.37, 0.38, 0.39]).verdict == "source is wrong"
 
 
 def test_long_lists_are_cut_for_people():

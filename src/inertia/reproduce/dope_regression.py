@@ -15,8 +15,8 @@ from ..method import Method
 from ..problems import linear_regression
 from ..record import Record
 from ..reference import run
+from ..show.views import Curves, Mark, Strips, View, line
 from ..show.views import Row as Strip
-from ..show.views import Strips, View
 from .experiment import Experiment, Row, Session, claim, compare, printed
 
 __all__ = ["EXPERIMENTS", "three_epochs"]
@@ -25,21 +25,21 @@ Array = NDArray[np.float64]
 _EPOCH = 100  # steps
 
 
-def three_epochs(learning_rate: float, momentum: float, seed: int) -> tuple[list[float], Array]:
-    """Full losses after each epoch and the final (w1, w2, b) of one seeded run, on data drawn from that seed.
+def three_epochs(learning_rate: float, momentum: float, seed: int, every: int = _EPOCH) -> tuple[list[float], Array]:
+    """Full losses after each epoch (or every `every` steps) and the final (w1, w2, b) of one seeded run, on data drawn from that seed.
 
     The velocity holds the learning rate (v <- gamma v + eta g). When eta falls by 10 the speed survives; a velocity in
     gradient units must therefore be multiplied by 10 there ("momentum correction", the other way round).
     """
     problem = linear_regression(seed)
     method = Method(learning_rate, momentum)
-    first: Record = run(problem, method, 2 * _EPOCH, batch_size=10, seed=seed, evaluate_every=_EPOCH)
+    first: Record = run(problem, method, 2 * _EPOCH, batch_size=10, seed=seed, evaluate_every=every)
     if first.diverged_at is not None:
-        return [np.inf] * 3, first.final
+        return [np.inf] * (3 * _EPOCH // every), first.final
     slow = method._replace(alpha=learning_rate / 10)
     kept = 10 * first.notes["velocity"]
-    last = run(problem, slow, _EPOCH, start=first.final, velocity=kept, batch_size=10, seed=seed + 10**6, evaluate_every=_EPOCH)
-    return [float(first.losses[1]), float(first.losses[2]), float(last.losses[-1])], last.final
+    last = run(problem, slow, _EPOCH, start=first.final, velocity=kept, batch_size=10, seed=seed + 10**6, evaluate_every=every)
+    return [float(loss) for loss in (*first.losses[1:], *last.losses[1:])], last.final
 
 
 def _many(learning_rate: float, momentum: float, session: Session) -> tuple[Array, Array]:
@@ -95,7 +95,12 @@ def regression_views(session: Session) -> list[View]:
     rows += [Strip(f"plain 0.2, epoch {k + 1}", plain_runs[:, k], float(printed(f"000/plain/epoch-{k + 1}").value)) for k in range(3)]
     rows += [Strip("momentum 0.02, epoch 1", matched[:, 0])]
     caption = "Full loss, one dot per seed, bars from 5 to 95 %, printed values as diamonds. Plain SGD is at the floor after one epoch."
-    return [Strips("regression", "Three epochs of linear regression", tuple(rows), "loss", caption, log_x=True)]
+    k = np.arange(1, 3 * _EPOCH + 1)
+    settings = (("momentum, 0.2", 0.2, 0.9, "hot"), ("momentum, 0.02", 0.02, 0.9, "ramp"), ("plain, 0.2", 0.2, 0.0, "ink"))
+    lines = tuple(line(k, three_epochs(rate, beta, 0, every=1)[0], label, role) for label, rate, beta, role in settings)
+    told = "The loss figure of the chapter, one seed, and the runs beside it; the rate falls to a tenth before the third epoch."
+    curves = Curves("regression-loss", "The loss over three epochs", lines, "step", "loss", told, marks=(Mark(2.0 * _EPOCH, "rate / 10"),))
+    return [curves, Strips("regression", "Three epochs of linear regression", tuple(rows), "loss", caption, log_x=True)]
 
 
 EXPERIMENTS = [

@@ -37,6 +37,7 @@ __all__ = [
     "unavailable",
 ]
 
+_ENOUGH = 39  # a number drawn like the runs lies outside n of them with probability 2/(n + 1)
 VERDICTS = ("matches", "within range", "source is wrong", "not replayable")
 DOCUMENTS = {
     "000": "Momentum from scratch (The Straight Dope, 2017)",
@@ -114,7 +115,8 @@ def compare(identifier: str, ours: ArrayLike, why: str, *, runs: ArrayLike | Non
 
     Without `runs`: *matches* where every number agrees to half a unit of its last printed digit, else *source is wrong*.
     With `runs` (seeds,): `ours` is ignored, the median is reported; *matches* where it rounds to the printed number, *within
-    range* where the printed number lies among the runs, else *source is wrong*.
+    range* where the printed number lies among the runs, *source is wrong* where it lies outside at least 39 of them (less than
+    1 in 20 by chance) or farther out than they spread, else *not replayable*: too few seeds to say.
     """
     says = printed(identifier)
     if runs is None:
@@ -124,11 +126,16 @@ def compare(identifier: str, ours: ArrayLike, why: str, *, runs: ArrayLike | Non
     sample = np.sort(np.asarray(runs, dtype=float).ravel())
     low, middle, high = np.quantile(sample, [0.05, 0.5, 0.95])
     percentile = float(100 * np.mean(sample < says.value))
-    if abs(middle - says.value) <= 0.5 * says.unit * (1 + 1e-6):
+    half = 0.5 * says.unit * (1 + 1e-6)
+    beyond = max(sample[0] - half - says.value, says.value - sample[-1] - half)
+    decided = len(sample) >= _ENOUGH or (len(sample) >= 5 and beyond > sample[-1] - sample[0])
+    if abs(middle - says.value) <= half:
         verdict = VERDICTS[0]
+    elif beyond <= 0:
+        verdict = VERDICTS[1]
     else:
-        half = 0.5 * says.unit
-        verdict = VERDICTS[1 if sample[0] - half <= says.value <= sample[-1] + half else 2]
+        verdict = VERDICTS[2 if decided else 3]
+        why += "" if decided else f" ({len(sample)} seeds are too few to call it wrong: {_ENOUGH} say more)"
     return Row(identifier, says.source, says.value, float(middle), (float(low), float(high)), verdict, why, percentile)
 
 

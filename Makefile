@@ -28,8 +28,10 @@ check: $(READY)
 fast: $(READY)
 	@$(BIN)/python -m pytest -n 2 -q -m "not slow and not browser"
 
+# Speed as ratios against the best peer, measured now; the tuner's tables from the data that is kept (minutes; hours to redo).
 bench: $(READY)
-	@$(BIN)/python benchmarks/theory.py
+	@for name in theory certify step lab; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
+	@echo "== tuner"; $(BIN)/python benchmarks/tuner.py --table
 
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

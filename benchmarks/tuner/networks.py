@@ -1,6 +1,6 @@
 """How close the tuner comes to a dense grid on networks, and how close its rivals come. Kept as data, taken up where it stopped.
 
-    python benchmarks/tuner/networks.py [JOB ...]     the tuner and the optimizers that need no tuning, for every job with a grid
+    python benchmarks/tuner/networks.py [JOB ...] [--tuner]     the tuner, and without --tuner the optimizers that need no tuning
     python benchmarks/tuner/networks.py --table       the table of what is there, with the searches that the grid can answer
 
 Tuner: three tuning seeds (new initialisation, new batches), at most three runs each; its recommendation is then trained on the
@@ -108,17 +108,17 @@ def rival(job: Job, net, schedule: str, make) -> list[float | None]:
     return [finite(value) for value in jax.jit(jax.vmap(one, in_axes=(0, 0, None)))(starts, orders, jax.tree.map(jnp.asarray, net.data))]
 
 
-def fill(job: Job) -> None:
+def fill(job: Job, rivals: bool) -> None:
     path = DATA / f"tuned-{job.name}.json"
     found, net = kept(path), network(job.task)
-    for schedule in SCHEDULES:
-        for seed in TUNING_SEEDS:
+    for seed in TUNING_SEEDS:
+        for schedule in SCHEDULES:
             if f"{schedule}/{seed}" not in found["tuner"]:
                 found["tuner"][f"{schedule}/{seed}"] = tuned(job, net, schedule, seed)
                 path.write_text(json.dumps(found, indent=0))
                 print(job.name, schedule, seed, file=sys.stderr, flush=True)
     for schedule in SCHEDULES:
-        for name, make in RIVALS.items():
+        for name, make in RIVALS.items() if rivals else ():
             if f"{schedule}/{name}" not in found["rivals"]:
                 found["rivals"][f"{schedule}/{name}"] = rival(job, net, schedule, make)
                 path.write_text(json.dumps(found, indent=0))
@@ -187,6 +187,8 @@ def table() -> None:
         for schedule in SCHEDULES:
             grid = Grid(name, schedule)
             rows = [row for key, row in found["tuner"].items() if key.startswith(schedule)]
+            if not rows:
+                continue
             scores = [grid.score(mean(row["train"])) for row in rows]
             group = "held out" if job.held_out else "designed on"
             for (logreg, frac), row in zip(scores, rows, strict=True):
@@ -212,6 +214,6 @@ if __name__ == "__main__":
     if "--table" in sys.argv:
         table()
     else:
-        for wanted in sys.argv[1:] or JOBS:
+        for wanted in [name for name in sys.argv[1:] if name in JOBS] or JOBS:
             if JOBS[wanted].kind == "network" and (DATA / f"grid-{wanted}.json").exists():
-                fill(JOBS[wanted])
+                fill(JOBS[wanted], rivals="--tuner" not in sys.argv)

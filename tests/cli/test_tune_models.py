@@ -54,6 +54,21 @@ def test_momentum_can_be_fixed(inertia, mine):
     assert len(found["runs"]) <= 3  # two, and one below where the second diverged
 
 
+def test_rivals_are_run_and_the_winner_is_named(inertia, tmp_path):
+    path = tmp_path / "line.py"
+    path.write_text(
+        "import jax.numpy as jnp\nfrom inertia.tasks import jax_task\nx = jnp.linspace(-1.0, 1.0, 64)\n"
+        "def task():\n"
+        "    return jax_task(lambda w, b: jnp.mean((b[0] * w - b[1]) ** 2), jnp.zeros(1), (x, 3 * x), steps=32, batch_size=16)\n"
+    )
+    found = inertia("tune", path, "--compare", "--json").json
+    assert sorted(row["name"] for row in found["rivals"]) == ["MoMo", "Prodigy", "schedule-free SGD"]
+    losses = [row["loss"] for row in found["rivals"]]
+    assert losses == sorted(losses)
+    said = inertia("tune", path, "--compare").out
+    assert ("won" if losses[0] < found["verified_loss"] else "one of the 3 did better") in said
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -86,6 +101,7 @@ def test_other_refusals(refused, mine, tmp_path):
     assert "--resume needs --out" in refused("tune", mine(), "--resume")
     assert "has no warmup" in refused("tune", "valley", "--warmup", 3)
     assert "has no validation data" in refused("tune", mine(), "--validation")
+    assert "--compare runs optax.contrib's optimizers" in refused("tune", "valley", "--compare")
     assert "did you mean 'digits-mlp'" in refused("tune", "digit-mlp")
     place = tmp_path / "file"
     place.write_text("")

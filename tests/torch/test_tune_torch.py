@@ -148,7 +148,9 @@ def test_dask_carries_the_runs():
     distributed = pytest.importorskip("distributed")
     model, data = made()
     with (
-        distributed.LocalCluster(1, processes=False, dashboard_address=None, host="127.0.0.1") as cluster,
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp", host="127.0.0.1"
+        ) as cluster,
         distributed.Client(cluster) as client,
     ):
         there = records(model, data, client.get_executor())

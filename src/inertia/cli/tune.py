@@ -61,11 +61,13 @@ def tune(
         "branch": branch, "runs": runs, "validate": validate or None,
     }  # fmt: skip
     loaded = any_task(task)
+    if compare and loaded.kind != "jax":
+        raise BadInput(f"--compare runs optax.contrib's optimizers, and {loaded.name} is trained in {loaded.kind}: leave it out")
     shape, size = _budgeted(loaded, steps, batch_size, schedule)
     budget = {"task": task, "steps": loaded.steps if steps is None else steps, "batch_size": size, "schedule": shape, "seed": seed}
     folder = _opened(out)
     found = _tuned(loaded, task, budget, settings, folder, resume, json)
-    rivals = _rivals(loaded, found, settings, seed) if compare else []
+    rivals = _rivals(loaded, found, settings, shape) if compare else []
     whole = found.to_json() | {"task": task} | ({"rivals": rivals} if compare else {})
     if folder is not None:
         _save(folder, task, found, whole)
@@ -124,10 +126,8 @@ def _tuned(loaded: Task, task: str, budget: dict[str, Any], settings: dict[str, 
         raise
 
 
-def _rivals(loaded: Task, found: Tuning, settings: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+def _rivals(loaded: Task, found: Tuning, settings: dict[str, Any], shape: Any) -> list[dict[str, Any]]:
     """Parameter-free optimizers on the same budget, best first."""
-    if loaded.kind != "jax":
-        raise BadInput(f"--compare runs optax.contrib's optimizers, and {loaded.name} is trained in {loaded.kind}: leave it out")
     from ..jax.rivals import compare
     from ..tasks.tuning import arguments
 
@@ -135,7 +135,7 @@ def _rivals(loaded: Task, found: Tuning, settings: dict[str, Any], seed: int) ->
     validation = loaded.extra["validation"] if found.judged_by == "validation loss" else None
     added = {name: words[name] for name in ("warmup", "weight_decay", "clip") if name in words}
     return compare(
-        *arguments(loaded, seed), steps=found.steps, batch_size=found.batch_size, schedule=loaded.schedule, seed=seed,
+        *arguments(loaded, found.seed), steps=found.steps, batch_size=found.batch_size, schedule=shape, seed=found.seed,
         validation=validation, **added,
     )  # fmt: skip
 

@@ -101,7 +101,7 @@ def _on_network(method: Method, seen: Observation, noise: float, ratio: float) -
     if units > CAP:
         advice = f"too large: {units:.2g} units, above which some seeds diverge; try {low:.3g} to {high:.3g}"
     elif units < 0.5:
-        advice = f"timid: {units:.2g} units; {low:.3g} to {high:.3g} usually trains {1 / units:.2g}x faster"
+        advice = f"timid: {units:.2g} units; {low:.3g} to {high:.3g} are usual"
     else:
         advice = f"in the range in which networks usually do best ({low:.3g} to {high:.3g}); 'inertia tune' says where in it"
     regime = "noise-limited" if noise >= CALM_NOISE else "curvature-limited"

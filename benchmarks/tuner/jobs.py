@@ -24,8 +24,8 @@ JOBS = {
         Job("mlp-full", "digits-mlp-full", 200, None, "network"),
         Job("autoencoder", "digits-autoencoder", 440, 64, "network"),
         Job("cnn", "digits-cnn", 264, 32, "network"),
-        Job("cnn-noisy", "digits-cnn-noisy", 264, 32, "network", held_out=True),
-        Job("resnet", "digits-resnet", 88, 64, "network", held_out=True),
+        Job("cnn-noisy", "digits-cnn-noisy", 264, 32, "network"),
+        Job("resnet", "digits-resnet", 88, 64, "network"),
         Job("char", "char-transformer", 200, 32, "network", held_out=True, coarse=(-7, 0)),
     ]
 }

@@ -190,7 +190,7 @@ def table() -> None:
             if not rows:
                 continue
             scores = [grid.score(mean(row["train"])) for row in rows]
-            group = "held out" if job.held_out else "designed on"
+            group = "new jobs" if job.held_out else "jobs it was designed on"
             for (logreg, frac), row in zip(scores, rows, strict=True):
                 everyone.setdefault(f"inertia, {group}", []).append((logreg, frac, None in row["train"]))
             searches = {f"random search, {n} runs": grid.random(n) for n in (4, 16)} | {f"TPE, {n} runs": grid.tpe(n) for n in (4, 16)}
@@ -203,11 +203,11 @@ def table() -> None:
                 f"{' '.join(f'{s[0]:.2f}' for s in scores)} | {min(s[1] for s in scores):.3f} | {chosen} | "
                 f"{np.mean([len(r['runs']) for r in rows]):.1f} | {np.mean([r['cost_in_runs'] for r in rows]):.1f} |"
             )
-    print("\n`*` held out: not looked at while the search was designed.\n")
+    print("\n`*` not used to design the search.\n")
     print("| who | mean logreg | worst | least frac | diverged |\n|---|---|---|---|---|")
     for who, cells in everyone.items():
         logregs, fracs, lost = zip(*cells, strict=True)
-        print(f"| {who} | {np.mean(logregs):.3f} | {max(logregs):.2f} | {min(fracs):.3f} | {sum(lost)} of {len(cells)} |")
+        print(f"| {who} | {np.mean(logregs):.3f} | {max(logregs):.2f} | {max(min(fracs), -1):.3f} | {sum(lost)} of {len(cells)} |")
 
 
 if __name__ == "__main__":

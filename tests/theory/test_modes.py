@@ -107,6 +107,14 @@ def test_the_five_regimes_of_the_article(alpha, beta, kind, size):
     np.testing.assert_allclose(rate(Method(alpha, beta), 100.0), size, atol=5e-6)
 
 
+def test_at_the_double_root_the_rate_has_all_its_digits():
+    for kappa in (4.0, 25.0, 100.0, 1e4):  # Polyak's optimum: double roots at both ends, +rho at mu, -rho at L
+        rho = (kappa**0.5 - 1) / (kappa**0.5 + 1)
+        method = Method((2 / (kappa**0.5 + 1)) ** 2, rho**2)
+        np.testing.assert_allclose(rate(method, [1.0, kappa]), rho, rtol=1e-14)
+        assert regime(method, [1.0, kappa]).tolist() == ["monotone", "alternating"]
+
+
 def test_regime_borders_of_the_heavy_ball():
     for b in (0.1, 0.5, 0.9):
         low, high = (1 - b**0.5) ** 2, (1 + b**0.5) ** 2

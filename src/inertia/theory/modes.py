@@ -37,6 +37,7 @@ Array = NDArray[np.float64]
 
 REGIMES = ("one-step", "monotone", "ripples", "alternating", "undamped", "divergent")
 _MARGIN = 1e-12  # a rate this close to 1 is rounding, not growth
+_DOUBLE = 16 * np.finfo(float).eps  # a discriminant this small beside p^2 is what rounding p and q leaves
 _ONE_STEP = 1e-7  # roots below sqrt(eps) are zero up to rounding
 
 
@@ -60,7 +61,7 @@ def roots(method: Method, curvature: ArrayLike) -> NDArray[np.complex128]:
     """
     p, q = (np.asarray(value, dtype=float) for value in coefficients(method, curvature))
     p, q = np.broadcast_arrays(p, q)
-    disc = p * p - 4 * q
+    disc = _split(p, q)
     big = (np.abs(p) + np.sqrt(np.maximum(disc, 0))) / 2 * np.where(p < 0, -1.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         small = np.where(big == 0, 0.0, q / np.where(big == 0, 1.0, big))
@@ -80,11 +81,21 @@ def rate(method: Method, curvature: ArrayLike) -> Any:
     0.666666666667
     """
     p, q = coefficients(method, curvature)
-    return _rate(p, q)[()]
+    return _size(p, q, _split(p, q))[()]
+
+
+def _split(p: Any, q: Any) -> Any:
+    """Discriminant of the two roots, 0 where it is rounding: its square root would make 1e-8 of an exact double root's 1e-16."""
+    disc = p * p - 4 * q
+    return np.where(np.abs(disc) <= _DOUBLE * p * p, 0.0, disc)
 
 
 def _rate(p: Any, q: Any) -> Array:
-    disc = p * p - 4 * q
+    """The rate that belongs to the closed forms: there a discriminant of 1e-16 still counts after 1e8 steps."""
+    return _size(p, q, p * p - 4 * q)
+
+
+def _size(p: Any, q: Any, disc: Any) -> Array:
     return np.where(disc < 0, np.sqrt(np.maximum(q, 0)), (np.abs(p) + np.sqrt(np.maximum(disc, 0))) / 2)
 
 
@@ -126,7 +137,7 @@ def regime(method: Method, curvature: ArrayLike) -> Any:
     """
     p, q = coefficients(method, curvature)
     size = _rate(p, q)
-    named = np.where(p * p - 4 * q < 0, "ripples", np.where(np.asarray(p) < 0, "alternating", "monotone"))
+    named = np.where(_split(p, q) < 0, "ripples", np.where(np.asarray(p) < 0, "alternating", "monotone"))
     named = np.where(size < _ONE_STEP, "one-step", named)
     named = np.where(size > 1 + _MARGIN, "divergent", np.where(size >= 1 - _MARGIN, "undamped", named))
     return named[()]

@@ -51,7 +51,7 @@ def refused(inertia):
 
 # A real process whose (invisible) progress bar says on stderr when the first run has begun.
 WATCHED = """
-import importlib, sys
+import importlib, signal, sys
 from contextlib import contextmanager
 from inertia.cli import main
 
@@ -63,6 +63,8 @@ def bar(label, quiet=False):
             told.append(print("begun", file=sys.stderr, flush=True))
     yield tell
 
+# a test run in the background (CI) hands down an ignored SIGINT; at a terminal it is Python's own handler
+signal.signal(signal.SIGINT, signal.default_int_handler)
 importlib.import_module("inertia.cli." + sys.argv[1]).bar = bar
 sys.exit(main(sys.argv[2:]))
 """

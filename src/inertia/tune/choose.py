@@ -10,7 +10,7 @@ expected final loss wins. What limits it is asked of the same model:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -105,8 +105,10 @@ def choose(model: Model, steps: int, schedule: Shape = "linear", *, upper: float
     method = rounded(method)
     promise = float(forecast(model, scheduled(schedule, method, steps), steps).final)
     matched = _matched(model, schedule, steps, method, top)
-    plain = float(np.min(losses[[beta == 0 for beta, _ in families]]))
-    speedup = _speedup(model, schedule, steps, plain, top, reach)
+    # Beyond the edge of the start, real runs can use what a falling curvature leaves: a tail would belittle gradient descent.
+    straight = replace(model, bend=0.0, slack=1.0)
+    plain = float(np.min(_forecast(straight, schedule, steps, alphas, ((0.0, False),), top, reach)))
+    speedup = _speedup(straight, schedule, steps, plain, top, reach)
     spread = spread_at(model, matched)
     evidence = Evidence(alphas, families, losses, matched, spread, speedup, float(edge(method)) / top)
     limit = "noise-limited" if noisy and (spread <= _FLAT or speedup < _WORTH) else "curvature-limited"

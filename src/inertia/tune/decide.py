@@ -237,4 +237,9 @@ def _notes(seen: Observation, choice: Choice, network: bool) -> list[str]:
         notes.append(
             f"with alpha chosen anew, momentum reaches what plain gradient descent reaches in {speedup:.2g} x fewer steps (predicted)"
         )
+    if seen.model.bend:
+        notes.append(
+            "the curvature falls with this loss (the forecast follows its tail): plain gradient descent can later use learning rates "
+            "beyond the first edge, so it may lose less to momentum than predicted"
+        )
     return notes

@@ -27,6 +27,12 @@ JOBS = {
         Job("cnn-noisy", "digits-cnn-noisy", 264, 32, "network"),
         Job("resnet", "digits-resnet", 88, 64, "network"),
         Job("char", "char-transformer", 200, 32, "network", held_out=True, coarse=(-7, 0)),
+        Job("cancer-mlp", "cancer-mlp", 210, 32, "network", held_out=True),
+        Job("diabetes-mlp", "diabetes-mlp", 330, 16, "network", held_out=True),
+        Job("airfoil-mlp", "airfoil-mlp", 380, 64, "network", held_out=True),
+        Job("digits-deep", "digits-deep", 165, 128, "network", held_out=True),
+        Job("digits-vit", "digits-vit", 220, 64, "network", held_out=True),
+        Job("char-gru", "char-gru", 200, 32, "network", held_out=True, coarse=(-6, 3)),
     ]
 }
 FAMILIES = {"0": (0.0, 0.0), "0.5": (0.5, 0.0), "0.8": (0.8, 0.0), "0.9": (0.9, 0.0), "0.95": (0.95, 0.0), "0.99": (0.99, 0.0),

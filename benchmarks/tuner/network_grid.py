@@ -22,10 +22,10 @@ import inertia
 from inertia.jax.trials import run_trials
 from inertia.method import Method
 from inertia.schedule import shaped
-from inertia.tasks.networks import network
 
 sys.path.insert(0, str(Path(__file__).parent))
 from jobs import FAMILIES, JOBS, SCHEDULES, SEEDS, Job
+from newcomers import network
 
 DATA = Path(__file__).parent / "data"
 

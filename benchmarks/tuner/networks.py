@@ -30,11 +30,11 @@ from inertia.jax import tune
 from inertia.jax.trials import run_trials
 from inertia.method import Method
 from inertia.schedule import shaped
-from inertia.tasks.networks import network
 from inertia.tune.batches import batch_order
 
 sys.path.insert(0, str(Path(__file__).parent))
 from jobs import FAMILIES, JOBS, SCHEDULES, SEEDS, Job
+from newcomers import network
 
 DATA = Path(__file__).parent / "data"
 TUNING_SEEDS = (100, 101, 102)

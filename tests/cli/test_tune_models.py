@@ -54,7 +54,32 @@ def test_momentum_can_be_fixed(inertia, mine):
     assert len(found["runs"]) <= 3  # two, and one below where the second diverged
 
 
-def test_rivals_are_run_and_the_winner_is_named(inertia, tmp_path):
+def test_rivals_are_run_and_the_winner_is_named(inertia, mine, tmp_path):
+    path, out = mine(), tmp_path / "out"
+    said = inertia("tune", path, "--compare", "--out", out)
+    kept = json.loads((out / "record.json").read_text())
+    assert sorted(row["name"] for row in kept["rivals"]) == ["MoMo", "Prodigy", "schedule-free SGD"]
+    losses = [row["loss"] for row in kept["rivals"]]
+    assert losses == sorted(losses)
+    words = f"{kept['rivals'][0]['name']} won: " if losses[0] < kept["verified_loss"] else "None of the 3 did better"
+    report = (out / "report.html").read_text()
+    assert words in said.out
+    assert words in report
+    assert all(row["name"] in report for row in kept["rivals"])
+
+
+def test_a_rival_that_wins_is_told_at_the_top(inertia, mine, tmp_path, monkeypatch):
+    rows = [{"name": "Prodigy", "loss": 1e-9}, {"name": "MoMo", "loss": None, "error": "RuntimeError: no"}]
+    monkeypatch.setattr("inertia.torch.rivals.compare", lambda *_, **__: rows)
+    said = inertia("tune", mine(), "--compare", "--out", tmp_path)
+    assert "Prodigy won: 1e-09 in one untuned run" in said.out
+    assert "RuntimeError: no" in said.out
+    lede = (tmp_path / "report.html").read_text().split('class="lede">')[1].split("</p>")[0]
+    assert lede.endswith("of what is recommended here.")
+    assert inertia("tune", mine(), "--compare", "--json").json["rivals"] == rows
+
+
+def test_rivals_of_jax_tasks_too(inertia, tmp_path):
     path = tmp_path / "line.py"
     path.write_text(
         "import jax.numpy as jnp\nfrom inertia.tasks import jax_task\nx = jnp.linspace(-1.0, 1.0, 64)\n"
@@ -63,10 +88,13 @@ def test_rivals_are_run_and_the_winner_is_named(inertia, tmp_path):
     )
     found = inertia("tune", path, "--compare", "--json").json
     assert sorted(row["name"] for row in found["rivals"]) == ["MoMo", "Prodigy", "schedule-free SGD"]
-    losses = [row["loss"] for row in found["rivals"]]
-    assert losses == sorted(losses)
-    said = inertia("tune", path, "--compare").out
-    assert ("won" if losses[0] < found["verified_loss"] else "one of the 3 did better") in said
+
+
+def test_a_missing_rival_is_told_before_anything_runs(refused, mine, monkeypatch):
+    monkeypatch.delitem(sys.modules, "inertia.torch.rivals", raising=False)
+    monkeypatch.setitem(sys.modules, "prodigyopt", None)
+    monkeypatch.setattr("inertia.tasks.tuning.tune_task", lambda *_, **__: pytest.fail("the work began"))
+    assert "prodigyopt is not installed and this needs it: pip install 'inertia[rivals]'" in refused("tune", mine(), "--compare")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +129,7 @@ def test_other_refusals(refused, mine, tmp_path):
     assert "--resume needs --out" in refused("tune", mine(), "--resume")
     assert "has no warmup" in refused("tune", "valley", "--warmup", 3)
     assert "has no validation data" in refused("tune", mine(), "--validation")
-    assert "--compare runs optax.contrib's optimizers" in refused("tune", "valley", "--compare")
+    assert "valley is computed with numpy: leave --compare out" in refused("tune", "valley", "--compare")
     assert "did you mean 'digits-mlp'" in refused("tune", "digit-mlp")
     place = tmp_path / "file"
     place.write_text("")

@@ -47,13 +47,15 @@ def tune(
     validate: Annotated[bool, typer.Option("--validation", help="Compare runs by the validation loss.")] = False,
     branch: Annotated[str | None, typer.Option("--branch", metavar="NAME", help="quadratic or network (default: measured).")] = None,
     runs: Annotated[int | None, typer.Option("--runs", min=1, help="Verification runs, at most (default 3).")] = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Also run parameter-free optimizers (JAX models).")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Also run parameter-free optimizers, untuned (models only).")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Take up the finished runs in --out of a tuning that was cut short.")] = False,
     seed: Seed = 0,
     json: Json = False,
     out: Out = None,
 ) -> None:
     """Which learning rate and momentum a task needs on its budget: measured, predicted, then verified by a few runs."""
+    from ..tasks.tuning import compare_task, rivals_of
+
     if resume and out is None:
         raise BadInput("--resume needs --out, the folder in which the finished runs are: add --out DIR")
     settings: dict[str, Any] = {
@@ -61,13 +63,13 @@ def tune(
         "branch": branch, "runs": runs, "validate": validate or None,
     }  # fmt: skip
     loaded = any_task(task)
-    if compare and loaded.kind != "jax":
-        raise BadInput(f"--compare runs optax.contrib's optimizers, and {loaded.name} is trained in {loaded.kind}: leave it out")
+    if compare:
+        rivals_of(loaded)  # refuse now what could not be compared later
     shape, size = _budgeted(loaded, steps, batch_size, schedule)
     budget = {"task": task, "steps": loaded.steps if steps is None else steps, "batch_size": size, "schedule": shape, "seed": seed}
     folder = _opened(out)
     found = _tuned(loaded, task, budget, settings, folder, resume, json)
-    rivals = _rivals(loaded, found, settings, shape) if compare else []
+    rivals = theirs_in(task, lambda: compare_task(loaded, found, shape, **settings)) if compare else []
     whole = found.to_json() | {"task": task} | ({"rivals": rivals} if compare else {})
     if folder is not None:
         _save(folder, task, found, whole)
@@ -126,20 +128,6 @@ def _tuned(loaded: Task, task: str, budget: dict[str, Any], settings: dict[str, 
         raise
 
 
-def _rivals(loaded: Task, found: Tuning, settings: dict[str, Any], shape: Any) -> list[dict[str, Any]]:
-    """Parameter-free optimizers on the same budget, best first."""
-    from ..jax.rivals import compare
-    from ..tasks.tuning import arguments
-
-    words = loaded.extra["settings"] | {name: value for name, value in settings.items() if value is not None}
-    validation = loaded.extra["validation"] if found.judged_by == "validation loss" else None
-    added = {name: words[name] for name in ("warmup", "weight_decay", "clip") if name in words}
-    return compare(
-        *arguments(loaded, found.seed), steps=found.steps, batch_size=found.batch_size, schedule=shape, seed=found.seed,
-        validation=validation, **added,
-    )  # fmt: skip
-
-
 def answer(whole: dict[str, Any]) -> dict[str, Any]:
     """What `tune --json` writes: the contract's keys (record.json under --out has everything)."""
     names = ("task", "steps", "batch_size", "schedule", "regime", "recommendation", "predicted_loss", "verified_loss", "runs")
@@ -168,7 +156,7 @@ def _budget(found: Tuning) -> str:
 
 def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
     from ..show.text import glyphs, spark
-    from ..show.tuning import disagreement, runs_table, verdict
+    from ..show.tuning import disagreement, reached, runs_table, verdict
     from ..show.words import sentence
 
     say, facts = paper().print, found.measurement
@@ -199,7 +187,7 @@ def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
             say(sentence(note))
     if whole.get("rivals"):
         say("\nParameter-free optimizers, one untuned run each:")
-        table([[row["name"], number(row["loss"], 6)] for row in whole["rivals"]], head=("optimizer", found.judged_by))
+        table(reached(whole["rivals"]), head=("optimizer", found.judged_by))
         say(sentence(verdict(found, whole["rivals"])))
     say("\nTo copy:")
     for framework, line in _lines(whole).items():
@@ -229,7 +217,8 @@ def _lines(whole: dict[str, Any]) -> dict[str, str]:
 
 
 def _save(folder: Any, task: str, found: Tuning, whole: dict[str, Any]) -> None:
-    from ..show.tuning import blocks
+    from ..show.tuning import blocks, verdict
+    from ..show.words import sentence
     from .results import save
 
     advice = whole["recommendation"]
@@ -238,6 +227,8 @@ def _save(folder: Any, task: str, found: Tuning, whole: dict[str, Any]) -> None:
         f"Learning rate {number(advice['alpha'])} with {kind} {number(advice['beta'])}: measured, then verified by "
         f"{len(found.runs)} training runs. Loss {found.measurement['loss']:.4g} falls to {found.verified_loss:.4g}."
     )
+    if " won: " in (words := verdict(found, whole.get("rivals", []))):
+        lede += f" {sentence(words)}"
     save(
         folder,
         f"Tuning {task}",

@@ -13,11 +13,13 @@ from ..errors import require
 if TYPE_CHECKING:
     from .curvature import eigenvectors, measure
     from .probe import identify
+    from .rivals import compare
     from .transform import momentum, readout, with_method
     from .tuning import tune
 
 # The modules are named otherwise than their functions: a submodule would hide a function of its own name.
 _HOME = {
+    "compare": "rivals",
     "eigenvectors": "curvature",
     "identify": "probe",
     "measure": "curvature",
@@ -27,7 +29,7 @@ _HOME = {
     "with_method": "transform",
 }
 
-__all__ = ["eigenvectors", "identify", "measure", "momentum", "readout", "tune", "with_method"]
+__all__ = ["compare", "eigenvectors", "identify", "measure", "momentum", "readout", "tune", "with_method"]
 
 
 def __getattr__(name: str) -> Any:

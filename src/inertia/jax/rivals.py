@@ -1,7 +1,7 @@
 """Parameter-free optimizers on the same budget, schedule and batches: what one untuned run of each reaches.
 
 Prodigy (Mishchenko and Defazio 2023), schedule-free SGD (Defazio et al. 2024) and MoMo (Schaipp et al. 2023), from
-optax.contrib, each with the settings its authors recommend.
+optax.contrib, each with the settings its authors recommend; the twin of `inertia.torch.compare`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,19 @@ def compare(
     data: Any,
     *,
     steps: int,
-    batch_size: int | None,
+    batch_size: int | None = None,
     schedule: Any = "linear",
     seed: int = 0,
     validation: Any = None,
     **added: Any,
 ) -> list[dict[str, Any]]:
-    """Final loss of each rival, best first; None where it diverged.
+    """Final loss of each rival in one untuned run, best first; None where it diverged.
+
+    Arguments as in `inertia.jax.tune` (`added`: warmup, weight_decay, clip); the loss is that on `validation` where given.
+    The runs see the batches that a tuning with this seed sees, so that they can stand beside it.
+
+    Raises:
+        BadInput: settings or data that no run can use.
 
     >>> x = jnp.linspace(-1.0, 1.0, 64)
     >>> rows = compare(lambda w, b: jnp.mean((b[0] * w - b[1]) ** 2), jnp.zeros(1), (x, 3 * x), steps=32, batch_size=16)

@@ -11,7 +11,7 @@ import numpy as np
 from ..tune import Tuning
 from .views import Array, Curves, Line, Mark, line
 
-__all__ = ["count", "logarithmic", "road", "tried", "verdict"]
+__all__ = ["count", "logarithmic", "reached", "road", "tried", "verdict"]
 
 _WIDE = 20.0  # losses that span more than this factor get a logarithmic axis
 
@@ -51,6 +51,15 @@ def verdict(tuning: Tuning, rivals: Sequence[Mapping[str, Any]]) -> str:
     if best["loss"] is not None and best["loss"] < tuning.verified_loss:
         return f"{best['name']} won: {best['loss']:.4g} in one untuned run, against {tuning.verified_loss:.4g} of what is recommended here"
     return f"none of the {len(rivals)} did better than what is recommended here ({tuning.verified_loss:.4g})"
+
+
+def reached(rivals: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """A row for each rival: its name, and its loss or what happened to it.
+
+    >>> reached([{"name": "MoMo", "loss": 0.25}, {"name": "Prodigy", "loss": None}])
+    [['MoMo', '0.25'], ['Prodigy', 'diverged']]
+    """
+    return [[str(row["name"]), f"{row['loss']:.6g}" if row["loss"] is not None else str(row.get("error", "diverged"))] for row in rivals]
 
 
 def road(tuning: Tuning, batch: str) -> str:

@@ -13,12 +13,12 @@ from ..method import Method
 from ..record import Record
 from ..tune import Tuning
 from .landscape import thinned
-from .networks import count, logarithmic, road, tried, verdict
+from .networks import count, logarithmic, reached, road, tried, verdict
 from .report import Block, Code, Heading, Table, Text
 from .views import Array, Curves, Line, Mark, Sticks, line
 from .words import named, sentence
 
-__all__ = ["blocks", "by_alpha", "by_momentum", "disagreement", "measured", "runs_table", "started", "verdict", "verification"]
+__all__ = ["blocks", "by_alpha", "by_momentum", "disagreement", "measured", "reached", "runs_table", "started", "verdict", "verification"]
 
 _TINY = 1e-9  # shares and curvatures below this part of the largest are rounding
 _ROOM = 1.6  # how far above the start a loss axis may reach
@@ -189,10 +189,9 @@ def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "", rivals: 
         ),
     ]
     if rivals:
-        rows = [[str(row["name"]), "diverged" if row["loss"] is None else f"{row['loss']:.6g}"] for row in rivals]
         found += [
             Heading("Parameter-free optimizers"),
-            Table(("one untuned run each", tuning.judged_by), rows),
+            Table(("one untuned run each", tuning.judged_by), reached(rivals)),
             Text(sentence(verdict(tuning, rivals))),
         ]
     if tuning.notes:

@@ -12,7 +12,7 @@ from ..tune.decide import Progress
 from ..tune.journal import Journal
 from . import Task
 
-__all__ = ["arguments", "tune_task"]
+__all__ = ["arguments", "compare_task", "rivals_of", "tune_task"]
 
 
 def tune_task(
@@ -59,6 +59,37 @@ def tune_task(
     if task.extra["judged"] if validate is None else validate:
         words["validation"] = task.extra["validation"]
     return _tuner(task.kind)(*arguments(task, seed), name=task.name, **budget, **words)  # type: ignore[no-any-return]
+
+
+def rivals_of(task: Task) -> Callable[..., list[dict[str, Any]]]:
+    """The `compare` of the task's framework.
+
+    Raises:
+        BadInput: a problem with a formula.
+        MissingExtra: the framework, or a package with a rival in it, is not installed.
+    """
+    if task.kind == "numpy":
+        raise BadInput(f"parameter-free optimizers are those of JAX and torch, and {task.name} is computed with numpy: leave --compare out")
+    require(task.kind, task.kind)
+    if task.kind == "jax":
+        from ..jax.rivals import compare
+
+        return compare
+    from ..torch.rivals import compare as torch_compare
+
+    return torch_compare
+
+
+def compare_task(task: Task, found: room.Tuning, schedule: Any = None, **settings: Any) -> list[dict[str, Any]]:
+    """Final losses of the parameter-free optimizers on the budget of a tuning, best first; `settings` as given to `tune_task`."""
+    words = task.extra["settings"] | {name: value for name, value in settings.items() if value is not None}
+    added = {name: words[name] for name in ("warmup", "weight_decay", "clip", "forward") if name in words}
+    if found.judged_by == "validation loss":
+        added["validation"] = task.extra["validation"]
+    return rivals_of(task)(
+        *arguments(task, found.seed), steps=found.steps, batch_size=found.batch_size,
+        schedule=task.schedule if schedule is None else schedule, seed=found.seed, **added,
+    )  # fmt: skip
 
 
 def arguments(task: Task, seed: int) -> tuple[Any, ...]:

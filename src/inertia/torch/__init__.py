@@ -14,12 +14,20 @@ if TYPE_CHECKING:
     from .curvature import eigenvectors, measure
     from .optimizer import Momentum
     from .probe import identify
+    from .rivals import compare
     from .tuning import tune
 
 # The modules are named otherwise than their functions: a submodule would hide a function of its own name.
-_HOME = {"Momentum": "optimizer", "eigenvectors": "curvature", "identify": "probe", "measure": "curvature", "tune": "tuning"}
+_HOME = {
+    "Momentum": "optimizer",
+    "compare": "rivals",
+    "eigenvectors": "curvature",
+    "identify": "probe",
+    "measure": "curvature",
+    "tune": "tuning",
+}
 
-__all__ = ["Momentum", "eigenvectors", "identify", "measure", "tune"]
+__all__ = ["Momentum", "compare", "eigenvectors", "identify", "measure", "tune"]
 
 
 def __getattr__(name: str) -> Any:

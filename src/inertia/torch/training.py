@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,11 +18,12 @@ from ..method import Method
 from ..tune.batches import batch_order
 from .batches import examples_in, moved, taken
 from .curvature import _mean_loss
-from .frozen import trainable
+from .frozen import NORMS, trainable
 
 __all__ = ["Job", "Outcome", "train"]
 
 _CHUNK = 1024  # examples at a time where the whole loss is read
+_REFRESHED = 50  # batches that batch norms see at an averaged point before it is read, as schedulefree's authors say
 
 
 class Job(NamedTuple):
@@ -38,6 +41,7 @@ class Job(NamedTuple):
     clip: float | None
     marks: tuple[int, ...]  # steps after which the whole loss is read
     method: Method = Method(0.0)
+    optimizer: Callable[[Sequence[torch.Tensor]], Any] | None = None  # who takes the steps, at lr = alpha; None: the method
 
 
 class Outcome(NamedTuple):
@@ -49,20 +53,20 @@ class Outcome(NamedTuple):
 
 
 def train(job: Job, tell: Callable[[int], None] | None = None, *, keep: bool = False) -> Outcome:
-    """Run the job on a copy of its model (`keep`: on the model itself) with torch.optim.SGD.
+    """Run the job on a copy of its model (`keep`: on the model itself): clip, decay, then a step of its optimizer.
 
     The caller's random state is left as it was; runs of the same seed see the same batches and the same dropout.
     """
     model = job.model if keep else copy.deepcopy(job.model)
     params = trainable(model)
-    alpha, beta, gamma, _ = job.method
-    optimizer = torch.optim.SGD(params, lr=alpha, momentum=beta, nesterov=bool(gamma), weight_decay=job.weight_decay)
+    optimizer = (job.optimizer or _sgd(job.method))(params)
     evaluate = _mean_loss(model, job.loss_fn, job.forward)
     readings: list[tuple[int, float, float]] = []
 
     def read(step: int) -> bool:
-        training = _whole(model, evaluate, job.data, params[0].device)
-        held = training if job.validation is None else _whole(model, evaluate, job.validation, params[0].device)
+        with _averaged(optimizer, model, evaluate, job):
+            training = _whole(model, evaluate, job.data, params[0].device)
+            held = training if job.validation is None else _whole(model, evaluate, job.validation, params[0].device)
         readings.append((step, held, training))
         return bool(np.isfinite(held))
 
@@ -70,15 +74,19 @@ def train(job: Job, tell: Callable[[int], None] | None = None, *, keep: bool = F
         torch.manual_seed(job.seed)
         batches = _stream(job)
         fine = read(0) if 0 in job.marks else True
+        if _averages(optimizer):
+            optimizer.train()
         for step, factor in enumerate(job.factors, start=1):
             for group in optimizer.param_groups:
-                group["lr"] = float(alpha * factor)
+                group["lr"] = float(job.method.alpha * factor)
             optimizer.zero_grad(set_to_none=True)
             loss = evaluate(moved(next(batches), params[0].device, False))
             loss.backward()  # type: ignore[no-untyped-call]
             if job.clip is not None:
                 torch.nn.utils.clip_grad_norm_(params, job.clip)
-            optimizer.step()
+            if job.weight_decay:
+                _decay(params, job.weight_decay)
+            optimizer.step(lambda loss=loss: loss)  # MoMo asks for the loss; nobody else looks at it
             if step in job.marks:
                 fine = read(step)
                 if tell is not None:
@@ -87,6 +95,43 @@ def train(job: Job, tell: Callable[[int], None] | None = None, *, keep: bool = F
                 break
     at, held, training = zip(*readings, strict=True)
     return Outcome(at, held, training)
+
+
+def _sgd(method: Method) -> Callable[[Sequence[torch.Tensor]], Any]:
+    """torch's own optimizer for heavy-ball and Nesterov methods."""
+    alpha, beta, gamma, _ = method
+    return lambda params: torch.optim.SGD(params, lr=alpha, momentum=beta, nesterov=bool(gamma))
+
+
+def _decay(params: Sequence[torch.Tensor], decay: float) -> None:
+    """Add decay times the parameters to their gradients, as torch.optim.SGD does."""
+    with torch.no_grad():
+        for p in params:
+            if p.grad is not None:
+                p.grad.add_(p, alpha=decay)
+
+
+def _averages(optimizer: Any) -> bool:
+    """Whether it trains at one point and is read at another (schedule-free: an average), and so has two modes."""
+    return hasattr(optimizer, "eval") and hasattr(optimizer, "train")
+
+
+@contextmanager
+def _averaged(optimizer: Any, model: nn.Module, evaluate: Callable[[Any], torch.Tensor], job: Job) -> Iterator[None]:
+    """The model where its optimizer wants it read; batch norms have then seen the data there."""
+    if not _averages(optimizer):
+        yield
+        return
+    optimizer.eval()
+    if any(isinstance(module, NORMS) and module.track_running_stats for module in model.modules()):
+        device = next(model.parameters()).device
+        with torch.no_grad():
+            for batch in islice(_stream(job), _REFRESHED):
+                evaluate(moved(batch, device, False))
+    try:
+        yield
+    finally:
+        optimizer.train()
 
 
 def _stream(job: Job) -> Iterator[Any]:

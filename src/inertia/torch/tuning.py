@@ -33,7 +33,7 @@ from .curvature import measure
 from .frozen import trainable
 from .training import Job, Outcome, train
 
-__all__ = ["observe", "prepared", "trials", "tune"]
+__all__ = ["observe", "prepared", "survived", "trials", "tune"]
 
 
 def tune(
@@ -171,13 +171,13 @@ def trials(
         if executor is None:
             outcomes = []
             for one in jobs:
-                own = _survived(partial(_copied, one))
-                outcomes.append(own if isinstance(own, str) else _survived(partial(train, own, tell, keep=True)))
+                own = survived(partial(_copied, one))
+                outcomes.append(own if isinstance(own, str) else survived(partial(train, own, tell, keep=True)))
                 if last is not None and isinstance(own, Job):
                     last[one.method] = own.model
         else:
             futures = [executor.submit(train, one) for one in jobs]
-            outcomes = [_survived(future.result) for future in futures]
+            outcomes = [survived(future.result) for future in futures]
         return [_record(method, outcome, plan, job.seed, start) for method, outcome in zip(methods, outcomes, strict=True)]
 
     return trial
@@ -197,7 +197,7 @@ def _copied(job: Job) -> Job:
     return job._replace(model=copy.deepcopy(job.model))
 
 
-def _survived(run: Callable[[], Any]) -> Any:
+def survived(run: Callable[[], Any]) -> Any:
     """What a run did, or the words with which it ended."""
     try:
         return run()

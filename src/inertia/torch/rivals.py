@@ -1,0 +1,83 @@
+"""Parameter-free optimizers on the same budget, schedule and batches: what one untuned run of each reaches.
+
+Prodigy (Mishchenko and Defazio 2023), schedule-free SGD (Defazio et al. 2024) and MoMo (Schaipp et al. 2023), from their
+authors' own packages, each with the settings they recommend; the twin of `inertia.jax.compare`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from ..errors import require
+from ..method import Method
+from .training import Job, train
+from .tuning import prepared, survived
+
+__all__ = ["RIVALS", "compare", "run_rival"]
+
+_PACKAGES = {name: require(name, "rivals") for name in ("prodigyopt", "schedulefree", "momo")}
+
+
+def _prodigy(params: Sequence[Any]) -> Any:
+    return _PACKAGES["prodigyopt"].Prodigy(params, lr=1.0, safeguard_warmup=True, use_bias_correction=True)
+
+
+def _schedule_free(params: Sequence[Any]) -> Any:
+    return _PACKAGES["schedulefree"].SGDScheduleFree(params, lr=1.0)
+
+
+def _momo(params: Sequence[Any]) -> Any:
+    return _PACKAGES["momo"].Momo(params, lr=1.0)
+
+
+RIVALS: dict[str, Callable[[Sequence[Any]], Any]] = {"Prodigy": _prodigy, "schedule-free SGD": _schedule_free, "MoMo": _momo}
+
+
+def compare(
+    model: nn.Module,
+    loss_fn: Callable[..., Any] | None,
+    data: Any,
+    *,
+    steps: int,
+    batch_size: int | None = None,
+    schedule: Any = "linear",
+    seed: int = 0,
+    validation: Any = None,
+    **added: Any,
+) -> list[dict[str, Any]]:
+    """Final loss of each rival in one untuned run, best first; None where it diverged, with `error` where it raised.
+
+    Arguments as in `inertia.torch.tune` (`added`: warmup, weight_decay, clip, forward); the loss is that on `validation`
+    where given. Every run starts from a copy of the model and sees the batches that a tuning with this seed sees.
+
+    Raises:
+        BadInput: settings or data that no run can use.
+        MissingExtra: prodigyopt, schedulefree or momo-opt is not installed.
+
+    >>> import torch
+    >>> x = torch.linspace(-1.0, 1.0, 64)[:, None]
+    >>> rows = compare(nn.Linear(1, 1), nn.MSELoss(), (x, 3 * x), steps=32, batch_size=16)
+    >>> sorted(row["name"] for row in rows)
+    ['MoMo', 'Prodigy', 'schedule-free SGD']
+    """
+    job, _ = prepared(
+        model, loss_fn, data, validation=validation, steps=steps, batch_size=batch_size, schedule=schedule, seed=seed, **added
+    )
+    found: list[dict[str, Any]] = []
+    for name in RIVALS:
+        final = survived(partial(run_rival, job, name))
+        said = {"name": name, "loss": None, "error": final} if isinstance(final, str) else {"name": name, "loss": final}
+        found.append(said if said["loss"] is None or np.isfinite(said["loss"]) else {"name": name, "loss": None})
+    return sorted(found, key=lambda row: np.inf if row["loss"] is None else row["loss"])
+
+
+def run_rival(job: Job, name: str) -> float:
+    """Final loss of one rival on the job's batches."""
+    steps = len(job.factors)
+    factors = np.ones(steps) if name == "schedule-free SGD" else job.factors  # its averaging stands in for a schedule
+    return train(job._replace(method=Method(1.0), optimizer=RIVALS[name], factors=factors, marks=(steps,))).losses[-1]

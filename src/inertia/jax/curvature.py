@@ -5,7 +5,8 @@ spectrum = inertia.jax.measure(loss, params, (inputs, targets), batch_size=64)  
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
+from ..measure.along import measured, watched
 from ..measure.lanczos import FAILURE, krylov
-from ..measure.model import Plan, Watch, measure_source
-from ..measure.progress import Line
+from ..measure.model import Plan, Watch
 from ..method import Method, step
 from ..spectrum import Spectrum
 from .products import WAYS, JaxSource, rows_in, taken
@@ -77,18 +78,11 @@ def measure(
     """
     whole = _subset(data, examples, seed)
     source = _source(loss, params, whole, products, chunk, bool(sampling) or whole is not data)
-    line: Any = Line() if progress is True else progress or None
     plan = Plan(
         rtol=rtol, depth=depth, ends=ends, top=top, probes=probes, weights=weights, noise=noise, batch_size=batch_size,
-        sampling=whole is not data if sampling is None else sampling, seed=seed, failure=failure, watch=line,
+        sampling=whole is not data if sampling is None else sampling, seed=seed, failure=failure, watch=watched(progress),
     )  # fmt: skip
-    found = measure_source(source, plan)
-    if along is not None and "interrupted" not in found.provenance:
-        told = _along(source, plan, found, along, along_method)
-        found = Spectrum(**{**vars(found), "provenance": {**found.provenance, "along": told, **source.cost()}})
-    if isinstance(line, Line):
-        line.close()
-    return found
+    return measured(source, plan, along, along_method, partial(_walked, source, plan))
 
 
 def eigenvectors(
@@ -152,33 +146,18 @@ def _subset(data: Any, examples: int | None, seed: int) -> Any:
     return kept
 
 
-def _along(source: JaxSource, plan: Plan, start: Spectrum, along: int | Sequence[int], method: Method | None) -> dict[str, Any]:
-    """Train for a few steps and measure the largest curvature on the way; params themselves do not change."""
-    marks = sorted({max(1, along // 4), along}) if isinstance(along, int) else sorted(set(along))
-    if not marks or marks[0] < 1:
-        raise BadInput(f"along = {along!r}: give a number of steps >= 1, or the steps to measure at")
-    used = Method(0.25 / start.upper, beta=0.9, gamma=0.9) if method is None else method
-    table: dict[str, Any] = {"steps": [0.0], "largest": [start.L], "upper": [start.upper], "loss": [start.provenance["loss"]]}
-    number, begin, velocity = 0, source.flat, jnp.zeros_like(source.flat)
+def _walked(source: JaxSource, plan: Plan, method: Method) -> Generator[None, None, None]:
+    """Train by one step each time; closed, put the parameters back."""
+    begin, velocity, number = source.flat, jnp.zeros_like(source.flat), 0
     rng = np.random.default_rng([plan.seed, 3])
     size = min(plan.batch_size or sum(source.sizes), sum(source.sizes))
     try:
-        batches: Iterator[Any] = iter(())
-        for number in range(1, marks[-1] + 1):
-            batch = next(batches, None)
-            if batch is None:  # the first of all, or a new epoch
-                batches = source.drawn(rng, size)
-                batch = next(batches)
-            grad = source.graded(source.flat, batch, f"step {number}")[1]
-            source.flat, velocity = step(used, source.flat, velocity, grad)
-            source.flat, velocity = source.flat.astype(begin.dtype), velocity.astype(begin.dtype)
-            if number in marks:
-                loss, _ = source.gradient()
-                run = krylov(source.hvp, source.space(False), rtol=plan.rtol, depth=plan.depth, ends="largest", seed=plan.seed)
-                for name, value in {"steps": number, "largest": run.largest, "upper": run.upper, "loss": loss}.items():
-                    table[name].append(float(value))
-    except KeyboardInterrupt:
-        table["interrupted_after"] = number - 1
+        while True:
+            for batch in source.drawn(rng, size):  # an iterable ends: then a new epoch begins
+                number += 1
+                grad = source.graded(source.flat, batch, f"step {number}")[1]
+                source.flat, velocity = step(method, source.flat, velocity, grad)
+                source.flat, velocity = source.flat.astype(begin.dtype), velocity.astype(begin.dtype)
+                yield
     finally:
         source.flat = begin
-    return {**table, "growth": max(table["largest"]) / start.L if start.L > 0 else float("nan"), "method": repr(used)}

@@ -20,7 +20,7 @@ from ..tune.observe import Observation
 from ..tune.plan import Plan, planned
 from ..tune.report import Tuning, ended
 from ..tune.search import Trial
-from ..tune.walked import CALM, DEPTH, WALK, both, cautious, look
+from ..tune.walked import DEPTH, look, observed
 from .curvature import measure
 from .products import rows_in
 from .trials import run_trials
@@ -102,27 +102,18 @@ def observe(
     eye = look(plan.examples, plan.batch_size, plan.steps, examples)
     words: dict[str, Any] = {"ends": "largest", "rtol": 0.02, "depth": DEPTH, "seed": seed, "examples": eye.examples, "sampling": False}
     start = measure(loss, params, data, noise=8 if eye.noise_scale else 0, batch_size=eye.batch_size, **words)
-    later, walk = None, 0
-    if start.mu < -CALM * start.L or branch == "network":
-        walk = max(4, plan.steps // WALK)
-        method = cautious(start.upper + plan.weight_decay)
+
+    def beyond(steps: int, method: Method) -> Spectrum | None:
         walked = run_trials(
-            loss, params, data, Method(*(np.array([field]) for field in method)), np.ones(walk), batch_size=plan.batch_size, seed=seed,
+            loss, params, data, Method(*(np.array([field]) for field in method)), np.ones(steps), batch_size=plan.batch_size, seed=seed,
             weight_decay=plan.weight_decay, clip=plan.clip,
         )  # fmt: skip
-        if np.isfinite(walked.losses[0, -1]):
-            there = jax.tree.map(lambda leaves: leaves[0], walked.params)
-            later = measure(loss, there, data, noise=0, weights=False, **words)
-    return both(
-        start,
-        later,
-        examples=plan.examples,
-        batch_size=plan.batch_size,
-        used=eye.examples,
-        walk=walk * plan.batch_size,
-        noise_scale=eye.noise_scale,
-        lift=plan.weight_decay,
-    )
+        if not np.isfinite(walked.losses[0, -1]):
+            return None
+        there = jax.tree.map(lambda leaves: leaves[0], walked.params)
+        return measure(loss, there, data, noise=0, weights=False, **words)
+
+    return observed(start, plan, eye, beyond, branch)
 
 
 def trials(

@@ -11,15 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from ..errors import BadInput
+from ..measure.along import measured, watched
 from ..measure.lanczos import FAILURE, Lanczos, krylov
-from ..measure.model import Plan, Watch, measure_source
-from ..measure.progress import Line
+from ..measure.model import Plan, Watch
 from ..method import Method
 from ..spectrum import Spectrum
 from .batches import Everything, batches_of, examples_in, moved, taken
@@ -27,7 +28,7 @@ from .deterministic import check_deterministic
 from .frozen import NORMS, Frozen, frozen, trainable
 from .graphs import graph_bytes
 from .products import TorchSource
-from .trajectory import along_trajectory
+from .trajectory import walked
 
 __all__ = ["Eigenvectors", "eigenvectors", "measure"]
 
@@ -99,18 +100,11 @@ def measure(
     """
     with _source(model, loss_fn, data, batch_size, examples, forward, mode, products, chunk, memory, seed, bool(sampling)) as source:
         subset = examples is not None and (not isinstance(source.batches, Everything) or source.batches.examples < _length(data))
-        line: Any = Line() if progress is True else progress or None
         plan = Plan(
             rtol=rtol, depth=depth, ends=ends, top=top, probes=probes, weights=weights, noise=noise, batch_size=batch_size,
-            sampling=subset if sampling is None else sampling, seed=seed, failure=failure, watch=line,
+            sampling=subset if sampling is None else sampling, seed=seed, failure=failure, watch=watched(progress),
         )  # fmt: skip
-        found = measure_source(source, plan)
-        if along is not None and "interrupted" not in found.provenance:
-            told = along_trajectory(source, plan, found, along, along_method)
-            found = Spectrum(**{**vars(found), "provenance": {**found.provenance, "along": told, **source.cost()}})
-        if isinstance(line, Line):
-            line.close()
-    return found
+        return measured(source, plan, along, along_method, partial(walked, source, plan))
 
 
 def eigenvectors(

@@ -27,7 +27,7 @@ from ..tune.observe import Observation
 from ..tune.plan import Plan, planned
 from ..tune.report import Tuning, ended
 from ..tune.search import Trial
-from ..tune.walked import CALM, DEPTH, WALK, both, cautious, look
+from ..tune.walked import DEPTH, look, observed
 from .batches import Batches, Everything, batches_of, examples_in
 from .curvature import measure
 from .frozen import trainable
@@ -131,23 +131,14 @@ def observe(job: Job, plan: Plan, *, examples: int | None = None, branch: str = 
     words: dict[str, Any] = {"ends": "largest", "rtol": 0.02, "depth": DEPTH, "seed": job.seed, "examples": eye.examples, "sampling": False}
     words |= {"forward": job.forward, "batch_size": eye.batch_size}
     start = measure(job.model, job.loss_fn, job.data, noise=8 if eye.noise_scale else 0, **words)
-    later, walk = None, 0
-    if start.mu < -CALM * start.L or branch == "network":
-        walk = max(4, plan.steps // WALK)
+
+    def beyond(steps: int, method: Method) -> Spectrum | None:
         walked = copy.deepcopy(job.model)
-        there = job._replace(model=walked, factors=np.ones(walk), marks=(walk,), method=cautious(start.upper + plan.weight_decay))
-        if np.isfinite(train(there, keep=True).losses[-1]):
-            later = measure(walked, job.loss_fn, job.data, noise=0, weights=False, **words)
-    return both(
-        start,
-        later,
-        examples=plan.examples,
-        batch_size=plan.batch_size,
-        used=eye.examples,
-        walk=walk * plan.batch_size,
-        noise_scale=eye.noise_scale,
-        lift=plan.weight_decay,
-    )
+        ran = train(job._replace(model=walked, factors=np.ones(steps), marks=(steps,), method=method), keep=True)
+        lost = not np.isfinite(ran.losses[-1])
+        return None if lost else measure(walked, job.loss_fn, job.data, noise=0, weights=False, **words)
+
+    return observed(start, plan, eye, beyond, branch)
 
 
 def trials(

@@ -6,6 +6,7 @@ the start, and after a sixteenth of the run at a quarter of what the start would
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +15,10 @@ from ..errors import BadInput
 from ..method import Method
 from ..spectrum import Spectrum
 from .observe import Observation
+from .plan import Plan
 from .predict import Model, grounded, joined
 
-__all__ = ["CALM", "DEPTH", "WALK", "Look", "both", "cautious", "look", "modelled"]
+__all__ = ["CALM", "DEPTH", "WALK", "Look", "cautious", "look", "modelled", "observed"]
 
 CALM = 0.02  # negative curvature below this share of the largest is rounding and Lanczos error, not shape
 WALK = 16  # the walk is this part of the run
@@ -65,25 +67,24 @@ def modelled(seen: Spectrum, epoch: float, noise_scale: float = 1.0, lift: float
     return Model(pair, loss, epoch=epoch)
 
 
-def both(
-    start: Spectrum,
-    later: Spectrum | None,
-    *,
-    examples: int,
-    batch_size: int,
-    used: int,
-    walk: int,
-    noise_scale: float = 1.0,
-    lift: float = 0.0,
-) -> Observation:
-    """One Observation of the look at the start and the one after the walk (None: it looked convex, no walk was made).
+def observed(start: Spectrum, plan: Plan, eye: Look, beyond: Callable[[int, Method], Spectrum | None], branch: str = "auto") -> Observation:
+    """One Observation of the look at the start and, where that was not convex (or for the branch "network"), a second one.
 
-    `used` examples were looked at, `walk` example gradients were spent on the walk, `noise_scale` turns the noise that was
-    measured into that of the run's batches, and `lift` is the curvature that weight decay adds.
+    `beyond(steps, method)` walks so far with the plan's batches and looks again; None where the walk got lost.
 
     Raises:
         BadInput: no positive curvature, or no gradient to follow.
     """
+    bent = bool(start.mu < -CALM * start.L)
+    if not bent and branch != "network":
+        return _both(start, None, plan, eye, 0, convex=True)
+    steps = max(4, plan.steps // WALK)
+    return _both(start, beyond(steps, cautious(start.upper + plan.weight_decay)), plan, eye, steps, convex=not bent)
+
+
+def _both(start: Spectrum, later: Spectrum | None, plan: Plan, eye: Look, walk: int, convex: bool) -> Observation:
+    """The looks put together: the larger curvature, the costs, weight decay on every curvature."""
+    lift, noise_scale = plan.weight_decay, eye.noise_scale
     seen = [start] if later is None else [start, later]
     facts = [look.provenance for look in seen]
     if not facts[0]["gradient_norm"] > 0:
@@ -95,14 +96,14 @@ def both(
         raise BadInput("no positive curvature at the start, so a learning rate has no scale there: start somewhere else")
     largest = max(look.L for look in seen) + lift
     smallest = min(look.mu for look in seen) + lift
-    spent = walk + sum(int(used * (2 * each["hvps"] + each.get("gradients", 1.0))) for each in facts)
+    spent = walk * plan.batch_size + sum(int(eye.examples * (2 * each["hvps"] + each.get("gradients", 1.0))) for each in facts)
     told: dict[str, Any] = {
         "largest": largest, "largest_upper": upper, "smallest": smallest, "noise_trace": noise_scale * float(facts[0]["noise_trace"]),
         "gradient_norm": float(facts[0]["gradient_norm"]), "loss": float(facts[0]["loss"]),
-        "hvps": int(sum(each["hvps"] for each in facts)), "gradients": spent, "examples": used, "dimension": start.dimension,
-        "largest_at_start": start.L + lift, "convex": later is None,
+        "hvps": int(sum(each["hvps"] for each in facts)), "gradients": spent, "examples": eye.examples, "dimension": start.dimension,
+        "largest_at_start": start.L + lift, "convex": convex,
     }  # fmt: skip
     if later is not None:
         told["largest_after_walk"] = later.L + lift
-    epoch = examples / batch_size if batch_size < examples else np.inf
-    return Observation(modelled(start, epoch, noise_scale, lift), upper, later is None, spent, told)
+    epoch = plan.examples / plan.batch_size if plan.batch_size < plan.examples else np.inf
+    return Observation(modelled(start, epoch, noise_scale, lift), upper, convex, spent, told)

@@ -38,3 +38,64 @@ def browser():
         running = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
         yield running
         running.close()
+
+
+class Page:
+    """A page with its complaints collected."""
+
+    def __init__(self, browser, lab, size=(1180, 900), **options):
+        self.lab = lab
+        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
+        self.complaints, self.foreign = [], []
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "request", lambda request: None if request.url.startswith((lab, "data:", "blob:")) else self.foreign.append(request.url)
+        )
+
+    def open(self, hash_=""):
+        self.page.goto(f"{self.lab}/#{hash_}" if hash_ else self.lab)
+        self.page.wait_for_selector("body[data-ready]", timeout=15_000)
+        return self
+
+    def figure(self, name):
+        """The section as it is at first: scrolled to, reset and drawn."""
+        section = self.page.locator(f"#{name}")
+        section.scroll_into_view_if_needed()
+        self.page.evaluate(f"() => {{ const kit = inertia.mounted.get('{name}'); kit.wake(); kit.store.reset(); }}")
+        self.page.wait_for_selector(f"#{name}:not([data-drawn='0'])", timeout=20_000)
+        self.settled(name)
+        return section
+
+    def settled(self, name):
+        """Wait until no question of this figure is under way."""
+        self.page.wait_for_selector(f"#{name}:not([data-busy])", state="attached", timeout=20_000)
+
+    def picture(self, name):
+        """Everything drawn, as text."""
+        return self.page.locator(f"#{name} .grid").evaluate(
+            "(grid) => [...grid.querySelectorAll('svg')].map((svg) => svg.innerHTML).join()"
+        )
+
+
+@pytest.fixture
+def visit(browser, lab):
+    """Opens a page of its own: visit(size, **options of the browser's page)."""
+    return lambda size=(1180, 900), **options: Page(browser, lab, size, **options).open()
+
+
+@pytest.fixture(scope="module")
+def shared(browser, lab):
+    made = Page(browser, lab).open()
+    yield made
+    made.page.close()
+
+
+@pytest.fixture
+def page(shared):
+    """One page for all tests of a module; what it complained of since the last one fails this one."""
+    shared.complaints.clear()
+    shared.foreign.clear()
+    yield shared
+    assert shared.complaints == []
+    assert shared.foreign == []

@@ -20,65 +20,9 @@ def width(request):
     return request.param
 
 
-class Page:
-    """A page with its complaints collected."""
-
-    def __init__(self, browser, lab, size=(1180, 900), **options):
-        self.lab = lab
-        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
-        self.complaints, self.foreign = [], []
-        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on(
-            "request", lambda request: None if request.url.startswith((lab, "data:", "blob:")) else self.foreign.append(request.url)
-        )
-
-    def open(self, hash_=""):
-        self.page.goto(f"{self.lab}/#{hash_}" if hash_ else self.lab)
-        self.page.wait_for_selector("body[data-ready]", timeout=15_000)
-        return self
-
-    def figure(self, name):
-        """The section as it is at first: scrolled to, reset and drawn."""
-        section = self.page.locator(f"#{name}")
-        section.scroll_into_view_if_needed()
-        self.page.evaluate(f"() => {{ const kit = inertia.mounted.get('{name}'); kit.wake(); kit.store.reset(); }}")
-        self.page.wait_for_selector(f"#{name}:not([data-drawn='0'])", timeout=20_000)
-        self.settled(name)
-        return section
-
-    def settled(self, name):
-        """Wait until no question of this figure is under way."""
-        self.page.wait_for_selector(f"#{name}:not([data-busy])", state="attached", timeout=20_000)
-
-    def picture(self, name):
-        """Everything drawn, as text."""
-        return self.page.locator(f"#{name} .grid").evaluate(
-            "(grid) => [...grid.querySelectorAll('svg')].map((svg) => svg.innerHTML).join()"
-        )
-
-
-@pytest.fixture(scope="module")
-def shared(browser, lab):
-    made = Page(browser, lab).open()
-    yield made
-    made.page.close()
-
-
-@pytest.fixture
-def page(shared):
-    """One page for all tests; what it complained of since the last one fails this one."""
-    shared.complaints.clear()
-    shared.foreign.clear()
-    yield shared
-    assert shared.complaints == []
-    assert shared.foreign == []
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_figure_draws_at_every_width(browser, lab, width, scheme, tmp_path_factory):
-    made = Page(browser, lab, WIDTHS[width], color_scheme=scheme)
-    made.open()
+def test_every_figure_draws_at_every_width(visit, width, scheme, tmp_path_factory):
+    made = visit(WIDTHS[width], color_scheme=scheme)
     folder = tmp_path_factory.mktemp(f"screens-{width}-{scheme}")
     for name in FIGURES:
         section = made.figure(name)
@@ -176,16 +120,11 @@ def test_every_knob_follows_the_hand_and_the_keyboard(page, name):
         after = knob.get_attribute("transform"), page.picture(name)
         assert after[0] != before[0], f"knob {index} of {name} did not move"
         assert after[1] != before[1]
-        for tries in range(60):  # the page may still be drawing what the hand asked for: a key in that moment may be lost
-            if tries % 20 == 0:
-                knob.focus()
-                knob.press("ArrowRight")
-                knob.press("ArrowUp")
-                knob.press("Shift+ArrowRight")
-                page.settled(name)
-            if knob.get_attribute("transform") != after[0]:
-                break
-            page.page.wait_for_timeout(50)
+        knob.focus()
+        knob.press("ArrowRight")
+        knob.press("ArrowUp")
+        knob.press("Shift+ArrowRight")
+        page.settled(name)
         assert knob.get_attribute("transform") != after[0], f"knob {index} of {name} does not hear the keyboard"
 
 
@@ -253,8 +192,8 @@ def test_divergence_is_said_and_an_error_leaves_no_stale_picture(page):
     page.page.wait_for_selector("#hero:not(.stale)")
 
 
-def test_reduced_motion_is_honoured(browser, lab):
-    made = Page(browser, lab, reduced_motion="reduce").open()
+def test_reduced_motion_is_honoured(visit):
+    made = visit(reduced_motion="reduce")
     made.figure("hero")
     made.settled("hero")
     made.page.locator("#hero .play").click()

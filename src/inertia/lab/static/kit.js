@@ -32,6 +32,9 @@ class Kit {
     this.view = null;
     this.flying = false;
     this.waiting = false;
+    this.version = 0; // of the state
+    this.seen = -1; // the version that the picture shows
+    this.later = []; // presses that need the drawing they were made on
     this.count = 0;
     this.awake = false;
     this.root = node("section", { class: "figure", id: alone ? null : spec.name, "data-drawn": "0", "aria-label": spec.title });
@@ -62,6 +65,7 @@ class Kit {
 
   // --- state to picture ---------------------------------------------------------------------------------------------
   changed(names) {
+    this.version++;
     this.sync();
     if (this.parts.echo && this.view) this.parts.echo(this.store.state, names);
     if (this.onshare) this.onshare(this);
@@ -73,11 +77,31 @@ class Kit {
     if (this.flying) { this.waiting = true; return; }
     this.flying = true;
     this.root.dataset.busy = "yes";
+    const asked = this.version;
     const { error, ...reply } = await this.transport.ask({ figure: this.name, state: this.store.state, have: this.have });
     this.flying = false;
-    if (error) this.failed(error);
-    else this.arrived(reply);
-    if (this.waiting) { this.waiting = false; this.request(); } else delete this.root.dataset.busy;
+    this.seen = asked;
+    try {
+      if (error) this.failed(error);
+      else this.arrived(reply);
+    } finally {
+      if (this.waiting) { this.waiting = false; this.request(); } else this.settle();
+      if (!this.flying) delete this.root.dataset.busy;
+    }
+  }
+
+  // Whether what is drawn belongs to the present state.
+  get fresh() { return this.seen === this.version; }
+
+  // A press that reads the drawing happens on a drawing of the present state: at once, or as soon as there is one.
+  when(press) {
+    if (this.view && !this.flying) press();
+    else this.later.push(press);
+  }
+
+  settle() {
+    for (const panel of this.panels) if (!this.flying) panel.settle();
+    while (this.view && !this.flying && this.later.length) this.later.shift()();
   }
 
   arrived(reply) {
@@ -110,6 +134,7 @@ class Kit {
     this.sync();
     for (const panel of this.panels) { panel.measure(); panel.start(); }
     this.parts.draw(this.view, this.store.state);
+    if (!this.fresh && this.parts.echo) this.parts.echo(this.store.state, []); // what the hand holds is never drawn back
     for (const panel of this.panels) panel.done();
     this.root.dataset.drawn = String(++this.count);
   }
@@ -121,6 +146,7 @@ class Kit {
     const cell = node("div", { class: `cell span${span}` });
     this.grid.append(cell);
     const made = new Panel(cell, options);
+    made.settled = () => !this.flying;
     this.panels.push(made);
     return made;
   }
@@ -155,12 +181,19 @@ class Kit {
     };
     const log = field.log, to = (v) => (log ? Math.log10(v) : v), from = (v) => (log ? 10 ** v : v);
     range.addEventListener("input", () => {
-      const value = from(Number(range.value));
-      this.store.set({ [name]: log && !field.whole ? Number(value.toPrecision(3)) : Number(value.toPrecision(6)) });
+      const value = from(Number(range.value)), digits = Number(range.max) - Number(range.min) < 2 ? 4 : 3;
+      this.store.set({ [name]: log && !field.whole ? Number(value.toPrecision(digits)) : Number(value.toPrecision(6)) });
+    });
+    if (field.whole && log) range.addEventListener("keydown", (event) => {  // a key is worth one at least: 1.04 would be rounded back to 1
+      const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key], value = this.store.state[name];
+      if (!way) return;
+      event.preventDefault();
+      const next = Math.round(from(to(value) + way * Number(range.step)));
+      this.store.set({ [name]: Math.min(Math.max(next === value ? value + way : next, ends()[0]), ends()[1]) });
     });
     read.addEventListener("change", () => {
-      const value = Number(read.value.replace("−", "-").replace(",", "."));
-      if (!this.store.set({ [name]: value }).length) this.sync();
+      this.store.set({ [name]: Number(read.value.replace("−", "-").replace(",", ".")) });
+      read.value = shown(field, this.store.state[name]);
     });
     read.addEventListener("focus", () => read.select());
     this.binders.push((state) => {
@@ -168,7 +201,7 @@ class Kit {
       const [first, last] = ends();
       range.min = to(first);
       range.max = to(last);
-      range.step = field.whole && !log ? field.step || 1 : log ? (to(last) - to(first)) / 400 : last === field.high && field.step ? field.step : (last - first) / 500;
+      range.step = field.whole && !log ? field.step || 1 : log ? (to(last) - to(first)) / 400 : last === field.high && field.step ? field.step : Math.max((last - first) / 500, field.step);
       range.value = to(state[name]);
       range.style.setProperty("--part", Math.min(Math.max((to(state[name]) - to(first)) / (to(last) - to(first)), 0), 1));
       range.setAttribute("aria-valuetext", nice(state[name]));
@@ -181,7 +214,7 @@ class Kit {
     const field = this.fields[name], group = `control${++unique}`, words = label || field.label || name;
     const chips = node("div", { class: "chips" });
     const inputs = Object.entries(field.options).filter(([key]) => !only || only.includes(key)).map(([key, text]) => {
-      const input = node("input", { type: "radio", name: group, value: key, onchange: () => (onset ? onset(key) : this.store.set({ [name]: key })) });
+      const input = node("input", { type: "radio", name: group, value: key, onchange: () => (onset ? this.when(() => onset(key)) : this.store.set({ [name]: key })) });
       chips.append(node("label", { class: "chip" }, input, node("span", {}, text)));
       return input;
     });
@@ -204,14 +237,14 @@ class Kit {
   flag(name, label = "") { this.flags([name], label); }
 
   button(label, press, { className = "" } = {}) {
-    const made = node("button", { type: "button", class: `button ${className}`, onclick: press }, label);
+    const made = node("button", { type: "button", class: `button ${className}`, onclick: () => this.when(press) }, label);
     this.box.append(made);
     return made;
   }
 
   // Several buttons under one heading: [[label, press], ...].
   buttons(label, entries) {
-    const chips = node("div", { class: "chips" }, ...entries.map(([text, press]) => node("button", { type: "button", class: "button", onclick: press }, text)));
+    const chips = node("div", { class: "chips" }, ...entries.map(([text, press]) => node("button", { type: "button", class: "button", onclick: () => this.when(press) }, text)));
     this.box.append(node("fieldset", { class: "choice" }, node("legend", {}, label), chips));
     return [...chips.children];
   }

@@ -4,12 +4,15 @@ import { mount, node } from "./kit.js";
 import { SocketTransport } from "./transport.js";
 
 const transport = new SocketTransport(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket`);
-transport.onstate = (open) => document.body.classList.toggle("closed", !open);
+const mounted = new Map();
+transport.onstate = (open) => {
+  document.body.classList.toggle("closed", !open);
+  if (open) for (const kit of mounted.values()) if (kit.awake) kit.request(); // what was asked while it was closed
+};
 const { figures } = await transport.ask({ want: "figures" });
 // All are fetched at once; each is mounted as soon as it and those above it are there.
 const modules = figures.map((spec) => import(`./figures/${spec.name}.js`).catch((error) => { console.error(spec.name, error); return null; }));
 const host = document.getElementById("figures"), contents = document.getElementById("contents");
-const mounted = new Map();
 
 let later = 0;
 function share(kit) {

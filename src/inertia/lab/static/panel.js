@@ -44,6 +44,7 @@ export class Panel {
     this.painted = "";
     this.scale = { x: [0, 1], y: [0, 1], xlog: false, ylog: false };
     this.onresize = () => {};
+    this.settled = () => true; // whether what is drawn is the newest there will be
     this.measure();
     new ResizeObserver(() => { if (this.measure()) this.onresize(); }).observe(this.stage);
   }
@@ -251,13 +252,14 @@ export class Panel {
   }
 
   // --- what the hand holds ------------------------------------------------------------------------------------------
-  // move(x, y) is told where the hand is, in units of the data; step is one arrow key's worth.
-  knob(key, x, y, { label, move, step = null, words = null, radius = 7, className = "" }) {
+  // move(x, y) is told where the hand is, in units of the data; step is one arrow key's worth, or `keys` counts them itself; local: the page alone moves it.
+  knob(key, x, y, { label, move, step = null, keys = null, words = null, radius = 7, className = "", local = false }) {
     const fresh = !this.items.has(key);
     const group = this.item(key, "g", this.front, `knob ${className}`);
     const item = this.items.get(key);
-    Object.assign(item, { x, y, move, step });
+    Object.assign(item, { x, y, move, step, keys, local });
     if (fresh) {
+      item.owed = [0, 0];
       element("circle", { r: 20, class: "reach" }, group);
       element("circle", { r: radius + 4, class: "halo" }, group);
       element("circle", { r: radius, class: "core" }, group);
@@ -293,20 +295,41 @@ export class Panel {
     for (const name of ["pointerup", "pointercancel"]) node.addEventListener(name, () => node.classList.remove("held"));
   }
 
+  // An arrow key counts from where the knob will be. While a move is still on its way to Python the drawn place is an old one,
+  // so keys are added up, and paid as soon as the drawing has followed: none is lost, however fast they come.
   nudge(event, item) {
-    const across = { ArrowLeft: -1, ArrowRight: 1 }[event.key] || 0, up = { ArrowDown: -1, ArrowUp: 1 }[event.key] || 0;
-    if (!across && !up) return;
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1], PageDown: [0, -10], PageUp: [0, 10] }[event.key];
+    if (!way) return;
     event.preventDefault();
-    const many = event.shiftKey ? 10 : 1;
-    const step = item.step || [0.01 * (this.scale.x[1] - this.scale.x[0]), 0.01 * (this.scale.y[1] - this.scale.y[0])];
-    item.move(item.x + across * many * step[0], item.y + up * many * step[1]);
+    const many = event.shiftKey ? 10 : 1, [across, up] = this.stride(item);
+    const [x, y] = across && up ? way : [way[0] + way[1], way[0] + way[1]]; // with one direction only, any arrow means more or less
+    item.owed = [item.owed[0] + x * many, item.owed[1] + y * many];
+    if (item.local || item.keys || this.settled()) this.pay(item);
+  }
+
+  stride(item) { return item.step || [0.01 * (this.scale.x[1] - this.scale.x[0]), 0.01 * (this.scale.y[1] - this.scale.y[0])]; }
+
+  pay(item) {
+    const [x, y] = item.owed, [across, up] = this.stride(item);
+    item.owed = [0, 0];
+    if (item.keys) item.keys(x, y);
+    else item.move(item.x + x * across, item.y + y * up);
+  }
+
+  settle() {
+    for (const item of this.items.values()) if (item.owed && (item.owed[0] || item.owed[1]) && this.settled()) this.pay(item);
   }
 
   // Press anywhere in the panel.
   press(move) {
     this.svg.classList.add("pressable");
     this.drag(this.svg, (event) => move(...this.at(event)));
-    this.svg.addEventListener("pointerdown", (event) => move(...this.at(event)));
+    this.svg.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      move(...this.at(event));
+      const knobs = this.front.querySelectorAll(".knob");
+      if (knobs.length === 1) knobs[0].focus({ preventScroll: true }); // the arrow keys go on from here
+    });
   }
 
   // --- canvas -------------------------------------------------------------------------------------------------------

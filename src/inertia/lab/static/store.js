@@ -35,8 +35,9 @@ export class Store {
       .join("&");
   }
 
+  // The state that a link stands for: what it leaves out is at its default.
   read(text) {
-    const patch = {};
+    const patch = { ...this.defaults };
     for (const part of text.split("&").filter(Boolean)) {
       const cut = part.indexOf("=");
       const name = part.slice(0, cut);

@@ -26,10 +26,12 @@ export function column(array, j) {
   return out;
 }
 
+// Questions wait while there is no connection. One that was on its way when it broke is answered with an error: the page says so, and asks again.
 export class SocketTransport {
   constructor(url) {
     this.url = url;
     this.waiting = new Map();
+    this.unsent = [];
     this.next = 1;
     this.traffic = { sent: 0, received: 0 };
     this.onstate = () => {};
@@ -39,27 +41,39 @@ export class SocketTransport {
   open() {
     this.socket = new WebSocket(this.url);
     this.socket.binaryType = "arraybuffer";
-    this.ready = new Promise((resolve) => { this.socket.onopen = () => { this.onstate(true); resolve(); }; });
+    this.socket.onopen = () => {
+      for (const text of this.unsent.splice(0)) this.send(text);
+      this.onstate(true);
+    };
     this.socket.onmessage = (event) => {
       this.traffic.received += event.data.byteLength;
-      const reply = unpack(event.data);
-      const done = this.waiting.get(reply.id);
-      this.waiting.delete(reply.id);
-      if (done) done(reply);
+      this.answer(unpack(event.data));
     };
     this.socket.onclose = () => {
-      for (const done of this.waiting.values()) done({ error: { kind: "Closed", message: "the laboratory has stopped; start it again with: inertia lab" } });
-      this.waiting.clear();
+      const lost = { error: { kind: "Closed", message: "the laboratory has stopped; start it again with: inertia lab" } };
+      for (const id of [...this.waiting.keys()]) if (!this.unsent.some((one) => one.id === id)) this.answer({ ...lost, id });
       this.onstate(false);
       setTimeout(() => this.open(), 1500);
     };
   }
 
-  async ask(request) {
-    await this.ready;
-    const id = this.next++;
-    const text = JSON.stringify({ ...request, id });
+  answer(reply) {
+    const done = this.waiting.get(reply.id);
+    this.waiting.delete(reply.id);
+    if (done) done(reply);
+  }
+
+  send({ text }) {
     this.traffic.sent += text.length;
-    return new Promise((resolve) => { this.waiting.set(id, resolve); this.socket.send(text); });
+    this.socket.send(text);
+  }
+
+  ask(request) {
+    const id = this.next++, question = { id, text: JSON.stringify({ ...request, id }) };
+    return new Promise((resolve) => {
+      this.waiting.set(id, resolve);
+      if (this.socket.readyState === WebSocket.OPEN) this.send(question);
+      else this.unsent.push(question);
+    });
   }
 }

@@ -30,7 +30,7 @@ export function build(kit) {
   kit.slider("beta");
   kit.button("best α and β", () => kit.store.set(kit.view.best));
   kit.row(4);
-  kit.choice("maze", { onset: (maze) => { wish = true; kit.store.set({ maze, cells: "", seeds: [-1] }); } });
+  kit.choice("maze", { onset: (maze) => { wish = true; draft = null; kit.store.set({ maze, cells: "", seeds: [-1] }); } });
   kit.choice("brush");
   const said = node("p", { class: "hint" }, "Tap or draw in any maze. Keyboard: walk with the arrows, Enter changes the cell.");
   kit.box.append(said);
@@ -77,7 +77,7 @@ export function build(kit) {
   board.svg.addEventListener("pointerdown", () => { begin = true; });
   for (const name of ["pointerup", "pointercancel"]) board.svg.addEventListener(name, () => { begin = false; });
   board.press((x, y) => {
-    const place = kit.view && at(x, y);
+    const place = kit.view && !wish && at(x, y); // a picture that is about to go is not painted on
     if (!place) return;
     cursor = place;
     change(place[0] * kit.view.maze.mask.shape[1] + place[1], begin);
@@ -86,7 +86,7 @@ export function build(kit) {
   board.svg.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    change(cursor[0] * kit.view.maze.mask.shape[1] + cursor[1], true);
+    if (kit.view && !wish) change(cursor[0] * kit.view.maze.mask.shape[1] + cursor[1], true);
   });
   const walk = (x, y) => {
     const [rows, columns] = kit.view.maze.mask.shape, box = tiles.boxes[1];
@@ -145,7 +145,7 @@ export function build(kit) {
     const box = tiles.boxes[1];
     cursor = [Math.min(cursor[0], rows - 1), Math.min(cursor[1], columns - 1)];
     board.knob("cursor", box.x + (cursor[1] + 0.5) * tiles.cell, box.y + (cursor[0] + 0.5) * tiles.cell, {
-      label: "cell; Enter changes it", move: walk, step: [tiles.cell, -tiles.cell], radius: 3, className: "cursor", words: `row ${cursor[0] + 1}, column ${cursor[1] + 1}`,
+      label: "cell; Enter changes it", move: walk, step: [tiles.cell, -tiles.cell], radius: 3, className: "cursor", local: true, words: `row ${cursor[0] + 1}, column ${cursor[1] + 1}`,
     });
   }
 
@@ -186,7 +186,7 @@ export function build(kit) {
 
   return {
     draw(view, state) {
-      if (wish) { wish = false; if (kit.store.set(view.best).length) return; }
+      if (wish && kit.fresh) { wish = false; kit.store.set(view.best); }
       mazes(view);
       errors(view, state);
       spectrum(view);

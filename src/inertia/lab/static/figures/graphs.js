@@ -41,6 +41,7 @@ export function build(kit) {
     kit.store.set({ flips: kept.length ? kept.slice(-240) : [-1] });
   }
 
+  const mine = () => Math.min(kit.store.state.a, kit.view.nodes - 1); // the node in hand now; the drawing may not know yet
   const place = (i) => moved.get(i) || [kit.view.places.at[2 * i], kit.view.places.at[2 * i + 1]];
   const nearest = (x, y) => {
     let best = 0, near = Infinity;
@@ -53,7 +54,7 @@ export function build(kit) {
   board.svg.addEventListener("click", (event) => {
     if (!kit.view || carried) { carried = false; return; }
     const node = event.target.closest(".knob") ? kit.view.a : nearest(...board.at(event));
-    if (picked && node !== kit.view.a) { kit.store.set({ b: node }); flip(kit.view.a, node); picked = false; } else { picked = !(picked && node === kit.view.a); kit.store.set({ a: node }); }
+    if (picked && node !== mine()) { kit.store.set({ b: node }); flip(mine(), node); picked = false; } else { picked = !(picked && node === mine()); kit.store.set({ a: node }); }
     kit.draw();
   });
   board.svg.addEventListener("pointerdown", () => { carried = false; }, true);
@@ -93,7 +94,7 @@ export function build(kit) {
     colours();
     const radius = Math.max(4, Math.min(11, 66 / Math.sqrt(view.nodes)) * board.inner.width / 480);
     board.ring("other", bx, by, radius + 4, "ring hot");
-    board.knob("hand", ax, ay, { label: `node ${view.a}`, move: carry, radius: Math.max(radius - 4, 2.5), className: picked ? "picked" : "open", step: [0.05, 0.05] });
+    board.knob("hand", ax, ay, { label: `node ${view.a}`, move: carry, radius: Math.max(radius - 4, 2.5), className: picked ? "picked" : "open", step: [0.05, 0.05], local: true });
     if (picked) board.text("hint", ax, ay, "now another node", { dx: 14, dy: -12, className: "label hot" });
   }
 

@@ -15,7 +15,7 @@ export function build(kit) {
   const small = [0, 1, 2, 3].map((index) => {
     const panel = kit.panel({ span: 3, label: `printed run ${index + 1}`, aspect: 0.55, margin: { left: 0.5, right: 0.5, top: 20, bottom: 18 } });
     panel.root.parentElement.classList.add("half");
-    const pick = () => { const run = kit.view.runs[index]; kit.store.set({ alpha: run.alpha, beta: run.beta, family: "heavy-ball" }); };
+    const pick = () => kit.when(() => { const run = kit.view.runs[index]; kit.store.set({ alpha: run.alpha, beta: run.beta, family: "heavy-ball" }); });
     panel.svg.classList.add("pick");
     for (const [name, value] of Object.entries({ tabindex: 0, role: "button" })) panel.svg.setAttribute(name, value);
     panel.svg.addEventListener("click", pick);

@@ -34,7 +34,7 @@ export function build(kit) {
     w: (x, y) => left.knob("start", x, y, { label: "start, in the parameters", move: (a, b) => { const [u, v] = turned(kit.view.q, [a, b]); kit.store.set({ x: clamp(u), y: clamp(v) }); } }),
     x: (x, y) => right.knob("start", x, y, { label: "start, in eigen coordinates", move: (a, b) => kit.store.set({ x: clamp(a), y: clamp(b) }) }),
     q: (q) => left.knob("tip", 1.6 * q[0], 1.6 * q[2], {
-      label: "direction of the first eigenvector", radius: 4, className: "quiet", step: [0.03, 0.03],
+      label: "direction of the first eigenvector", radius: 4, className: "quiet", keys: (across, up) => kit.store.set({ angle: ((kit.store.state.angle + across + up + 540) % 360) - 180 }),
       move: (a, b) => kit.store.set({ angle: Math.round((Math.atan2(b, a) * 180) / Math.PI) }), words: "first eigenvector",
     }),
   };

@@ -107,7 +107,8 @@ export function build(kit) {
 
   return {
     draw(view, state) {
-      if (view.key && view.key !== state.key) { kit.store.set({ key: view.key, record: null, ...view.recommended }); return; }
+      // An answer from before the record was chosen knows nothing of it.
+      if (kit.fresh && view.key && view.key !== state.key) kit.store.set({ key: view.key, record: null, ...view.recommended });
       plane(view, state);
       curves(view);
       spectrum(view);

@@ -13,6 +13,7 @@ from inertia.jax.trials import run_trials  # noqa: E402
 from inertia.method import Method  # noqa: E402
 from inertia.tasks.networks import network  # noqa: E402
 from inertia.tune.batches import batch_order  # noqa: E402
+from inertia.tune.journal import Journal  # noqa: E402
 
 
 def line(w, batch):
@@ -34,6 +35,22 @@ def test_what_looks_convex_is_forecast(regression):
     assert any("4 x the steps: x" in note and "4 x the batch: x" in note for note in found.notes)
     assert found.measurement["largest_at_end"] == pytest.approx(found.measurement["largest_at_start"], rel=0.02)  # a quadratic
     assert found.measurement["largest"] == pytest.approx(np.linalg.eigvalsh(2 * data[0].T @ data[0] / 128)[-1], rel=0.02)
+
+
+def test_a_tuning_taken_up_from_its_journal_is_the_same(regression, tmp_path):
+    data, params = regression
+    params = {"w": params["w"].astype(jnp.bfloat16), "unused": 0.0}
+    first = inertia.jax.tune(line, params, data, steps=32, batch_size=16, journal=Journal(tmp_path / "runs.jsonl"))
+    journal = Journal(tmp_path / "runs.jsonl", resume=True)
+    again = inertia.jax.tune(line, params, data, steps=32, batch_size=16, journal=journal)
+    assert journal.resumed == len(again.runs)
+    assert again.to_json() == first.to_json()
+    assert again.measurement["largest_at_end"] > 0
+    (kept,) = tmp_path.glob("end-*")
+    for broken in (b"", kept.read_bytes()[:50]):
+        kept.write_bytes(broken)
+        lost = inertia.jax.tune(line, params, data, steps=32, batch_size=16, journal=Journal(tmp_path / "runs.jsonl", resume=True))
+        assert "nothing finite can be measured" in lost.measurement["end_not_measured"]
 
 
 @pytest.fixture(scope="module")

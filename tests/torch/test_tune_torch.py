@@ -15,6 +15,7 @@ from inertia.method import Method  # noqa: E402
 from inertia.torch.training import Job, train  # noqa: E402
 from inertia.torch.tuning import trials  # noqa: E402
 from inertia.tune.batches import batch_order  # noqa: E402
+from inertia.tune.journal import Journal  # noqa: E402
 from inertia.tune.plan import planned  # noqa: E402
 
 MSE = torch.nn.MSELoss()
@@ -59,6 +60,38 @@ def test_the_model_and_the_random_state_are_left_alone():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training
+
+
+def sharpness(found):
+    facts = found.measurement
+    return facts.get("largest_at_end"), facts.get("end_not_measured"), facts["edge"], found.cost_in_runs
+
+
+def test_the_sharpness_at_the_end_is_known_wherever_the_runs_were_made(tmp_path, monkeypatch):
+    model, data = made()
+    words = {"steps": 32, "batch_size": 16, "branch": "network", "runs": 2}
+
+    def again(**more):
+        return inertia.torch.tune(model, MSE, data, **words, **more)
+
+    found = again()
+    assert found.measurement["largest_at_end"] > 0
+    with ThreadPoolExecutor(1) as pool:  # the runs draw dropout from the global generator: one at a time
+        assert sharpness(again(executor=pool)) == sharpness(found)
+    assert sharpness(again(journal=Journal(tmp_path / "runs.jsonl"))) == sharpness(found)
+    resumed = Journal(tmp_path / "runs.jsonl", resume=True)
+    assert sharpness(again(journal=resumed)) == sharpness(found)
+    assert resumed.resumed == len(found.runs)
+    (kept,) = tmp_path.glob("end-*")  # the recommended run's alone
+    assert str(found.method.alpha) in kept.name
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert "nothing finite" in sharpness(again(journal=Journal(tmp_path / "runs.jsonl", resume=True)))[1]
+    kept.unlink()
+    assert "were not kept" in sharpness(again(journal=Journal(tmp_path / "runs.jsonl", resume=True)))[1]
+    monkeypatch.setattr("inertia.tune.ends.LARGEST", 100)
+    lost = again()
+    assert lost.measurement["end_not_measured"] == "the parameters at the end of that run were not kept: they take 0 MB, more than 0"
+    assert lost.runs[0].losses.tolist() == found.runs[0].losses.tolist()
 
 
 def test_a_loader_is_read_over_and_over():

@@ -1,17 +1,24 @@
 """The search on networks: which multiples run, what is kept on disk, which budgets are refused."""
 
+import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 
 from inertia.errors import BadInput
+from inertia.method import Method
 from inertia.record import Record
+from inertia.schedule import constant
+from inertia.tune import ends as room
 from inertia.tune.batches import readings
 from inertia.tune.decide import Budget
+from inertia.tune.ends import Ends
 from inertia.tune.journal import Journal
 from inertia.tune.network import CAP, Ladder
+from inertia.tune.observe import Observation
 from inertia.tune.plan import planned
 from inertia.tune.search import verify
 from inertia.tune.walked import look
@@ -84,18 +91,90 @@ def test_a_journal_takes_finished_runs_up_again(tmp_path):
     assert journal.resumed == 2
     assert [run.loss for run in again.runs[:2]] == [run.loss for run in first.runs]
     assert again.runs[0].gradients == 7
+    last = Journal(path, resume=True)  # the line that was cut short is gone from the file
+    climbed(last.trial(budget(), bowl(8.0, made=made)), Ladder(1.0))
+    assert (last.resumed, len(made)) == (3, 3)
 
 
-def test_a_journal_of_another_tuning_is_refused(tmp_path):
+SEEN = Observation(None, 1.0, False, 100, {"dimension": 5, "loss": 2.5})
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts", "said"),
+    [
+        ({"steps": 2}, {}, "steps was 1, is now 2"),
+        ({"batch_size": 5}, {}, "the batch size was not given, is now 5"),
+        ({"seed": 1}, {}, "seed was 0, is now 1"),
+        ({"schedule": "constant"}, {}, "schedule was linear, is now constant"),
+        ({"schedule": lambda method, steps: constant(method._replace(alpha=0.5))}, {}, "schedule was linear, is now custom"),
+        ({"momentum": 0.8}, {}, "momentum was not given, is now 0.8"),
+        ({"momentum": 0.8, "nesterov": True}, {}, "momentum was not given, is now 0.8; nesterov was not given, is now True"),
+        ({"branch": "network"}, {}, "branch was auto, is now network"),
+        ({"judged_by": "validation loss"}, {}, "what runs are compared by was training loss, is now validation loss"),
+        ({"extras": {"weight_decay": 0.1}}, {}, "weight decay was not given, is now 0.1"),
+        ({"extras": {"clip": 1.0, "warmup": 3}}, {}, "clip was not given, is now 1; warm-up was not given, is now 3"),
+        ({"task": "hill"}, {}, "task was bowl, is now hill"),
+        ({}, {"dimension": 6}, "the number of parameters was 5, is now 6"),
+        ({}, {"loss": 2.6}, "the loss at the start was 2.5, is now 2.6"),
+    ],
+)
+def test_a_journal_of_another_tuning_is_refused(tmp_path, changes, facts, said):
     path = tmp_path / "runs.jsonl"
-    climbed(Journal(path).trial(budget(), bowl(8.0)), Ladder(1.0))
-    with pytest.raises(BadInput, match=r"another tuning \(steps differ\)"):
-        Journal(path, resume=True).trial(budget(steps=2), bowl(8.0))
+    climbed(Journal(path).trial(budget(), bowl(8.0), SEEN), Ladder(1.0))
+    kept, now = path.read_text(), dataclasses.replace(SEEN, facts=SEEN.facts | facts)
+    with pytest.raises(BadInput, match=re.escape(f"another tuning ({said}): to resume, ask for the same again; else leave --resume out")):
+        Journal(path, resume=True).trial(budget(**changes), bowl(8.0), now)
+    assert path.read_text() == kept
+
+
+def test_schedules_of_ones_own_are_told_apart(tmp_path):
+    def halved(method, steps):
+        return constant(method._replace(alpha=method.alpha / 2))
+
+    path = tmp_path / "runs.jsonl"
+    Journal(path).trial(budget(schedule=lambda method, steps: constant(method)), bowl(8.0))
+    with pytest.raises(BadInput, match=r"the schedule's factors along the run was 1, 1, .* is now 0.5, 0.5"):
+        Journal(path, resume=True).trial(budget(schedule=halved), bowl(8.0))
+
+
+def test_rounding_and_more_runs_do_not_make_another_tuning(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    climbed(Journal(path).trial(budget(), bowl(8.0), SEEN), Ladder(1.0))
+    other = dataclasses.replace(SEEN, facts=SEEN.facts | {"loss": 2.5 * (1 + 1e-6)})
+    journal = Journal(path, resume=True)
+    climbed(journal.trial(budget(runs=5), bowl(8.0), other), Ladder(1.0))
+    assert journal.resumed == 3
+
+
+def test_a_journal_that_cannot_be_read_or_written_is_refused(tmp_path):
+    path = tmp_path / "runs.jsonl"
     path.write_text("no json\n")
     with pytest.raises(BadInput, match="not a journal"):
         Journal(path, resume=True)
     with pytest.raises(BadInput, match="cannot be written"):
         Journal(tmp_path / "nowhere" / "runs.jsonl").trial(budget(), bowl(8.0))
+
+
+@pytest.mark.parametrize("where", ["memory", "folder"])
+def test_ends_of_runs_are_kept_until_one_is_chosen(where, tmp_path):
+    ends, small, large = Ends(tmp_path if where == "folder" else None), Method(0.1, 0.9), Method(0.2, 0.9)
+    ends.keep(small, b"one")
+    ends.keep(large, b"two")
+    ends.keep(large, b"three")
+    ends.keep(Method(0.3), None)  # a run that got lost
+    assert [ends.find(method) for method in (small, large, Method(0.3))] == [b"one", b"three", None]
+    ends.forget(but=large)
+    assert [ends.find(method) for method in (small, large)] == [None, b"three"]
+    assert len(list(tmp_path.iterdir())) == (where == "folder")
+    ends.forget()
+    assert ends.find(large) is None
+
+
+def test_an_end_that_cannot_be_written_is_no_accident(tmp_path):
+    ends = Ends(tmp_path / "nowhere")
+    ends.keep(Method(0.1), b"end")
+    assert ends.find(Method(0.1)) is None
+    assert not ends.room(room.LARGEST + 1)
 
 
 def test_every_line_of_a_journal_is_json(tmp_path):

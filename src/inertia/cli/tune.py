@@ -172,7 +172,7 @@ def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
             if found.branch == "network"
             else ["predicted", f"loss {found.predicted_loss:.4g} at the end, from {facts['loss']:.4g}"],
             ["verified", f"loss {found.verified_loss:.4g} {spark(found.curves.actual[found.best][1], 24, glyphs())}"],
-            *([["sharpness", _sharpness(found)]] if "largest_at_end" in facts else []),
+            *([["sharpness", _sharpness(found)]] if "edge" in facts else []),
             ["cost", f"{found.cost_in_runs:.1f} runs, the measurement included ({facts.get('in_runs', 0.0):.1f})"],
         ],
         left=True,
@@ -206,8 +206,11 @@ def _forecast(found: Tuning) -> str:
 def _sharpness(found: Tuning) -> str:
     """The largest curvature on the way, beside the edge of the recommended method."""
     facts = found.measurement
-    way = [facts[key] for key in ("largest_at_start", "largest_after_walk", "largest_at_end") if key in facts]
-    return f"{' -> '.join(f'{value:.3g}' for value in way)} from start to end; the recommended method's edge is {facts['edge']:.3g}"
+    way = [f"{facts[key]:.3g}" for key in ("largest_at_start", "largest_after_walk", "largest_at_end") if key in facts]
+    walked = ", a short walk, end" if "largest_after_walk" in facts else ", end"
+    where = f"{' -> '.join(way)} (start{walked if 'largest_at_end' in facts else walked.removesuffix(', end')})"
+    lacking = f"; at the end not measured: {facts['end_not_measured']}" if "end_not_measured" in facts else ""
+    return f"{where}{lacking}; the recommended method's edge is {facts['edge']:.3g}"
 
 
 def _lines(whole: dict[str, Any]) -> dict[str, str]:

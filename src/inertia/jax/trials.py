@@ -109,7 +109,10 @@ def _programs(loss: Callable[[Any, Any], Any], decay: float, clip: float | None)
                 if decay:
                     grad = jax.tree.map(lambda g, p: g + decay * p, grad, params)
                 scaled = method._replace(alpha=method.alpha * factors[now])
-                pairs = jax.tree.map(lambda p, v, g: step(scaled, p, v, g), params, velocity, grad)
+                pairs = jax.tree.map(
+                    lambda p, v, g: tuple(new.astype(p.dtype) for new in step(scaled, p, v, g)),  # half precision stays so
+                    params, velocity, grad,
+                )  # fmt: skip
                 return jax.tree.transpose(jax.tree.structure(params), jax.tree.structure((0, 0)), pairs)
 
             return jax.lax.fori_loop(first, last, body, state)  # bounds are arguments: stretches of any length, compiled once

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
@@ -15,10 +19,11 @@ from ..spectrum import Spectrum
 from ..tune.batches import TAIL, readings
 from ..tune.choose import Shape
 from ..tune.decide import Budget, Progress, decide
+from ..tune.ends import Ends, ended
 from ..tune.journal import Journal
 from ..tune.observe import Observation
 from ..tune.plan import Plan, planned
-from ..tune.report import Tuning, ended
+from ..tune.report import Tuning
 from ..tune.search import Trial
 from ..tune.walked import DEPTH, look, observed
 from .curvature import measure
@@ -86,13 +91,12 @@ def tune(
     tell = progress or (lambda stage, done, total: None)
     tell("measuring", 0, 1)
     seen = observe(loss, params, data, plan, seed=seed, examples=examples, branch=branch)
-    last: dict[Method, Any] = {}
-    trial = trials(loss, params, data, plan, seed=seed, validation=validation, together=together, progress=tell, last=last)
-    found = decide(budget, seen, trial if journal is None else journal.trial(budget, trial), progress=tell, on_record=on_record)
-    if found.method not in last:  # taken up from a journal, which holds no parameters
-        return found
+    ends = Ends() if journal is None else journal.ends
+    kept = ends if ends.room(sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(params))) else None
+    trial = trials(loss, params, data, plan, seed=seed, validation=validation, together=together, progress=tell, ends=kept)
+    found = decide(budget, seen, trial if journal is None else journal.trial(budget, trial, seen), progress=tell, on_record=on_record)
     tell("measuring", 0, 1)
-    return ended(found, _sharpest(loss, last[found.method], data, plan, seed), weight_decay)
+    return ended(found, ends, partial(_sharpest, loss, params, data, plan, seed), weight_decay)
 
 
 def observe(
@@ -126,9 +130,9 @@ def trials(
     validation: Any = None,
     together: int = 4,
     progress: Progress | None = None,
-    last: dict[Method, Any] | None = None,
+    ends: Ends | None = None,
 ) -> Trial:
-    """Full runs of several methods at once, on the same mini-batches; `last` receives the parameters they end at."""
+    """Full runs of several methods at once, on the same mini-batches; `ends` keeps the parameters they end at."""
     marks = readings(plan.steps, plan.batch_size, plan.examples)
 
     def trial(methods: Sequence[Method]) -> list[Record]:
@@ -139,8 +143,9 @@ def trials(
             records=marks.tolist(), together=together, weight_decay=plan.weight_decay, clip=plan.clip,
             progress=None if progress is None else lambda done, of: progress(stage, done, of),
         )  # fmt: skip
-        if last is not None:
-            last.update({method: jax.tree.map(lambda leaf, i=index: leaf[i], ran.params) for index, method in enumerate(methods)})
+        if ends is not None:
+            for index in np.flatnonzero(np.isfinite(ran.losses[:, -1])):
+                ends.keep(methods[int(index)], _packed(jax.tree.map(lambda leaf, i=index: leaf[i], ran.params)))
         judged = ran.losses if validation is None else ran.validation
         return [
             _record(method, ran.at, judged[index], ran.losses[index], plan, seed, validation is not None)
@@ -150,14 +155,34 @@ def trials(
     return trial
 
 
-def _sharpest(loss: Loss, params: Any, data: Any, plan: Plan, seed: int) -> Spectrum | None:
+def _sharpest(loss: Loss, params: Any, data: Any, plan: Plan, seed: int, end: bytes) -> Spectrum | None:
     """The ends of the spectrum where a run ended; None where nothing can be measured there."""
-    eye = look(plan.examples, plan.batch_size, plan.steps)
+    eye, there = look(plan.examples, plan.batch_size, plan.steps), _restored(params, end)
+    words: dict[str, Any] = {"rtol": 0.05, "depth": DEPTH, "seed": seed, "examples": eye.examples, "sampling": False}
     try:
-        return measure(
-            loss, params, data, noise=0, weights=False, rtol=0.05, depth=DEPTH, seed=seed, examples=eye.examples, sampling=False
-        )  # fmt: skip
+        return None if there is None else measure(loss, there, data, noise=0, weights=False, **words)
     except BadInput:  # a fit so good, or so far away, that nothing finite is left
+        return None
+
+
+def _packed(params: Any) -> bytes:
+    """The leaves of a pytree as the bytes of an npz file."""
+    held = io.BytesIO()
+    np.savez(held, *(np.asarray(leaf) for leaf in jax.tree.leaves(params)))
+    return held.getvalue()
+
+
+def _restored(params: Any, end: bytes) -> Any:
+    """Parameters like `params` where a run ended; None where these bytes are not of such a run."""
+    leaves, tree = jax.tree.flatten(params)
+    try:
+        with np.load(io.BytesIO(end)) as found:
+            kept = [found[f"arr_{index}"] for index in range(len(leaves))]
+            named = [
+                k.view(jnp.asarray(leaf).dtype) if k.dtype.kind == "V" else k for k, leaf in zip(kept, leaves, strict=True)
+            ]  # bfloat16
+            return jax.tree.unflatten(tree, [jnp.asarray(k).reshape(np.shape(leaf)) for k, leaf in zip(named, leaves, strict=True)])
+    except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile):  # a file that was cut short, or of another model
         return None
 
 

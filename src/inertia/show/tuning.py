@@ -227,11 +227,9 @@ def _facts_table(tuning: Tuning) -> Table:
         *([name, f"{facts[key]:.6g}"] for key, name in walked if key in facts and "largest_after_walk" in facts),
         ["largest curvature", f"{facts['largest']:.6g}"],
         ["its upper bar", f"{facts['largest_upper']:.6g}"],
-        *(
-            [["largest curvature at the end", f"{facts['largest_at_end']:.6g} (edge {facts['edge']:.4g})"]]
-            if "largest_at_end" in facts
-            else []
-        ),
+        *([["largest curvature at the end", f"{facts['largest_at_end']:.6g}"]] if "largest_at_end" in facts else []),
+        *([["largest curvature at the end", f"not measured: {facts['end_not_measured']}"]] if "end_not_measured" in facts else []),
+        *([["edge of stability of the recommended method", f"{facts['edge']:.4g}"]] if "edge" in facts else []),
         ["smallest curvature seen", f"{facts['smallest']:.3g}"],
         ["gradient-noise trace", f"{facts['noise_trace']:.4g}"],
         ["parameters", str(facts["dimension"])],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -20,7 +21,7 @@ from .batches import examples_in, moved, taken
 from .curvature import _mean_loss
 from .frozen import NORMS, trainable
 
-__all__ = ["Job", "Outcome", "train"]
+__all__ = ["Job", "Outcome", "restored", "train", "weight"]
 
 _CHUNK = 1024  # examples at a time where the whole loss is read
 _REFRESHED = 50  # batches that batch norms see at an averaged point before it is read, as schedulefree's authors say
@@ -42,6 +43,7 @@ class Job(NamedTuple):
     marks: tuple[int, ...]  # steps after which the whole loss is read
     method: Method = Method(0.0)
     optimizer: Callable[[Sequence[torch.Tensor]], Any] | None = None  # who takes the steps, at lr = alpha; None: the method
+    packed: bool = False  # whether the outcome holds where the run ended
 
 
 class Outcome(NamedTuple):
@@ -50,6 +52,7 @@ class Outcome(NamedTuple):
     at: tuple[int, ...]
     losses: tuple[float, ...]
     training: tuple[float, ...]
+    end: bytes | None = None  # parameters and buffers, where the job asks for them and they are finite
 
 
 def train(job: Job, tell: Callable[[int], None] | None = None, *, keep: bool = False) -> Outcome:
@@ -94,7 +97,39 @@ def train(job: Job, tell: Callable[[int], None] | None = None, *, keep: bool = F
             if not fine:
                 break
     at, held, training = zip(*readings, strict=True)
-    return Outcome(at, held, training)
+    return Outcome(at, held, training, _packed(model) if job.packed and fine else None)
+
+
+def weight(model: nn.Module) -> int:
+    """Bytes of the parameters and buffers.
+
+    >>> weight(nn.Linear(3, 1))
+    16
+    """
+    return sum(tensor.numel() * tensor.element_size() for tensor in _state(model).values())
+
+
+def restored(model: nn.Module, end: bytes) -> nn.Module | None:
+    """A copy of the model where a run of it ended; None where these bytes are not of such a run."""
+    made = copy.deepcopy(model)
+    try:
+        found = torch.load(io.BytesIO(end), weights_only=True)
+        with torch.no_grad():
+            for name, tensor in _state(made).items():
+                tensor.copy_(found[name])
+    except Exception:  # a file that was cut short or belongs to another model: torch raises a dozen kinds
+        return None
+    return made
+
+
+def _packed(model: nn.Module) -> bytes:
+    held = io.BytesIO()
+    torch.save({name: tensor.detach().cpu() for name, tensor in _state(model).items()}, held)
+    return held.getvalue()
+
+
+def _state(model: nn.Module) -> dict[str, torch.Tensor]:
+    return dict(model.named_parameters()) | dict(model.named_buffers())
 
 
 def _sgd(method: Method) -> Callable[[Sequence[torch.Tensor]], Any]:

@@ -22,16 +22,17 @@ from ..spectrum import Spectrum
 from ..tune.batches import TAIL, readings
 from ..tune.choose import Shape
 from ..tune.decide import Budget, Progress, decide
+from ..tune.ends import Ends, ended
 from ..tune.journal import Journal
 from ..tune.observe import Observation
 from ..tune.plan import Plan, planned
-from ..tune.report import Tuning, ended
+from ..tune.report import Tuning
 from ..tune.search import Trial
 from ..tune.walked import DEPTH, look, observed
 from .batches import Batches, Everything, batches_of, examples_in
 from .curvature import measure
 from .frozen import trainable
-from .training import Job, Outcome, train
+from .training import Job, Outcome, restored, train, weight
 
 __all__ = ["observe", "prepared", "survived", "trials", "tune"]
 
@@ -88,15 +89,14 @@ def tune(
     tell = progress or (lambda stage, done, total: None)
     tell("measuring", 0, 1)
     seen = observe(job, plan, examples=examples, branch=branch)
-    last: dict[Method, nn.Module] = {}
-    trial = trials(job, plan, seen.model.start, executor=executor, progress=tell, last=last)
+    ends = Ends() if journal is None else journal.ends
+    job = job._replace(packed=ends.room(weight(model)))
+    trial = trials(job, plan, seen.model.start, executor=executor, progress=tell, ends=ends)
     if journal is not None:
-        trial = journal.trial(budget, trial, together=executor is not None)
+        trial = journal.trial(budget, trial, seen, together=executor is not None)
     found = decide(budget, seen, trial, progress=tell, on_record=on_record)
-    if found.method not in last:  # it ran elsewhere, or was taken up from a journal: its parameters are not here
-        return found
     tell("measuring", 0, 1)
-    return ended(found, _sharpest(job, last[found.method], plan), weight_decay)
+    return ended(found, ends, partial(_sharpest, job, plan), weight_decay)
 
 
 def prepared(
@@ -148,9 +148,9 @@ def trials(
     *,
     executor: Executor | None = None,
     progress: Progress | None = None,
-    last: dict[Method, nn.Module] | None = None,
+    ends: Ends | None = None,
 ) -> Trial:
-    """Full runs on copies of the model: one after the other (`last` receives the trained ones), or at once on the executor."""
+    """Full runs on copies of the model: one after the other, or at once on the executor; `ends` keeps where they ended."""
     marks = tuple(readings(plan.steps, plan.batch_size, plan.examples).tolist())
 
     def tell(done: int) -> None:
@@ -160,32 +160,28 @@ def trials(
     def trial(methods: Sequence[Method]) -> list[Record]:
         jobs = [job._replace(method=Method(*map(float, method)), marks=marks) for method in methods]
         if executor is None:
-            outcomes = []
-            for one in jobs:
-                own = survived(partial(_copied, one))
-                outcomes.append(own if isinstance(own, str) else survived(partial(train, own, tell, keep=True)))
-                if last is not None and isinstance(own, Job):
-                    last[one.method] = own.model
+            outcomes = [survived(partial(train, one, tell)) for one in jobs]
         else:
             futures = [executor.submit(train, one) for one in jobs]
             outcomes = [survived(future.result) for future in futures]
+        if ends is not None:
+            for method, outcome in zip(methods, outcomes, strict=True):
+                ends.keep(method, None if isinstance(outcome, str) else outcome.end)
         return [_record(method, outcome, plan, job.seed, start) for method, outcome in zip(methods, outcomes, strict=True)]
 
     return trial
 
 
-def _sharpest(job: Job, model: nn.Module, plan: Plan) -> Spectrum | None:
+def _sharpest(job: Job, plan: Plan, end: bytes) -> Spectrum | None:
     """The ends of the spectrum where a run ended; None where nothing can be measured there."""
-    eye = look(plan.examples, plan.batch_size, plan.steps)
+    eye, model = look(plan.examples, plan.batch_size, plan.steps), restored(job.model, end)
+    if model is None:
+        return None
     words: dict[str, Any] = {"batch_size": eye.batch_size, "examples": eye.examples, "seed": job.seed, "depth": DEPTH, "rtol": 0.05}
     try:
         return measure(model, job.loss_fn, job.data, noise=0, weights=False, sampling=False, forward=job.forward, **words)
     except BadInput:  # a fit so good, or so far away, that nothing finite is left
         return None
-
-
-def _copied(job: Job) -> Job:
-    return job._replace(model=copy.deepcopy(job.model))
 
 
 def survived(run: Callable[[], Any]) -> Any:

@@ -83,7 +83,7 @@ def tune(
     budget = Budget(problem.name, steps, batch_size, problem.examples, schedule, seed, runs, "quadratic" if branch == "auto" else branch)
     budget = replace(budget, momentum=momentum, nesterov=nesterov)
     trial = _trial(problem, steps, batch_size, schedule, seed, tell)
-    return decide(budget, seen, trial if journal is None else journal.trial(budget, trial), progress=tell, on_record=on_record)
+    return decide(budget, seen, trial if journal is None else journal.trial(budget, trial, seen), progress=tell, on_record=on_record)
 
 
 def _trial(problem: Problem, steps: int, batch_size: int | None, schedule: Shape, seed: int, tell: Progress) -> Trial:

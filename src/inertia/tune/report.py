@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from ..method import Method
 from ..record import Record
 from ..spectrum import Spectrum
-from ..theory.modes import edge
 from .search import diverged
 
-__all__ = ["Curves", "Tuning", "ended", "keras_note", "lines", "words"]
+__all__ = ["Curves", "Tuning", "keras_note", "lines", "words"]
 
 Array = NDArray[np.float64]
 
@@ -103,16 +102,6 @@ class Tuning:
             "extras": dict(self.extras),
             "judged_by": self.judged_by,
         }
-
-
-def ended(tuning: Tuning, there: Spectrum | None, lift: float = 0.0) -> Tuning:
-    """The tuning with the largest curvature where the recommended run ended, and what that cost."""
-    if there is None:
-        return tuning
-    facts = tuning.measurement
-    spent = 2 * float(there.provenance["hvps"]) * int(facts["examples"]) / (tuning.steps * (tuning.batch_size or int(facts["examples"])))
-    seen = {"largest_at_end": there.L + lift, "edge": float(edge(tuning.method)), "in_runs": facts["in_runs"] + spent}
-    return replace(tuning, measurement=dict(facts) | seen, cost_in_runs=tuning.cost_in_runs + spent)
 
 
 def words(method: Method) -> dict[str, dict[str, Any]]:

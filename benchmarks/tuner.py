@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent / "tuner"))
-from convex import CELLS, HELD_OUT, fill, kept, label
-from jobs import SCHEDULES
+from convex import fill, kept
+from jobs import CONVEX_CELLS, CONVEX_HELD_OUT, SCHEDULES, label
 
 
 def table():
@@ -36,7 +36,7 @@ def table():
             f"{name:44} {cell['best']:9.5f} {at:>9} {scores:>22} {means['unverified_logreg']:7.3f} {min(r['frac'] for r in rows):6.3f} "
             f"{means['runs']:5.2f} {means['cost_in_runs']:5.1f} {means['seconds']:4.1f}  {chosen}"
         )
-    for title, cells in {"designed on": CELLS, "held out": HELD_OUT}.items():
+    for title, cells in {"designed on": CONVEX_CELLS, "held out": CONVEX_HELD_OUT}.items():
         for schedule in SCHEDULES:
             names = [f"{label(*cell)}, {schedule}" for cell in cells]
             summary(f"{title}, {schedule}", [row for name in names for row in results.get(name, [])])

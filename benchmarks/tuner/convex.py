@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import platform
 import time
-from pathlib import Path
 
 import numpy as np
-from jobs import FAMILIES, SCHEDULES, SEEDS
+from jobs import CONVEX_CELLS, CONVEX_HELD_OUT, FAMILIES, SCHEDULES, SEEDS, label
 from scores import CONVEX, Scale, finite
 
 import inertia
@@ -21,15 +20,6 @@ from inertia.schedule import shaped
 from inertia.tune import tune
 
 DATA = CONVEX.parent
-CELLS = [
-    ("digits", 112, 32), ("digits", 560, 32), ("diabetes", 90, 10), ("diabetes", 900, 10),
-    ("breast-cancer", 90, 32), ("breast-cancer", 360, 32), ("airfoil", 300, 10), ("airfoil", 3000, 10),
-]  # fmt: skip
-# Cells that were not looked at while the tuner was designed (after the first look, the rule `search.settled` was added).
-HELD_OUT = [
-    ("airfoil", 1000, 50), ("breast-cancer", 200, 8), ("diabetes", 300, 50), ("digits", 200, 128), ("digits", 1000, 8),
-    ("linear-regression", 300, 10),
-]  # fmt: skip
 EXPONENTS = np.arange(-12, 4.01, 0.5)
 TUNING_SEEDS, HELD_OUT_SEEDS = (100, 101, 102), (200, 201)
 
@@ -49,10 +39,6 @@ def kept(name: str, about: str) -> dict:
 def keep(name: str, data: dict) -> None:
     DATA.mkdir(exist_ok=True)
     (DATA / name).write_text(json.dumps(data, indent=0, sort_keys=True) + "\n")
-
-
-def label(task: str, steps: int, batch_size: int) -> str:
-    return f"{task} {steps} steps, batch {batch_size}"
 
 
 def finals(problem: Problem, method: Method, schedule: str, steps: int, batch_size: int, seeds=SEEDS) -> np.ndarray:
@@ -107,8 +93,8 @@ def fill(about: str, tell=lambda: None) -> None:
     grids, results = kept("tuner_oracle.json", about), kept("tuner_results.json", about)
     grids["exponents"] = EXPONENTS.tolist()
     problems: dict[str, Problem] = {}
-    for task, steps, batch_size in CELLS + HELD_OUT:
-        seeds = TUNING_SEEDS if (task, steps, batch_size) in CELLS else HELD_OUT_SEEDS
+    for task, steps, batch_size in CONVEX_CELLS + CONVEX_HELD_OUT:
+        seeds = TUNING_SEEDS if (task, steps, batch_size) in CONVEX_CELLS else HELD_OUT_SEEDS
         problem = problems.setdefault(task, tasks.load(task).problem)
         for schedule in SCHEDULES:
             name = f"{label(task, steps, batch_size)}, {schedule}"

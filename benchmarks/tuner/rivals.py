@@ -24,10 +24,9 @@ import optax
 import inertia
 
 sys.path.insert(0, str(Path(__file__).parent))
-from convex import CELLS, HELD_OUT, label
 from finder import FINDER_SEEDS, found
 from halving import HALVINGS, Short, cost, halving
-from jobs import JOBS, SCHEDULES, SEEDS
+from jobs import CONVEX_CELLS, CONVEX_HELD_OUT, JOBS, SCHEDULES, SEEDS, label
 from scores import CONVEX, DATA, Grid
 from searches import SEARCHES, entries
 from training import ConvexTraining, NetworkTraining, Training
@@ -54,7 +53,7 @@ class Kept:
     def save(self) -> None:
         text = json.dumps(self.data, indent=0, sort_keys=True)
         aside = self.path.with_suffix(".new")
-        aside.write_text(text.replace(",\n\"", ",\"").replace("[\n", "[").replace("\n]", "]") + "\n")
+        aside.write_text(text.replace(',\n"', ',"').replace("[\n", "[").replace("\n]", "]") + "\n")
         aside.replace(self.path)
 
 
@@ -94,7 +93,7 @@ def fill(kept: Kept, training: Training, unit: float = 1.0) -> None:
 
 def fill_convex() -> None:
     kept, units = Kept("convex"), json.loads(CONVEX.read_text())["cells"]
-    for cell in CELLS + HELD_OUT:
+    for cell in CONVEX_CELLS + CONVEX_HELD_OUT:
         for schedule in SCHEDULES:
             fill(kept, ConvexTraining(cell, schedule), units[f"{label(*cell)}, {schedule}"]["unit"])
 

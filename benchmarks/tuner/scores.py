@@ -87,19 +87,24 @@ class Grid:
         return mean([self.runs[key]["train"][seed]])
 
 
+def read(path: Path) -> dict:
+    """A file of data; read once while it stays the same."""
+    return _read(path, path.stat().st_mtime_ns)
+
+
 @cache
-def _file(path: Path) -> dict:
+def _read(path: Path, changed: int) -> dict:
     return json.loads(path.read_text())
 
 
 def _network(name: str, schedule: str) -> dict:
-    data = _file(DATA / f"grid-{name}.json")
+    data = read(DATA / f"grid-{name}.json")
     runs = {tuple(key.split("@")): value for key, value in data["runs"][schedule].items()}
     return {"runs": runs, "start": data["start"], "reference": 0.0}
 
 
 def _convex(name: str, schedule: str) -> dict:
-    data = _file(CONVEX)
+    data = read(CONVEX)
     cell = data["cells"][f"{name}, {schedule}"]
     runs = {
         (family, str(k)): {"train": losses}

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import optax.contrib
-from convex import finals, label
-from jobs import JOBS, SEEDS
+from convex import finals
+from jobs import JOBS, SEEDS, label
 from newcomers import network
 from scores import Losses, finite
 

@@ -1,10 +1,8 @@
-"""Pages made by the build: the reproduction gallery (experiments are run), the tuner benchmark, citations.
+"""Pages made by the build: the reproduction gallery (experiments are run) and the citations.
 
 INERTIA_DOCS_SEEDS (default 12) is the number of seeds where there is chance; INERTIA_DOCS_QUICK=1 builds a short gallery.
 """
 
-import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -25,7 +23,7 @@ from inertia.theory.citations import SOURCES, cite  # noqa: E402
 
 def on_files(files, config):
     """Add what the build makes to the files of the site."""
-    made = {"citations.md": citations(), "tuner-benchmark.md": benchmark(ROOT / "benchmarks" / "data")}
+    made = {"citations.md": citations()}
     made |= gallery(int(os.environ.get("INERTIA_DOCS_SEEDS", "12")), bool(os.environ.get("INERTIA_DOCS_QUICK")))
     for name, content in made.items():
         files.append(File.generated(config, name, content=content))
@@ -92,36 +90,6 @@ def citations():
     return "\n".join(lines) + "\n"
 
 
-def benchmark(folder):
-    """How close the tuner comes to a dense grid, from the data that its benchmark keeps."""
-    path = folder / "tuner_results.json"
-    if not path.exists():
-        return "# Tuner benchmark\n\nThere is no benchmark data here: `python benchmarks/tuner.py` makes it.\n"
-    data = json.loads(path.read_text())
-    lines = [
-        BENCHMARK,
-        "| task | regime | loss reached / grid's best | share of the grid's gain | cost, in runs |",
-        "|---|---|--:|--:|--:|",
-    ]
-    oracle = json.loads((folder / "tuner_oracle.json").read_text())["cells"] if (folder / "tuner_oracle.json").exists() else {}
-    shares = []
-    for name, cells in sorted(data["cells"].items()):
-        best = oracle.get(name, {}).get("best")
-        means = [sum(cell["losses"]) / len(cell["losses"]) for cell in cells if not cell["diverged"]]
-        loss = sum(means) / len(means) if means else math.inf
-        share = sorted(cell["frac"] for cell in cells)[len(cells) // 2]
-        shares.append(share)
-        ratio = f"{loss:.5g} / {best:.5g}" if best else f"{loss:.5g}"
-        regimes = ", ".join(sorted({cell["regime"] for cell in cells}))
-        lines.append(f"| {name} | {regimes} | {ratio} | {100 * share:.2f} % | {sum(c['cost_in_runs'] for c in cells) / len(cells):.1f} |")
-    lost = sum(cell["diverged"] for cells in data["cells"].values() for cell in cells)
-    total = sum(len(cells) for cells in data["cells"].values())
-    middle = sorted(shares)[len(shares) // 2] if shares else math.nan
-    lines.append(f"\nMedian share {100 * middle:.2f} %, least {100 * min(shares):.2f} %; {lost} of {total} recommendations diverged.\n")
-    versions = ", ".join(f"{name} {version}" for name, version in data.get("versions", {}).items())
-    return "\n".join(lines) + f"\n*Measured with {versions}; `python benchmarks/tuner.py` measures again.*\n"
-
-
 OVERVIEW = """# The four documents, reproduced
 
 Everything that the four source documents compute, print or plot, computed again by this build, and held against the printed
@@ -141,13 +109,4 @@ Three findings stand out.
 * **The "minimum" of document 003 is a saddle**, and the scheme its text derives diverges at its own numbers; the one it codes converges.
 
 `inertia reproduce` lists the experiments, `inertia reproduce --all --out DIR` runs them all.
-"""
-
-BENCHMARK = """# Tuner benchmark
-
-How close `inertia tune` comes to a dense grid on the same number of steps, batch size and schedule. The grid: 33 learning rates times
-eight momenta (heavy ball 0 to 0.99, Nesterov 0.9 and 0.99), three seeds each, 792 runs; its best cell is chosen on the seeds it is scored
-on, which favours it. The tuner: measurement and at most three runs on seeds the grid has not seen, its recommendation then run on the
-grid's seeds. The share is (start - loss)/(start - grid's best).
-Training loss of small convex problems: nothing here speaks of generalisation.
 """

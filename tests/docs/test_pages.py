@@ -2,7 +2,6 @@
 
 import doctest
 import importlib.util
-import json
 import os
 import re
 import shlex
@@ -97,14 +96,6 @@ def test_citations_hold_every_source():
     page = loaded("pages").citations()
     for key in SOURCES:
         assert f"{{{key}," in page
-
-
-def test_the_benchmark_page_reads_what_lies_there(tmp_path):
-    module = loaded("pages")
-    assert "no benchmark data" in module.benchmark(tmp_path)
-    cell = {"losses": [0.2, 0.4], "diverged": False, "frac": 0.99, "regime": "noise-limited", "cost_in_runs": 3.5}
-    (tmp_path / "tuner_results.json").write_text(json.dumps({"cells": {"digits 100 steps": [cell]}, "versions": {"inertia": "0"}}))
-    assert "| digits 100 steps | noise-limited | 0.3 | 99.00 % | 3.5 |" in module.benchmark(tmp_path)
 
 
 @pytest.mark.slow

@@ -49,6 +49,14 @@ def test_both_frameworks_run_the_same_rivals(added):
     assert list(here.values()) == sorted(here.values())
 
 
+def test_prodigy_leaves_the_start_under_a_short_decay():
+    rows = inertia.torch.compare(
+        model(), torch.nn.MSELoss(), (torch.tensor(X), torch.tensor(Y)), steps=60, batch_size=16, schedule="linear"
+    )
+    start = torch.nn.functional.mse_loss(model()(torch.tensor(X)), torch.tensor(Y)).item()
+    assert next(row["loss"] for row in rows if row["name"] == "Prodigy") < 0.2 * start  # all of it is left with safeguard_warmup
+
+
 def test_the_model_is_left_alone_and_validation_is_what_counts():
     tuned, tensors = model(), (torch.tensor(X), torch.tensor(Y))
     held = (tensors[0][:10], tensors[1][:10] + 100)

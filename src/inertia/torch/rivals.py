@@ -1,7 +1,7 @@
 """Parameter-free optimizers on the same budget, schedule and batches: what one untuned run of each reaches.
 
 Prodigy (Mishchenko and Defazio 2023), schedule-free SGD (Defazio et al. 2024) and MoMo (Schaipp et al. 2023), from their
-authors' own packages, each with the settings they recommend; the twin of `inertia.jax.compare`.
+authors' own packages with their defaults (and Prodigy's bias correction, as in optax); the twin of `inertia.jax.compare`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PACKAGES = {name: require(name, "rivals") for name in ("prodigyopt", "schedulef
 
 
 def _prodigy(params: Sequence[Any]) -> Any:
-    return _PACKAGES["prodigyopt"].Prodigy(params, lr=1.0, safeguard_warmup=True, use_bias_correction=True)
+    return _PACKAGES["prodigyopt"].Prodigy(params, lr=1.0, use_bias_correction=True)
 
 
 def _schedule_free(params: Sequence[Any]) -> Any:

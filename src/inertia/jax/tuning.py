@@ -65,7 +65,7 @@ def tune(
     whole loss. `schedule` is constant, linear, cosine or any function step -> factor, after `warmup` steps of warm-up.
     With `validation` the runs are compared by the loss on it. `momentum` and `nesterov` are fixed where given; gradients
     are clipped to the norm `clip`, then `weight_decay` times the parameters is added. Curvature is measured on
-    `examples` of the data (default: what 4 % of a run pay for); up to `together` runs train at once under vmap.
+    `examples` of the data (default: what 2 % of a run pay for); up to `together` runs train at once under vmap.
     A run that diverges is a result. `journal` keeps finished runs on disk and takes them up again.
 
     Raises:
@@ -102,7 +102,7 @@ def tune(
 def observe(
     loss: Loss, params: Any, data: Any, plan: Plan, *, seed: int = 0, examples: int | None = None, branch: str = "auto"
 ) -> Observation:
-    """The look at the start and, where that was not convex, the one after a walk of a sixteenth of the run."""
+    """The look at the start and, where that was not convex, the one after a short walk."""
     eye = look(plan.examples, plan.batch_size, plan.steps, examples)
     words: dict[str, Any] = {"ends": "largest", "rtol": 0.02, "depth": DEPTH, "seed": seed, "examples": eye.examples, "sampling": False}
     start = measure(loss, params, data, noise=8 if eye.noise_scale else 0, batch_size=eye.batch_size, **words)

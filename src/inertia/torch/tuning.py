@@ -126,7 +126,7 @@ def prepared(
 
 
 def observe(job: Job, plan: Plan, *, examples: int | None = None, branch: str = "auto") -> Observation:
-    """The look at the start and, where that was not convex, the one after a walk of a sixteenth of the run."""
+    """The look at the start and, where that was not convex, the one after a short walk."""
     eye = look(plan.examples, plan.batch_size, plan.steps, examples)
     words: dict[str, Any] = {"ends": "largest", "rtol": 0.02, "depth": DEPTH, "seed": job.seed, "examples": eye.examples, "sampling": False}
     words |= {"forward": job.forward, "batch_size": eye.batch_size}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import BadInput
 from ..method import Method
-from ..schedule import Schedule, shaped
+from ..schedule import Schedule, shaped, tabulate
 from ..theory.modes import edge
 from .predict import Model, forecast
 
@@ -38,6 +38,9 @@ NOISY_REACH, STILL_REACH = 0.75, 0.98  # share of the edge used: mini-batches sh
 _FLAT = 1.10  # excess losses within 10 % of each other are the same
 _WORTH = 1.5  # momentum that saves a third of the steps or more is worth naming
 _EPSILON = 0.01  # share of the whole decrease below which a difference in loss does not count
+_USUAL: Family = (0.9, True)  # with noise and alpha chosen anew, no other momentum is as seldom far from the best
+_BETTER = 0.9  # what another must promise where the run ends at full rate: an excess loss smaller by this part
+_RESTS = 0.5  # last factor over largest below which a schedule lets a run come to rest, whatever its momentum
 
 
 class Matched(NamedTuple):
@@ -98,7 +101,8 @@ def choose(model: Model, steps: int, schedule: Shape = "linear", *, upper: float
     alphas = 2.0 ** np.arange(-12, 3.01, 0.25 if noisy or family is not None else 0.5) / top
     losses = _forecast(model, schedule, steps, alphas, families, top, reach)
     allowed = np.array([family is None or each == family for each in families])
-    row, index = np.unravel_index(int(np.argmin(np.where(allowed[:, None], losses, np.inf))), losses.shape)
+    judged = _judged(model, losses, _usual(families, noisy and not _rests(schedule, steps))[:, None])
+    row, index = np.unravel_index(int(np.argmin(np.where(allowed[:, None], judged, np.inf))), losses.shape)
     method = _method(float(alphas[index]), *families[row])
     if not noisy and family is None:
         method = _sharpened(model, schedule, steps, method, top, reach)
@@ -133,8 +137,24 @@ def at_scale(
         return None
     grid = Method(*(field[inside] for field in grid))
     final = forecast(model, scheduled(schedule, grid, steps), steps).final
-    best = int(np.argmin(final))
+    shaken = bool(np.any(model.spectrum.noise > 0)) and not _rests(schedule, steps)
+    best = int(np.argmin(_judged(model, final, _usual(families, shaken)[inside])))
     return rounded(Method(*(float(field[best]) for field in grid)))
+
+
+def _rests(schedule: Shape, steps: int) -> bool:
+    factors = tabulate(scheduled(schedule, Method(1.0), steps), steps).alpha
+    return bool(factors[-1] < _RESTS * np.max(factors))
+
+
+def _usual(families: tuple[Family, ...], shaken: bool) -> NDArray[np.bool_]:
+    return np.array([not shaken or family == _USUAL for family in families])
+
+
+def _judged(model: Model, losses: Array, usual: NDArray[np.bool_]) -> Array:
+    """Excess losses, those of unusual momenta made larger: at full rate a long memory ends in spikes no quadratic foresees."""
+    excess = np.maximum(losses - model.floor, 0.0) + _EPSILON * model.spectrum.excess
+    return np.where(usual, excess, excess / (1 - _BETTER))
 
 
 def best_alpha(model: Model, steps: int, schedule: Shape, method: Method, upper: float) -> float:

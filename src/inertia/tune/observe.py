@@ -23,10 +23,11 @@ __all__ = ["Observation", "observe"]
 
 Array: TypeAlias = NDArray[np.float64]
 _SAMPLE = 640  # examples that the Hessian is measured on, at least; more where _SHARE of the run pays for more
-_SHARE, _PRODUCTS = 0.05, 37  # share of the run's gradients to spend on about this many Hessian-vector products
+_SHARE, _PRODUCTS = 0.03, 37  # share of the run's gradients to spend on about this many Hessian-vector products
 _GRADIENT = 16  # times as many examples for the gradient, which is read once and must be free of sampling noise
 _DEPTH = 12  # products along the gradient: the Gauss quadrature is exact for polynomials of degree 23 in the curvature
 _STARTS, _SHORT = 1, 8  # mini-batch deviations followed, and products along each
+_BENT = 256  # examples that the walk is made on, at least: ratios on the same examples scatter little
 _WALK = 16  # steps down the way, at the end of which the curvature is asked again
 _CALM = 0.02  # negative curvature below this share of the largest is rounding and Lanczos error, not shape
 
@@ -150,6 +151,9 @@ def _bent(problem: Problem, start: Array, steps: int, batch_size: int | None, se
     """The observation with how its curvature falls with its loss: the same vectors asked again further down the way."""
     examples = problem.examples or 1
     rows = _sample(problem.examples, steps * min(batch_size or examples, examples), seed)
+    if problem.examples is not None and found.facts["examples"] > _BENT:
+        half = max(_BENT, int(0.4 * found.facts["examples"]))
+        rows = np.sort(np.random.default_rng([seed, half]).choice(np.arange(examples) if rows is None else rows, half, replace=False))
     used = examples if rows is None else len(rows)
     gradient = problem.gradient(start, rows)
     method, params, velocity = Method(0.5 / found.upper, 0.9, 0.9), start, np.zeros_like(start)

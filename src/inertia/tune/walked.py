@@ -1,7 +1,7 @@
 """Two looks at a model, before and after a short careful walk, become one Observation.
 
 The largest curvature rises while a network begins to train, so the unit of its learning rate is the larger of two looks: at
-the start, and after a sixteenth of the run at a quarter of what the start would allow.
+the start, and after a sixteenth of the run (less of a long one) at a quarter of what the start would allow.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .observe import Observation
 from .plan import Plan
 from .predict import Model, grounded, joined
 
-__all__ = ["CALM", "DEPTH", "WALK", "Look", "cautious", "look", "modelled", "observed"]
+__all__ = ["CALM", "DEPTH", "Look", "cautious", "look", "modelled", "observed", "stroll"]
 
 CALM = 0.02  # negative curvature below this share of the largest is rounding and Lanczos error, not shape
-WALK = 16  # the walk is this part of the run
-_LEAST, _MOST, _SHARE, _PRODUCTS = 256, 2048, 0.04, 50  # examples looked at: as many as 4 % of the run pay for, within limits
+_PART, _LONGEST, _SHORTEST = 16, 12_500, 100  # the walk is a 16th of the run, but no more examples than this or a 100th of it
+_LEAST, _MOST, _SHARE, _PRODUCTS = 256, 2048, 0.02, 50  # examples looked at: as many as 2 % of the run pay for, within limits
 DEPTH = 20  # products of the run that looks for the largest curvature
 
 
@@ -45,6 +45,15 @@ def look(examples: int, batch_size: int, steps: int, wanted: int | None = None) 
     size = max(1, min(batch_size, used // 4))
     here, there = 1 / size - 1 / used, 1 / batch_size - 1 / examples
     return Look(used, size, there / here if here > 0 else 0.0)
+
+
+def stroll(steps: int, batch_size: int) -> int:
+    """Steps of the walk between the looks: a sixteenth of a short run, about 1 % of a long one.
+
+    >>> stroll(160, 64), stroll(100_000, 64)
+    (10, 1000)
+    """
+    return max(4, min(steps // _PART, max(_LONGEST // batch_size, steps // _SHORTEST)))
 
 
 def cautious(upper: float) -> Method:
@@ -78,7 +87,7 @@ def observed(start: Spectrum, plan: Plan, eye: Look, beyond: Callable[[int, Meth
     bent = bool(start.mu < -CALM * start.L)
     if not bent and branch != "network":
         return _both(start, None, plan, eye, 0, convex=True)
-    steps = max(4, plan.steps // WALK)
+    steps = stroll(plan.steps, plan.batch_size)
     return _both(start, beyond(steps, cautious(start.upper + plan.weight_decay)), plan, eye, steps, convex=not bent)
 
 

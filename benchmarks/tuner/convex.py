@@ -21,7 +21,7 @@ from inertia.tune import tune
 
 DATA = CONVEX.parent
 EXPONENTS = np.arange(-12, 4.01, 0.5)
-TUNING_SEEDS, HELD_OUT_SEEDS = (100, 101, 102), (200, 201)
+TUNING_SEEDS, HELD_OUT_SEEDS = (100, 101, 102), (200, 201, 202)
 
 
 def versions() -> dict[str, str]:

@@ -38,41 +38,54 @@ def bowl(best, edge=math.inf, made=None):
 
 
 def climbed(trial, ladder, runs=3):
-    return verify(ladder.method(1.0), trial, ladder.method, runs=runs, first=(1.0, 2.0), following=ladder.following)
+    return verify(ladder.method(1.0), trial, ladder.method, runs=runs, first=ladder.first, following=ladder.following)
 
 
 @pytest.mark.parametrize(
-    ("best", "third"), [(8.0, CAP), (0.5, 0.5), (1.4, math.sqrt(2))], ids=["far above: the cap", "far below: half", "close: in between"]
+    ("best", "third"), [(8.0, 2 * 2**0.5), (0.5, 0.5), (0.9, 1.0)], ids=["far above: twice", "far below: below", "close: in between"]
 )
 def test_the_third_run_goes_where_the_first_two_point(best, third):
     found = climbed(bowl(best), Ladder(1.0))
-    assert [run.method.alpha for run in found.runs] == pytest.approx([1, 2, third], rel=0.01)
+    assert [run.method.alpha for run in found.runs] == pytest.approx([0.5**0.5, 2**0.5, third], rel=0.01)
+
+
+def test_a_constant_rate_starts_lower():
+    found = climbed(bowl(8.0), Ladder(1.0, rests=False))
+    assert [run.method.alpha for run in found.runs] == [0.5, 1.0, 2.0]
+
+
+def test_more_runs_never_climb_above_the_cap():
+    found = climbed(bowl(12.0), Ladder(1.0), runs=5)
+    assert len(found.runs) == 4  # after twice and in between there is nothing left to try
+    assert max(run.method.alpha for run in found.runs) <= CAP
 
 
 def test_nothing_is_recommended_below_a_divergence_within_a_factor_of_two():
     found = climbed(bowl(8.0, edge=2.5), Ladder(1.0))
-    assert [run.method.alpha for run in found.runs] == pytest.approx([1, 2, 2.9], rel=0.01)
-    assert found.record.method.alpha == 1.0  # 2 did best, but 2.9 diverged
-    assert found.broke == pytest.approx(2.9)
+    assert [run.method.alpha for run in found.runs] == pytest.approx([0.707, 1.414, 2.828], rel=0.01)
+    assert found.record.method.alpha == 0.707  # 1.41 did best, but 2.83 diverged
+    assert found.broke == pytest.approx(4)
 
 
 def test_what_worked_just_below_a_divergence_makes_the_search_go_down():
-    found = climbed(bowl(8.0, edge=1.5), Ladder(1.0), runs=2)
-    assert [run.method.alpha for run in found.runs] == [1.0, 2.0, 0.5]
-    assert found.record.method.alpha == 0.5
+    found = climbed(bowl(3.0, edge=1.0), Ladder(1.0), runs=2)
+    assert [run.method.alpha for run in found.runs] == [0.707, 1.41, 0.353]
+    assert found.record.method.alpha == 0.353
 
 
 def test_everything_diverged_goes_down_in_quarters():
     found = climbed(bowl(0.01, edge=0.2), Ladder(1.0))
-    assert found.record.method.alpha < 0.1
+    assert found.record.method.alpha < 0.2
 
 
 def test_large_batches_try_a_longer_memory_and_fixed_momentum_does_not():
-    found = climbed(bowl(1.0), Ladder(1.0, noise_to_signal=0.01))
-    assert [(run.method.alpha, run.method.beta) for run in found.runs] == [(1.0, 0.9), (2.0, 0.9), (1.2, 0.98)]
+    found = climbed(bowl(8.0), Ladder(1.0, noise_to_signal=0.01))
+    assert [(run.method.alpha, run.method.beta) for run in found.runs] == [(0.707, 0.9), (1.41, 0.9), (1.2, 0.98)]
+    down = climbed(bowl(0.5), Ladder(1.0, noise_to_signal=0.01))
+    assert [(run.method.alpha, run.method.beta) for run in down.runs] == [(0.707, 0.9), (1.41, 0.9), (0.5, 0.9)]
     fixed = climbed(bowl(1.0), Ladder(1.0, momentum=0.5, nesterov=False, noise_to_signal=0.01))
     assert {(run.method.beta, run.method.gamma) for run in fixed.runs} == {(0.5, 0.0)}
-    assert fixed.runs[0].method.alpha == pytest.approx(5**0.6, rel=0.01)
+    assert fixed.runs[0].method.alpha == pytest.approx(5**0.6 * 0.5**0.5, rel=0.01)
 
 
 def budget(**changes):
@@ -84,10 +97,10 @@ def test_a_journal_takes_finished_runs_up_again(tmp_path):
     first = climbed(Journal(path).trial(budget(), bowl(8.0, made=made)), Ladder(1.0), runs=2)
     with path.open("a") as file:
         file.write('{"method": {"al')  # a kill in the middle of a line
-    assert made == [1.0, 2.0]
+    assert made == [0.707, 1.41]
     journal = Journal(path, resume=True)
     again = climbed(journal.trial(budget(), bowl(8.0, made=made)), Ladder(1.0))
-    assert made == [1.0, 2.0, 2.9]  # only the third was made
+    assert made == [0.707, 1.41, 2.82]  # only the third was made
     assert journal.resumed == 2
     assert [run.loss for run in again.runs[:2]] == [run.loss for run in first.runs]
     assert again.runs[0].gradients == 7

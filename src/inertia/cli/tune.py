@@ -200,7 +200,7 @@ def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
 def _forecast(found: Tuning) -> str:
     """What can be said beforehand of a network: where the best learning rates are, in units of its curvature."""
     unit = 1 / found.measurement["largest"]
-    return f"learning rates around {unit:.3g} to {2 * unit:.3g} (1 to 2 over the curvature after a short walk)"
+    return f"learning rates around {0.5 * unit:.3g} to {2 * unit:.3g} (0.5 to 2 over the curvature after a short walk)"
 
 
 def _sharpness(found: Tuning) -> str:

@@ -31,7 +31,7 @@ def tried(tuning: Tuning) -> Curves:
     caption = (
         f"What the {count(len(runs), 'full run')} reached (orange: recommended), in units of 1 over the largest curvature after a short "
     )
-    caption += f"walk, {unit:.3g}: networks usually want 1 to 2 of it." + (f" {count(lost, 'run')} diverged." if lost else "")
+    caption += f"walk, {unit:.3g}: networks usually want 0.5 to 2 of it." + (f" {count(lost, 'run')} diverged." if lost else "")
     marks = (Mark(unit, "1/curvature"), Mark(2 * unit, "2/curvature"))
     span = [unit, *(float(run.method.alpha) for run in tuning.runs)]
     ticks = tuple((tick, f"{tick:.3g}") for tick in sorted({float(run.method.alpha) for run in tuning.runs}))

@@ -22,7 +22,7 @@ from ..schedule import Schedule, shaped, tabulate
 from ..theory.modes import edge
 from .predict import Model, forecast
 
-__all__ = ["FAMILIES", "Choice", "Evidence", "Family", "Matched", "Shape", "at_scale", "best_alpha", "choose", "spread_at"]
+__all__ = ["FAMILIES", "Choice", "Evidence", "Family", "Matched", "Shape", "at_scale", "best_alpha", "choose", "rests", "spread_at"]
 
 Array: TypeAlias = NDArray[np.float64]
 Shape: TypeAlias = str | Callable[[Method, int], Schedule]  # a name of schedule.SHAPES, or how to make a schedule
@@ -101,7 +101,7 @@ def choose(model: Model, steps: int, schedule: Shape = "linear", *, upper: float
     alphas = 2.0 ** np.arange(-12, 3.01, 0.25 if noisy or family is not None else 0.5) / top
     losses = _forecast(model, schedule, steps, alphas, families, top, reach)
     allowed = np.array([family is None or each == family for each in families])
-    judged = _judged(model, losses, _usual(families, noisy and not _rests(schedule, steps))[:, None])
+    judged = _judged(model, losses, _usual(families, noisy and not rests(schedule, steps))[:, None])
     row, index = np.unravel_index(int(np.argmin(np.where(allowed[:, None], judged, np.inf))), losses.shape)
     method = _method(float(alphas[index]), *families[row])
     if not noisy and family is None:
@@ -137,12 +137,17 @@ def at_scale(
         return None
     grid = Method(*(field[inside] for field in grid))
     final = forecast(model, scheduled(schedule, grid, steps), steps).final
-    shaken = bool(np.any(model.spectrum.noise > 0)) and not _rests(schedule, steps)
+    shaken = bool(np.any(model.spectrum.noise > 0)) and not rests(schedule, steps)
     best = int(np.argmin(_judged(model, final, _usual(families, shaken)[inside])))
     return rounded(Method(*(float(field[best]) for field in grid)))
 
 
-def _rests(schedule: Shape, steps: int) -> bool:
+def rests(schedule: Shape, steps: int) -> bool:
+    """Whether a schedule ends at less than half of its largest factor, so that a run comes to rest.
+
+    >>> rests("linear", 100), rests("constant", 100)
+    (True, False)
+    """
     factors = tabulate(scheduled(schedule, Method(1.0), steps), steps).alpha
     return bool(factors[-1] < _RESTS * np.max(factors))
 

@@ -20,7 +20,7 @@ from ..record import Record
 from ..spectrum import Spectrum
 from ..theory.modes import edge
 from ..version import __version__
-from .choose import FAMILIES, Choice, Family, Shape, at_scale, best_alpha, choose, scheduled
+from .choose import FAMILIES, Choice, Family, Shape, at_scale, best_alpha, choose, rests, scheduled
 from .network import CALM_NOISE, Ladder
 from .observe import Observation
 from .predict import Forecast, forecast
@@ -117,9 +117,10 @@ def _climbed(budget: Budget, seen: Observation, trial: Trial, on_record: Callabl
         momentum=budget.momentum,
         nesterov=budget.nesterov,
         noise_to_signal=_noise_to_signal(seen),
+        rests=rests(budget.schedule, budget.steps),
     )
     return verify(
-        ladder.method(1.0), trial, ladder.method, runs=budget.runs, first=(1.0, 2.0), following=ladder.following, on_record=on_record
+        ladder.method(1.0), trial, ladder.method, runs=budget.runs, first=ladder.first, following=ladder.following, on_record=on_record
     )
 
 

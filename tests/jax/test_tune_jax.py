@@ -7,13 +7,14 @@ jax = pytest.importorskip("jax")
 optax = pytest.importorskip("optax")
 import jax.numpy as jnp  # noqa: E402
 
-import inertia.jax  # noqa: E402
+import inertia.jax.tuning  # noqa: E402
 from inertia.errors import BadInput  # noqa: E402
 from inertia.jax.trials import run_trials  # noqa: E402
 from inertia.method import Method  # noqa: E402
 from inertia.tasks.networks import network  # noqa: E402
 from inertia.tune.batches import batch_order  # noqa: E402
 from inertia.tune.journal import Journal  # noqa: E402
+from inertia.tune.plan import planned  # noqa: E402
 
 
 def line(w, batch):
@@ -61,6 +62,14 @@ def tuned():
         on_record=seen.append,
     )  # fmt: skip
     return found, seen
+
+
+def test_measuring_costs_less_than_a_twentieth_of_a_million_examples():
+    net = network("digits-mlp")
+    seen = inertia.jax.tuning.observe(net.loss, net.init(0), net.data, planned(len(net.data[0]), steps=10**6 // 64, batch_size=64))
+    end = 2 * 20 * seen.facts["examples"]  # at most 20 products where the recommended run ends
+    assert not seen.convex
+    assert seen.gradients + end < 0.05 * 10**6
 
 
 def test_a_network_is_told_by_its_negative_curvature(tuned):

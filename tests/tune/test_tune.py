@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from inertia import tasks
 from inertia.errors import BadInput, Diverged
 from inertia.method import Method
 from inertia.problems import least_squares, logistic, valley
@@ -109,7 +110,7 @@ def test_a_sample_of_the_examples_raises_the_bar():
     x = rng.standard_normal((3000, 3))
     problem = least_squares(x, x @ np.ones(3) + rng.standard_normal(3000))
     found = observe(problem, 100, 10)
-    assert found.facts["examples"] == 640
+    assert found.facts["examples"] == 512
     assert found.facts["largest_sampling_error"] > 0
     assert found.upper > problem.spectrum.L  # fixed seed; two standard errors
 
@@ -209,3 +210,9 @@ def test_keras_is_told_apart_under_a_schedule():
         "optax": {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True},
         "keras": {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True},
     }
+
+
+@pytest.mark.parametrize(("name", "batch_size"), [("digits", 32), ("breast-cancer", 32), ("diabetes", 10)])
+def test_measuring_costs_less_than_a_twentieth_of_a_million_examples(name, batch_size):
+    seen = observe(tasks.load(name).problem, 10**6 // batch_size, batch_size)
+    assert seen.gradients < 0.05 * 10**6

@@ -105,9 +105,14 @@ def _verified(budget: Budget, seen: Observation, choice: Choice, trial: Trial, o
         lambda factor: at_scale(seen.model, budget.steps, budget.schedule, factor * scale, seen.upper, families),
         runs=budget.runs,
         first=(1.0, 2.0 if tail else 4.0),  # with its tail known, the forecast errs on either side; else on the timid one
-        disappointing=np.inf if tail else choice.predicted_loss + _DOUBT * (seen.model.start - choice.predicted_loss),
+        disappointing=_sides(budget) if tail else choice.predicted_loss + _DOUBT * (seen.model.start - choice.predicted_loss),
         on_record=on_record,
     )
+
+
+def _sides(budget: Budget) -> float:
+    """Where a loss has a tail: below the choice where the run comes to rest; at full rate that is asked of the run's scatter."""
+    return -np.inf if rests(budget.schedule, budget.steps) else np.inf
 
 
 def _climbed(budget: Budget, seen: Observation, trial: Trial, on_record: Callable[[Record], None] | None) -> Search:

@@ -22,12 +22,12 @@ from .predict import Model, grounded, joined, tailed
 __all__ = ["Observation", "observe"]
 
 Array: TypeAlias = NDArray[np.float64]
-_SAMPLE = 640  # examples that the Hessian is measured on, at least; more where _SHARE of the run pays for more
+_SAMPLE = 512  # examples that the Hessian is measured on, at least; more where _SHARE of the run pays for more
 _SHARE, _PRODUCTS = 0.03, 37  # share of the run's gradients to spend on about this many Hessian-vector products
 _GRADIENT = 16  # times as many examples for the gradient, which is read once and must be free of sampling noise
 _DEPTH = 12  # products along the gradient: the Gauss quadrature is exact for polynomials of degree 23 in the curvature
 _STARTS, _SHORT = 1, 8  # mini-batch deviations followed, and products along each
-_BENT = 256  # examples that the walk is made on, at least: ratios on the same examples scatter little
+_BENT = 256  # of them, those on which curvatures along the way are compared: ratios on the same examples scatter little
 _WALK = 16  # steps down the way, at the end of which the curvature is asked again
 _CALM = 0.02  # negative curvature below this share of the largest is rounding and Lanczos error, not shape
 
@@ -51,7 +51,7 @@ def observe(problem: Problem, steps: int, batch_size: int | None = None, *, seed
 
     Cost: about 37 Hessian-vector products (16 for the bar, 12 along the gradient, 8 along the noise) and between 8 and 64
     mini-batch gradients (a sixteenth of the run's); without noise, an eighth of the run's steps along the gradient. With
-    more than 640 examples the Hessian is that of a random sample, as many as 5 % of the run pay for, at least 640; two
+    more than 512 examples the Hessian is that of a random sample, as many as 3 % of the run pay for, at least 512; two
     standard errors of the sampling are then added to the bar.
 
     Raises:
@@ -151,10 +151,12 @@ def _bent(problem: Problem, start: Array, steps: int, batch_size: int | None, se
     """The observation with how its curvature falls with its loss: the same vectors asked again further down the way."""
     examples = problem.examples or 1
     rows = _sample(problem.examples, steps * min(batch_size or examples, examples), seed)
-    if problem.examples is not None and found.facts["examples"] > _BENT:
-        half = max(_BENT, int(0.4 * found.facts["examples"]))
-        rows = np.sort(np.random.default_rng([seed, half]).choice(np.arange(examples) if rows is None else rows, half, replace=False))
     used = examples if rows is None else len(rows)
+    few = (
+        rows
+        if used <= _BENT
+        else np.sort(np.random.default_rng([seed, used]).choice(np.arange(examples) if rows is None else rows, _BENT, replace=False))
+    )
     gradient = problem.gradient(start, rows)
     method, params, velocity = Method(0.5 / found.upper, 0.9, 0.9), start, np.zeros_like(start)
     points = [start]
@@ -162,12 +164,12 @@ def _bent(problem: Problem, start: Array, steps: int, batch_size: int | None, se
         params, velocity = step(method, params, velocity, problem.gradient(params, rows))
         if k in (1, _WALK // 2, _WALK):
             points.append(params)
-        if k == 1 and _constant(*(float(gradient @ problem.hvp(w, gradient, rows)) for w in (start, params))):
+        if k == 1 and _constant(*(float(gradient @ problem.hvp(w, gradient, few)) for w in (start, params))):
             return found  # a quadratic: the curvature is the same everywhere
     probes = [gradient, points[2] - start, points[3] - start]
-    sizes = np.array([[float(v @ problem.hvp(w, v, rows)) for v in probes] for w in (start, *points[2:])])
+    sizes = np.array([[float(v @ problem.hvp(w, v, few)) for v in probes] for w in (start, *points[2:])])
     losses = np.array([float(problem.value(w, rows)) for w in (start, *points[2:])])
-    spent = found.gradients + used * (_WALK + 5 + 2 * (2 + sizes.size))
+    spent = found.gradients + used * (_WALK + 5) + min(used, _BENT) * 2 * (2 + sizes.size)
     model = found.model
     if np.all(np.isfinite(sizes)) and np.all(sizes > 0) and np.all(np.isfinite(losses)):
         lowest = problem.minimum if problem.minimum is not None else min(0.0, model.start)

@@ -29,6 +29,7 @@ Trial: TypeAlias = Callable[[Sequence[Method]], list[Record]]  # full runs of so
 Variant: TypeAlias = Callable[[float], Method | None]  # the best method at a multiple of the choice's scale; None: none is stable
 _UP, _BETWEEN, _DOWN = 4.0, 2**0.5, 0.5  # multiples of the scale
 _TAIL = 0.1  # share of the readings at the end that are compared: one mini-batch should not decide
+_SHAKEN = 0.15  # scatter over loss at the end above which a lower rate is likely to end lower
 _SETTLED = 0.4  # fall over scatter below which a run is held up by its noise
 _LAST = 8  # runs after which a search that only saw divergence gives up
 
@@ -139,16 +140,21 @@ def score(record: Record) -> float:
     """
     if diverged(record):
         return float("inf")
+    return float(sum(_ending(record)))
+
+
+def _ending(record: Record) -> tuple[float, float]:
+    """Mean of the last tenth of the readings, and their scatter about its trend."""
     count = max(int(_TAIL * len(record.losses)), int(record.notes.get("tail", 0)))  # where readings are few, the run says how many
     if count < 3:
-        return float(record.losses[-1])
+        return float(record.losses[-1]), 0.0
     tail, clock = record.losses[-count:], np.linspace(-1, 1, count)
     trend = clock * (clock @ tail) / (clock @ clock)
-    return float(tail.mean() + np.std(tail - trend))
+    return float(tail.mean()), float(np.std(tail - trend))
 
 
 def settled(record: Record) -> bool:
-    """Whether noise alone holds a run up: over its last third the loss falls by less than it scatters.
+    """Whether noise holds a run up: over its last third the loss falls by less than it scatters, or it ends in much scatter.
 
     >>> shaken, falling = 5 + np.sin(np.arange(300)), np.linspace(9, 0, 300)
     >>> [settled(Record(Method(0.1), np.append(9.0, losses), np.zeros(1), 300)) for losses in (shaken, shaken + falling)]
@@ -157,6 +163,9 @@ def settled(record: Record) -> bool:
     tail = record.losses[-(len(record.losses) // 3) :]
     if len(tail) < 10 or diverged(record):
         return False
+    mean, scatter = _ending(record)
+    if scatter > _SHAKEN * mean:
+        return True
     clock = np.linspace(-1, 1, len(tail))
     slope = float(clock @ tail / (clock @ clock))
     return -2 * slope < _SETTLED * float(np.std(tail - slope * clock))

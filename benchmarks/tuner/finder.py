@@ -10,11 +10,13 @@ import numpy as np
 from jobs import SEEDS
 from scores import finite
 from training import Training
+from untuned import DEFAULTS
 
 from inertia.method import Method
 
 FINDER_SEEDS = (100, 101, 102)
 MOMENTUM, SMOOTH = 0.9, 0.98
+RULES = ("steepest", "minimum/10")
 
 
 def smoothed(losses: np.ndarray) -> np.ndarray:
@@ -34,21 +36,24 @@ def read(rates: np.ndarray, losses: np.ndarray) -> dict[str, float]:
     first = len(rates) // 10
     kept = slice(first, max(last - 5, first + 2))
     rates, curve = rates[kept], curve[kept]
-    return {
-        "steepest": float(rates[np.argmin(np.diff(curve) / np.diff(np.log(rates)))]),
-        "minimum/10": float(rates[np.argmin(curve)]) / 10,
-    }
+    steepest = float(rates[np.argmin(np.diff(curve) / np.diff(np.log(rates)))])
+    return dict(zip(RULES, (steepest, float(rates[np.argmin(curve)]) / 10), strict=True))
 
 
-def found(training: Training, rule: str) -> list[dict]:
-    """The rate of each tuning seed, trained on the grid's seeds."""
+def fixed(training: Training) -> dict[str, list[dict]]:
+    """All rivals with one fixed rate, run as one batch of trials on each of the grid's seeds: what was found, and the defaults."""
     count = min(100, training.steps // 2)
     rates = np.geomspace(1e-7, 10, count)
-    entries = []
+    made: list[tuple[str, Method, dict]] = [(name, method, {"cost": 1.0}) for name, method in DEFAULTS.items()]
     for seed in FINDER_SEEDS:
-        rate = read(rates, training.sweep(rates, MOMENTUM, seed))[rule]
-        ended = [training.methods(Method(*(np.array([field]) for field in (rate, MOMENTUM, 0.0, 0.0))), own) for own in SEEDS]
-        train, held = ([finite(pair[which][0]) for pair in ended] for which in (0, 1))
-        held = [] if all(loss is None for loss in held) and not training.starts()[1] else held
-        entries.append({"seed": seed, "rate": rate, "train": train, "validation": held, "cost": round(1 + count / training.steps, 4)})
+        for rule, rate in read(rates, training.sweep(rates, MOMENTUM, seed)).items():
+            cost = round(1 + count / training.steps, 4)
+            made.append((f"LR finder, {rule}", Method(rate, beta=MOMENTUM), {"cost": cost, "seed": seed, "rate": rate}))
+    methods = Method(*(np.array(field, dtype=float) for field in zip(*(method for _, method, _ in made), strict=True)))
+    ended = [training.methods(methods, own) for own in SEEDS]
+    entries: dict[str, list[dict]] = {}
+    for index, (name, _, entry) in enumerate(made):
+        train, held = ([pair[which][index] for pair in ended] for which in (0, 1))
+        held = [] if np.isnan(held).all() else [finite(value) for value in held]
+        entries.setdefault(name, []).append({"train": [finite(value) for value in train], "validation": held} | entry)
     return entries

@@ -17,7 +17,7 @@ from training import Training
 from inertia.method import Method
 
 # name -> (cells at T/8, of these at T/4, of these in full), and how many repetitions over the seeds
-HALVINGS = {"successive halving, 12 cells": ((12, 3, 1), 18), "successive halving, 48 cells": ((48, 12, 4), 6)}
+HALVINGS = {"successive halving, 12 cells": ((12, 3, 1), 6), "successive halving, 48 cells": ((48, 12, 4), 3)}
 SHARES = (8, 4, 1)
 
 

@@ -1,6 +1,6 @@
 """The tuner's rivals on every job of the benchmark, at the same steps, batches and schedules. Kept as data, taken up where it stopped.
 
-    python benchmarks/tuner/rivals.py [JOB ...] [convex]      what is missing (without names: everything)
+    python benchmarks/tuner/rivals.py [JOB ...] [convex] [--quick]   what is missing (without names: everything; quick: no halving)
 
 One untuned run (`untuned.py`), the learning-rate finder (`finder.py`), random search and TPE (`searches.py`), successive halving
 (`halving.py`). Data: `data/rivals-JOB.json` and `data/rivals-convex.json`; a search is made again when the grid has grown.
@@ -13,7 +13,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,13 @@ import optax
 import inertia
 
 sys.path.insert(0, str(Path(__file__).parent))
-from finder import FINDER_SEEDS, found
+from finder import FINDER_SEEDS, RULES, fixed
 from halving import HALVINGS, Short, cost, halving
 from jobs import CONVEX_CELLS, CONVEX_HELD_OUT, JOBS, SCHEDULES, SEEDS, label
 from scores import CONVEX, DATA, Grid
 from searches import SEARCHES, entries
 from training import ConvexTraining, NetworkTraining, Training
-from untuned import UNTUNED, untuned
+from untuned import DEFAULTS, OPTIMIZERS, untuned
 
 BUDGETS = (4, 16)
 
@@ -57,23 +56,26 @@ class Kept:
         aside.replace(self.path)
 
 
-def work(kept: Kept, training: Training, unit: float) -> Iterator[tuple[str, Callable[[], list[dict]]]]:
-    """Everything that is asked of one job and schedule: name -> how to make its entries."""
+def work(kept: Kept, training: Training, unit: float, short: bool) -> Iterator[tuple[list[str], Callable[[], dict[str, list[dict]]]]]:
+    """Everything that is asked of one job and schedule: names, and how to make their entries."""
     grid = Grid(training.name, training.schedule)
-    for name in UNTUNED:
-        yield name, partial(untuned, training, name)
-    for rule in ("steepest", "minimum/10"):
-        yield f"LR finder, {rule}", partial(found, training, rule)
+    for name in OPTIMIZERS:
+        yield [name], lambda name=name: {name: untuned(training, name)}
+    yield [*DEFAULTS, *(f"LR finder, {rule}" for rule in RULES)], lambda: fixed(training)
     for name, search in SEARCHES.items():
         for runs in BUDGETS:
-            yield f"{name}, {runs} runs", lambda search=search, runs=runs: entries(search(grid, runs), runs)
-    losses = kept.data["short"].setdefault(f"{training.name}, {training.schedule}", {})
-    short = Short(grid, training, unit, losses, kept.save)
-    for name, (rungs, repeats) in HALVINGS.items():
-        yield name, lambda rungs=rungs, repeats=repeats: entries(halving(short, rungs, repeats), cost(rungs))
+            yield (
+                [f"{name}, {runs} runs"],
+                lambda name=name, search=search, runs=runs: {f"{name}, {runs} runs": entries(search(grid, runs), runs)},
+            )
+    if short:
+        losses = kept.data["short"].setdefault(f"{training.name}, {training.schedule}", {})
+        runs = Short(grid, training, unit, losses, kept.save)
+        for name, (rungs, repeats) in HALVINGS.items():
+            yield [name], lambda name=name, rungs=rungs, repeats=repeats: {name: entries(halving(runs, rungs, repeats), cost(rungs))}
 
 
-def fill(kept: Kept, training: Training, unit: float = 1.0) -> None:
+def fill(kept: Kept, training: Training, unit: float = 1.0, short: bool = True) -> None:
     """Make what is missing of one job and schedule; the grid's size is kept, to see when a search has gone stale."""
     cells = len(Grid(training.name, training.schedule).runs)
     name = f"{training.name}, {training.schedule}"
@@ -83,36 +85,36 @@ def fill(kept: Kept, training: Training, unit: float = 1.0) -> None:
     if "start" not in cell:
         cell["start"] = dict(zip(("train", "validation"), training.starts(), strict=True))
     cell["grid"] = cells
-    for who, make in work(kept, training, unit):
-        if who not in cell["rivals"]:
+    for names, make in work(kept, training, unit, short):
+        if not set(names) <= set(cell["rivals"]):
             begun = time.perf_counter()
-            cell["rivals"][who] = make()
+            cell["rivals"] = make() | cell["rivals"]
             kept.save()
-            print(f"{name}, {who}: {time.perf_counter() - begun:.1f} s", file=sys.stderr, flush=True)
+            print(f"{name}, {', '.join(names)}: {time.perf_counter() - begun:.1f} s", file=sys.stderr, flush=True)
 
 
-def fill_convex() -> None:
+def fill_convex(short: bool = True) -> None:
     kept, units = Kept("convex"), json.loads(CONVEX.read_text())["cells"]
     for cell in CONVEX_CELLS + CONVEX_HELD_OUT:
         for schedule in SCHEDULES:
-            fill(kept, ConvexTraining(cell, schedule), units[f"{label(*cell)}, {schedule}"]["unit"])
+            fill(kept, ConvexTraining(cell, schedule), units[f"{label(*cell)}, {schedule}"]["unit"], short)
 
 
-def fill_network(name: str) -> None:
+def fill_network(name: str, short: bool = True) -> None:
     if not (DATA / f"grid-{name}.json").exists():
         print(f"{name} has no grid yet: python benchmarks/tuner/network_grid.py {name}", file=sys.stderr)
         return
     kept = Kept(name)
     for schedule in SCHEDULES:
-        fill(kept, NetworkTraining(name, schedule))
+        fill(kept, NetworkTraining(name, schedule), short=short)
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["convex", *JOBS]
-    for one in wanted:
+    short, wanted = "--quick" not in sys.argv, [word for word in sys.argv[1:] if word != "--quick"]
+    for one in wanted or ["convex", *JOBS]:
         if one == "convex":
-            fill_convex()
+            fill_convex(short)
         elif one in JOBS:
-            fill_network(one)
+            fill_network(one, short)
         else:
             sys.exit(f"no job '{one}': {', '.join(['convex', *JOBS])}")

@@ -6,6 +6,7 @@ Everybody starts where the grid starts on the same seed and sees the batches of 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -60,37 +61,50 @@ class NetworkTraining:
         net, table = self.net, jnp.asarray(factors(self.schedule, self.steps), jnp.float32)
         orders = jnp.asarray(np.stack([batch_order(self.examples, self.batch_size, self.steps, seed) for seed in SEEDS]))
         starts = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[net.init(seed) for seed in SEEDS])
-        rule = optax.with_extra_args_support(make(lambda step: table[jnp.minimum(step, self.steps - 1)]))
-
-        def one(start: Any, order: Any, data: Any, held: Any) -> Any:
-            def body(carry: Any, rows: Any) -> Any:
-                params, state = carry
-                value, grad = jax.value_and_grad(net.loss)(params, jax.tree.map(lambda array: array[rows], data))
-                updates, state = rule.update(grad, state, params, value=value)
-                return (optax.apply_updates(params, updates), state), None
-
-            (params, state), _ = jax.lax.scan(body, (start, rule.init(start)), order)
-            params = _evaluated(params, state)
-            return net.loss(params, data), net.loss(params, held)
-
         data, held = (jax.tree.map(jnp.asarray, tree) for tree in (net.data, net.validation))
-        ended = jax.jit(jax.vmap(one, in_axes=(0, 0, None, None)))(starts, orders, data, held)
+        ended = _program(net.loss, make)(starts, orders, data, held, table)
         return tuple([finite(value) for value in values] for values in ended)
 
     def sweep(self, rates: np.ndarray, momentum: float, seed: int) -> np.ndarray:
         """The loss of every mini-batch while the learning rate goes through `rates`, (n,)."""
-        net = self.net
         order = jnp.asarray(batch_order(self.examples, self.batch_size, len(rates), seed))
-        rule = optax.sgd(lambda step: jnp.asarray(rates, jnp.float32)[step], momentum=momentum)
+        start, data = (jax.tree.map(jnp.asarray, tree) for tree in (self.net.init(seed), self.net.data))
+        return np.asarray(_sweep(self.net.loss)(start, order, data, jnp.asarray(rates, jnp.float32), momentum), dtype=float)
+
+
+@cache
+def _program(loss: Any, make: Maker) -> Any:
+    """The compiled run of an optimizer, kept for the other schedule."""
+
+    def one(start: Any, order: Any, data: Any, held: Any, table: Any) -> Any:
+        rule = optax.with_extra_args_support(make(lambda step: table[jnp.minimum(step, len(table) - 1)]))
 
         def body(carry: Any, rows: Any) -> Any:
             params, state = carry
-            value, grad = jax.value_and_grad(net.loss)(params, jax.tree.map(lambda array: jnp.asarray(array)[rows], net.data))
-            updates, state = rule.update(grad, state, params)
-            return (optax.apply_updates(params, updates), state), value
+            value, grad = jax.value_and_grad(loss)(params, jax.tree.map(lambda array: array[rows], data))
+            updates, state = rule.update(grad, state, params, value=value)
+            return (optax.apply_updates(params, updates), state), None
 
-        start = jax.tree.map(jnp.asarray, net.init(seed))
-        return np.asarray(jax.jit(lambda start: jax.lax.scan(body, (start, rule.init(start)), order)[1])(start), dtype=float)
+        (params, state), _ = jax.lax.scan(body, (start, rule.init(start)), order)
+        params = _evaluated(params, state)
+        return loss(params, data), loss(params, held)
+
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, None)))
+
+
+@cache
+def _sweep(loss: Any) -> Any:
+    def swept(start: Any, order: Any, data: Any, rates: Any, momentum: Any) -> Any:
+        def body(carry: Any, now: Any) -> Any:
+            params, velocity = carry
+            rows, rate = now
+            value, grad = jax.value_and_grad(loss)(params, jax.tree.map(lambda array: array[rows], data))
+            velocity = jax.tree.map(lambda v, g: momentum * v + g, velocity, grad)
+            return (jax.tree.map(lambda p, v: p - rate * v, params, velocity), velocity), value
+
+        return jax.lax.scan(body, (start, jax.tree.map(jnp.zeros_like, start)), (order, rates))[1]
+
+    return jax.jit(swept)
 
 
 class ConvexTraining:

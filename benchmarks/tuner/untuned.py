@@ -11,19 +11,23 @@ import optax.contrib
 from scores import Losses
 from training import Maker, Training
 
-UNTUNED: dict[str, Maker] = {
+from inertia.method import Method
+
+OPTIMIZERS: dict[str, Maker] = {
     "Prodigy": lambda factor: optax.contrib.prodigy(factor),
     "schedule-free SGD, lr 1": lambda factor: optax.contrib.schedule_free_sgd(1.0),  # its averaging stands in for a schedule
     "D-adaptation (AdamW)": lambda factor: optax.contrib.dadapt_adamw(factor),
     "MoMo, lr 1": lambda factor: optax.contrib.momo(factor),
     "Adam 1e-3": lambda factor: optax.adam(lambda step: 1e-3 * factor(step)),
-    "SGD .001 (torch)": lambda factor: optax.sgd(lambda step: 1e-3 * factor(step)),
-    "SGD .01 (Keras)": lambda factor: optax.sgd(lambda step: 1e-2 * factor(step)),
-    "SGD .01, momentum .9": lambda factor: optax.sgd(lambda step: 1e-2 * factor(step), momentum=0.9),
+}
+DEFAULTS = {
+    "SGD .001 (torch)": Method(1e-3),
+    "SGD .01 (Keras)": Method(1e-2),
+    "SGD .01, momentum .9": Method(1e-2, beta=0.9),
 }
 
 
 def untuned(training: Training, name: str) -> list[dict[str, Losses | float]]:
     """One run on each of the grid's seeds."""
-    train, held = training.optimizer(UNTUNED[name])
+    train, held = training.optimizer(OPTIMIZERS[name])
     return [{"train": train, "validation": held, "cost": 1.0}]

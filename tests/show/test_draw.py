@@ -53,6 +53,24 @@ def test_the_same_view_gives_the_same_bytes(views):
         assert image(views[1], kind, 60) == image(views[1], kind, 60)
 
 
+def test_logarithmic_axes_have_ticks_even_within_a_decade():
+    for low, high, expected in [(0.3, 2.4, ["0.5", "1", "2"]), (0.05, 2.0, ["0.1", "0.3", "1"]), (1e-6, 1.0, None)]:
+        view = Curves("loss", "Loss", (line([0, 1], [low, high], "loss"),), "step", "loss", "")
+        axes = figure(view).axes[0]
+        axes.figure.draw_without_rendering()
+        bottom, top = axes.get_ylim()
+        inside = [label.get_text() for label in axes.get_yticklabels() if bottom <= label.get_position()[1] <= top]
+        assert len(inside) >= 2
+        assert expected is None or [word for word in inside if word in expected] == expected
+
+
+def test_labels_of_points_do_not_touch():
+    dots = tuple(line([0.9], [1 + 0.001 * k], f"point {k}", dots=True) for k in range(3))
+    view = Curves("loss", "Loss", (line([0, 1], [0, 2], "loss"), *dots), "step", "loss", "", log_y=False)
+    heights = sorted(text.xyann[1] for text in figure(view).axes[0].texts if text.get_text().startswith("point"))
+    assert np.all(np.diff(heights) > 0.06)
+
+
 def test_few_ticks(views):
     for view in views:
         axes = figure(view).axes[0]

@@ -165,6 +165,71 @@ def test_verification_holds_prediction_and_run(still):
     assert_allclose(view.lines[-2].y, view.lines[-1].y, rtol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def bent():
+    return tune(linear_regression(), steps=60, batch_size=20, branch="network")
+
+
+@pytest.mark.parametrize(("name", "axis"), [("by_alpha", "alphas"), ("by_momentum", "betas")])
+def test_a_networks_pictures_hold_the_forecast_pale_and_the_runs_as_points(bent, name, axis):
+    view = getattr(tuning, name)(bent)
+    (pale,) = (item for item in view.lines if item.role == "pale" and item.label)
+    own = bent.curves.families.index((float(bent.method.beta), bool(bent.method.gamma)))
+    losses = bent.curves.loss_by_alpha[own] if name == "by_alpha" else bent.curves.loss_by_beta
+    places = bent.curves.alphas if name == "by_alpha" else 1 / (1 - bent.curves.betas)
+    shown = np.isfinite(pale.y)
+    assert shown.any()
+    assert_allclose(pale.x, places)
+    assert_allclose(pale.y[shown], losses[shown])
+    seen = [(float(x), float(y)) for item in view.lines if item.dots for x, y in zip(item.x, item.y, strict=True)]
+    at = {run.loss: run.method.alpha if name == "by_alpha" else 1 / (1 - run.method.beta) for run in bent.runs}
+    assert {y for _, y in seen} <= set(at)
+    assert all(x == pytest.approx(at[y]) for x, y in seen)
+    assert next(item for item in view.lines if item.role == "hot").y[0] == bent.verified_loss
+    assert "the forecast of the quadratic at the start, which is timid here" in view.caption
+    low, high = view.limits
+    assert low < min(y for _, y in seen) < max(y for _, y in seen) < high
+
+
+def test_a_networks_forecast_that_diverges_is_left_out_and_said_so(bent):
+    from dataclasses import replace
+
+    steps, promised = bent.curves.predicted[bent.best]
+    far = replace(bent, curves=replace(bent.curves, predicted=[(steps, np.where(steps > 0, 1e9, promised))] * len(bent.runs)))
+    assert [item for item in tuning.verification(far).lines if item.role == "pale"] == []
+    assert "diverges, and is left out" in tuning.verification(far).caption
+    assert tuning.verification(bent).lines[-2].label == "forecast at the start"
+    assert "Pale: the forecast of its loss" in tuning.verification(bent).caption
+
+
+def test_points_of_other_momenta_are_named(bent):
+    from dataclasses import replace
+
+    runs = [replace(run, method=run.method._replace(beta=0.5)) if index != bent.best else run for index, run in enumerate(bent.runs)]
+    dots = [item.label for item in tuning.by_alpha(replace(bent, runs=runs)).lines if item.dots]
+    assert dots == ["beta 0.5"] * (len(dots) - 1) + ["recommended"]
+
+
+def test_what_is_not_measured_at_the_end_is_said(bent):
+    from dataclasses import replace
+
+    def rows(**facts):
+        return dict(tuning._facts_table(replace(bent, measurement=dict(bent.measurement) | facts)).rows)
+
+    assert rows(end_not_measured="gone")["largest curvature at the end"] == "not measured: gone"
+    assert rows(largest_at_end=2.5, edge=3.0)["largest curvature at the end"] == "2.5"
+    assert rows(largest_at_end=2.5, edge=3.0)["edge of stability of the recommended method"] == "3"
+
+
+def test_equal_curvatures_are_one_stick(noisy):
+    from dataclasses import replace
+
+    pair = spectrum([1.0, 1.0, 3.0], weights=[2.0, 4.0, 2.0])
+    view = tuning.measured(replace(noisy, spectrum=pair))
+    assert_allclose(view.x, [1.0, 3.0])
+    assert_allclose(view.heights[0], [0.5, 0.5])  # 1/2 h w: 1 + 2 and 3
+
+
 def test_a_forecast_that_missed_is_said_to_have_missed(still):
     from dataclasses import replace
 

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from .style import CONTOURS, GREY, HOT, INK, MAP, PAPER, RAMP, RC, blend
+from .ticks import few
 from .views import Array, Curves, Line, Path, RateMap, Sticks, Strips, View
 
 __all__ = ["figure", "image"]
@@ -116,7 +116,7 @@ def _map(axes: Axes, view: RateMap) -> None:
     if np.any(view.edge < 0.86 * view.alpha[-1]):
         axes.text(0.985, 0.05, "diverges", transform=axes.transAxes, ha="right", color=GREY, zorder=4, path_effects=_HALO)
     axes.set(xlabel="alpha", ylabel="beta", xlim=(view.alpha[0], view.alpha[-1]), ylim=(view.beta[0], view.beta[-1]))
-    _few(axes)
+    few(axes)
 
 
 def _path(axes: Axes, view: Path) -> None:
@@ -144,7 +144,7 @@ def _path(axes: Axes, view: Path) -> None:
         if other.label and inside.any():
             first = int(np.argmax(inside))
             _note(axes, other.label, (float(other.x[first]), float(other.y[first])), _colour(other), PAPER)
-    _few(axes)
+    few(axes)
 
 
 def _strips(axes: Axes, view: Strips) -> None:
@@ -204,19 +204,7 @@ def _scales(axes: Axes, log_x: bool, log_y: bool) -> None:
         axes.set_xscale("log")
     if log_y:
         axes.set_yscale("log")
-    _few(axes)
-
-
-def _few(axes: Axes) -> None:
-    """Three to five ticks on each axis."""
-    for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
-        if scale == "log":
-            axis.set_major_locator(LogLocator(numticks=5))
-            axis.set_minor_locator(NullLocator())
-            axis.set_minor_formatter(NullFormatter())
-        else:
-            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "−")))
+    few(axes)
 
 
 def _limits(axes: Axes, view: Curves, heights: Sequence[Array]) -> None:
@@ -235,8 +223,15 @@ def _labels(axes: Axes, items: Sequence[tuple[Line, Array, Array]]) -> None:
     """Write each line's label at its right end, pushed apart where they would touch; a dot's label beside it."""
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # settles the limits
     to_axes = axes.transData + axes.transAxes.inverted()
-    for item, x, y in (entry for entry in items if entry[0].dots):
-        _note(axes, item.label, _end(x, y), _colour(item), PAPER)
+    dots = [entry for entry in items if entry[0].dots]
+    places = [to_axes.transform(_end(x, y)) for _, x, y in dots]
+    above = np.array([min(float(place[1]) + (0.03 if place[1] < 0.9 else -0.05), 0.97) for place in places])
+    for (item, _, _), place, height in zip(dots, places, spread(above, _GAP), strict=True):
+        far = place[0] > 0.7
+        axes.annotate(
+            item.label, (float(place[0]) + (-0.012 if far else 0.012), float(height)), xycoords="axes fraction", va="center",
+            ha="right" if far else "left", color=_colour(item), fontsize=8.5, path_effects=_HALO, zorder=7,
+        )  # fmt: skip
     curves = [entry for entry in items if not entry[0].dots]
     ends = [to_axes.transform(_end(x, y)) for _, x, y in curves]
     wanted = np.array([min(max(float(end[1]), 0.02), 0.98) for end in ends])

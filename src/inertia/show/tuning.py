@@ -7,30 +7,44 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..method import Method
 from ..record import Record
 from ..tune import Tuning
 from .landscape import thinned
-from .networks import count, logarithmic, reached, road, tried, verdict
+from .networks import (
+    at_equal_scale,
+    ceiling,
+    count,
+    logarithmic,
+    memory,
+    momentum_ticks,
+    own_family,
+    reached,
+    road,
+    runs_as_dots,
+    tried,
+    verdict,
+)
 from .report import Block, Code, Heading, Table, Text
 from .views import Array, Curves, Line, Mark, Sticks, line
 from .words import named, sentence
 
 __all__ = ["blocks", "by_alpha", "by_momentum", "disagreement", "measured", "reached", "runs_table", "started", "verdict", "verification"]
 
+_TOLD = 0.25  # share of the run below which a forecast that leaves the picture is not drawn
 _TINY = 1e-9  # shares and curvatures below this part of the largest are rounding
-_ROOM = 1.6  # how far above the start a loss axis may reach
 
 
 def measured(tuning: Tuning) -> Sticks:
     """Where on the curvature axis the loss to gain and the gradient noise lie."""
     spectrum = tuning.spectrum
-    gain, noise = 0.5 * spectrum.curvatures * spectrum.weights, spectrum.noise
+    close = np.round(np.log(np.maximum(spectrum.curvatures, _TINY * spectrum.upper)), 6)
+    _, first, which = np.unique(close, return_index=True, return_inverse=True)  # many stand where a floor has lifted them
+    nodes = spectrum.curvatures[first]
+    gain, noise = (np.bincount(which, part) for part in (0.5 * spectrum.curvatures * spectrum.weights, spectrum.noise))
     shares = [part / part.sum() for part in (gain, noise) if part.sum() > 0]
     labels = [name for part, name in ((gain, "loss to gain"), (noise, "gradient noise")) if part.sum() > 0]
-    kept = (spectrum.curvatures > _TINY * spectrum.upper) & (np.max(shares, axis=0) > 1e-6)
+    kept = (nodes > _TINY * spectrum.upper) & (np.max(shares, axis=0) > 1e-6)
     facts = tuning.measurement
     caption = (
         f"The curvatures that the start sees, from {facts['hvps']} Hessian-vector products in {facts['dimension']} dimensions. "
@@ -38,16 +52,16 @@ def measured(tuning: Tuning) -> Sticks:
     )
     caption += f"; noise trace {facts['noise_trace']:.3g}." if facts["noise_trace"] > 0 else "; no gradient noise."
     heights = tuple(np.where(share[kept] > 1e-6, share[kept], np.nan) for share in shares)
-    return Sticks("spectrum", "Measured: curvature and noise", spectrum.curvatures[kept], heights, tuple(labels), spectrum.upper, caption)
+    return Sticks("spectrum", "Measured: curvature and noise", nodes[kept], heights, tuple(labels), spectrum.upper, caption)
 
 
 def by_alpha(tuning: Tuning) -> Curves:
     """Predicted final loss over the learning rate, one curve per momentum, and the runs as points."""
-    curves, method = tuning.curves, tuning.method
+    curves = tuning.curves
     if tuning.branch == "network":
         return tried(tuning)
-    own = _own_family(tuning)
-    top = _ceiling(tuning)
+    own = own_family(tuning)
+    top = ceiling(tuning)
     lines: list[Line] = []
     for index, (beta, nesterov) in enumerate(curves.families):
         losses = np.where(curves.loss_by_alpha[index] <= top, curves.loss_by_alpha[index], np.nan)
@@ -57,14 +71,12 @@ def by_alpha(tuning: Tuning) -> Curves:
         lines.append(line(curves.alphas, losses, "momentum 0" if plain else "", "grey" if plain else "pale", width=1.5 if plain else 0.9))
     own_losses = np.where(curves.loss_by_alpha[own] <= top, curves.loss_by_alpha[own], np.nan)
     lines.append(line(curves.alphas, own_losses, f"momentum {curves.families[own][0]:.3g}", "ink", width=2.0))
-    finite = [run for run in tuning.runs if math.isfinite(run.loss) and run.losses[-1] <= top]
-    others = [run for run in finite if run is not tuning.runs[tuning.best]]
-    if others:
-        lines.append(line([float(run.method.alpha) for run in others], [run.loss for run in others], "", "ink", dots=True))
-    lines.append(line([method.alpha], [tuning.verified_loss], "recommended", "hot", dots=True))
-    lost = len(tuning.runs) - len(finite)
+    dots, lost = runs_as_dots(tuning, [float(run.method.alpha) for run in tuning.runs])
+    lines += dots
     caption = "Predicted loss at the end of the run against the learning rate, one curve per momentum (black: the one nearest to the "
-    caption += f"recommended), and what the {count(len(finite), 'verification run')} really reached (points; orange: recommended)."
+    caption += (
+        f"recommended), and what the {count(len(tuning.runs) - lost, 'verification run')} really reached (points; orange: recommended)."
+    )
     caption += f" {count(lost, 'run')} diverged or ended above the picture." if lost else ""
     values = np.concatenate([item.y for item in lines])
     title = "Predicted and verified: the learning rate"
@@ -75,7 +87,9 @@ def by_alpha(tuning: Tuning) -> Curves:
 
 def by_momentum(tuning: Tuning) -> Curves:
     """Predicted final loss over momentum: learning rate moved along alpha/(1 - beta), and learning rate chosen anew."""
-    curves, top = tuning.curves, _ceiling(tuning)
+    curves, top = tuning.curves, ceiling(tuning)
+    if tuning.branch == "network":
+        return at_equal_scale(tuning)
     matched = np.where(curves.loss_by_beta <= top, curves.loss_by_beta, np.nan)
     with np.errstate(invalid="ignore"):
         anew = np.min(curves.loss_by_alpha, axis=1)  # (F)
@@ -84,19 +98,16 @@ def by_momentum(tuning: Tuning) -> Curves:
         rows = [index for index, family in enumerate(curves.families) if (family[1] or family[0] == 0) == nesterov or family[0] == 0]
         rows = sorted((index for index in rows if anew[index] <= top), key=lambda index: curves.families[index][0])
         shade = 0.15 if nesterov else 0.8
-        memory = [_memory(curves.families[index][0]) for index in rows]
-        lines.append(line(memory, anew[rows], label, "ramp", shade=shade))
-    lines.append(line(_memory(curves.betas), matched, "equal alpha/(1 - beta)", "ink", width=2.0))
+        lines.append(line([memory(curves.families[index][0]) for index in rows], anew[rows], label, "ramp", shade=shade))
+    lines.append(line(memory(curves.betas), matched, "equal alpha/(1 - beta)", "ink", width=2.0))
     beta = float(tuning.method.beta)
-    lines.append(line([_memory(beta)], [tuning.predicted_loss], "recommended", "hot", dots=True))
+    lines.append(line([memory(beta)], [tuning.predicted_loss], "recommended", "hot", dots=True))
     caption = "Predicted loss at the end of the run over momentum. "
     caption += (
         f"Black: the learning rate moves so that alpha/(1 - beta) = {curves.scale:.3g}. Blue: the best learning rate for each momentum. "
     )
     values = np.concatenate([item.y for item in lines])
-    ticks = tuple(
-        (float(_memory(tick)), f"{tick:g}") for tick in (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999) if tick <= max(curves.betas.max(), beta)
-    )
+    ticks = momentum_ticks(max(curves.betas.max(), beta))
     return Curves(
         "momentum",
         "Does momentum matter here?",
@@ -114,21 +125,26 @@ def by_momentum(tuning: Tuning) -> Curves:
 def verification(tuning: Tuning) -> Curves:
     """What every run did, against what was predicted before it was made."""
     lines: list[Line] = []
-    falls = logarithmic(np.asarray(tuning.runs[tuning.best].losses))
-    top = _ceiling(tuning) * (1e3 if falls else 1.0)
+    falls, network = logarithmic(np.asarray(tuning.runs[tuning.best].losses)), tuning.branch == "network"
+    top = ceiling(tuning) * (1e3 if falls else 1.0)
     order = [index for index in range(len(tuning.runs)) if index != tuning.best] + [tuning.best]
     for index in order:
         best = index == tuning.best
         (steps, promised), (read, losses) = tuning.curves.predicted[index], tuning.curves.actual[index]
         promised, losses = np.where(promised <= top, promised, np.nan), np.where(losses <= top, losses, np.nan)
-        if best and tuning.branch != "network":
-            lines.append(line(steps, promised, "predicted", "pale", width=6.0))
+        if network:  # a quadratic that once was far above the start has nothing more to say
+            promised = np.where(np.maximum.accumulate(np.nan_to_num(promised, nan=np.inf)) <= ceiling(tuning), promised, np.nan)
+        if best and np.isfinite(promised).mean() > _TOLD:
+            lines.append(line(steps, promised, "forecast at the start" if network else "predicted", "pale", width=3.0 if network else 6.0))
         kept = thinned(len(read))
         label = _run_name(tuning.runs, index)
         lines.append(line(read[kept], losses[kept], label, "hot" if best else "grey", width=1.4 if best else 1.0))
     caption = f"{tuning.judged_by.capitalize()} along every verification run; orange is recommended ({named(tuning.method)})"
     ends = f"predicted before it ran: {tuning.predicted_loss:.4g} at the end, where the run reached {tuning.verified_loss:.4g}"
-    caption += "." if tuning.branch == "network" else f", the pale band behind it was {ends}."
+    drawn = any(item.role == "pale" for item in lines)
+    words = " Pale: the forecast of its loss on the quadratic at the start; the run decides."
+    words = words if drawn else " The forecast of its loss on the quadratic at the start diverges, and is left out: the run decides."
+    caption += f".{words}" if network else f", the pale band behind it was {ends}."
     low = _lowest(tuning, np.concatenate([item.y for item in lines])) if falls else None
     return Curves("verification", "Verified: the runs", tuple(lines), "step", "loss", caption, log_y=falls, limits=low)
 
@@ -137,7 +153,7 @@ def disagreement(tuning: Tuning) -> str:
     """What to think where the forecast of the recommended run and the run itself are more than a factor of two apart."""
     said, seen = tuning.predicted_loss, tuning.verified_loss
     if tuning.branch == "network":
-        return ""  # nothing was forecast
+        return ""  # the forecast decided nothing, and its picture says so
     if not (math.isfinite(said) and math.isfinite(seen)) or said <= 0 or seen <= 0 or 0.5 <= seen / said <= 2:
         return ""
     return (
@@ -166,7 +182,7 @@ def blocks(tuning: Tuning, lines: dict[str, str], keras_note: str = "", rivals: 
         *([Text(sentence(keras_note))] if keras_note else []),
         Heading("What limits this task"),
         Text(sentence(tuning.verdict)),
-        *([] if tuning.branch == "network" else [by_momentum(tuning)]),
+        by_momentum(tuning),
         Heading("What was measured"),
         _facts_table(tuning),
         measured(tuning),
@@ -236,22 +252,6 @@ def _facts_table(tuning: Tuning) -> Table:
         ["Hessian-vector products", str(facts["hvps"])],
     ]
     return Table(("measured", "value"), rows)
-
-
-def _own_family(tuning: Tuning) -> int:
-    """The forecast family nearest to the recommended method."""
-    method: Method = tuning.method
-    apart = [abs(beta - float(method.beta)) + (nesterov != bool(method.gamma)) for beta, nesterov in tuning.curves.families]
-    return int(np.argmin(apart))
-
-
-def _memory(beta: ArrayLike) -> Array:
-    """1/(1 - beta): how many past gradients count; an axis on which 0.9 and 0.99 are as far apart as 0 and 0.9."""
-    return 1 / np.maximum(1 - np.asarray(beta, dtype=float), 1e-6)
-
-
-def _ceiling(tuning: Tuning) -> float:
-    return _ROOM * float(tuning.runs[tuning.best].losses[0])
 
 
 def _within(values: Array, tuning: Tuning) -> tuple[float, float]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..errors import require
 from ..method import Method, checked
 from ..theory.modes import edge
@@ -13,6 +11,7 @@ from ..tune import choose, forecast, observe
 from ..tune.choose import scheduled
 from ..tune.network import CALM_NOISE, CAP, Ladder
 from ..tune.observe import Observation
+from ..tune.verdict import noise_to_signal
 from . import Task
 from .tuning import arguments
 
@@ -61,8 +60,7 @@ def check_task(task: Task, method: Method, seed: int = 0) -> dict[str, Any]:
     checked(method)
     seen, shape = observe_task(task, seed)
     ratio = float(edge(method)) / seen.upper
-    signal = float(seen.facts["gradient_norm"]) ** 2
-    noise = float(seen.facts["noise_trace"]) / signal if signal > 0 else np.inf
+    noise = noise_to_signal(seen)
     told: dict[str, Any] = {
         "task": task.name, "steps": task.steps, "batch_size": task.batch_size,
         "method": {"alpha": float(method.alpha), "beta": float(method.beta), "gamma": float(method.gamma)},

@@ -9,7 +9,7 @@ Which of the two is told by the measurement (negative curvature worth the name) 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,15 @@ import numpy as np
 from ..errors import BadInput, nearest
 from ..method import Method
 from ..record import Record
-from ..spectrum import Spectrum
 from ..theory.modes import edge
 from ..version import __version__
-from .choose import FAMILIES, Choice, Family, Shape, at_scale, best_alpha, choose, rests, scheduled
-from .network import CALM_NOISE, Ladder
+from .choose import FAMILIES, Choice, Family, Shape, at_scale, choose, rests, scheduled
+from .network import Ladder
 from .observe import Observation
 from .predict import Forecast, forecast
 from .report import Curves, Tuning, steps_of
 from .search import Search, Trial, verify
+from .verdict import margin, network_limit, network_shifts, noise_to_signal, notes, shifts
 
 __all__ = ["BRANCHES", "Budget", "Progress", "decide"]
 
@@ -121,7 +121,7 @@ def _climbed(budget: Budget, seen: Observation, trial: Trial, on_record: Callabl
         float(seen.facts["largest"]),
         momentum=budget.momentum,
         nesterov=budget.nesterov,
-        noise_to_signal=_noise_to_signal(seen),
+        noise_to_signal=noise_to_signal(seen),
         rests=rests(budget.schedule, budget.steps),
     )
     return verify(
@@ -135,7 +135,7 @@ def _report(budget: Budget, seen: Observation, choice: Choice, found: Search, ne
     spent = seen.gradients + sum(run.gradients for run in found.runs)
     shape = budget.schedule
     name = shape if isinstance(shape, str) else str(getattr(found.record, "schedule", "custom"))
-    limit, verdict = _network_limit(seen, found) if network else (choice.limit, choice.verdict)
+    limit, verdict = network_limit(seen, choice, found) if network else (choice.limit, choice.verdict)
     evidence, room = choice.evidence, float(edge(found.record.method)) / seen.upper
     curves = Curves(
         alphas=evidence.alphas,
@@ -158,14 +158,14 @@ def _report(budget: Budget, seen: Observation, choice: Choice, found: Search, ne
         method=found.record.method,
         predicted_loss=float(ahead.final[found.best]),
         verified_loss=found.record.loss,
-        margin=_margin(found, room),
+        margin=margin(found, room),
         runs=found.runs,
         best=found.best,
         cost_in_runs=spent / budget.one_run,
         measurement=seen.facts | {"in_runs": seen.gradients / budget.one_run, "edge_over_upper": room},
         spectrum=seen.model.spectrum,
         curves=curves,
-        notes=[*_notes(seen, choice, network), *([] if network else filter(None, [_shifts(budget, seen, found.record.method)]))],
+        notes=[*notes(seen, choice, network), *filter(None, [(network_shifts if network else shifts)(budget, seen, found.record.method)])],
         version=__version__,
         branch="network" if network else "quadratic",
         extras=budget.extras,
@@ -173,79 +173,7 @@ def _report(budget: Budget, seen: Observation, choice: Choice, found: Search, ne
     )
 
 
-def _network_limit(seen: Observation, found: Search) -> tuple[str, str]:
-    """What limits a network, by the noise of its batches beside their signal at the start."""
-    ratio, method = _noise_to_signal(seen), found.record.method
-    scale = float(method.alpha / (1 - method.beta))
-    if ratio >= CALM_NOISE:
-        words = f"the noise of a batch is {ratio:.2g} x its signal already at the start, and grows beside it"
-        return "noise-limited", f"noise-limited: {words}; what counts is alpha/(1 - beta) = {scale:.3g}, hardly the momentum itself"
-    words = f"the noise of a batch is only {ratio:.2g} x its signal" if ratio > 0 else "there is no gradient noise"
-    return "curvature-limited", f"curvature-limited: {words} at the start, so a long memory can pay: momentum was tried as well"
-
-
-def _noise_to_signal(seen: Observation) -> float:
-    signal = float(seen.facts["gradient_norm"]) ** 2
-    return float(seen.facts["noise_trace"]) / signal if signal > 0 else float("inf")
-
-
 def _ahead(budget: Budget, seen: Observation, found: Search) -> Forecast:
     """The forecasts of the runs that were made."""
     made = Method(*(np.array([float(run.method[index]) for run in found.runs]) for index in range(4)))
     return forecast(seen.model, scheduled(budget.schedule, made, budget.steps), budget.steps)
-
-
-def _shifts(budget: Budget, seen: Observation, method: Method) -> str:
-    """Where the best learning rate is predicted to go when the run gets longer or the batches larger, at this momentum."""
-    words, model = [], seen.model
-    here = best_alpha(model, budget.steps, budget.schedule, method, seen.upper)
-    if not here > 0:
-        return ""
-    longer = best_alpha(model, 4 * budget.steps, budget.schedule, method, seen.upper)
-    words.append(f"4 x the steps: x {longer / here:.2g}")
-    total, size = budget.examples or 0, budget.batch_size or 0
-    if 0 < 4 * size <= total:
-        less = (1 / (4 * size) - 1 / total) / (1 / size - 1 / total)
-        pair = Spectrum(**{**vars(model.spectrum), "noise": model.spectrum.noise * less})
-        larger = best_alpha(replace(model, spectrum=pair, epoch=model.epoch / 4), budget.steps, budget.schedule, method, seen.upper)
-        words.append(f"4 x the batch: x {larger / here:.2g}")
-    return f"predicted shift of the best learning rate, at this momentum, with {', with '.join(words)}"
-
-
-def _margin(found: Search, room: float) -> str:
-    """What is known above the recommended alpha."""
-    words = []
-    if found.margin is not None:
-        words.append(f"{found.margin:.3g} x its alpha/(1 - beta) also ran to the end")
-    if found.broke is not None:
-        words.append(f"{found.broke:.3g} x its alpha/(1 - beta) diverged")
-    if room < 1:
-        where = f"its learning rate is {1 / room:.3g} x the edge of stability of the curvature measured early on"
-        return "; ".join([*words, where + ": as networks can, it lowered the curvature while training"])
-    return "; ".join([*words, f"the edge of stability is {room:.3g} x away at the largest curvature measured, error bar included"])
-
-
-def _notes(seen: Observation, choice: Choice, network: bool) -> list[str]:
-    """Sentences that a reader of the numbers should not miss."""
-    notes = []
-    if network:
-        notes.append(
-            ("negative curvature was seen, so this was tuned as a network" if not seen.convex else "this was tuned as a network, as asked")
-            + ": 1/curvature after a short walk is the unit, and full runs decide"
-        )
-        return notes
-    if not seen.convex:
-        notes.append("negative curvature was seen, so the quadratic forecast is only a guide here: trust the verified runs")
-    spread, speedup = choice.evidence.spread, choice.evidence.speedup
-    if np.isfinite(spread):
-        notes.append(f"at equal alpha/(1 - beta), momenta 0 to 0.9 differ by {100 * (spread - 1):.1f} % in predicted excess loss")
-    if choice.limit == "noise-limited":
-        notes.append(
-            f"with alpha chosen anew, momentum reaches what plain gradient descent reaches in {speedup:.2g} x fewer steps (predicted)"
-        )
-    if seen.model.bend:
-        notes.append(
-            "the curvature falls with this loss (the forecast follows its tail): plain gradient descent can later use learning rates "
-            "beyond the first edge, so it may lose less to momentum than predicted"
-        )
-    return notes

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
 from outcomes import GROUPS, TUNER, VALIDATED, Outcome, cells, ranked, summary, tunings
 from scores import DATA, read
 
@@ -102,4 +101,4 @@ def _places(found: Iterable[tuple[Outcome, float]]) -> str:
     by: dict[str, list[float]] = {}
     for outcome, value in found:
         by.setdefault(f"{outcome.job} {outcome.schedule}", []).append(value)
-    return ", ".join(f"{place} ({', '.join(f'{value:.3g}' for value in np.array(values))})" for place, values in by.items())
+    return ", ".join(f"{place} ({', '.join(f'{value:.4g}' for value in values)})" for place, values in by.items())

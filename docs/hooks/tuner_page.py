@@ -97,12 +97,16 @@ def ahead(outcomes, groups):
 
 def missing(outcomes):
     """What has not been run, in words; nothing where everything has."""
-    wanted, lost = {o.who for o in outcomes} - {VALIDATED}, []
-    for job, schedule in cells():
-        away = wanted - {o.who for o in outcomes if (o.job, o.schedule) == (job, schedule)}
+    wanted, lost = {o.who for o in outcomes} - {VALIDATED}, {}
+    for cell in cells():
+        away = wanted - {o.who for o in outcomes if (o.job, o.schedule) == cell}
         if away:
-            lost.append(f"{job} {schedule} ({', '.join(sorted(away)) if len(away) < 4 else f'{len(away)} of {len(wanted)}'})")
-    return f"\nNot run when this page was made: {'; '.join(lost)}.\n" if lost else ""
+            lost.setdefault(frozenset(away), []).append(" ".join(cell))
+    words = [
+        f"{', '.join(sorted(away)) if len(away) < 4 else f'{len(away)} of {len(wanted)}'} on {', '.join(where)}"
+        for away, where in lost.items()
+    ]
+    return f"\nNot run when this page was made: {'; '.join(words)}.\n" if lost else ""
 
 
 def versions():
@@ -123,20 +127,27 @@ def figure(outcomes, group):
     for who, mine in ranked(here).items():
         found = summary(mine)
         points.append((who if found.cells == full else f"{who} ({found.cells} of {full})", found.cost, max(found.mean, _FLOOR)))
+    partial = any("(" in who and " of " in who for who, _, _ in points)
     with rc_context(RC):
         made = Figure(figsize=(7.4, 4.1), layout="constrained")
         axes = made.add_subplot()
         axes.set_title(_TITLES[group], pad=9)
-        axes.set(xscale="log", yscale="log", xlim=(0.11, 420), ylim=(_FLOOR / 1.25, 6.5), xlabel="cost in full runs", ylabel="mean logreg")
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlim=(0.03, 1500) if partial else (0.11, 420),
+            ylim=(_FLOOR / 1.25, 6.5),
+            xlabel="cost in full runs",
+            ylabel="mean logreg",
+        )
         axes.set_xticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
         axes.set_yticks([0.01, 0.03, 0.1, 0.3, 1, 3], ["0.01 or less", "0.03", "0.1", "0.3", "1", "3"])
         axes.minorticks_off()
         axes.axhline(0.05, color=HAIR, lw=1, zorder=1)
-        axes.annotate("aim 0.05", (0.12, 0.05), (0, 3), textcoords="offset points", color=GREY, fontsize=7.5)
+        axes.annotate("aim 0.05", (1.6, 0.05), (0, 3), textcoords="offset points", color=GREY, fontsize=7.5)
         for who, cost, height in points:
-            axes.plot(
-                [cost], [height], "o", ms=8 if who == TUNER else 5, color=HOT if who == TUNER else INK, mec="white", mew=0.8, zorder=5
-            )
+            size, colour = (8, HOT) if who.startswith(TUNER) else (5, INK)
+            axes.plot([cost], [height], "o", ms=size, color=colour, mec="white", mew=0.8, zorder=5)
         _names(axes, [point for point in points if point[1] < 2], 0.72, "right")
         _names(axes, [point for point in points if point[1] >= 2], 48, "left")
         held = io.BytesIO()

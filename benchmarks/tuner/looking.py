@@ -1,4 +1,4 @@
-"""What measuring costs on a job of a million example gradients, as a share of that run: only the looks and the walk are run.
+"""What measuring costs on a job of a million example gradients, as a share of one run: the looks, the walk, the look at the end.
 
 python benchmarks/tuner/looking.py
 """
@@ -13,30 +13,38 @@ from pathlib import Path
 import jax
 
 import inertia
+import inertia.jax
+from inertia import tasks
 from inertia.jax.products import rows_in
-from inertia.jax.tuning import observe
-from inertia.tune.plan import planned
+from inertia.tune import Tuning, tune
 
 sys.path.insert(0, str(Path(__file__).parent))
 from jobs import JOBS
 from newcomers import network
 from scores import DATA
 
-EXAMPLES, NAMES, SEED = 1_000_000, ("mlp", "cnn", "resnet", "char"), 100
+EXAMPLES, SEED = 1_000_000, 100
+NETWORKS, CONVEX = ("mlp", "cnn", "resnet", "char"), (("digits", 32), ("breast-cancer", 32), ("airfoil", 10))
 
 
-def measured(name: str) -> dict[str, float]:
-    """The job, made so long that it sees a million examples."""
+def of_network(name: str) -> dict[str, float]:
+    """The job, made so long that it sees a million examples, tuned with a single run: `in_runs` is the measurement alone."""
     job, net = JOBS[name], network(JOBS[name].task)
     size = job.batch_size or rows_in(net.data)
-    steps = -(-EXAMPLES // size)
-    plan = planned(rows_in(net.data), steps=steps, batch_size=size, schedule="linear")
-    seen = observe(net.loss, net.init(SEED), net.data, plan, seed=SEED)
-    return {"steps": steps, "batch_size": size, "gradients": seen.gradients, "in_runs": seen.gradients / (steps * size)}
+    found = inertia.jax.tune(net.loss, net.init(SEED), net.data, steps=-(-EXAMPLES // size), batch_size=size, seed=SEED, runs=1)
+    return told(found)
+
+
+def of_problem(name: str, size: int) -> dict[str, float]:
+    return told(tune(tasks.load(name).problem, steps=EXAMPLES // size, batch_size=size, seed=SEED, runs=1))
+
+
+def told(found: Tuning) -> dict[str, float]:
+    return {"steps": found.steps, "batch_size": found.batch_size, "in_runs": found.measurement["in_runs"], "loss": found.verified_loss}
 
 
 if __name__ == "__main__":
     versions = {"inertia": inertia.__version__, "jax": jax.__version__, "python": platform.python_version()}
-    found = {"seed": SEED, "versions": versions, "jobs": {name: measured(name) for name in NAMES}}
-    (DATA / "looking.json").write_text(json.dumps(found, indent=0) + "\n")
-    print(json.dumps(found["jobs"], indent=1))
+    rows = {name: of_problem(name, size) for name, size in CONVEX} | {name: of_network(name) for name in NETWORKS}
+    (DATA / "looking.json").write_text(json.dumps({"seed": SEED, "versions": versions, "jobs": rows}, indent=0) + "\n")
+    print(json.dumps(rows, indent=1))

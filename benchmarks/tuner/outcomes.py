@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jobs import CONVEX_HELD_OUT, JOBS, SCHEDULES, label
-from scores import CONVEX, DATA, Grid, Losses, mean, read
+from scores import CONVEX, DATA, Grid, Losses, Scale, mean, read
 
 TUNER, VALIDATED = "inertia tune", "inertia tune, by validation"
 GROUPS = ("convex", "convex, held out", "networks", "networks, held out")
@@ -135,3 +135,16 @@ def ranked(outcomes: Iterable[Outcome], held: bool = False) -> dict[str, list[Ou
         return (0, math.inf) if found is None else (-found.cells, found.mean)
 
     return {who: mine[who] for who in sorted(mine, key=place)}
+
+
+def fresh() -> dict[str, list[tuple[str, str, float]]]:
+    """By group: (job, schedule, logreg) of every recommendation against the grid's best cell, both on fresh seeds (`fresh.py`)."""
+    path, found = DATA / "fresh.json", {}
+    for job, schedule in cells() if path.exists() else ():
+        losses = read(path)["cells"].get(f"{job}, {schedule}", {}).get("losses")
+        if losses:
+            grid = Grid(job, schedule)
+            ruler = Scale(grid.start, min(mean(losses[0]), grid.start), grid.train.reference)
+            rows = [(job, schedule, ruler.score(mean(row))[0]) for row in losses[1:]]
+            found.setdefault(group_of(job), []).extend(rows)
+    return found

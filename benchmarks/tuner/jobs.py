@@ -33,6 +33,10 @@ JOBS = {
         Job("digits-deep", "digits-deep", 165, 128, "network", held_out=True),
         Job("digits-vit", "digits-vit", 220, 64, "network", held_out=True),
         Job("char-gru", "char-gru", 200, 32, "network", held_out=True, coarse=(-6, 3)),
+        Job("wine-mlp", "wine-mlp", 140, 20, "network", held_out=True),
+        Job("digits-rnn", "digits-rnn", 260, 64, "network", held_out=True),
+        Job("char-ngram", "char-ngram", 400, 50, "network", held_out=True),
+        Job("digits-residual", "digits-residual", 150, 96, "network", held_out=True),
     ]
 }
 FAMILIES = {"0": (0.0, 0.0), "0.5": (0.5, 0.0), "0.8": (0.8, 0.0), "0.9": (0.9, 0.0), "0.95": (0.95, 0.0), "0.99": (0.99, 0.0),

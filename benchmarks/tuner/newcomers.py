@@ -131,7 +131,81 @@ def _gru() -> Network:
     return Network("char-gru", partial(_gru_init, letters), _gru_loss, train, held, 32, 200, "a recurrent network on documentation topics")
 
 
+def _wine() -> Network:
+    inputs, labels = datasets.load_wine(return_X_y=True)
+    train, held = _split(inputs, labels.astype(np.int32), 38)
+    return Network("wine-mlp", _layers((13, 32, 32, 3), 2.0), _classifier, train, held, 20, 140, "ReLU network on wine")
+
+
+def _rows_init(seed: int, width: int = 48) -> Any:
+    keys = jax.random.split(jax.random.key(seed), 3)
+    cell = known._dense(keys[1], width, width, 1.0)
+    return {"read": known._dense(keys[0], 8, width, 1.0), "cell": cell, "out": known._dense(keys[2], width, 10, 1.0)}
+
+
+def _rows_loss(params: Any, batch: Any) -> Any:
+    images, labels = batch
+    state = jnp.zeros((images.shape[0], params["cell"]["b"].shape[0]))
+    for row in range(8):
+        read = images[:, row] @ params["read"]["w"] + params["read"]["b"]
+        state = jnp.tanh(read + state @ params["cell"]["w"] + params["cell"]["b"])
+    return known.cross_entropy(state @ params["out"]["w"] + params["out"]["b"], labels)
+
+
+def _rows() -> Network:
+    train, held = digits_split()
+    return Network("digits-rnn", _rows_init, _rows_loss, train, held, 64, 260, "a tanh recurrent network that reads digits row by row")
+
+
+_CONTEXT = 6  # letters that the n-gram network sees
+
+
+def _gram_init(letters: int, seed: int) -> Any:
+    keys = jax.random.split(jax.random.key(seed), 3)
+    letter = 0.5 * jax.random.normal(keys[0], (letters, 12))
+    return {"letter": letter, "in": known._dense(keys[1], 12 * _CONTEXT, 64), "out": known._dense(keys[2], 64, letters, 1.0)}
+
+
+def _gram_loss(params: Any, batch: Any) -> Any:
+    letters, following = batch
+    x = params["letter"][letters].reshape(letters.shape[0], -1)
+    x = jax.nn.relu(x @ params["in"]["w"] + params["in"]["b"])
+    return known.cross_entropy(x @ params["out"]["w"] + params["out"]["b"], following)
+
+
+def _gram() -> Network:
+    windows, held, letters = topic_windows()
+    parts = tuple((array[0][:, :_CONTEXT], array[0][:, _CONTEXT]) for array in (windows, held))
+    return Network("char-ngram", partial(_gram_init, letters), _gram_loss, *parts, 50, 400, "the next letter from the last six")
+
+
+def _mixed_init(seed: int, width: int = 48) -> Any:
+    keys = jax.random.split(jax.random.key(seed), 6)
+    ups = [known._dense(key, width, 96) for key in keys[:2]]
+    downs = [known._dense(key, 96, width, 1.0) for key in keys[2:4]]
+    blocks = [{"up": up, "down": down, "norm": known._norm(width)} for up, down in zip(ups, downs, strict=True)]
+    return {"in": known._dense(keys[4], 64, width, 1.0), "blocks": blocks, "out": known._dense(keys[5], width, 10, 1.0)}
+
+
+def _mixed_loss(params: Any, batch: Any) -> Any:
+    images, labels = batch
+    x = images.reshape(images.shape[0], -1) @ params["in"]["w"] + params["in"]["b"]
+    for block in params["blocks"]:
+        inner = jax.nn.gelu(known._layer_norm(block["norm"], x) @ block["up"]["w"] + block["up"]["b"])
+        x = x + inner @ block["down"]["w"] + block["down"]["b"]
+    return known.cross_entropy(x @ params["out"]["w"] + params["out"]["b"], labels)
+
+
+def _mixed() -> Network:
+    train, held = digits_split()
+    return Network("digits-residual", _mixed_init, _mixed_loss, train, held, 96, 150, "a residual network with layer normalisation")
+
+
 NEWCOMERS = {
+    "wine-mlp": _wine,
+    "digits-rnn": _rows,
+    "char-ngram": _gram,
+    "digits-residual": _mixed,
     "cancer-mlp": _cancer,
     "diabetes-mlp": _diabetes,
     "airfoil-mlp": _airfoil,

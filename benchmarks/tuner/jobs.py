@@ -12,7 +12,7 @@ class Job:
     steps: int
     batch_size: int | None  # None = full batch
     kind: str  # "convex" or "network"
-    held_out: bool = False  # never looked at while the tuner was designed
+    held_out: bool = False  # never looked at while the tuner was designed: seven that were are no longer marked
     coarse: tuple[int, int] = (-11, 3)  # first learning rates of the grid, as powers of two
 
 
@@ -26,13 +26,13 @@ JOBS = {
         Job("cnn", "digits-cnn", 264, 32, "network"),
         Job("cnn-noisy", "digits-cnn-noisy", 264, 32, "network"),
         Job("resnet", "digits-resnet", 88, 64, "network"),
-        Job("char", "char-transformer", 200, 32, "network", held_out=True, coarse=(-7, 0)),
-        Job("cancer-mlp", "cancer-mlp", 210, 32, "network", held_out=True),
-        Job("diabetes-mlp", "diabetes-mlp", 330, 16, "network", held_out=True),
-        Job("airfoil-mlp", "airfoil-mlp", 380, 64, "network", held_out=True),
-        Job("digits-deep", "digits-deep", 165, 128, "network", held_out=True),
-        Job("digits-vit", "digits-vit", 220, 64, "network", held_out=True),
-        Job("char-gru", "char-gru", 200, 32, "network", held_out=True, coarse=(-6, 3)),
+        Job("char", "char-transformer", 200, 32, "network", coarse=(-7, 0)),
+        Job("cancer-mlp", "cancer-mlp", 210, 32, "network"),
+        Job("diabetes-mlp", "diabetes-mlp", 330, 16, "network"),
+        Job("airfoil-mlp", "airfoil-mlp", 380, 64, "network"),
+        Job("digits-deep", "digits-deep", 165, 128, "network"),
+        Job("digits-vit", "digits-vit", 220, 64, "network"),
+        Job("char-gru", "char-gru", 200, 32, "network", coarse=(-6, 3)),
         Job("wine-mlp", "wine-mlp", 140, 20, "network", held_out=True),
         Job("digits-rnn", "digits-rnn", 260, 64, "network", held_out=True),
         Job("char-ngram", "char-ngram", 400, 50, "network", held_out=True),

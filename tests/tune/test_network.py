@@ -17,7 +17,7 @@ from inertia.tune.batches import readings
 from inertia.tune.decide import Budget
 from inertia.tune.ends import Ends
 from inertia.tune.journal import Journal
-from inertia.tune.network import CAP, Ladder
+from inertia.tune.network import CAP, Fork, Ladder
 from inertia.tune.observe import Observation
 from inertia.tune.plan import planned
 from inertia.tune.search import verify
@@ -78,12 +78,63 @@ def test_everything_diverged_goes_down_in_quarters():
     assert found.record.method.alpha < 0.2
 
 
-def test_large_batches_try_a_longer_memory_and_fixed_momentum_does_not():
-    found = climbed(bowl(8.0), Ladder(1.0, noise_to_signal=0.01))
-    assert [(run.method.alpha, run.method.beta) for run in found.runs] == [(0.707, 0.9), (1.41, 0.9), (1.2, 0.98)]
-    down = climbed(bowl(0.5), Ladder(1.0, noise_to_signal=0.01))
-    assert [(run.method.alpha, run.method.beta) for run in down.runs] == [(0.707, 0.9), (1.41, 0.9), (0.5, 0.9)]
-    fixed = climbed(bowl(1.0), Ladder(1.0, momentum=0.5, nesterov=False, noise_to_signal=0.01))
+def landscape(wanted, edge=math.inf):
+    """Runs whose loss is smallest at one alpha/(1 - beta), and that diverge where alpha is above the edge."""
+
+    def trial(methods):
+        runs = []
+        for method in methods:
+            away = np.log(method.alpha / (1 - method.beta) / wanted) ** 2
+            runs.append(Record(method, np.array([60.0, 1 + away]), np.empty(0), 1, diverged_at=1 if method.alpha > edge else None))
+        return runs
+
+    return trial
+
+
+def forked(trial, rests=True, steps=1000, runs=3):
+    fork = Fork(1.0, steps=steps, rests=rests)
+    found = verify(fork.method(1.0), trial, fork.method, runs=runs, first=fork.first, following=fork.following)
+    return [(float(run.method.alpha), float(run.method.beta)) for run in found.runs], found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rests", "third"),
+    [(100, True, (1.2, 0.98)), (1, True, (0.68, 0.98)), (100, False, (0.5, 0.95)), (1, False, (0.5, 0.9))],
+    ids=["bold, at rest: bolder", "patient, at rest: further", "bold, full rate: careful", "patient, full rate: shorter memory"],
+)
+def test_the_third_run_follows_the_better_of_two_kinds(wanted, rests, third):
+    runs, _ = forked(landscape(wanted), rests)
+    assert runs == [(0.35, 0.98), (1.4, 0.95), third] if rests else [(0.25, 0.98), (1.0, 0.95), third]
+
+
+def test_a_bold_run_that_diverges_leaves_the_patient_one_standing():
+    runs, found = forked(landscape(100, edge=1.3))
+    assert runs == [(0.35, 0.98), (1.4, 0.95), (0.68, 0.98)]
+    assert (found.record.method.alpha, found.record.method.beta) == (0.68, 0.98)
+
+
+def test_nothing_beside_a_divergence_is_recommended():
+    _, found = forked(landscape(1000, edge=0.6))
+    assert (found.record.method.alpha, found.record.method.beta) != (0.68, 0.98)
+    assert found.record.diverged_at is None
+    assert found.record.method.alpha < 0.5  # 0.68 diverged, and with it twice 0.35
+
+
+def test_more_runs_look_beside_the_best():
+    runs, _ = forked(landscape(100), runs=6)
+    assert len(set(runs)) == len(runs) > 3
+    assert max(alpha for alpha, _ in runs) <= CAP
+
+
+@pytest.mark.parametrize("steps", [16, 40, 80, 1000])
+def test_no_memory_is_longer_than_a_run_can_use(steps):
+    runs, _ = forked(landscape(20), steps=steps)
+    assert max(1 / (1 - beta) for _, beta in runs) <= max(10, steps / 1.6) * (1 + 1e-9)
+    assert max(alpha for alpha, _ in runs) <= CAP
+
+
+def test_a_given_momentum_leaves_only_alpha_to_search():
+    fixed = climbed(bowl(1.0), Ladder(1.0, momentum=0.5, nesterov=False))
     assert {(run.method.beta, run.method.gamma) for run in fixed.runs} == {(0.5, 0.0)}
     assert fixed.runs[0].method.alpha == pytest.approx(5**0.6 * 0.5**0.5, rel=0.01)
 

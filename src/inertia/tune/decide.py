@@ -20,12 +20,12 @@ from ..record import Record
 from ..theory.modes import edge
 from ..version import __version__
 from .choose import FAMILIES, Choice, Family, Shape, at_scale, choose, rests, scheduled
-from .network import Ladder
+from .network import Fork, Ladder
 from .observe import Observation
 from .predict import Forecast, forecast
 from .report import Curves, Tuning, steps_of
 from .search import Search, Trial, verify
-from .verdict import margin, network_limit, network_shifts, noise_to_signal, notes, shifts
+from .verdict import margin, network_limit, network_shifts, notes, shifts
 
 __all__ = ["BRANCHES", "Budget", "Progress", "decide"]
 
@@ -117,12 +117,11 @@ def _sides(budget: Budget) -> float:
 
 def _climbed(budget: Budget, seen: Observation, trial: Trial, on_record: Callable[[Record], None] | None) -> Search:
     """Runs around 1/curvature."""
-    ladder = Ladder(
-        float(seen.facts["largest"]),
-        momentum=budget.momentum,
-        nesterov=budget.nesterov,
-        noise_to_signal=noise_to_signal(seen),
-        rests=rests(budget.schedule, budget.steps),
+    sharpest, still = float(seen.facts["largest"]), rests(budget.schedule, budget.steps)
+    ladder = (
+        Fork(sharpest, steps=budget.steps, rests=still)
+        if budget.momentum is None
+        else Ladder(sharpest, momentum=budget.momentum, nesterov=budget.nesterov, rests=still)
     )
     return verify(
         ladder.method(1.0), trial, ladder.method, runs=budget.runs, first=ladder.first, following=ladder.following, on_record=on_record

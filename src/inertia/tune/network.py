@@ -2,77 +2,139 @@
 
 A network's noise at the start says little about its noise later, and its curvature moves while it trains (it rises towards
 the edge of stability and stays there). So nothing is forecast: curvature is measured at the start and after a short careful
-walk, and runs at two multiples of one over the larger of the two say which way to go. What was learned on networks where
-whole grids are known, and is kept here as a few numbers:
+walk, and two runs that differ in kind are made: a small learning rate with a long memory, and a large one with a shorter.
+Where noise limits, both push equally far (alpha/(1 - beta)); where curvature or instability does, one of them stands out. The
+third run follows the better one: further where the schedule comes to rest, more carefully where it ends at full rate.
 
-    the unit      ((1 - beta)/0.1)^0.6 / lambda     where momenta other than 0.9 have their best learning rate
-    the pair      0.71 and 1.41 units               where the schedule comes to rest; at a constant rate 0.5 and 1
-    the third     twice the better upper run; between the two where they are close; below a better lower one
-    the cap       2.9 units                         above, some seeds diverge while others still look best
-    long memory   1.2 units of momentum 0.98        the third run instead, where more is better and noise hardly counts
+                            unit = 1/lambda      comes to rest            ends at full rate
+    small rate, long memory                      0.35, momentum 0.98      0.25, momentum 0.98
+    large rate                                   1.4,  momentum 0.95      1,    momentum 0.95
+    then, if the former was better               0.68, momentum 0.98      0.5,  momentum 0.9
+    then, if the latter was                      1.2,  momentum 0.98      0.5,  momentum 0.95
+
+What runs is Nesterov's form. The numbers were learned on networks where whole grids are known. With the momentum given, only
+alpha is searched, in units of ((1 - beta)/0.1)^0.6 / lambda, never above 2.9 of them: there some seeds diverge while others
+still look best.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from ..method import Method
 from ..record import Record
 from .choose import rounded
 from .search import score
 
-__all__ = ["CALM_NOISE", "CAP", "Ladder"]
+__all__ = ["CALM_NOISE", "CAP", "Fork", "Ladder"]
 
 CAP = 2.9  # in units
+CALM_NOISE = 0.1  # noise of a batch over its signal at the start, below which a network is not called noise-limited
 _SPREAD = 0.6  # best alpha falls as (1 - beta)^0.6: between noise, where it is 1, and curvature, where it is 0
-CALM_NOISE = 0.1  # noise of a batch over its signal at the start, below which memory is worth a run
-_LONG, _BOLD = 0.98, 1.2  # the momentum of that run, and its alpha in units of momentum 0.9
 _STARTS = {True: 0.5**0.5, False: 0.5}  # the lower of the pair, in units: does the schedule come to rest?
 _PAIR = 2.0  # the upper over the lower
 _CLOSE = 0.25  # relative difference of two losses below which the best may lie between them
+_SPAN = 1.6  # a memory 1/(1 - beta) as long as the run over this is the longest that is tried
+_SHORT = 0.9  # momentum that any run is long enough for
+
+
+class Rung(NamedTuple):
+    """A learning rate in units of 1/curvature, with its momentum."""
+
+    alpha: float
+    beta: float
+
+    @property
+    def scale(self) -> float:
+        """Its alpha/(1 - beta), in units of momentum 0.9."""
+        return self.alpha * (1 - _SHORT) / (1 - self.beta)
+
+
+class Plan(NamedTuple):
+    """The rungs of a search: a pair, and what follows the better one."""
+
+    patient: Rung
+    bold: Rung
+    after_patient: Rung
+    after_bold: Rung
+
+
+_PLANS = {  # does the schedule come to rest?
+    True: Plan(Rung(0.35, 0.98), Rung(1.4, 0.95), Rung(0.68, 0.98), Rung(1.2, 0.98)),
+    False: Plan(Rung(0.25, 0.98), Rung(1.0, 0.95), Rung(0.5, 0.9), Rung(0.5, 0.95)),
+}
+
+
+class Fork:
+    """Which method runs at which multiple of the unit's alpha/(1 - beta), and which comes next, with momentum free.
+
+    `rests` says that the schedule ends far below its peak; a run of few `steps` gets no memory longer than it can use.
+
+    >>> fork = Fork(sharpest=2.0, steps=1000)
+    >>> [fork.method(factor) for factor in fork.first]  # doctest: +NORMALIZE_WHITESPACE
+    [Method(alpha=0.175, beta=0.98, gamma=0.98, delta=0.0), Method(alpha=0.7, beta=0.95, gamma=0.95, delta=0.0)]
+    """
+
+    def __init__(self, sharpest: float, *, steps: int, rests: bool = True) -> None:
+        self.unit = 1 / sharpest
+        self.plan = Plan(*(_fitting(rung, steps) for rung in _PLANS[rests]))
+        self.rungs = {rung.scale: rung for rung in self.plan}
+        self.first = (self.plan.patient.scale, self.plan.bold.scale)
+
+    def method(self, factor: float) -> Method:
+        """The rung of that scale; momentum 0.9 where there is none."""
+        alpha, beta = self.rungs.get(factor, Rung(factor, _SHORT))
+        return rounded(Method(alpha * self.unit, beta, beta))
+
+    def following(self, done: dict[float, Record]) -> float:
+        """The multiple to run next, given what ran; one that is already there means there is nothing left to try."""
+        scores = {factor: score(run) for factor, run in done.items()}
+        patient, bold = self.first
+        third = (self.plan.after_bold if scores[bold] < scores[patient] else self.plan.after_patient).scale
+        if third not in done:
+            return third
+        best = min(scores, key=lambda factor: scores[factor])
+        here = self.rungs.get(best, Rung(best, _SHORT))
+        for step in (math.sqrt(2), 1 / math.sqrt(2)):  # with more runs than three: beside the best, at its momentum
+            beside = Rung(here.alpha * step, here.beta)
+            if beside.alpha <= CAP and not any(math.isclose(beside.scale, factor, rel_tol=0.1) for factor in done):
+                self.rungs[beside.scale] = beside
+                return beside.scale
+        return best
+
+
+def _fitting(rung: Rung, steps: int) -> Rung:
+    """The rung with no longer a memory than a run can use, its alpha grown as it would be chosen for that memory."""
+    beta = min(rung.beta, max(_SHORT, 1 - _SPAN / steps))
+    return Rung(min(rung.alpha * ((1 - beta) / (1 - rung.beta)) ** _SPREAD, max(rung.alpha, CAP / _PAIR)), beta)
 
 
 class Ladder:
-    """Which method runs at which multiple of the unit, and which multiple comes next.
+    """Which learning rate runs at which multiple of the unit, and which multiple comes next, with the momentum given.
 
-    `noise_to_signal` is the scatter of a mini-batch gradient over the gradient's square; below 0.1 (and where momentum is
-    free) the third run tries a longer memory. `rests` says that the schedule ends far below its peak.
+    `rests` says that the schedule ends far below its peak.
 
     >>> Ladder(sharpest=2.0).method(1.0), Ladder(sharpest=2.0, rests=False).first
     (Method(alpha=0.5, beta=0.9, gamma=0.9, delta=0.0), (0.5, 1.0))
     """
 
-    def __init__(
-        self,
-        sharpest: float,
-        *,
-        momentum: float | None = None,
-        nesterov: bool | None = None,
-        noise_to_signal: float = math.inf,
-        rests: bool = True,
-    ) -> None:
-        self.beta = 0.9 if momentum is None else float(momentum)
+    def __init__(self, sharpest: float, *, momentum: float = 0.9, nesterov: bool | None = None, rests: bool = True) -> None:
+        self.beta = float(momentum)
         self.nesterov = (nesterov is None or nesterov) and self.beta > 0
         self.first = (_STARTS[rests], _PAIR * _STARTS[rests])
         self.unit = ((1 - self.beta) / 0.1) ** _SPREAD / sharpest
-        self.calm = momentum is None and noise_to_signal < CALM_NOISE
-        self.memory = _BOLD * 0.1 / (1 - _LONG)  # multiple of the scale alpha/(1 - beta) at which the long memory runs
 
     def method(self, factor: float) -> Method:
-        """The method at a multiple of the unit's alpha/(1 - beta), alpha to three digits."""
-        beta, alpha = self.beta, factor * self.unit
-        if self.calm and math.isclose(factor, self.memory):
-            beta, alpha = _LONG, _BOLD * self.unit
-        return rounded(Method(alpha, beta, beta if self.nesterov else 0.0))
+        """The method at a multiple of the unit, alpha to three digits."""
+        return rounded(Method(factor * self.unit, self.beta, self.beta if self.nesterov else 0.0))
 
     def following(self, done: dict[float, Record]) -> float:
         """The multiple to run next, given what ran; one that is already there means there is nothing left to try."""
-        scores = {factor: score(run) for factor, run in sorted(done.items()) if not (self.calm and math.isclose(factor, self.memory))}
+        scores = {factor: score(run) for factor, run in sorted(done.items())}
         best = min(scores, key=lambda factor: scores[factor])
         above = [factor for factor in scores if factor > best]
         if not above:
-            if self.calm and self.memory not in done:
-                return self.memory
             return _PAIR * best if _PAIR * best <= CAP else best / math.sqrt(2)
         between = best * math.sqrt(2)
         if best > min(scores):

@@ -63,7 +63,7 @@ def verify(
     """Run the method and its neighbours in scale, at most `runs` times, and pick the best that did not diverge.
 
     `variant(factor)` names the method to try at that multiple of the scale (default: the same with factor * alpha). A
-    method is never picked if it diverged, nor if a run at up to twice its scale did. A first run that ends above
+    method is never picked if it diverged, nor if a run at up to twice its alpha and twice its scale did. A first run that ends above
     `disappointing`, or that noise alone holds up (`settled`), makes the search look below. `first` are the multiples that run
     together at the start; `following(done)` names the next one (default: the rule above). If nothing works, the scale is
     divided by 4 again and again (8 runs at most).
@@ -183,12 +183,18 @@ def _next(done: dict[float, Record], disappointing: float) -> float:
 
 
 def _pick(done: dict[float, Record]) -> float | None:
-    """The best multiple above which, up to its double, nothing diverged."""
-    lost = [factor for factor, run in done.items() if diverged(run)]
+    """The best multiple beside which nothing diverged: nothing up to twice as bold in alpha and in scale."""
+    lost = [run.method for run in done.values() if diverged(run)]
     for factor in sorted(done, key=lambda each: score(done[each])):
-        if not diverged(done[factor]) and not any(factor < bad <= 2 * factor * (1 + 1e-9) for bad in lost):
+        if not diverged(done[factor]) and not any(_beside(done[factor].method, bad) for bad in lost):
             return factor
     return None
+
+
+def _beside(mine: Method, bad: Method) -> bool:
+    """Whether a method is at most twice as bold as another, whichever way boldness is counted."""
+    reach = 2 * (1 + 1e-9)
+    return bool(bad.alpha <= reach * mine.alpha and bad.alpha / (1 - bad.beta) <= reach * mine.alpha / (1 - mine.beta))
 
 
 def _handed(records: list[Record], on_record: Callable[[Record], None] | None) -> list[Record]:

@@ -19,13 +19,12 @@ import sys
 import threading
 import time
 
-import uvicorn
 from playwright.sync_api import sync_playwright
 from websockets.asyncio.client import connect
 
 from inertia.lab.api import handle
 from inertia.lab.fields import Number
-from inertia.lab.server import application, listening
+from inertia.lab.server import application, listening, server
 from inertia.lab.views import discovered
 from inertia.lab.wire import pack
 
@@ -42,6 +41,7 @@ MOVE = """([name, index]) => new Promise((resolve) => {
     requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began)));  // after that frame has been painted
   });
   seen.observe(root, { attributes: true, attributeFilter: ["data-drawn"] });
+  if (!knob && !range) { resolve(NaN); return; }  // nothing to hold
   if (knob) {
     const box = knob.getBoundingClientRect(), way = index % 50 < 25 ? 1 : -1;
     const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
@@ -67,10 +67,10 @@ def percentile(values, share):
 
 def started():
     bound, ready = listening(0), threading.Event()
-    server = uvicorn.Server(uvicorn.Config(application(started=ready.set), log_level="error", ws="websockets-sansio"))
-    threading.Thread(target=lambda: server.run(sockets=[bound]), daemon=True).start()
+    running = server(application(started=ready.set))
+    threading.Thread(target=lambda: running.run(sockets=[bound]), daemon=True).start()
     ready.wait()
-    return server, f"http://127.0.0.1:{bound.getsockname()[1]}"
+    return running, f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 def moves_of(page, name, rounds, moves):
@@ -139,12 +139,12 @@ def main():
     reader.add_argument("--figures", default="")
     asked = reader.parse_args()
     names = asked.figures.split(",") if asked.figures else list(discovered())
-    server, address = started()
+    running, address = started()
     figures, paint = page_numbers(address, names, asked.rounds, asked.moves)
     for name in names:
         figures[name]["bytes"] = len(pack(handle({"figure": name, "have": handle({"figure": name})["keys"]})))
     many = asyncio.run(crowd(address, names, asked.sockets, 20))
-    server.should_exit = True
+    running.should_exit = True
     result = {"figures": figures, **paint, "crowd": many, "python": platform.python_version(), "machine": platform.machine()}
     if asked.json:
         print(json.dumps(result, indent=2))

@@ -11,18 +11,18 @@ FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-back
 @pytest.fixture(scope="session")
 def lab():
     """Address of a running laboratory."""
-    uvicorn = pytest.importorskip("uvicorn")
+    pytest.importorskip("uvicorn")
     pytest.importorskip("starlette")
-    from inertia.lab.server import application, listening
+    from inertia.lab.server import application, listening, server
 
     bound = listening(0)
     ready = threading.Event()
-    server = uvicorn.Server(uvicorn.Config(application(started=ready.set), log_level="error", ws="websockets-sansio", ws_max_size=2**22))
-    thread = threading.Thread(target=lambda: server.run(sockets=[bound]), daemon=True)
+    running = server(application(started=ready.set))
+    thread = threading.Thread(target=lambda: running.run(sockets=[bound]), daemon=True)
     thread.start()
     assert ready.wait(20)
     yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    server.should_exit = True
+    running.should_exit = True
     thread.join(10)
     bound.close()
 

@@ -140,3 +140,16 @@ def test_the_plane_is_dark_where_it_is_fast():
     edge = modes.edge(Method(found["edge_alpha"][1:], found["edge_beta"][1:]))
     inside = found["edge_alpha"][1:] < found["right"]
     np.testing.assert_allclose(np.asarray(edge)[inside], 10.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("ground", [*SURFACES.values(), quadratic(25.0, 1.0, 12.0), typed("x^2 sin(3y) + sqrt(abs(x)) / y", 2.0)])
+def test_the_slope_of_one_point_is_the_gradient(ground):
+    for x, y in np.random.default_rng(5).normal(0, 2, (20, 2)):
+        expected = ground.gradient(np.array([x, 0.0 if ground.flat else y]))
+        np.testing.assert_allclose(ground.slope(float(x), 0.0 if ground.flat else float(y)), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_path_of_a_formula_that_ends_nowhere_is_cut_without_a_warning():
+    found = paths(typed("1 / (x - 1) + exp(9 x) + log(y)", 2.0), [Method(0.1), Method(5.0, 0.9)], (1.0, 0.5), 30)
+    assert found.diverged_at == [0, 0] or all(first is not None and first <= 2 for first in found.diverged_at)
+    assert np.isnan(found.points[:, -1]).all()

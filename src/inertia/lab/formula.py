@@ -117,6 +117,12 @@ class Formula:
         """(df/dx, df/dy): (..., 2) -> (..., 2)."""
         return np.stack(self._jet(points, False).first, axis=-1)
 
+    def slope(self, x: float, y: float) -> tuple[float, float]:
+        """The gradient at one point, without arrays: what a long path asks for step by step."""
+        # numpy's numbers, because they answer 1/0 and overflow with inf and nan as arrays do; the caller silences the warnings
+        across, up = self.node(_Jet(np.float64(x), (1.0, 0.0), None), _Jet(np.float64(y), (0.0, 1.0), None)).first
+        return float(across), float(up)
+
     def hessian(self, points: ArrayLike) -> Array:
         """Second derivatives: (..., 2) -> (..., 2, 2)."""
         second = self._jet(points, True).second

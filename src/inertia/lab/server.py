@@ -19,7 +19,7 @@ from ..errors import BadInput, InertiaError, require
 from .api import LONGEST, handle, parsed
 from .wire import pack
 
-__all__ = ["STATIC", "application", "listening", "serve"]
+__all__ = ["STATIC", "application", "listening", "serve", "server"]
 
 STATIC = Path(__file__).parent / "static"
 _HEADERS = {
@@ -131,6 +131,26 @@ def listening(port: int = 0) -> socket.socket:
     return bound
 
 
+def server(app: Any) -> Any:
+    """The uvicorn server of an application: quiet, its messages capped, and not compressed (they never leave this machine).
+
+    Raises:
+        MissingExtra: uvicorn is not installed.
+    """
+    uvicorn = require("uvicorn", "lab")
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        ws="websockets-sansio",
+        ws_max_size=4 * LONGEST,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=1,
+        server_header=False,
+        date_header=False,
+    )
+    return uvicorn.Server(config)
+
+
 def serve(port: int = 0, browser: bool = True, answer: Callable[[Any], dict[str, Any]] = handle) -> None:
     """Serve the laboratory on this machine until Ctrl-C; prints its address once it listens.
 
@@ -138,7 +158,7 @@ def serve(port: int = 0, browser: bool = True, answer: Callable[[Any], dict[str,
         MissingExtra: starlette or uvicorn is not installed.
         BadInput: the port cannot be used.
     """
-    uvicorn = require("uvicorn", "lab")
+    require("uvicorn", "lab")
     require("websockets", "lab")
     bound = listening(port)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/"
@@ -148,14 +168,5 @@ def serve(port: int = 0, browser: bool = True, answer: Callable[[Any], dict[str,
         if browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    config = uvicorn.Config(
-        application(answer, started),
-        log_level="error",
-        ws="websockets-sansio",
-        ws_max_size=4 * LONGEST,
-        timeout_graceful_shutdown=1,
-        server_header=False,
-        date_header=False,
-    )
     with contextlib.suppress(KeyboardInterrupt), bound:
-        uvicorn.Server(config).run(sockets=[bound])
+        server(application(answer, started)).run(sockets=[bound])

@@ -152,17 +152,28 @@ def _settled(modes: _Modes, level: Array) -> Array:
     with np.errstate(divide="ignore"):
         peak = np.where(np.isinf(inside.near), 0.0, -1 / inside.log)  # rate^k (near + slope k) decreases from here on
     low = np.ceil(np.max(peak, axis=-1))
-    high = np.maximum(low, 1.0)
+    high = np.maximum(low, _guess(inside, room))
     while np.any(above := _envelope(inside, high) > room):
         high = np.where(above, 2 * high, high)
     low = np.where(_envelope(inside, low) <= room, low, low + 1)
     high = np.maximum(high, low)
+    close = np.maximum(low, np.floor(0.99 * high))  # where one mode decides, the guess is off by little
+    below = _envelope(inside, close) <= room
+    low, high = np.where(below, low, np.minimum(close + 1, high)), np.where(below, close, high)
     while np.any(low < high):
         middle = np.floor((low + high) / 2)
         below = _envelope(inside, middle) <= room
         low, high = np.where(below, low, np.minimum(middle + 1, high)), np.where(below, middle, high)
     found[rows] = _read_back(inside, high, level[rows])
     return found
+
+
+def _guess(modes: _Modes, room: Array) -> Array:
+    """About where the envelope falls below `room`, from each mode's own exponential: a place to begin the search, no bound."""
+    size = np.where(np.isfinite(modes.far + modes.minor), modes.far + modes.minor, modes.near)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.log(modes.h.shape[1] * 0.5 * modes.h * size * size / room[:, None]) / (-2 * modes.log)
+    return np.maximum(1.0, np.ceil(np.max(np.where(np.isfinite(steps), steps, 1.0), axis=-1)))
 
 
 def _read_back(modes: _Modes, top: Array, level: Array) -> Array:

@@ -87,21 +87,22 @@ def forecast(model: Model, schedule: Schedule | Method, steps: int, *, exact: bo
     rows = _coefficients(schedule, steps)
     shape = np.shape(rows(0, 1).alpha)
     moments = (np.broadcast_to(weights, (*shape, h.size)), *(np.zeros((*shape, h.size)) for _ in range(2)))
-    times, losses = [0], [np.full(shape, float(model.start))]
+    times, losses, floor = [0], [np.full(shape, float(model.start))], model.floor
     still = not np.any(noise)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for start, stop in _strides(steps, exact):
             method = Method(*(np.asarray(field)[..., None] for field in rows(start, stop)))
             left = _left(model, losses[-1])[..., None]
             now = h * left
-            push = None if still else noise * np.clip(1 + model.follow * (losses[-1][..., None] / model.start - 1), 0.0, _CAP)
+            share = 1 + model.follow * (losses[-1][..., None] / model.start - 1)
+            push = None if still else noise * np.minimum(np.maximum(share, 0.0), _CAP)
             if push is not None:
                 push = push * (left / model.slack)
                 if np.isfinite(model.epoch):
                     push = push * _balanced(method, now, model.epoch)
             moments = _advance(method, now, moments, push, stop - start)
             times.append(stop)
-            losses.append(model.floor + 0.5 * (moments[0] @ h))
+            losses.append(floor + 0.5 * (moments[0] @ h))
     curve = np.stack(losses)
     return Forecast(np.array(times), np.where(np.isfinite(curve), curve, np.inf))
 
@@ -187,7 +188,7 @@ def _advance(method: Method, h: Array, moments: tuple[Array, ...], push: Array |
     alpha, beta, gamma = method.alpha, method.beta, method.gamma
     gain = alpha * (1 + gamma)
     a, b, c, d = 1 - gain * h, -alpha * ((1 + gamma) * beta - gamma), h, beta
-    pushed: tuple[Array, ...] = (gain * gain, -gain, np.ones_like(gain))  # what unit noise adds in one step
+    pushed: tuple[Array, ...] = (gain * gain, -gain, np.ones(()))  # what unit noise adds in one step
     while stride > 1:
         pushed = tuple(x + y for x, y in zip(_moved(a, b, c, d, pushed), pushed, strict=True))
         a, b, c, d = a * a + b * c, b * (a + d), c * (a + d), d * d + b * c

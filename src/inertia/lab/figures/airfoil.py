@@ -91,9 +91,9 @@ def _table() -> _Table:
     return _Table(with_intercept(z[:, :5]), z[:, 5], hessian, best, float(problem.minimum or 0.0))
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=4)
 def _plan(batch: int, epochs: int, runs: int) -> tuple[Array, Array, Array]:
-    """Starts (runs, 6) and the examples of every step, features (steps, runs, batch, 6) and targets: those of `reference.run`."""
+    """Starts (runs, 6) and what a step asks of its batch, those of `reference.run`: X'X/b (steps, runs, 6, 6), X'y/b (steps, runs, 6)."""
     table, steps = _table(), epochs * _EXAMPLES // batch
     problem_draw = airfoil(airfoil_table()).draw
     starts = np.stack([table.best if problem_draw is None else problem_draw(seed) for seed in range(runs)])
@@ -102,26 +102,25 @@ def _plan(batch: int, epochs: int, runs: int) -> tuple[Array, Array, Array]:
         drawn = batches(_EXAMPLES, batch, seed)
         order.append([np.arange(_EXAMPLES) if rows is None else rows for rows in (next(drawn) for _ in range(steps))])
     rows = np.array(order).transpose(1, 0, 2)
-    return starts, table.x[rows], table.y[rows]
+    x, y = table.x[rows], table.y[rows]  # (steps, runs, batch, 6), (steps, runs, batch)
+    turned = x.swapaxes(-1, -2) / batch
+    return starts, turned @ x, (turned @ y[..., None])[..., 0]
 
 
 def _losses(methods: Method, batch: int, epochs: int, runs: int) -> Array:
     """Full loss after every step of every run: methods (M,) -> (M, steps + 1, runs). Seeds 0, 1, ... in each."""
-    table, (starts, x, y) = _table(), _plan(batch, epochs, runs)
-    now = Method(*(np.asarray(field, dtype=float).reshape(-1, 1, 1) if np.ndim(field) else field for field in methods))
-    count = len(np.atleast_1d(methods.alpha))
-    params = np.broadcast_to(starts, (count, *starts.shape))
-    velocity, path = np.zeros_like(params), np.empty((len(x) + 1, *params.shape))
+    table, (starts, curvature, pull) = _table(), _plan(batch, epochs, runs)
+    now = Method(*(np.asarray(field, dtype=float) for field in methods))  # (M,), the last axis of everything below
+    params = np.repeat(starts[..., None], len(np.atleast_1d(methods.alpha)), axis=-1)  # (runs, 6, M)
+    velocity, path = np.zeros_like(params), np.empty((len(pull) + 1, *params.shape))
     path[0] = params
     with np.errstate(over="ignore", invalid="ignore"):
-        for k in range(len(x)):
-            residual = np.matmul(x[k], params[..., None])[..., 0] - y[k]  # (M, runs, batch)
-            gradient = np.matmul(residual[..., None, :], x[k])[..., 0, :] / batch
-            params, velocity = step(now, params, velocity, gradient)
+        for k, (matrix, vector) in enumerate(zip(curvature, pull[..., None], strict=True)):
+            params, velocity = step(now, params, velocity, matrix @ params - vector)
             path[k + 1] = params
-        away = path - table.best
-        losses = table.floor + 0.5 * np.sum((away @ table.hessian) * away, axis=-1)
-    return np.where(np.isfinite(losses), losses, np.inf).transpose(1, 0, 2)
+        away = (path - table.best[:, None]).swapaxes(0, 2)  # (6, runs, steps + 1, M)
+        losses = table.floor + 0.5 * np.sum(np.tensordot(table.hessian, away, axes=1) * away, axis=0)  # (runs, steps + 1, M)
+    return np.where(np.isfinite(losses), losses, np.inf).transpose(2, 1, 0)
 
 
 def _sweep(scale: float, batch: int, epochs: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ def view(state: State) -> View:
     factors = _factors(found, fixed, one, k)
     pictures = np.full((4, mask.size), 0, dtype=np.uint8)
     pictures[:, found.cells] = _bytes(found.picture(factors))
-    errors = np.insert(fixed.errors, 1, _errors(found, lambda h, k: _pushed(one, h, k)), axis=0)
+    errors = np.insert(fixed.errors, 1, _line(text, seeds, one), axis=0)
     now = np.sqrt(np.square(factors) @ found.shares)
     if k > fixed.last and not found.exact and fixed.unknown:
         now[3] = np.nan
@@ -125,6 +126,12 @@ def _fixed(found: Reduced) -> _Fixed:
             _kept.pop(next(iter(_kept)))
         _kept[id(found)] = _Fixed(found, np.stack([descent, semi, line]), table, last, float(gone[last]) > 1e-6)
     return _kept[id(found)]
+
+
+@functools.lru_cache(maxsize=16)
+def _line(text: str, seeds: tuple[int, ...], one: Method) -> Array:
+    """Error of momentum over the steps drawn; kept while other things move."""
+    return _errors(reduced(text, seeds), lambda h, k: _pushed(one, h, k))
 
 
 def _errors(found: Reduced, factors: Callable[[Array, Any], Any]) -> Array:

@@ -53,7 +53,6 @@ def view(state: State) -> View:
     whole = found.parts == 1
     here, other = min(state["a"], nodes - 1), min(state["b"], nodes - 1)
     plans = {"descent": catalog.gradient_descent(low, high), "heavy-ball": catalog.heavy_ball(low, high)} if whole else {}
-    known = spectrum(found.values[1:]) if whole else None
     kappa = high / low if whole else np.inf
     slow = found.vectors[:, 1] * np.sign(found.vectors[np.argmax(np.abs(found.vectors[:, 1])), 1])
     values = {
@@ -63,10 +62,10 @@ def view(state: State) -> View:
         "b": other,
         "joined": bool(np.any((edges == sorted((here, other))).all(axis=1))),
         "slow": np.round(127.5 + 127.5 * slow / np.max(np.abs(slow))).astype(np.uint8),
-        "frames": _spread(found, plans[state["method"]], here) if whole else _spread(found, Method(1 / max(high, 1e-9)), here),
+        "frames": _spread(edges.tobytes(), nodes, plans[state["method"]] if whole else Method(1 / max(high, 1e-9)), here),
         "values": found.values,
         "kappa": kappa,
-        "steps": {name: float(steps_to(one, known, _TOLERANCE)) for name, one in plans.items()} if known is not None else {},
+        "steps": {name: _needed(edges.tobytes(), nodes, one) for name, one in plans.items()},
         "parts": found.parts,
         "changed": state["flips"] != [-1.0],
     }
@@ -123,10 +122,21 @@ def _solved(raw: bytes, nodes: int) -> Solved:
     return Solved(np.maximum(values, 0.0), vectors, max(parts, 1))
 
 
-def _spread(found: Solved, one: Method, source: int) -> NDArray[np.uint8]:
+@functools.lru_cache(maxsize=32)
+def _needed(raw: bytes, nodes: int, one: Method) -> float:
+    """Steps to the tolerance on a graph in one part."""
+    return float(steps_to(one, spectrum(_solved(raw, nodes).values[1:]), _TOLERANCE))
+
+
+@functools.lru_cache(maxsize=16)
+def _factors(raw: bytes, nodes: int, one: Method) -> Array:
+    """What the method leaves of every eigenvector after 0, 1, ... steps: (frames, n)."""
+    return np.asarray(modes.iterate(one, _solved(raw, nodes).values[None, :], np.arange(_FRAMES + 1)[:, None]).params)
+
+
+def _spread(raw: bytes, nodes: int, one: Method, source: int) -> NDArray[np.uint8]:
     """What begins at one node, over its fair share, after 0, 1, ... steps: (frames, nodes), 128 is the fair share."""
-    nodes = len(found.values)
-    factors = modes.iterate(one, found.values[None, :], np.arange(_FRAMES + 1)[:, None]).params  # (frames, n)
+    found, factors = _solved(raw, nodes), _factors(raw, nodes, one)
     share = nodes * ((factors * found.vectors[source]) @ found.vectors.T)
     return np.asarray(np.round(127.5 * np.clip(share, 0, 2)), dtype=np.uint8)
 

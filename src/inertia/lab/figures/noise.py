@@ -47,17 +47,18 @@ def view(state: State) -> View:
     alpha = min(state["alpha"], right)
     one = Method(alpha, state["beta"])
     planned = _planned(state["schedule"], one, state["steps"])
-    # a method that never changes has a shorter road than a schedule of equal methods
     constant = state["schedule"] == "constant"
-    parts = quadratic.components(one if constant else planned, known, state["steps"])
-    bias, floor_part = parts.bias.sum(axis=-1), parts.noise.sum(axis=-1)
+    scale = alpha / (1 - state["beta"])
+    # a method that never changes has a shorter road than a schedule of equal methods, and goes with those it is compared to
+    betas = np.array([state["beta"], *_MATCHED])
+    parts = quadratic.components(Method(scale * (1 - betas), betas), known, state["steps"])
+    alike = (parts.bias + parts.noise)[1:].sum(axis=-1)
+    own = parts if constant else quadratic.components(planned, known, state["steps"])
+    bias, floor_part = ((part[0] if constant else part).sum(axis=-1) for part in own)
     losses = _runs(planned, known, state["steps"], state["runs"], state["seed"])  # (steps + 1, runs)
     with np.errstate(invalid="ignore", over="ignore"):
         mean = losses.mean(axis=1)
-        low, high = np.quantile(losses, [0.1, 0.9], axis=1)
-    scale = alpha / (1 - state["beta"])
-    betas = np.array(_MATCHED)
-    alike = quadratic.loss_curve(Method(scale * (1 - betas), betas), known, state["steps"])
+        low, high = _quantiles(losses, 0.1, 0.9)
     level, size = float(noise.floor(one, known)), float(quadratic.worst_rate(one, known))
     below = np.flatnonzero((bias < floor_part) & (size < 1) & constant)
     values = {
@@ -98,17 +99,25 @@ def _planned(name: str, one: Method, steps: int) -> Schedule:
 
 def _runs(planned: Schedule, known: Spectrum, steps: int, runs: int, seed: int) -> Array:
     """The loss of every run after every step, inertia's own step with gradient h x + noise: (steps + 1, runs)."""
-    h, table = known.curvatures, tabulate(planned, steps)
+    h, table = known.curvatures, zip(*(field.tolist() for field in tabulate(planned, steps)), strict=True)
     kicks = _kicks(steps, runs, h.size, seed) * np.sqrt(known.noise)
     params = np.broadcast_to(np.sqrt(known.weights), (runs, h.size))
     velocity, path = np.zeros((runs, h.size)), np.empty((steps + 1, runs, h.size))
     path[0] = params
     with np.errstate(over="ignore", invalid="ignore"):
-        for k in range(steps):
-            now = Method(*(float(field[k]) for field in table))
-            params, velocity = step(now, params, velocity, h * params + kicks[k])
+        for k, (now, kick) in enumerate(zip(table, kicks, strict=True)):
+            params, velocity = step(Method(*now), params, velocity, h * params + kick)
             path[k + 1] = params
         return np.asarray(0.5 * np.square(path) @ h)
+
+
+def _quantiles(values: Array, *shares: float) -> Array:
+    """np.quantile(values, shares, axis=1), linear between neighbours, in a quarter of its time."""
+    ordered = np.sort(values, axis=1)
+    places = np.array(shares) * (values.shape[1] - 1)
+    low = places.astype(int)
+    here, there = ordered[:, low], ordered[:, np.minimum(low + 1, values.shape[1] - 1)]
+    return np.asarray(np.where(here == there, here, here + (places - low) * (there - here)).T)
 
 
 @functools.lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,7 @@ FIELDS = {
     "seed": Number(0, 0, 9999, 1, "seed", whole=True),
 }
 _FAR, _GRID = 2_000_000, np.linspace(-1.0, 1.0, 121)
+_STEPS = np.unique(np.geomspace(1, _FAR, 140).astype(int))
 _SHAKE = 0.5  # standard deviation of what a shake adds to every y
 _SIZE = 1.5  # norm of every feature's share of the data where coefficients are drawn to one scale
 Array = NDArray[np.float64]
@@ -48,7 +50,7 @@ def view(state: State) -> View:
     found = eigenfeatures(x, d, min(state["degree"], x.size - 2))
     h = found.eigenvalues
     one, at = Method(state["alpha"] / float(h[0]), state["beta"]), state["k"]
-    steps = np.unique(np.geomspace(1, _FAR, 140).astype(int))
+    steps, fastest = _STEPS, catalog.heavy_ball(h[-1], h[0])
     eta = (1 - one.beta) / (one.alpha * steps)
     learned = _learned(one, h, np.array([at]))[0]
     trained = found.coefficients * learned
@@ -71,8 +73,8 @@ def view(state: State) -> View:
         "train": _misfit(found, x, d, _learned(one, h, steps)) if stable else held,
         "held": held,
         "held_ridge": _held_ridge(left_out, eta),
-        "milestones": quadratic.milestones(one, spectrum(np.sort(h)), 1e-6)[::-1] if stable else np.full(h.size, np.inf),
-        "best": {"alpha": float(catalog.heavy_ball(h[-1], h[0]).alpha * h[0]), "beta": float(catalog.heavy_ball(h[-1], h[0]).beta)},
+        "milestones": np.array(_milestones(one, tuple(h.tolist()))) if stable else np.full(h.size, np.inf),
+        "best": {"alpha": float(fastest.alpha * h[0]), "beta": float(fastest.beta)},
         "count": int(x.size),
         "data": np.stack([x, d]),
         "shaken": np.clip(d + _SHAKE * np.random.default_rng(state["seed"] + 3).standard_normal(d.size), -3, 3).round(3).tolist(),
@@ -81,6 +83,12 @@ def view(state: State) -> View:
     lowest = int(np.nanargmin(held)) if stable else 0
     values |= {"lowest": int(steps[lowest]), "now": _now(left_out, one, at) if stable else None}
     return View(values, _words(values, at), f"Polynomial of degree {h.size - 1} after {at} steps, its features and its errors.")
+
+
+@functools.lru_cache(maxsize=16)
+def _milestones(one: Method, eigenvalues: tuple[float, ...]) -> list[float]:
+    """Steps until each feature is learned to three digits; kept while only k or the heights of the points change."""
+    return list(quadratic.milestones(one, spectrum(eigenvalues[::-1]), 1e-6)[::-1])
 
 
 def _learned(one: Method, h: Array, k: NDArray[np.intp]) -> Array:

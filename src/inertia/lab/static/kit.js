@@ -132,7 +132,7 @@ class Kit {
   draw() {
     if (!this.view) return;
     this.sync();
-    for (const panel of this.panels) { panel.measure(); panel.start(); }
+    for (const panel of this.panels) { if (!panel.width) panel.measure(); panel.start(); }
     this.parts.draw(this.view, this.store.state);
     if (!this.fresh && this.parts.echo) this.parts.echo(this.store.state, []); // what the hand holds is never drawn back
     for (const panel of this.panels) panel.done();
@@ -196,16 +196,20 @@ class Kit {
       read.value = shown(field, this.store.state[name]);
     });
     read.addEventListener("focus", () => read.select());
+    let stands = "", held = NaN;
     this.binders.push((state) => {
       if (hide) wrap.classList.toggle("gone", hide(state));
-      const [first, last] = ends();
+      const [first, last] = ends(), value = state[name], now = `${first} ${last} ${value}`;
+      if (document.activeElement !== read) { const words = shown(field, value); if (read.value !== words) read.value = words; }
+      if (now === stands && Number(range.value) === held) return;
+      stands = now;
       range.min = to(first);
       range.max = to(last);
       range.step = field.whole && !log ? field.step || 1 : log ? (to(last) - to(first)) / 400 : last === field.high && field.step ? field.step : Math.max((last - first) / 500, field.step);
-      range.value = to(state[name]);
-      range.style.setProperty("--part", Math.min(Math.max((to(state[name]) - to(first)) / (to(last) - to(first)), 0), 1));
-      range.setAttribute("aria-valuetext", nice(state[name]));
-      if (document.activeElement !== read) read.value = shown(field, state[name]);
+      range.value = to(value);
+      held = Number(range.value);
+      range.style.setProperty("--part", Math.min(Math.max((to(value) - to(first)) / (to(last) - to(first)), 0), 1));
+      range.setAttribute("aria-valuetext", nice(value));
     });
     return wrap;
   }

@@ -14,6 +14,18 @@ export function element(name, attributes = {}, parent = null) {
   return made;
 }
 
+// What stands there already is not written again: the browser would lay it out and paint it anew.
+const known = new WeakMap();
+
+export function put(node, name, value) {
+  let seen = known.get(node);
+  if (!seen) known.set(node, (seen = {}));
+  if (seen[name] === value) return;
+  seen[name] = value;
+  if (name === "fill" || name === "stroke") node.style[name] = value;
+  else node.setAttribute(name, value);
+}
+
 const px = (value) => Math.round(Math.min(Math.max(value, -FAR), FAR) * 100) / 100;
 
 export class Panel {
@@ -77,7 +89,7 @@ export class Panel {
   // --- scales -------------------------------------------------------------------------------------------------------
   domain({ x, y, xlog = false, ylog = false }) {
     this.scale = { x, y, xlog, ylog };
-    this.svg.dataset.domain = JSON.stringify({ ...this.scale, inner: this.inner });
+    put(this.svg, "data-domain", JSON.stringify({ ...this.scale, inner: this.inner }));
     const part = ([low, high], log) => (log ? (v) => (Math.log(v) - Math.log(low)) / (Math.log(high) - Math.log(low)) : (v) => (v - low) / (high - low));
     this.fx = part(x, xlog);
     this.fy = part(y, ylog);
@@ -130,8 +142,8 @@ export class Panel {
       d += `${pen ? "L" : "M"}${px(left)} ${px(top)}`;
       pen = true;
     }
-    node.setAttribute("d", close && d ? `${d}Z` : d);
-    node.style.stroke = stroke;
+    put(node, "d", close && d ? `${d}Z` : d);
+    put(node, "stroke", stroke);
     return node;
   }
 
@@ -144,8 +156,8 @@ export class Panel {
       if (!Number.isFinite(left + top) || Math.abs(left) > FAR || Math.abs(top) > FAR) continue;
       d += `M${px(left - radius)} ${px(top)}a${radius} ${radius} 0 1 0 ${2 * radius} 0a${radius} ${radius} 0 1 0 ${-2 * radius} 0`;
     }
-    node.setAttribute("d", d);
-    node.style.fill = fill;
+    put(node, "d", d);
+    put(node, "fill", fill);
     return node;
   }
 
@@ -157,8 +169,8 @@ export class Panel {
       const left = this.x(xs ? xs[i] : i), top = this.y(ys[i]);
       if (Number.isFinite(left + top)) d += `M${px(left)} ${px(this.y(base))}V${px(top)}`;
     }
-    node.setAttribute("d", d);
-    node.style.stroke = stroke;
+    put(node, "d", d);
+    put(node, "stroke", stroke);
     return node;
   }
 
@@ -171,27 +183,27 @@ export class Panel {
       there.push(`${left} ${px(this.y(upper[i]))}`);
       back.push(`${left} ${px(this.y(lower[i]))}`);
     }
-    node.setAttribute("d", `M${there.join("L")}L${back.reverse().join("L")}Z`);
-    node.style.fill = fill;
+    put(node, "d", `M${there.join("L")}L${back.reverse().join("L")}Z`);
+    put(node, "fill", fill);
     return node;
   }
 
   bar(key, x0, y0, x1, y1, className = "bar", { fill = "" } = {}) {
     const node = this.item(key, "rect", this.plot, className);
     const left = Math.min(this.x(x0), this.x(x1)), top = Math.min(this.y(y0), this.y(y1));
-    node.setAttribute("x", px(left));
-    node.setAttribute("y", px(top));
-    node.setAttribute("width", px(Math.abs(this.x(x1) - this.x(x0))));
-    node.setAttribute("height", px(Math.abs(this.y(y1) - this.y(y0))));
-    node.style.fill = fill;
+    put(node, "x", px(left));
+    put(node, "y", px(top));
+    put(node, "width", px(Math.abs(this.x(x1) - this.x(x0))));
+    put(node, "height", px(Math.abs(this.y(y1) - this.y(y0))));
+    put(node, "fill", fill);
     return node;
   }
 
   ring(key, x, y, radius = 6, className = "ring") {
     const node = this.item(key, "circle", this.front, className);
-    node.setAttribute("cx", px(this.x(x)));
-    node.setAttribute("cy", px(this.y(y)));
-    node.setAttribute("r", radius);
+    put(node, "cx", px(this.x(x)));
+    put(node, "cy", px(this.y(y)));
+    put(node, "r", radius);
     return node;
   }
 
@@ -206,10 +218,10 @@ export class Panel {
       left = Math.max(low, Math.min(left, high));
       top = Math.max(this.inner.top + 14, Math.min(top, this.inner.top + this.inner.height - 6));
     }
-    node.setAttribute("x", px(left));
-    node.setAttribute("y", px(top));
-    node.setAttribute("text-anchor", anchor);
-    node.style.fill = fill ? legible(fill) : "";
+    put(node, "x", px(left));
+    put(node, "y", px(top));
+    put(node, "text-anchor", anchor);
+    put(node, "fill", fill ? legible(fill) : "");
     return node;
   }
 
@@ -239,14 +251,14 @@ export class Panel {
       this.text(`xtick${i}`, place, top + height + 15, xformat(value), { raw: true, anchor, className: "tick" });
       d += `M${px(place)} ${top + height}v4`;
     });
-    this.item("xmarks", "path", this.back, "mark").setAttribute("d", d);
+    put(this.item("xmarks", "path", this.back, "mark"), "d", d);
     d = "";
     up.forEach((value, i) => {
       const place = this.y(value);
       this.text(`ytick${i}`, left - 7, Math.max(place + 4, top + 9), yformat(value), { raw: true, anchor: "end", className: "tick" });
       if (grid && place > top + 1 && place < top + height - 1) d += `M${left} ${px(place)}h${width}`;
     });
-    this.item("grid", "path", this.back, "gridlines").setAttribute("d", d);
+    put(this.item("grid", "path", this.back, "gridlines"), "d", d);
     if (x) this.text("xlabel", left + width / 2, top + height + 30, x, { raw: true, anchor: "middle", className: "axis" });
     if (y) this.text("ylabel", left, top - 7, y, { raw: true, anchor: "start", className: "axis" });
   }
@@ -263,14 +275,15 @@ export class Panel {
       element("circle", { r: 20, class: "reach" }, group);
       element("circle", { r: radius + 4, class: "halo" }, group);
       element("circle", { r: radius, class: "core" }, group);
-      for (const [name, value] of Object.entries({ tabindex: 0, role: "slider", "aria-label": label })) group.setAttribute(name, value);
+      for (const [name, value] of Object.entries({ tabindex: 0, role: "slider" })) group.setAttribute(name, value);
       this.drag(group, (event) => item.move(...this.at(event)), () => [item.x, item.y]);
       group.addEventListener("keydown", (event) => this.nudge(event, item));
     }
     const left = px(this.x(x)), top = px(this.y(y));
-    group.setAttribute("transform", `translate(${Number.isFinite(left) ? left : -99} ${Number.isFinite(top) ? top : -99})`);
-    group.setAttribute("aria-valuenow", x);
-    group.setAttribute("aria-valuetext", words || `${nice(x)}, ${nice(y)}`);
+    put(group, "transform", `translate(${Number.isFinite(left) ? left : -99} ${Number.isFinite(top) ? top : -99})`);
+    put(group, "aria-label", label);
+    put(group, "aria-valuenow", x);
+    put(group, "aria-valuetext", words || `${nice(x)}, ${nice(y)}`);
     return group;
   }
 

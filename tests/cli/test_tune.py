@@ -100,6 +100,20 @@ def test_an_unwritable_out_is_refused_before_the_work(refused, tmp_path, monkeyp
     assert (tmp_path / "file").read_text() == "kept"
 
 
+def test_a_disk_that_fills_up_does_not_lose_the_runs(inertia, refused, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as once:
+        once.setattr("pathlib.Path.write_bytes", full)
+        said = refused("tune", "valley", "--out", tmp_path)
+    assert f"cannot write to {tmp_path}: no space left on device" in said
+    assert f"the finished runs are in {tmp_path / 'runs.jsonl'}: make room, then add --resume" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.jsonl"]
+    monkeypatch.setattr("inertia.tune._trial", lambda *_: pytest.fail)  # nothing is run again
+    assert "recommended" in inertia("tune", "valley", "--out", tmp_path, "--resume").out
+
+
 def test_bad_input_leaves_no_folder(refused, tmp_path):
     refused("tune", "valley", "--steps", "0", "--out", tmp_path / "never")
     assert not (tmp_path / "never").exists()

@@ -100,7 +100,7 @@ def test_a_missing_rival_is_told_before_anything_runs(refused, mine, monkeypatch
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("def task", "def job"), "has no function 'task': "),
+        (("def task", "def job"), "has no function 'task': .*There are: job"),
         (("steps=40", "steps=15"), "at least 16 steps"),
         (("return torch_task", "raise ValueError('mine'); return torch_task"), r"your code in .*mine.py:9 raised ValueError: mine"),
         (("torch.nn.MSELoss()", "lambda a, b: a.nope"), r"your code in .*mine.py:9 raised AttributeError: .*nope"),
@@ -112,8 +112,15 @@ def test_a_missing_rival_is_told_before_anything_runs(refused, mine, monkeypatch
         (("    return torch_task(", "    model = model.to('meta')\n    return torch_task("), "device 'meta'"),
         (("(x, x.prod(dim=1, keepdim=True))", "iter([])"), "hold no batches"),
         (("return torch_task(", "return (") , "returned a tuple"),
+        (("return torch_task", "raise SystemExit(3); return torch_task"), r"your code in .*mine.py called exit\(3\): return instead"),
+        (("steps=40", "steps='many'"), "steps = 'many' is not a whole number"),
+        (("batch_size=16", "batchsize=16"), "has no setting 'batchsize': did you mean 'batch_size'"),
+        (("torch_task(model,", "torch_task(None,"), "a model of type NoneType cannot be tuned"),
+        (("batch_size=16", "batch_size=16, validation=(x, x[:, :1] * float('nan'))"), "the validation data is nan at the start"),
+        (("(x, x.prod(dim=1, keepdim=True))", "(x[:0], x[:0])"), "the data hold no examples"),
     ],
-    ids=["no task", "steps", "raises", "loss raises", "infinite", "no parameters", "random", "batch", "frozen", "device", "empty", "kind"],
+    ids=["no task", "steps", "raises", "loss raises", "infinite", "no parameters", "random", "batch", "frozen", "device", "empty", "kind",
+         "exit", "words", "setting", "no model", "validation", "no examples"],
 )  # fmt: skip
 def test_what_cannot_be_tuned_is_one_line(refused, mine, change, said):
     text = MINE.replace(*change)

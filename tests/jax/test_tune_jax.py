@@ -135,5 +135,11 @@ def test_data_and_batches_that_do_not_fit_are_refused(regression):
     data, params = regression
     with pytest.raises(BadInput, match="outside 1 to 128"):
         inertia.jax.tune(line, params, data, steps=32, batch_size=200)
+    with pytest.raises(BadInput, match="the data hold no examples"):
+        inertia.jax.tune(line, params, (data[0][:0], data[1][:0]), steps=32)
+    with pytest.raises(BadInput, match="the loss of batch 0 is nan"):
+        inertia.jax.tune(line, params, (data[0], data[1] * np.nan), steps=32, batch_size=16)
+    with pytest.raises(BadInput, match="the loss on the validation data is nan at the start"):
+        inertia.jax.tune(line, params, data, steps=32, batch_size=16, validation=(data[0], data[1] * np.nan))
     with pytest.raises(BadInput, match="cannot be tuned on"):
         inertia.jax.tune(line, params, iter([data]), steps=32)

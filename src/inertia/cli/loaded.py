@@ -32,7 +32,8 @@ def load_function(path: Path, name: str, example: str) -> Callable[..., Any]:
         theirs(path, lambda: loader.exec_module(module))
     finally:
         sys.path.pop(0)
-    functions = {key for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
+    own = {key: value for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
+    functions = {key for key, value in own.items() if getattr(value, "__module__", None) == module.__name__}
     if not hasattr(module, name):
         raise BadInput(f"{path} has no function '{name}': {nearest(name, functions) if functions else 'it defines none'}")
     factory = getattr(module, name)
@@ -47,6 +48,8 @@ def theirs(path: Path, call: Callable[[], Any]) -> Any:
         return call()
     except InertiaError:
         raise
+    except SystemExit as stop:
+        raise BadInput(f"your code in {path} called exit({'' if stop.code is None else repr(stop.code)}): return instead") from stop
     except Exception as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == path.resolve()]
         where = f"{path}:{frames[-1].lineno}" if frames else str(path)

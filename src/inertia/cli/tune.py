@@ -72,7 +72,10 @@ def tune(
     rivals = theirs_in(task, lambda: compare_task(loaded, found, shape, **settings)) if compare else []
     whole = found.to_json() | {"task": task} | ({"rivals": rivals} if compare else {})
     if folder is not None:
-        _save(folder, task, found, whole)
+        try:
+            _save(folder, task, found, whole)
+        except BadInput as error:  # a disk that filled up: the work is not lost
+            raise BadInput(f"{error}; the finished runs are in {folder.path / JOURNAL}: make room, then add --resume") from error
     if json:
         emit(answer(whole))
     else:

@@ -114,7 +114,7 @@ def _source(loss: Loss, params: Any, data: Any, products: str, chunk: int | None
 def _check_deterministic(source: JaxSource) -> None:
     """Compiled and as written, the first batch must have the same loss: randomness drawn while tracing shows too."""
     looks = [jax.tree.map(jnp.asarray, next(iter(source.batches))) for _ in range(2)]
-    same = all(bool(jnp.array_equal(a, b)) for a, b in zip(*map(jax.tree.leaves, looks), strict=True))
+    same = all(_equal(a, b) for a, b in zip(*map(jax.tree.leaves, looks), strict=True))
     if not same:
         raise BadInput("the data differ at each reading (random augmentation or order?): pass arrays, or a list of batches")
     batch = next(source._chosen([0]))[1]
@@ -126,6 +126,11 @@ def _check_deterministic(source: JaxSource) -> None:
             f"the loss is not deterministic: {written:.6g} as written, {compiled:.6g} compiled, on the same parameters and batch; "
             "does it draw from numpy's or Python's generators, or from outside? Use a fixed jax.random key"
         )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two arrays are the same, also where they hold numbers that are none."""
+    return bool(jnp.array_equal(one, other, equal_nan=bool(jnp.issubdtype(one.dtype, jnp.inexact))))
 
 
 def _subset(data: Any, examples: int | None, seed: int) -> Any:

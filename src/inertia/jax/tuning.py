@@ -22,7 +22,7 @@ from ..tune.decide import Budget, Progress, decide
 from ..tune.ends import Ends, ended
 from ..tune.journal import Journal
 from ..tune.observe import Observation
-from ..tune.plan import Plan, planned
+from ..tune.plan import Plan, comparable, planned
 from ..tune.report import Tuning
 from ..tune.search import Trial
 from ..tune.walked import DEPTH, look, observed
@@ -91,6 +91,8 @@ def tune(
     tell = progress or (lambda stage, done, total: None)
     tell("measuring", 0, 1)
     seen = observe(loss, params, data, plan, seed=seed, examples=examples, branch=branch)
+    if validation is not None:
+        comparable(float(jax.jit(loss)(params, validation)))
     ends = Ends() if journal is None else journal.ends
     kept = ends if ends.room(sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(params))) else None
     trial = trials(loss, params, data, plan, seed=seed, validation=validation, together=together, progress=tell, ends=kept)

@@ -7,15 +7,18 @@ def task():
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
-from ..errors import BadInput
+from ..errors import BadInput, nearest
 from ..problems import Problem
-from ..tune.plan import FEWEST
+from ..tune.plan import enough
 from . import Task
 
 __all__ = ["MODELS", "jax_task", "torch_task"]
 
+_SETTINGS = ("warmup", "weight_decay", "clip", "momentum", "nesterov", "branch", "runs", "examples")
+_ARGUMENTS = {"steps", "batch_size", "schedule", "validation", "judged", "name", "about"}
 _NOTHING = cast(Problem, None)  # a network has no formula: everything is asked of its framework
 
 
@@ -36,12 +39,13 @@ def jax_task(
     """A task in JAX: `loss(params, batch)`, starting params (or a function seed -> params), arrays with the examples first.
 
     Runs are compared by the loss on the `validation` data (where there are any, unless `judged` is False).
-    `settings` are passed on to `inertia.jax.tune`: warmup, weight_decay, clip, momentum, nesterov, branch, examples.
+    `settings` are passed on to `inertia.jax.tune`: warmup, weight_decay, clip, momentum, nesterov, branch, runs, examples,
+    together.
 
     >>> jax_task(lambda w, batch: (w - batch) ** 2, 0.0, None, steps=100).kind
     'jax'
     """
-    _checked(steps)
+    _checked(steps, settings, "together")
     extra = {"loss": loss, "params": params, "data": data, "validation": validation, "judged": judged, "settings": settings}
     return Task(name, _NOTHING, steps, batch_size, schedule, about, "jax", extra)
 
@@ -62,51 +66,50 @@ def torch_task(
 ) -> Task:
     """A task in torch: a module (or a function seed -> module), its loss, tensors or a DataLoader.
 
-    `settings` are passed on to `inertia.torch.tune`: warmup, weight_decay, clip, momentum, nesterov, branch, examples,
+    `settings` are passed on to `inertia.torch.tune`: warmup, weight_decay, clip, momentum, nesterov, branch, runs, examples,
     forward, executor.
 
     >>> torch_task(None, None, None, steps=100).kind
     'torch'
     """
-    _checked(steps)
+    _checked(steps, settings, "forward", "executor")
     extra = {"model": model, "loss_fn": loss_fn, "data": data, "validation": validation, "judged": judged, "settings": settings}
     return Task(name, _NOTHING, steps, batch_size, schedule, about, "torch", extra)
 
 
-def _checked(steps: int) -> None:
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < FEWEST:
-        raise BadInput(f"steps = {steps} is too few: tuning a model needs a budget of at least {FEWEST} steps")
+def _checked(steps: Any, settings: dict[str, Any], *more: str) -> None:
+    """Refuse what `tune` would refuse only after the data were loaded."""
+    enough(steps)
+    for name in settings:
+        if name not in (allowed := {*_SETTINGS, *more}):
+            raise BadInput(f"a task has no setting '{name}': {nearest(name, allowed | _ARGUMENTS)}")
 
 
-def _in_jax(name: str) -> Callable[[], Task]:
+def _built_in(name: str, kind: str) -> Callable[[], Task]:
+    """The task of a built-in network, in JAX or in torch."""
+
     def make() -> Task:
-        from .networks import network
+        if kind == "jax":
+            from .networks import network
 
-        net = network(name)
-        return jax_task(
-            net.loss, net.init, net.data, steps=net.steps, batch_size=net.batch_size, validation=net.validation, judged=False,
-            name=name, about=net.about,
-        )  # fmt: skip
+            net: Any = network(name)
+            task: Callable[..., Task] = partial(jax_task, net.loss, net.init)
+        else:
+            from .modules import module
 
-    return make
-
-
-def _in_torch(name: str) -> Callable[[], Task]:
-    def make() -> Task:
-        from .modules import module
-
-        net = module(name)
-        return torch_task(
-            net.build, net.loss, net.data, steps=net.steps, batch_size=net.batch_size, validation=net.validation, judged=False,
-            name=f"{name}-torch", about=net.about,
+            net = module(name)
+            task = partial(torch_task, net.build, net.loss)
+        return task(
+            net.data, steps=net.steps, batch_size=net.batch_size, validation=net.validation, judged=False,
+            name=name if kind == "jax" else f"{name}-torch", about=net.about,
         )  # fmt: skip
 
     return make
 
 
 MODELS: dict[str, Callable[[], Task]] = {
-    name: _in_jax(name)
+    name: _built_in(name, "jax")
     for name in (
         "char-transformer", "digits-autoencoder", "digits-cnn", "digits-cnn-noisy", "digits-mlp", "digits-mlp-full", "digits-resnet",
     )
-} | {f"{name}-torch": _in_torch(name) for name in ("digits-mlp", "digits-cnn", "digits-resnet")}  # fmt: skip
+} | {f"{name}-torch": _built_in(name, "torch") for name in ("digits-mlp", "digits-cnn", "digits-resnet")}  # fmt: skip

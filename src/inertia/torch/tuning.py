@@ -25,7 +25,7 @@ from ..tune.decide import Budget, Progress, decide
 from ..tune.ends import Ends, ended
 from ..tune.journal import Journal
 from ..tune.observe import Observation
-from ..tune.plan import Plan, planned
+from ..tune.plan import Plan, comparable, planned
 from ..tune.report import Tuning
 from ..tune.search import Trial
 from ..tune.walked import DEPTH, look, observed
@@ -89,6 +89,8 @@ def tune(
     tell = progress or (lambda stage, done, total: None)
     tell("measuring", 0, 1)
     seen = observe(job, plan, examples=examples, branch=branch)
+    if validation is not None:
+        comparable(train(job._replace(marks=(0,), factors=plan.factors[:0])).losses[0])
     ends = Ends() if journal is None else journal.ends
     job = job._replace(packed=ends.room(weight(model)))
     trial = trials(job, plan, seen.model.start, executor=executor, progress=tell, ends=ends)
@@ -115,6 +117,8 @@ def prepared(
     warmup: int = 0,
 ) -> tuple[Job, Plan]:
     """What every run needs, checked before anything is run."""
+    if not isinstance(model, nn.Module):
+        raise BadInput(f"a model of type {type(model).__name__} cannot be tuned: pass a torch.nn.Module")
     if trainable(model)[0].device.type == "meta":
         raise BadInput("the model is on the device 'meta', which holds no numbers: move it (model.to('cpu')) and initialise it")
     batches = batches_of(data, None, batch_size, seed)

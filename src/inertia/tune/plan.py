@@ -14,7 +14,7 @@ from ..method import Method
 from ..schedule import SHAPES, Scaled, Schedule, shaped, tabulate, warmup
 from .choose import Shape
 
-__all__ = ["FEWEST", "Plan", "planned"]
+__all__ = ["FEWEST", "Plan", "comparable", "enough", "planned"]
 
 FEWEST = 16  # steps below which there is nothing to tune: the walk alone takes a sixteenth
 
@@ -64,8 +64,9 @@ def planned(
     >>> planned(100, steps=16, batch_size=10, schedule=lambda step: 0.5 ** step).factors[:3]
     array([1.  , 0.5 , 0.25])
     """
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < FEWEST:
-        raise BadInput(f"steps = {steps} is too few: tuning a model needs a budget of at least {FEWEST} steps")
+    enough(steps)
+    if examples < 1:
+        raise BadInput("the data hold no examples")
     size = examples if batch_size is None else batch_size
     if not 1 <= size <= examples:
         raise BadInput(f"batch_size = {size} is outside 1 to {examples}, the number of examples: use at most {examples}")
@@ -81,6 +82,28 @@ def planned(
     if not np.all(np.isfinite(factors)) or np.any(factors < 0) or not np.any(factors > 0):
         raise BadInput("the schedule's factors must be finite, not negative and not all zero: they multiply the learning rate")
     return Plan(examples, int(steps), int(size), shape, getattr(made, "name", "custom"), factors, weight_decay, clip, warmup)
+
+
+def enough(steps: Any) -> None:
+    """Refuse a number of steps that no tuning of a model can use.
+
+    Raises:
+        BadInput: not a whole number, or fewer than 16.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer):
+        raise BadInput(f"steps = {steps!r} is not a whole number: give the length of a training run, such as 1000")
+    if steps < FEWEST:
+        raise BadInput(f"steps = {steps} is too few: tuning a model needs a budget of at least {FEWEST} steps")
+
+
+def comparable(held: float) -> None:
+    """Refuse validation data by which no run can be compared.
+
+    Raises:
+        BadInput: the loss on them at the start is not finite.
+    """
+    if not np.isfinite(held):
+        raise BadInput(f"the loss on the validation data is {held} at the start: look at their inputs and targets")
 
 
 def _shape(schedule: Any, warm: int) -> Shape:

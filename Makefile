@@ -31,7 +31,7 @@ fast: $(READY)
 # Speed as ratios against the best peer, measured now; the tuner's tables from the data that is kept (minutes; hours to redo).
 bench: $(READY)
 	@for name in theory certify step lab; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
-	@echo "== tuner"; $(BIN)/python benchmarks/tuner.py --table
+	@echo "== tuner"; $(BIN)/python benchmarks/tuner.py --table; $(BIN)/python benchmarks/tuner/networks.py --table
 
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

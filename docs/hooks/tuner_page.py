@@ -179,10 +179,10 @@ batches); its recommendation is then trained on the grid's seeds.
   start, `ref` the least-squares minimum of a regression, else 0. Below 0: better than the grid's best cell.
 * `frac` = (start - loss)/(start - best): the share of the best cell's improvement. A run that ends not finite, or far above its
   start, counts as `frac` = -1.
-* *Held out*: not looked at while the tuner was designed.
+* *Held out*: not looked at while the tuner was designed. On everything else its rules were chosen with the grid in view, which flatters it.
 
-These are small jobs: a convex problem or a network of some thousand parameters on a thousand examples. Nothing here speaks of
-large models.
+These are small jobs: a convex problem, or a network of at most some ten thousand parameters, on at most a few thousand examples.
+Nothing here speaks of large models.
 """
 
 EVERYBODY = """`cost` counts everything until there is a trained model, measuring included, in full runs of the job, as a mean over jobs.
@@ -208,10 +208,10 @@ HOW = """* **One untuned run**: Prodigy, D-adaptation, schedule-free SGD and MoM
 * **LR finder**: one sweep of growing rates (100 mini-batches or half a run, 1e-7 to 10, momentum .9, smoothed), read where the
   loss falls steepest or at a tenth of where it is least; that rate is then trained. Three sweeps on seeds of their own.
 * **Random search, TPE (Optuna)**: 4 or 16 full runs on one seed, looked up in the grid; the pick is scored by its cell's mean
-  over the seeds. 300 and 30 repetitions. Their range is the grid's, which is centred on what the curvature says: they get that
-  for nothing.
+  over the seeds. {random} and {tpe} repetitions. Their range is the grid's, which somebody had to choose: they get that for nothing.
 * **Successive halving**: 12 random cells for an eighth of the steps, the best 3 for a quarter, the best 1 in full (3.25 runs); or
-  48, 12 and 4 (13 runs). Short runs are really run, with the schedule compressed into them. 18 and 6 repetitions.
+  48, 12 and 4 (13 runs). Short runs are really run, with the schedule compressed into them. {few} and {many}
+  repetitions on a job and schedule.
 * Everything is data with its seeds in `benchmarks/data` and `benchmarks/tuner/data`; `python benchmarks/tuner.py`,
   `benchmarks/tuner/networks.py` and `benchmarks/tuner/rivals.py` make what is missing, `networks.py --table` prints these tables.
 """

@@ -131,3 +131,19 @@ def test_a_loss_beyond_all_bounds_counts_as_minus_one():
     assert scale.score(1e9)[1] == -1.0
     assert scale.score(0.5) == (0.0, 1.0)
     assert scale.score(0.52)[0] == pytest.approx(np.log(0.54 / 0.52))
+
+
+def test_an_unknown_job_is_refused_with_the_names_there_are():
+    from networks import main
+
+    with pytest.raises(SystemExit, match="no such job or option: mpl; jobs are mlp, "):
+        main(["mpl", "--tuner"])
+
+
+def test_the_tables_are_printed_from_the_data(capsys):
+    from networks import main
+
+    main(["--table"])
+    said = capsys.readouterr().out
+    assert said.count("| who | cost in runs |") == 2
+    assert "| mlp | constant |" in said

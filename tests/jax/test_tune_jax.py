@@ -79,7 +79,8 @@ def test_a_network_is_told_by_its_negative_curvature(tuned):
     assert seen == found.runs
     assert len(found.runs) == 3
     assert found.verified_loss < 0.5
-    assert found.measurement["edge"] == pytest.approx(3.8 / 2.8 / found.method.alpha)  # 2 (1 + beta) / (alpha (1 + 2 gamma))
+    alpha, beta, gamma, _ = found.method
+    assert found.measurement["edge"] == pytest.approx(2 * (1 + beta) / (1 + 2 * gamma) / alpha)
     assert found.measurement["largest_at_end"] > 0
     assert found.cost_in_runs < 16  # a run is only 3840 examples here
 

@@ -31,7 +31,7 @@ def of_network(name: str) -> dict[str, float]:
     """The job, made so long that it sees a million examples, tuned with a single run: `in_runs` is the measurement alone."""
     job, net = JOBS[name], network(JOBS[name].task)
     size = job.batch_size or rows_in(net.data)
-    found = inertia.jax.tune(net.loss, net.init(SEED), net.data, steps=-(-EXAMPLES // size), batch_size=size, seed=SEED, runs=1)
+    found = inertia.jax.tune(net.loss, net.init, net.data, steps=-(-EXAMPLES // size), batch_size=size, seed=SEED, runs=1)
     return told(found)
 
 

@@ -48,7 +48,7 @@ def finals(job: Job, net, method: Method, factors) -> tuple[Losses, Losses]:
 def tuned(job: Job, net, schedule: str, seed: int, validated: bool = False) -> dict:
     began = time.perf_counter()
     words = {"validation": net.validation} if validated else {}
-    found = tune(net.loss, net.init(seed), net.data, steps=job.steps, batch_size=job.batch_size, schedule=schedule, seed=seed, **words)
+    found = tune(net.loss, net.init, net.data, steps=job.steps, batch_size=job.batch_size, schedule=schedule, seed=seed, **words)
     seconds = time.perf_counter() - began
     factors = np.asarray(shaped(schedule, Method(1.0), job.steps)(np.arange(job.steps)).alpha)
     train, held = finals(job, net, found.method, factors)

@@ -15,6 +15,7 @@ from inertia.tasks.networks import network  # noqa: E402
 from inertia.tune.batches import batch_order  # noqa: E402
 from inertia.tune.journal import Journal  # noqa: E402
 from inertia.tune.plan import planned  # noqa: E402
+from inertia.tune.walked import END  # noqa: E402
 
 
 def line(w, batch):
@@ -66,8 +67,11 @@ def tuned():
 
 def test_measuring_costs_less_than_a_twentieth_of_a_million_examples():
     net = network("digits-mlp")
-    seen = inertia.jax.tuning.observe(net.loss, net.init(0), net.data, planned(len(net.data[0]), steps=10**6 // 64, batch_size=64))
-    end = 2 * 20 * seen.facts["examples"]  # at most 20 products where the recommended run ends
+    plan = planned(len(net.data[0]), steps=10**6 // 64, batch_size=64)
+    start, others = inertia.jax.tuning.starts(net.init, 0)
+    seen = inertia.jax.tuning.observe(net.loss, start, net.data, plan, others=others)
+    assert seen.facts["largest_elsewhere"] > 0
+    end = (2 * END + 1) * seen.facts["examples"]  # at most, where the recommended run ends
     assert not seen.convex
     assert seen.gradients + end < 0.05 * 10**6
 

@@ -25,12 +25,12 @@ from ..tune.observe import Observation
 from ..tune.plan import Plan, comparable, planned
 from ..tune.report import Tuning
 from ..tune.search import Trial
-from ..tune.walked import DEPTH, look, observed
+from ..tune.walked import DEPTH, END, OTHERS, SHALLOW, look, observed
 from .curvature import measure
 from .products import rows_in
 from .trials import run_trials
 
-__all__ = ["observe", "trials", "tune"]
+__all__ = ["observe", "starts", "trials", "tune"]
 
 Loss = Callable[[Any, Any], Any]
 
@@ -61,12 +61,13 @@ def tune(
 ) -> Tuning:
     """Recommend learning rate and momentum for `loss(params, batch)` on `steps` steps of batches of `batch_size`.
 
-    `data` (and `validation`) are an array, a tuple or a dict of arrays with the examples first; `batch_size` None is the
-    whole loss. `schedule` is constant, linear, cosine or any function step -> factor, after `warmup` steps of warm-up.
-    With `validation` the runs are compared by the loss on it. `momentum` and `nesterov` are fixed where given; gradients
-    are clipped to the norm `clip`, then `weight_decay` times the parameters is added. Curvature is measured on
-    `examples` of the data (default: what 2 % of a run pay for); up to `together` runs train at once under vmap.
-    A run that diverges is a result. `journal` keeps finished runs on disk and takes them up again.
+    `params` are where the training starts, or a function seed -> params: then the curvature of two further starts counts too,
+    so that the recommendation holds for other seeds. `data` (and `validation`) are an array, a tuple or a dict of arrays with
+    the examples first; `batch_size` None is the whole loss. `schedule` is constant, linear, cosine or any function
+    step -> factor, after `warmup` steps of warm-up. With `validation` the runs are compared by the loss on it. `momentum` and
+    `nesterov` are fixed where given; gradients are clipped to the norm `clip`, then `weight_decay` times the parameters is
+    added. Curvature is measured on `examples` of the data (default: what 2 % of a run pay for); up to `together` runs train
+    at once under vmap. A run that diverges is a result. `journal` keeps finished runs on disk and takes them up again.
 
     Raises:
         BadInput: settings or data that no run can use; a loss that is not finite, not deterministic, or does not depend
@@ -90,7 +91,8 @@ def tune(
     )  # fmt: skip
     tell = progress or (lambda stage, done, total: None)
     tell("measuring", 0, 1)
-    seen = observe(loss, params, data, plan, seed=seed, examples=examples, branch=branch)
+    params, others = starts(params, seed)
+    seen = observe(loss, params, data, plan, seed=seed, examples=examples, branch=branch, others=others)
     if validation is not None:
         comparable(float(jax.jit(loss)(params, validation)))
     ends = Ends() if journal is None else journal.ends
@@ -101,10 +103,25 @@ def tune(
     return ended(found, ends, partial(_sharpest, loss, params, data, plan, seed), weight_decay)
 
 
+def starts(params: Any, seed: int) -> tuple[Any, list[Any]]:
+    """Where to start, and other starts where a function of the seed makes them (a module that can be called is no such function)."""
+    if not callable(params) or not jax.tree_util.all_leaves([params]):
+        return params, []
+    return params(seed), [params(seed + further) for further in range(1, OTHERS + 1)]
+
+
 def observe(
-    loss: Loss, params: Any, data: Any, plan: Plan, *, seed: int = 0, examples: int | None = None, branch: str = "auto"
+    loss: Loss,
+    params: Any,
+    data: Any,
+    plan: Plan,
+    *,
+    seed: int = 0,
+    examples: int | None = None,
+    branch: str = "auto",
+    others: Sequence[Any] = (),
 ) -> Observation:
-    """The look at the start and, where that was not convex, the one after a short walk."""
+    """The look at the start and, where that was not convex, those after a short walk and at other starts."""
     eye = look(plan.examples, plan.batch_size, plan.steps, examples)
     words: dict[str, Any] = {"ends": "largest", "rtol": 0.02, "depth": DEPTH, "seed": seed, "examples": eye.examples, "sampling": False}
     start = measure(loss, params, data, noise=8 if eye.noise_scale else 0, batch_size=eye.batch_size, **words)
@@ -119,7 +136,10 @@ def observe(
         there = jax.tree.map(lambda leaves: leaves[0], walked.params)
         return measure(loss, there, data, noise=0, weights=False, **words)
 
-    return observed(start, plan, eye, beyond, branch)
+    brief = words | {"rtol": 0.05, "depth": SHALLOW}
+    return observed(
+        start, plan, eye, beyond, branch, lambda: [measure(loss, other, data, noise=0, weights=False, **brief) for other in others]
+    )
 
 
 def trials(
@@ -160,7 +180,7 @@ def trials(
 def _sharpest(loss: Loss, params: Any, data: Any, plan: Plan, seed: int, end: bytes) -> Spectrum | None:
     """The ends of the spectrum where a run ended; None where nothing can be measured there."""
     eye, there = look(plan.examples, plan.batch_size, plan.steps), _restored(params, end)
-    words: dict[str, Any] = {"rtol": 0.05, "depth": DEPTH, "seed": seed, "examples": eye.examples, "sampling": False}
+    words: dict[str, Any] = {"rtol": 0.05, "depth": END, "seed": seed, "examples": eye.examples, "sampling": False}
     try:
         return None if there is None else measure(loss, there, data, noise=0, weights=False, **words)
     except BadInput:  # a fit so good, or so far away, that nothing finite is left

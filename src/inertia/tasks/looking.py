@@ -13,7 +13,6 @@ from ..tune.network import CALM_NOISE, CAP, Ladder
 from ..tune.observe import Observation
 from ..tune.verdict import noise_to_signal
 from . import Task
-from .tuning import arguments
 
 __all__ = ["check_task", "observe_task"]
 
@@ -31,15 +30,20 @@ def observe_task(task: Task, seed: int = 0) -> tuple[Observation, Any]:
     if task.kind == "jax":
         from ..jax.products import rows_in
         from ..jax.tuning import observe as look
+        from ..jax.tuning import starts
 
-        loss, params, data = arguments(task, seed)
+        params, others = starts(task.extra["params"], seed)
+        data = task.extra["data"]
         plan = planned(rows_in(data), batch_size=task.batch_size, **words)
-        return look(loss, params, data, plan, seed=seed), plan.shape
+        return look(task.extra["loss"], params, data, plan, seed=seed, others=others), plan.shape
     from ..torch.tuning import observe as look_torch
     from ..torch.tuning import prepared
+    from ..torch.tuning import starts as torch_starts
 
-    job, torch_plan = prepared(*arguments(task, seed), batch_size=task.batch_size, seed=seed, forward=settings.get("forward"), **words)
-    return look_torch(job, torch_plan), torch_plan.shape
+    model, models = torch_starts(task.extra["model"], seed)
+    words |= {"batch_size": task.batch_size, "seed": seed, "forward": settings.get("forward")}
+    job, torch_plan = prepared(model, task.extra["loss_fn"], task.extra["data"], **words)
+    return look_torch(job, torch_plan, others=models), torch_plan.shape
 
 
 def check_task(task: Task, method: Method, seed: int = 0) -> dict[str, Any]:

@@ -58,7 +58,9 @@ def tune_task(
         raise BadInput(f"{task.name} has no validation data: pass validation= where the task is made")
     if task.extra["judged"] if validate is None else validate:
         words["validation"] = task.extra["validation"]
-    return _tuner(task.kind)(*arguments(task, seed), name=task.name, **budget, **words)  # type: ignore[no-any-return]
+    extra = task.extra
+    given_by = (extra["loss"], extra["params"]) if task.kind == "jax" else (extra["model"], extra["loss_fn"])
+    return _tuner(task.kind)(*given_by, extra["data"], name=task.name, **budget, **words)  # type: ignore[no-any-return]
 
 
 def rivals_of(task: Task) -> Callable[..., list[dict[str, Any]]]:

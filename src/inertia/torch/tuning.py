@@ -28,17 +28,17 @@ from ..tune.observe import Observation
 from ..tune.plan import Plan, comparable, planned
 from ..tune.report import Tuning
 from ..tune.search import Trial
-from ..tune.walked import DEPTH, look, observed
+from ..tune.walked import DEPTH, END, OTHERS, SHALLOW, look, observed
 from .batches import Batches, Everything, batches_of, examples_in
 from .curvature import measure
 from .frozen import trainable
 from .training import Job, Outcome, restored, train, weight
 
-__all__ = ["observe", "prepared", "survived", "trials", "tune"]
+__all__ = ["observe", "prepared", "starts", "survived", "trials", "tune"]
 
 
 def tune(
-    model: nn.Module,
+    model: nn.Module | Callable[[int], nn.Module],
     loss_fn: Callable[..., Any] | None,
     data: Any,
     *,
@@ -62,7 +62,7 @@ def tune(
     on_record: Callable[[Record], None] | None = None,
     journal: Journal | None = None,
 ) -> Tuning:
-    """Recommend learning rate and momentum for training `model` on `steps` steps.
+    """Recommend learning rate and momentum for training `model` (or what a function seed -> model makes) on `steps` steps.
 
     `data` (and `validation`) are tensors (inputs, targets), a dict of tensors, a DataLoader, a Dataset or a list of batches;
     a loader keeps its own batch size. The loss of a batch is the mean `loss_fn(model(inputs), target)`, or
@@ -80,6 +80,7 @@ def tune(
     >>> found.branch, found.verified_loss < 0.05
     ('quadratic', True)
     """
+    model, others = starts(model, seed)
     added: dict[str, Any] = {"warmup": warmup, "clip": clip, "weight_decay": weight_decay, "forward": forward, "seed": seed}
     job, plan = prepared(model, loss_fn, data, validation=validation, steps=steps, batch_size=batch_size, schedule=schedule, **added)
     judged = "training loss" if validation is None else "validation loss"
@@ -88,7 +89,7 @@ def tune(
     )  # fmt: skip
     tell = progress or (lambda stage, done, total: None)
     tell("measuring", 0, 1)
-    seen = observe(job, plan, examples=examples, branch=branch)
+    seen = observe(job, plan, examples=examples, branch=branch, others=others)
     if validation is not None:
         comparable(train(job._replace(marks=(0,), factors=plan.factors[:0])).losses[0])
     ends = Ends() if journal is None else journal.ends
@@ -129,8 +130,15 @@ def prepared(
     return Job(model, loss_fn, forward, source, held, plan.factors, size, seed, weight_decay, clip, ()), plan
 
 
-def observe(job: Job, plan: Plan, *, examples: int | None = None, branch: str = "auto") -> Observation:
-    """The look at the start and, where that was not convex, the one after a short walk."""
+def starts(model: nn.Module | Callable[[int], nn.Module], seed: int) -> tuple[nn.Module, list[nn.Module]]:
+    """The model to train, and others where a function of the seed makes them."""
+    if isinstance(model, nn.Module) or not callable(model):
+        return model, []
+    return model(seed), [model(seed + further) for further in range(1, OTHERS + 1)]
+
+
+def observe(job: Job, plan: Plan, *, examples: int | None = None, branch: str = "auto", others: Sequence[nn.Module] = ()) -> Observation:
+    """The look at the start and, where that was not convex, those after a short walk and at other starts."""
     eye = look(plan.examples, plan.batch_size, plan.steps, examples)
     words: dict[str, Any] = {"ends": "largest", "rtol": 0.02, "depth": DEPTH, "seed": job.seed, "examples": eye.examples, "sampling": False}
     words |= {"forward": job.forward, "batch_size": eye.batch_size}
@@ -142,7 +150,8 @@ def observe(job: Job, plan: Plan, *, examples: int | None = None, branch: str = 
         lost = not np.isfinite(ran.losses[-1])
         return None if lost else measure(walked, job.loss_fn, job.data, noise=0, weights=False, **words)
 
-    return observed(start, plan, eye, beyond, branch)
+    brief = words | {"rtol": 0.05, "depth": SHALLOW, "noise": 0, "weights": False}
+    return observed(start, plan, eye, beyond, branch, lambda: [measure(other, job.loss_fn, job.data, **brief) for other in others])
 
 
 def trials(
@@ -181,7 +190,7 @@ def _sharpest(job: Job, plan: Plan, end: bytes) -> Spectrum | None:
     eye, model = look(plan.examples, plan.batch_size, plan.steps), restored(job.model, end)
     if model is None:
         return None
-    words: dict[str, Any] = {"batch_size": eye.batch_size, "examples": eye.examples, "seed": job.seed, "depth": DEPTH, "rtol": 0.05}
+    words: dict[str, Any] = {"batch_size": eye.batch_size, "examples": eye.examples, "seed": job.seed, "depth": END, "rtol": 0.05}
     try:
         return measure(model, job.loss_fn, job.data, noise=0, weights=False, sampling=False, forward=job.forward, **words)
     except BadInput:  # a fit so good, or so far away, that nothing finite is left

@@ -18,12 +18,14 @@ from .observe import Observation
 from .plan import Plan
 from .predict import Model, grounded, joined
 
-__all__ = ["CALM", "DEPTH", "Look", "cautious", "look", "modelled", "observed", "stroll"]
+__all__ = ["CALM", "DEPTH", "END", "OTHERS", "SHALLOW", "Look", "cautious", "look", "modelled", "observed", "stroll"]
 
 CALM = 0.02  # negative curvature below this share of the largest is rounding and Lanczos error, not shape
-_PART, _LONGEST, _SHORTEST = 16, 12_500, 100  # the walk is a 16th of the run, but no more examples than this or a 100th of it
+_PART, _LONGEST, _SHORTEST = 16, 6_000, 100  # the walk is a 16th of the run, but no more examples than this or a 100th of it
 _LEAST, _MOST, _SHARE, _PRODUCTS = 256, 2048, 0.02, 50  # examples looked at: as many as 2 % of the run pay for, within limits
 DEPTH = 20  # products of the run that looks for the largest curvature
+END = 12  # products of the look where the recommended run ended
+OTHERS, SHALLOW = 2, 8  # other initialisations looked at, where there is a function that makes them, and products of each look
 
 
 class Look(NamedTuple):
@@ -76,25 +78,36 @@ def modelled(seen: Spectrum, epoch: float, noise_scale: float = 1.0, lift: float
     return Model(pair, loss, epoch=epoch)
 
 
-def observed(start: Spectrum, plan: Plan, eye: Look, beyond: Callable[[int, Method], Spectrum | None], branch: str = "auto") -> Observation:
-    """One Observation of the look at the start and, where that was not convex (or for the branch "network"), a second one.
+def observed(
+    start: Spectrum,
+    plan: Plan,
+    eye: Look,
+    beyond: Callable[[int, Method], Spectrum | None],
+    branch: str = "auto",
+    elsewhere: Callable[[], list[Spectrum]] = list,
+) -> Observation:
+    """One Observation of the look at the start and, where that was not convex (or for the branch "network"), of further ones.
 
-    `beyond(steps, method)` walks so far with the plan's batches and looks again; None where the walk got lost.
+    `beyond(steps, method)` walks so far with the plan's batches and looks again; None where the walk got lost. `elsewhere()`
+    looks at other initialisations: what is stable from one start need not be from the next.
 
     Raises:
         BadInput: no positive curvature, or no gradient to follow.
     """
     bent = bool(start.mu < -CALM * start.L)
     if not bent and branch != "network":
-        return _both(start, None, plan, eye, 0, convex=True)
+        return _together(start, None, [], plan, eye, 0, convex=True)
     steps = stroll(plan.steps, plan.batch_size)
-    return _both(start, beyond(steps, cautious(start.upper + plan.weight_decay)), plan, eye, steps, convex=not bent)
+    later = beyond(steps, cautious(start.upper + plan.weight_decay))
+    return _together(start, later, elsewhere(), plan, eye, steps, convex=not bent)
 
 
-def _both(start: Spectrum, later: Spectrum | None, plan: Plan, eye: Look, walk: int, convex: bool) -> Observation:
-    """The looks put together: the larger curvature, the costs, weight decay on every curvature."""
+def _together(
+    start: Spectrum, later: Spectrum | None, others: list[Spectrum], plan: Plan, eye: Look, walk: int, convex: bool
+) -> Observation:
+    """The looks put together: the largest curvature of all, the costs, weight decay on every curvature."""
     lift, noise_scale = plan.weight_decay, eye.noise_scale
-    seen = [start] if later is None else [start, later]
+    seen = [start, *([] if later is None else [later]), *others]
     facts = [look.provenance for look in seen]
     if not facts[0]["gradient_norm"] > 0:
         raise BadInput(
@@ -114,5 +127,7 @@ def _both(start: Spectrum, later: Spectrum | None, plan: Plan, eye: Look, walk: 
     }  # fmt: skip
     if later is not None:
         told["largest_after_walk"] = later.L + lift
+    if others:
+        told["largest_elsewhere"] = max(look.L for look in others) + lift
     epoch = plan.examples / plan.batch_size if plan.batch_size < plan.examples else np.inf
     return Observation(modelled(start, epoch, noise_scale, lift), upper, convex, spent, told)

@@ -93,7 +93,7 @@ def landscape(wanted, edge=math.inf):
 
 def forked(trial, rests=True, steps=1000, runs=3):
     fork = Fork(1.0, steps=steps, rests=rests)
-    found = verify(fork.method(1.0), trial, fork.method, runs=runs, first=fork.first, following=fork.following)
+    found = verify(fork.method(1.0), trial, fork.method, runs=runs, first=fork.first, following=fork.following, wary=fork.wary)
     return [(float(run.method.alpha), float(run.method.beta)) for run in found.runs], found
 
 
@@ -118,6 +118,22 @@ def test_nothing_beside_a_divergence_is_recommended():
     assert (found.record.method.alpha, found.record.method.beta) != (0.68, 0.98)
     assert found.record.diverged_at is None
     assert found.record.method.alpha < 0.5  # 0.68 diverged, and with it twice 0.35
+
+
+@pytest.mark.parametrize(("patient", "beyond", "alpha"), [(1.5, 5.0, 0.35), (2.5, 5.0, 1.4), (1.5, 3.0, 1.4), (1.5, math.inf, 0.35)])
+def test_near_a_cliff_the_patient_run_is_recommended_unless_it_is_much_worse(patient, beyond, alpha):
+    losses = {0.35: patient, 1.4: 1.0, 1.2: beyond}
+
+    def trial(methods):
+        ends = [losses[float(method.alpha)] for method in methods]
+        return [
+            Record(m, np.array([60.0, end]), np.empty(0), 1, diverged_at=None if math.isfinite(end) else 1)
+            for m, end in zip(methods, ends, strict=True)
+        ]
+
+    runs, found = forked(trial)
+    assert [alpha for alpha, _ in runs] == [0.35, 1.4, 1.2]
+    assert found.record.method.alpha == alpha
 
 
 def test_more_runs_look_beside_the_best():

@@ -123,9 +123,11 @@ def _climbed(budget: Budget, seen: Observation, trial: Trial, on_record: Callabl
         if budget.momentum is None
         else Ladder(sharpest, momentum=budget.momentum, nesterov=budget.nesterov, rests=still)
     )
+    wary = ladder.wary if isinstance(ladder, Fork) else None
     return verify(
-        ladder.method(1.0), trial, ladder.method, runs=budget.runs, first=ladder.first, following=ladder.following, on_record=on_record
-    )
+        ladder.method(1.0), trial, ladder.method, runs=budget.runs, first=ladder.first, following=ladder.following, wary=wary,
+        on_record=on_record,
+    )  # fmt: skip
 
 
 def _report(budget: Budget, seen: Observation, choice: Choice, found: Search, network: bool) -> Tuning:

@@ -13,6 +13,9 @@ better one.
     if the former is better 0.68, momentum 0.98         0.25, momentum 0.98
     if the latter is        1.2,  momentum 0.98         1.05, momentum 0.95
 
+Where the run beyond the bold one ends far above it, a cliff is near, and other seeds may fall: then the patient one is
+recommended, unless it ended at twice the loss or more.
+
 What runs is Nesterov's form. The numbers were learned on networks where whole grids are known. With the momentum given, only
 alpha is searched, in units of ((1 - beta)/0.1)^0.6 / lambda, never above 2.9 of them: there some seeds diverge while others
 still look best.
@@ -36,6 +39,7 @@ _SPREAD = 0.6  # best alpha falls as (1 - beta)^0.6: between noise, where it is 
 _STARTS = {True: 0.5**0.5, False: 0.5}  # the lower of the pair, in units: does the schedule come to rest?
 _PAIR = 2.0  # the upper over the lower
 _CLOSE = 0.25  # relative difference of two losses below which the best may lie between them
+_CLIFF, _WORTH = 4.0, 2.0  # a loss so many times larger is a cliff; a loss so many times smaller is worth standing near it
 _SPAN = 1.6  # a memory 1/(1 - beta) as long as the run over this is the longest that is tried
 _SHORT = 0.9  # momentum that any run is long enough for
 
@@ -78,7 +82,7 @@ class Fork:
     """
 
     def __init__(self, sharpest: float, *, steps: int, rests: bool = True) -> None:
-        self.unit = 1 / sharpest
+        self.unit, self.rests = 1 / sharpest, rests
         self.plan = Plan(*(_fitting(rung, steps) for rung in _PLANS[rests]))
         self.rungs = {rung.scale: rung for rung in self.plan}
         self.first = (self.plan.patient.scale, self.plan.bold.scale)
@@ -103,6 +107,14 @@ class Fork:
                 self.rungs[beside.scale] = beside
                 return beside.scale
         return best
+
+    def wary(self, done: dict[float, Record]) -> float | None:
+        """The patient run, where the bold one is best but stands near a cliff; None where it does not."""
+        scores = {factor: score(run) for factor, run in done.items()}
+        patient, bold = self.first
+        beyond = scores.get(self.plan.after_bold.scale)
+        near = self.rests and beyond is not None and min(scores.values()) == scores[bold] and beyond > _CLIFF * scores[bold]
+        return patient if near and scores[patient] < _WORTH * scores[bold] else None
 
 
 def _fitting(rung: Rung, steps: int) -> Rung:

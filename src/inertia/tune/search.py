@@ -58,6 +58,7 @@ def verify(
     disappointing: float = np.inf,
     first: Sequence[float] = (1.0, _UP),
     following: Callable[[dict[float, Record]], float] | None = None,
+    wary: Callable[[dict[float, Record]], float | None] | None = None,
     on_record: Callable[[Record], None] | None = None,
 ) -> Search:
     """Run the method and its neighbours in scale, at most `runs` times, and pick the best that did not diverge.
@@ -65,8 +66,8 @@ def verify(
     `variant(factor)` names the method to try at that multiple of the scale (default: the same with factor * alpha). A
     method is never picked if it diverged, nor if a run at up to twice its alpha and twice its scale did. A first run that ends above
     `disappointing`, or that noise alone holds up (`settled`), makes the search look below. `first` are the multiples that run
-    together at the start; `following(done)` names the next one (default: the rule above). If nothing works, the scale is
-    divided by 4 again and again (8 runs at most).
+    together at the start; `following(done)` names the next one (default: the rule above), and `wary(done)` may name one to
+    recommend instead of the best. If nothing works, the scale is divided by 4 again and again (8 runs at most).
 
     Raises:
         BadInput: runs below 1.
@@ -107,6 +108,8 @@ def verify(
         if wanted in done or not go([wanted]):
             break
     best = _pick(done)
+    if best is not None and wary is not None:
+        best = wary(done) or best
     if best is None:
         tried = ", ".join(f"{run.method.alpha:.3g}" for run in done.values())
         raised = {str(run.notes["error"]) for run in done.values() if "error" in run.notes}

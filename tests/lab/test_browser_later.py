@@ -7,6 +7,7 @@ import pytest
 
 from inertia.lab.loaded import loaded
 from inertia.lab.mazes import decoded, preset
+from inertia.show.report import page
 
 pytestmark = pytest.mark.browser
 
@@ -164,6 +165,9 @@ def test_a_record_is_loaded_from_a_file_and_a_wrong_file_is_said(hand, tmp_path)
     record = json.loads(json.dumps(tune(diabetes(), steps=40, batch_size=32, seed=1).to_json()))
     good, bad, other = (tmp_path / name for name in ("record.json", "notes.json", "other.json"))
     good.write_text(json.dumps(record))
+    report, bare = tmp_path / "report.html", tmp_path / "bare.html"
+    report.write_text(page("A task </script>", "lede", [], record=record | {"verdict": "</script><b>no</b>"}))
+    bare.write_text(page("A task", "lede", []))
     bad.write_text("# notes")
     other.write_text('{"steps": 3}')
     figure = hand("yours")
@@ -173,13 +177,42 @@ def test_a_record_is_loaded_from_a_file_and_a_wrong_file_is_said(hand, tmp_path)
     chooser.set_input_files(other)
     figure.page.wait_for_selector("#yours.stale")
     assert "no record of `inertia tune`" in figure.caption()
+    chooser.set_input_files(bare)
+    figure.page.wait_for_selector("#yours .hint:has-text('carries no record')")
+    chooser.set_input_files(report)
+    figure.page.wait_for_selector("#yours:not(.stale)")
+    figure.page.wait_for_selector("#yours .caption:has-text('verdict: </script><b>no</b>')")
+    figure.settled()
+    first = figure.state("key")
     chooser.set_input_files(good)
+    figure.page.wait_for_selector("#yours .caption:not(:has-text('<b>no</b>'))")
     figure.page.wait_for_selector("#yours:not(.stale)")
     figure.settled()
-    assert len(figure.state("key")) == 16
+    assert len(figure.state("key")) == len(first) == 16
+    assert figure.state("key") != first
     assert figure.state("record") is None
     assert figure.state("alpha") == pytest.approx(record["recommendation"]["alpha"], rel=1e-5)
     assert "after 40 steps" in figure.caption()
     runs = figure.page.locator("#yours [data-key^='run']").count()
     assert runs >= len(record["runs"])
     assert np.isfinite(loaded(record).model.floor)
+
+
+def test_the_optimum_is_dragged_and_the_start_stays(hand):
+    figure = hand("views")
+    before = figure.page.evaluate("Array.from(inertia.mounted.get('views').view.w.slice(0, 2))")
+    x, y = figure.spot(0, 0, 0)
+    figure.page.mouse.move(x, y)
+    figure.page.mouse.down()
+    figure.page.mouse.move(x + 40, y - 20, steps=4)
+    figure.page.mouse.up()
+    figure.settled()
+    assert figure.state("wx") > 0.3
+    assert figure.state("wy") > 0.15
+    seen = figure.page.evaluate(
+        "(() => { const v = inertia.mounted.get('views').view; return [[...v.w], [...v.x], v.optimum, [...v.q]]; })()"
+    )
+    w, x, optimum, q = (np.array(part) for part in seen)
+    np.testing.assert_allclose(w[:2], before, atol=1e-3)
+    np.testing.assert_allclose(w[-2:], optimum, atol=0.02)  # 0.982^300 of the way is left
+    np.testing.assert_allclose(x.reshape(-1, 2), (w.reshape(-1, 2) - optimum) @ q.reshape(2, 2), atol=1e-5)

@@ -16,6 +16,7 @@ from inertia.lab.api import LONGEST
 from inertia.lab.given import opened, read
 from inertia.lab.server import listening
 from inertia.lab.wire import unpack
+from inertia.show.report import page
 
 websockets = pytest.importorskip("websockets.sync.client")
 ConnectionClosed = pytest.importorskip("websockets.exceptions").ConnectionClosed
@@ -123,6 +124,15 @@ def test_ports_that_cannot_be_used_are_said():
     with pytest.raises(BadInput, match="cannot be used"):
         listening(taken.getsockname()[1])
     taken.close()
+
+
+def test_a_report_is_read_like_the_record_it_carries(tmp_path):
+    record = {"task": "a </script>", "steps": 3}
+    (tmp_path / "report.html").write_text(page("title", "lede", [], record=record))
+    assert read(tmp_path / "report.html") == record
+    (tmp_path / "report.html").write_text(page("title", "lede", []))
+    with pytest.raises(BadData, match="not JSON"):
+        read(tmp_path / "report.html")
 
 
 def test_a_record_is_read_once_or_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Drawing smoke: every kind of view becomes a PNG and an SVG, the same bytes each time; the page is self-contained."""
 
+import json
 import re
 import struct
 
@@ -135,3 +136,11 @@ def test_records_are_pure_json(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         Folder(tmp_path).write_json("record.json", {"loss": float("inf")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_carries_its_record_and_no_tag_of_it_gets_out():
+    record = {"task": "a </script><b>", "loss": [0.1, None]}
+    html = page("title", "lede", [], record=record)
+    assert html.count("</script>") == 1
+    inside = re.search('<script type="application/json" id="record">(.*)</script>', html)
+    assert json.loads(inside[1]) == record

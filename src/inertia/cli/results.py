@@ -19,7 +19,7 @@ def save(folder: Folder, title: str, lede: str, blocks: Sequence[Block], record:
     """Write every figure among the blocks (PNG and SVG), then report.html, then record.json: each whole or not at all."""
     folder.write_figures([block for block in blocks if not isinstance(block, Code | Heading | Table | Text)])
     footer = f"Made by inertia {__version__}. Every number in this report is in record.json, with all its digits."
-    folder.write(REPORT, page(title, lede, blocks, stamp, footer))
+    folder.write(REPORT, page(title, lede, blocks, stamp, footer, plain(record)))
     folder.write_json(RECORD, plain(record))
 
 

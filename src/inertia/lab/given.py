@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from .api import LONGEST, handle
 __all__ = ["opened", "read"]
 
 
+_CARRIED = re.compile(r'<script type="application/json" id="record">(.*?)</script>', re.DOTALL)
+
+
 def read(place: Path) -> dict[str, Any]:
-    """The record in a folder (or the file itself).
+    """The record in a folder, or the file itself: record.json, or the report.html that carries it.
 
     Raises:
         BadData: no record.json there, unreadable, or not a JSON object.
@@ -24,7 +28,9 @@ def read(place: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > 64 * LONGEST:
             raise BadData(f"{path} has {path.stat().st_size} bytes: a record of `inertia tune` is far smaller")
-        found = json.loads(path.read_text())
+        text = path.read_text()
+        carried = _CARRIED.search(text) if path.suffix.lower() in (".html", ".htm") else None
+        found = json.loads(text if carried is None else carried[1])
     except OSError as error:
         raise BadData(f"cannot read {path}: {error.strerror}; give the folder that `inertia tune --out DIR` wrote") from None
     except ValueError:

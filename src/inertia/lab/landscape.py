@@ -52,13 +52,13 @@ class Paths(NamedTuple):
     diverged_at: list[int | None]  # first step that is not finite or far beyond every frame
 
 
-def quadratic(angle: float, low: float, high: float) -> Surface:
-    """1/2 w'Hw with the flat eigenvector (curvature `low`) at `angle` degrees to the x axis.
+def quadratic(angle: float, low: float, high: float, optimum: tuple[float, float] = (0.0, 0.0)) -> Surface:
+    """1/2 (w - optimum)'H(w - optimum) with the flat eigenvector (curvature `low`) at `angle` degrees to the x axis.
 
     >>> quadratic(0.0, 1.0, 100.0).gradient(np.array([2.0, 1.0])).tolist()
     [2.0, 100.0]
     """
-    bowl = planar((low, high), float(np.deg2rad(angle)))
+    bowl = planar((low, high), float(np.deg2rad(angle)), optimum=optimum)
     frame: Domain = ((-3.2, 3.2), (-2.0, 2.0))
     made = _of(bowl, _linear(bowl), "½ wᵀHw", domain=frame, start=(-2.4, 1.3), alpha=1.8 / high, alpha_high=4.2 / high, beta=0.5)
     return made._replace(bowl=True)

@@ -1,4 +1,4 @@
-"""A report is one HTML file that opens anywhere, offline, for ever: no scripts, no fonts, nothing fetched.
+"""A report is one HTML file that opens anywhere, offline, for ever: no programs, no fonts, nothing fetched.
 
 It reads like the appendix of a paper: a title, a lede, sections of text, tables and figures with captions.
 """
@@ -6,9 +6,10 @@ It reads like the appendix of a paper: a title, a lede, sections of text, tables
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from .style import GREY, HAIR, HOT, INK, PAPER
 from .views import Curves, Path, RateMap, Sticks, Strips, View
@@ -82,8 +83,8 @@ footer {{ max-width: 660px; margin: 60px auto 0; border-top: 1px solid {HAIR}; p
 """
 
 
-def page(title: str, lede: str, blocks: Sequence[Block], stamp: str = "", footer: str = "") -> str:
-    """The whole report as one string of HTML; every word is escaped, every figure embedded.
+def page(title: str, lede: str, blocks: Sequence[Block], stamp: str = "", footer: str = "", record: Any = None) -> str:
+    """The whole report as one string of HTML; every word is escaped, every figure embedded, and so is the record it was made from.
 
     >>> "<h1>a &lt; b</h1>" in page("a < b", "", [Text("words")])
     True
@@ -94,8 +95,16 @@ def page(title: str, lede: str, blocks: Sequence[Block], stamp: str = "", footer
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
         f'<header><h1>{escape(title)}</h1>\n<p class="lede">{escape(lede)}</p>\n<div class="stamp">{escape(stamp)}</div></header>\n'
-        f"{body}\n<footer>{escape(footer)}</footer>\n</main>\n</body>\n</html>\n"
+        f"{body}\n<footer>{escape(footer)}</footer>\n</main>\n{_carried(record)}</body>\n</html>\n"
     )
+
+
+def _carried(record: Any) -> str:
+    """The record as data that no browser runs or shows: `inertia lab` reads it back from the report."""
+    if record is None:
+        return ""
+    data = json.dumps(record, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")  # no tag can end it early
+    return f'<script type="application/json" id="record">{data}</script>\n'
 
 
 def _block(block: Block) -> str:

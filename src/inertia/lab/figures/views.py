@@ -26,6 +26,8 @@ FIELDS = {
     "steep": Number(100.0, 0.1, 100.0, 0.0, "curvature λ₂", log=True),
     "x": Number(-2.5, -3.0, 3.0, 0.0, "start x₁"),
     "y": Number(1.0, -3.0, 3.0, 0.0, "start x₂"),
+    "wx": Number(0.0, -1.5, 1.5, 0.0, "optimum w₁"),
+    "wy": Number(0.0, -1.5, 1.5, 0.0, "optimum w₂"),
     "steps": Number(300, 1, 600, 1, "steps", whole=True),
 }
 _DOMAIN: Domain = ((-3.2, 3.2), (-3.2, 3.2))
@@ -38,10 +40,11 @@ def view(state: State) -> View:
     q = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])  # columns q1, q2
     one = method(state["family"], state["alpha"], state["beta"], state["gamma"])
     begin = np.array([state["x"], state["y"]])  # in eigen coordinates
-    first = q @ begin
-    ran = paths(quadratic(angle, flat, steep), [one], (float(first[0]), float(first[1])), state["steps"])
+    centre = (state["wx"], state["wy"])
+    first = q @ begin + centre
+    ran = paths(quadratic(angle, flat, steep, centre), [one], (float(first[0]), float(first[1])), state["steps"])
     path = ran.points[0]
-    seen = path @ q  # Q' w
+    seen = (path - centre) @ q  # Q'(w - w*)
     h = np.array([flat, steep])
     formula = modes.iterate(one, h[:, None], np.arange(state["steps"] + 1), begin[:, None])
     with np.errstate(invalid="ignore"):  # a divergent run ends in inf - inf
@@ -55,6 +58,7 @@ def view(state: State) -> View:
         "sizes": np.abs(closed),
         "rates": np.atleast_1d(modes.rate(one, h)),
         "q": q,
+        "optimum": list(centre),
         "alpha_high": 1.05 * float(modes.edge(method(state["family"], 1.0, 0.9, state["gamma"]))) / max(flat, steep),
         "diverged_at": ran.diverged_at[0],
         "matrix": matrix,
@@ -69,7 +73,7 @@ def view(state: State) -> View:
     )
     alt = f"The same path in two coordinate systems; eigenvalues {flat:g} and {steep:g}, eigenvectors turned by {angle:g} degrees."
     costly = {
-        "left": Costly(f"{angle}|{flat}|{steep}", lambda: ellipses(matrix, (0.0, 0.0), _DOMAIN)),
+        "left": Costly(f"{angle}|{flat}|{steep}|{centre}", lambda: ellipses(matrix, centre, _DOMAIN)),
         "right": Costly(f"{flat}|{steep}", lambda: ellipses(np.diag(h), (0.0, 0.0), _DOMAIN)),
     }
     return View(values, caption, alt, costly)
@@ -86,11 +90,11 @@ from inertia.reference import run
 from inertia.theory.modes import iterate
 
 turn, curvatures = np.deg2rad({state["angle"]!r}), np.array([{state["flat"]!r}, {state["steep"]!r}])
-x = np.array([{state["x"]!r}, {state["y"]!r}])
+x, optimum = np.array([{state["x"]!r}, {state["y"]!r}]), np.array([{state["wx"]!r}, {state["wy"]!r}])
 Q = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
 method = Method({float(one.alpha)!r}, beta={float(one.beta)!r}, gamma={float(one.gamma)!r})
-ran = run(planar(tuple(curvatures), turn), method, {state["steps"]}, start=Q @ x)
-print(Q.T @ ran.final, iterate(method, curvatures, {state["steps"]}, x).params)
+ran = run(planar(tuple(curvatures), turn, optimum=optimum), method, {state["steps"]}, start=Q @ x + optimum)
+print(Q.T @ (ran.final - optimum), iterate(method, curvatures, {state["steps"]}, x).params)
 """
 
 

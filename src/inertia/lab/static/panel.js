@@ -432,7 +432,8 @@ export function nice(value) {
   return String(Number(value.toPrecision(4))).replace("-", "−");
 }
 
-export function ticks([low, high], log, count) {
+export function ticks(ends, log, count) {
+  const [low, high] = ends[0] < ends[1] ? ends : [ends[1], ends[0]]; // an axis may run downwards
   if (log) {
     const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
     const stride = Math.max(1, Math.ceil((last - first) / count));

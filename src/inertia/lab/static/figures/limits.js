@@ -49,7 +49,7 @@ export function build(kit) {
   let stamp = 0;
   function shape(view) {
     const low = Math.min(0, ...view.profile), high = Math.max(1, ...view.profile.filter(Number.isFinite));
-    profile.domain({ x: [0.5, view.n + 0.5], y: [Math.max(low, -3), Math.min(high * 1.06, 4)] });
+    profile.domain({ x: [0.5, view.n + 0.5], y: [Math.max(Math.min(low, -0.06), -3), Math.min(high * 1.06, 4)] });
     if (view.k < view.n) profile.bar("dead", view.k + 0.5, -3, view.n + 0.5, 4, "bar wash");
     profile.line("best", view.nodes, view.best, "grey dash");
     profile.line("profile", view.nodes, view.profile, "hot");

@@ -12,7 +12,7 @@ export const prose = `
 throws the steep direction back and forth. The best compromise makes both equally slow. Momentum bends those curves down together.</p>`;
 
 export function build(kit) {
-  const chart = kit.panel({ span: 8, label: "loss by eigencomponent against step", aspect: 0.52, margin: { right: 78, top: 22 } });
+  const chart = kit.panel({ span: 8, label: "loss by eigencomponent against step", aspect: (width) => (width < 440 ? 0.74 : 0.52), margin: { right: 78, top: 22 } });
   const plane = kit.plane({ span: 4, aspect: 1.04 });
   const bars = kit.panel({ span: 8, label: "steps until each component stays below the tolerance", height: 150, margin: { right: 78, top: 22 }, frame: false });
   const curves = kit.panel({ span: 4, label: "rate of each component against step size", height: 190, margin: { left: 40, right: 12, top: 22 } });

@@ -127,7 +127,7 @@ export function build(kit) {
       const [bottom, top] = line.scale.y;
       if (view.critical > 0 && view.critical < 1) {
         line.line("critical", [view.critical, view.critical], [bottom, top], "dash grey");
-        line.text("over", view.critical, top, "creeps: overdamped", { dx: -10, dy: 18, anchor: "end", className: "label quiet" });
+        line.text("over", 0, bottom, "creeps: overdamped", { dx: 10, dy: -10, className: "label quiet" });
         line.text("under", view.critical, bottom, "swings", { dx: 10, dy: -10, className: "label quiet" });
         line.text("criticalwords", view.critical, bottom, `critical β = ${nice(view.critical)}`, { dx: -10, dy: -10, anchor: "end" });
       }

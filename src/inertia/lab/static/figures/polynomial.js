@@ -105,7 +105,8 @@ export function build(kit) {
     for (let i = 0; i < count; i++) {
       const end = Math.min(Math.max(view.milestones[i], 1.1), 2e6), done = view.milestones[i] <= state.k;
       bars.bar(`b${i}`, 1, i + 0.2, end, i + 0.78, done ? "bar spent" : "bar", { fill: tone(count - 1 - i, count) });
-      if (bars.x(end) < bars.inner.left + bars.inner.width - 4 && count < 8) bars.text(`bt${i}`, bars.x(end) + 6, bars.y(i + 0.5) + 4, nice(view.milestones[i]), { raw: true, className: "tick halo" });
+      const words = nice(view.milestones[i]), beside = bars.x(end) + 6 + 6 * words.length < bars.width; // else before the end of the bar
+      if (bars.x(end) < bars.inner.left + bars.inner.width - 4 && count < 8) bars.text(`bt${i}`, bars.x(end) + (beside ? 6 : -4), bars.y(i + 0.5) + 4, words, { raw: true, anchor: beside ? "start" : "end", className: "tick halo" });
       bars.text(`bn${i}`, bars.inner.left - 7, bars.y(i + 0.5) + 4, String(i + 1), { raw: true, anchor: "end", className: "tick" });
     }
     bars.line("now", [state.k, state.k], [0, count], "hot");

@@ -69,7 +69,7 @@ export function build(kit) {
         limits.line(`limit${i}`, view.beta, values, "", { stroke });
         limits.text(`limitwords${i}`, view.beta[at], values[at], view.names[i], { dx: i ? 0 : -8, dy: i ? (i === 1 ? 16 : 14) : -7, anchor: i ? "middle" : "end", fill: stroke });
       }
-      limits.dots("runs", view.runs.map((run) => run.beta), view.runs.map((run) => run.alpha), 3.5, "dots ink");
+      limits.dots("runs", view.runs.map((run) => run.beta), view.runs.map((run) => run.alpha), 3.5, "dots ink", { over: true });
       limits.axes({ x: "momentum β", y: "largest stable step α", yticks: [0, 0.5, 1], xticks: [0, 0.5, 1] });
       knobs.hold(state.alpha, state.beta);
     },

@@ -1,6 +1,7 @@
 // One path, twice: in the parameters and in the basis of the eigenvectors.
 
 import { column, row } from "../transport.js";
+import { nice } from "../panel.js";
 import { tone } from "../theme.js";
 
 export const prose = `
@@ -8,7 +9,8 @@ export const prose = `
 coordinate minds its own business:</p>
 <math display="block"><mi>x</mi><mo>=</mo><msup><mi>Q</mi><mi>⊤</mi></msup><mo>(</mo><mi>w</mi><mo>−</mo><msup><mi>w</mi><mo>⋆</mo></msup><mo>)</mo><mo>,</mo><mspace width="1em"/>
 <msubsup><mi>x</mi><mi>i</mi><mi>k</mi></msubsup><mo>=</mo><msup><mrow><mo>(</mo><mn>1</mn><mo>−</mo><mi>α</mi><msub><mi>λ</mi><mi>i</mi></msub><mo>)</mo></mrow><mi>k</mi></msup><msubsup><mi>x</mi><mi>i</mi><mn>0</mn></msubsup></math>
-<p>That is gradient descent; momentum has two roots in place of one factor. Drag the start in either square, turn <i>q₁</i> by its tip, and change the eigenvalues.</p>`;
+<p>That is gradient descent; momentum has two roots in place of one factor. Drag the start in either square, move the optimum <i>w⋆</i>, turn <i>q₁</i> by its tip, and change the eigenvalues: whatever
+happens on the left, the right is two separate decays.</p>`;
 
 export function build(kit) {
   const square = { aspect: (width) => (width + 21.5) / width, margin: { left: 0.5, right: 0.5, top: 22, bottom: 0.5 } };
@@ -30,21 +32,28 @@ export function build(kit) {
   const clamp = (value) => Math.min(Math.max(value, -3), 3);
   // Turning a point by the matrix Python sent is where the hand's own move is told in the other square's words.
   const turned = (q, [a, b]) => [q[0] * a + q[2] * b, q[1] * a + q[3] * b];
+  const around = (a, b) => turned(kit.view.q, [a - kit.store.state.wx, b - kit.store.state.wy]);
+  const near = (value) => Math.min(Math.max(value, -1.5), 1.5);
   const knobs = {
-    w: (x, y) => left.knob("start", x, y, { label: "start, in the parameters", move: (a, b) => { const [u, v] = turned(kit.view.q, [a, b]); kit.store.set({ x: clamp(u), y: clamp(v) }); } }),
+    w: (x, y) => left.knob("start", x, y, { label: "start, in the parameters", move: (a, b) => { const [u, v] = around(a, b); kit.store.set({ x: clamp(u), y: clamp(v) }); } }),
+    // The optimum goes, the start stays where it is in w: what changes is its distance.
+    o: ([x, y]) => left.knob("optimum", x, y, { label: "optimum", radius: 5, className: "open", words: `optimum ${nice(x)}, ${nice(y)}`, step: [0.05, 0.05], move: (a, b) => {
+      const { x, y, wx, wy } = kit.store.state, moved = [near(a), near(b)], [u, v] = turned(kit.view.q, [wx - moved[0], wy - moved[1]]);
+      kit.store.set({ wx: moved[0], wy: moved[1], x: clamp(x + u), y: clamp(y + v) });
+    } }),
     x: (x, y) => right.knob("start", x, y, { label: "start, in eigen coordinates", move: (a, b) => kit.store.set({ x: clamp(a), y: clamp(b) }) }),
-    q: (q) => left.knob("tip", 1.6 * q[0], 1.6 * q[2], {
+    q: (q, [x, y]) => left.knob("tip", x + 1.6 * q[0], y + 1.6 * q[2], {
       label: "direction of the first eigenvector", radius: 4, className: "quiet", keys: (across, up) => kit.store.set({ angle: ((kit.store.state.angle + across + up + 540) % 360) - 180 }),
-      move: (a, b) => kit.store.set({ angle: Math.round((Math.atan2(b, a) * 180) / Math.PI) }), words: "first eigenvector",
+      move: (a, b) => kit.store.set({ angle: Math.round((Math.atan2(b - kit.store.state.wy, a - kit.store.state.wx) * 180) / Math.PI) }), words: "first eigenvector",
     }),
   };
 
-  function arrow(panel, key, [x, y], words, index) {
+  function arrow(panel, key, [x, y], words, index, [left, top] = [0, 0]) {
     const stroke = tone(index, 2), size = Math.hypot(x, y), [u, v] = [x / size, y / size];
     const head = [[x - 0.2 * u - 0.1 * v, y - 0.2 * v + 0.1 * u], [x, y], [x - 0.2 * u + 0.1 * v, y - 0.2 * v - 0.1 * u]];
-    panel.line(key, [0, x], [0, y], "arrow", { stroke });
-    panel.line(`${key}head`, head.map((p) => p[0]), head.map((p) => p[1]), "arrow", { stroke });
-    panel.text(`${key}words`, x + 0.32 * u, y + 0.32 * v, words, { anchor: "middle", dy: 4, fill: stroke });
+    panel.line(key, [left, left + x], [top, top + y], "arrow", { stroke });
+    panel.line(`${key}head`, head.map((p) => left + p[0]), head.map((p) => top + p[1]), "arrow", { stroke });
+    panel.text(`${key}words`, left + x + 0.32 * u, top + y + 0.32 * v, words, { anchor: "middle", dy: 4, fill: stroke });
   }
 
   function space(panel, view, data, key, title) {
@@ -60,11 +69,13 @@ export function build(kit) {
   return {
     draw(view) {
       const q = view.q, w = space(left, view, view.w, "left", "w: what the optimizer sees"), x = space(right, view, view.x, "right", "x = Qᵀ(w − w⋆): what happens");
-      arrow(left, "q1", [1.6 * q[0], 1.6 * q[2]], "q₁", 0);
-      arrow(left, "q2", [1.6 * q[1], 1.6 * q[3]], "q₂", 1);
+      arrow(left, "q1", [1.6 * q[0], 1.6 * q[2]], "q₁", 0, view.optimum);
+      arrow(left, "q2", [1.6 * q[1], 1.6 * q[3]], "q₂", 1, view.optimum);
       arrow(right, "q1", [1.6, 0], "q₁", 0);
       arrow(right, "q2", [0, 1.6], "q₂", 1);
-      knobs.q(q);
+      knobs.q(q, view.optimum);
+      knobs.o(view.optimum);
+      left.text("optimumwords", ...view.optimum, "w⋆", { dx: 9, dy: 17 });
       knobs.w(...w);
       knobs.x(...x);
       const last = view.sizes.shape[1] - 1, all = Array.from(view.sizes).filter((v) => v > 0), floor = Math.max(Math.min(...all), 1e-14);

@@ -7,7 +7,7 @@ import { tone } from "../theme.js";
 export const prose = `
 <p>Everything above was about problems one can look at. Of a real one <i>inertia tune</i> measures what matters here: its curvatures, how far the start is from the optimum along
 each, and the noise of its batches. That is enough to forecast every learning rate and momentum before running any.</p>
-<p>Load the <i>record.json</i> that <i>inertia tune --out DIR</i> wrote, or start with <i>inertia lab --record DIR</i>, and take hold of the point. The file is read on this machine
+<p>Load the <i>record.json</i> or the <i>report.html</i> that <i>inertia tune --out DIR</i> wrote, or start with <i>inertia lab --record DIR</i>, and take hold of the point. The file is read on this machine
 and goes nowhere else.</p>`;
 
 export function build(kit) {
@@ -27,9 +27,9 @@ export function build(kit) {
     ["recommended", () => kit.store.set(kit.view.recommended)],
   ]);
   kit.row(4);
-  const file = node("input", { type: "file", accept: ".json,application/json", "aria-label": "record.json of inertia tune", class: "file" });
+  const file = node("input", { type: "file", accept: ".json,.html,.htm,application/json,text/html", "aria-label": "record.json or report.html of inertia tune", class: "file" });
   const said = node("p", { class: "hint", role: "status" });
-  kit.box.append(node("label", { class: "filelabel" }, "load a record.json", file), said);
+  kit.box.append(node("label", { class: "filelabel" }, "load a record or report", file), said);
   file.addEventListener("change", () => file.files.length && read(file.files[0]));
   kit.root.addEventListener("dragover", (event) => event.preventDefault());
   kit.root.addEventListener("drop", (event) => {
@@ -42,12 +42,16 @@ export function build(kit) {
     const count = curve?.steps?.length || 0, stride = Math.ceil(count / 400), keep = (_, i) => i % stride === 0 || i === count - 1;
     return count ? { steps: curve.steps.filter(keep), loss: curve.loss.filter(keep) } : curve;
   };
+  // A report carries its record as a block of data. The page is not parsed: its styles are none of ours.
+  const carried = (text) => /<script type="application\/json" id="record">([\s\S]*?)<\/script>/.exec(text)?.[1];
   // Only what the figure needs is sent on; Python checks every part of it.
   async function read(chosen) {
     said.textContent = "";
     if (chosen.size > 64e6) { said.textContent = `${chosen.name} is larger than 64 MB: a record is far smaller.`; return; }
     let whole = null;
-    try { whole = JSON.parse(await chosen.text()); } catch { said.textContent = `${chosen.name} is not JSON: load the record.json beside the report.`; return; }
+    const text = await chosen.text(), report = /^\s*</.test(text), inside = report ? carried(text) : text;
+    if (inside === undefined) { said.textContent = `${chosen.name} carries no record: load the record.json beside it.`; return; }
+    try { whole = JSON.parse(inside); } catch { said.textContent = `${chosen.name} is not JSON: load the record.json or the report of inertia tune.`; return; }
     if (!whole || typeof whole !== "object" || Array.isArray(whole)) { said.textContent = `${chosen.name} holds no record.`; return; }
     const record = Object.fromEntries(NEEDED.filter((name) => name in whole).map((name) => [name, whole[name]]));
     const part = (name) => (Array.isArray(whole.curves?.[name]) ? whole.curves[name].map(thin) : []);

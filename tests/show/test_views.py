@@ -249,6 +249,16 @@ def test_the_table_marks_the_recommended_run(still):
     assert len(table.rows) == len(still.runs)
 
 
+def test_the_table_says_how_a_lost_run_ended():
+    def row(losses, **more):
+        return tuning.runs_table([Record(Method(0.1), np.array(losses), np.empty(0), 9, **more)]).rows[0][-1]
+
+    assert row([2.0, 1.0]) == "1"
+    assert row([2.0, 1e33]) == "above its start"
+    assert row([2.0], diverged_at=4) == "diverged at step 4"
+    assert row([2.0], diverged_at=1, notes={"error": "ValueError: no"}) == "raised ValueError: no"
+
+
 @pytest.mark.parametrize(
     ("method", "edge", "advice"),
     [

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..record import Record
 from ..tune import Tuning
+from ..tune.search import diverged
 from .landscape import thinned
 from .networks import (
     at_equal_scale,
@@ -168,6 +169,8 @@ def runs_table(runs: Sequence[Record], best: int | None = None) -> Table:
     for run in runs:
         alpha, beta, gamma, _ = (float(value) for value in run.method)
         end = f"{run.losses[-1]:.6g}" if run.diverged_at is None else f"diverged at step {run.diverged_at}"
+        end = "above its start" if run.diverged_at is None and diverged(run) else end
+        end = f"raised {run.notes['error']}" if "error" in run.notes else end
         rows.append([f"{alpha:.4g}", f"{beta:.4g}", f"{gamma:.4g}", str(run.steps), end])
     caption = "The recommended run is marked." if best is not None else ""
     return Table(("alpha", "beta", "gamma", "steps", "final loss"), rows, caption, best)

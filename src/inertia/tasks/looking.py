@@ -101,9 +101,9 @@ def _on_network(method: Method, seen: Observation, noise: float, ratio: float) -
     low, high = (float(ladder.method(factor).alpha) for factor in (0.7, 2.0))
     units = float(method.alpha) / ladder.unit
     if units > CAP:
-        advice = f"too large: {units:.2g} units, above which some seeds diverge; try {low:.3g} to {high:.3g}"
+        advice = f"too large: {units:.2g} x the unit that curvature gives, and above {CAP} some seeds diverge; try {low:.3g} to {high:.3g}"
     elif units < 0.5:
-        advice = f"timid: {units:.2g} units; {low:.3g} to {high:.3g} are usual"
+        advice = f"timid: at this momentum networks usually want {low:.3g} to {high:.3g}; 'inertia tune' says where in it"
     else:
         advice = f"in the range in which networks usually do best ({low:.3g} to {high:.3g}); 'inertia tune' says where in it"
     regime = "noise-limited" if noise >= CALM_NOISE else "curvature-limited"

@@ -25,19 +25,19 @@ _ALIKE = 1.1  # forecast losses within 10 % of each other are the same
 def network_limit(seen: Observation, choice: Choice, found: Search) -> tuple[str, str]:
     """What limits a network, by the noise of its batches beside their signal at the start, and what the forecast says to it."""
     ratio, method = noise_to_signal(seen), found.record.method
-    scale = float(method.alpha / (1 - method.beta))
+    scale, tried = float(method.alpha / (1 - method.beta)), _listed([float(run.method.beta) for run in found.runs])
     if ratio >= CALM_NOISE:
         words = f"the noise of a batch is {ratio:.2g} x its signal already at the start, and grows beside it"
-        return (
-            "noise-limited",
-            f"noise-limited: {words}; what counts is alpha/(1 - beta) = {scale:.3g}, hardly the momentum itself" + _forecast(seen, choice),
-        )
-    tried = "a longer one was tried as well" if len({run.method.beta for run in found.runs}) > 1 else "no longer one was tried"
+        words += f"; what counts most is then alpha/(1 - beta), here {scale:.3g}, and momentum less ({tried})"
+        return "noise-limited", f"noise-limited: {words}" + _forecast(seen, choice)
     words = f"the noise of a batch is only {ratio:.2g} x its signal" if ratio > 0 else "there is no gradient noise"
-    return (
-        "curvature-limited",
-        f"curvature-limited: {words} at the start, so a long memory can pay: {tried}" + _forecast(seen, choice),
-    )
+    return "curvature-limited", f"curvature-limited: {words} at the start, so a long memory can pay ({tried})" + _forecast(seen, choice)
+
+
+def _listed(momenta: list[float]) -> str:
+    """Which momenta ran, in words."""
+    each = [f"{beta:.3g}" for beta in sorted(set(momenta))]
+    return f"tried: {', '.join(each[:-1])} and {each[-1]}" if len(each) > 1 else f"only {each[0]} was tried"
 
 
 def _forecast(seen: Observation, choice: Choice) -> str:
@@ -48,8 +48,8 @@ def _forecast(seen: Observation, choice: Choice) -> str:
     if not np.isfinite(spreads[beta]):
         return ""
     return (
-        f" (in the forecast of the quadratic at the start, every momentum from 0 to {beta:g} gives the same excess loss within "
-        f"{100 * (spreads[beta] - 1):.2g} % at alpha/(1 - beta) = {matched.scale:.3g})"
+        f"; in the forecast of the quadratic at the start, every momentum from 0 to {beta:g} gives the same excess loss within "
+        f"{100 * (spreads[beta] - 1):.2g} % at alpha/(1 - beta) = {matched.scale:.3g}"
     )
 
 

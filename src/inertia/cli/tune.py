@@ -201,9 +201,11 @@ def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
 
 
 def _forecast(found: Tuning) -> str:
-    """What can be said beforehand of a network: where the best learning rates are, in units of its curvature."""
-    unit = 1 / found.measurement["largest"]
-    return f"learning rates around {0.5 * unit:.3g} to {2 * unit:.3g} (0.5 to 2 over the curvature after a short walk)"
+    """What can be said beforehand of a network: which runs its curvature asks for first, in units of 1/curvature."""
+    largest = found.measurement["largest"]
+    first = [f"{float(run.method.alpha):.3g} with momentum {float(run.method.beta):g}" for run in found.runs[:2]]
+    units = [f"{float(run.method.alpha) * largest:.2g}" for run in found.runs[:2]]
+    return f"learning rates around {' and '.join(first)} ({' and '.join(units)} over the largest curvature early on)"
 
 
 def _sharpness(found: Tuning) -> str:

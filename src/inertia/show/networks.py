@@ -38,8 +38,8 @@ def tried(tuning: Tuning) -> Curves:
     dots, lost = runs_as_dots(tuning, [float(run.method.alpha) for run in tuning.runs])
     lines += dots
     caption = (
-        f"What the {count(len(tuning.runs) - lost, 'full run')} reached (points; orange: recommended). Networks usually want 0.5 to 2 over "
-        f"the largest curvature, which is {1 / unit:.3g} here."
+        f"What the {count(len(tuning.runs) - lost, 'full run')} reached (points; orange: recommended). "
+        f"At momentum 0.9 networks usually want 0.5 to 2 over the largest curvature, which is {1 / unit:.3g} here."
     )
     caption += f" {count(lost, 'run')} diverged or ended above the picture." if lost else ""
     caption += f" {_TIMID}" if inside.any() else ""

@@ -1,11 +1,12 @@
 """The notebook widget: the same modules linked into one, the same answers through Jupyter's messages."""
 
+import re
 import sys
 
 import pytest
 
 from inertia.errors import BadInput, MissingExtra
-from inertia.lab.notebook import STATIC, linked, widget
+from inertia.lab.notebook import STATIC, _scoped, linked, widget
 from inertia.lab.views import discovered
 from inertia.lab.wire import unpack
 
@@ -94,3 +95,12 @@ def test_the_linked_module_draws_in_a_browser(browser, name):
     assert page.locator("#host svg path").count() > 4
     page.close()
     assert complaints == []
+
+
+def test_a_figure_brings_its_style_and_leaves_the_notebook_its_own():
+    css = _scoped((STATIC / "style.css").read_text())
+    colours, rules = css.split(".inertia-lab {", 1)
+    assert set(re.findall(r"^[^\s{}@-][^{}]*?(?= \{)", colours, re.MULTILINE)) == {":root"}, "outside the figure only colours are named"
+    assert ":root" not in rules
+    assert "color-scheme: light" not in css
+    assert css.count("{") == css.count("}")

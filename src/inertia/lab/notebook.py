@@ -23,6 +23,11 @@ _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w/]+)\.js";\n|^import \{(
 _EXPORT = re.compile(r"^export (async function|function|class|const) (\w+)", re.MULTILINE)
 _LIST = re.compile(r"^export \{([^}]*)\};\n", re.MULTILINE)
 
+_COLOURS = re.compile(r"^@media \(prefers-color-scheme: dark\) \{\s*:root \{[^}]*\}\s*\}|^:root \{[^}]*\}", re.MULTILINE)
+_BESIDE = """font: 400 17px/1.55 var(--serif); color: var(--ink); background: var(--paper); padding: 10px;
+.figure { margin: 0; }
+"""
+
 _RENDER = """
 export default {
   render({ model, el }) {
@@ -125,5 +130,8 @@ def widget(name: str, **state: Any) -> Any:
 
 
 def _scoped(css: str) -> str:
-    """The page's own layout left out: a notebook has its body already."""
-    return re.sub(r"^(html|body|main|@media \(max-width: (1032|600)px\) \{ main)[^\n]*\n", "", css, flags=re.MULTILINE)
+    """The stylesheet for a notebook: colours for the whole page, every other rule for the figure alone, the page's own layout left out."""
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
+    css = re.sub(r"^(html|body|main|@media \(max-width: (1032|600)px\) \{ main)[^\n]*\n", "", css, flags=re.MULTILINE)
+    colours = "\n".join(found[0] for found in _COLOURS.finditer(css)).replace("color-scheme: light dark;", "")
+    return f"{colours}\n.inertia-lab {{\n{_COLOURS.sub('', css)}\n{_BESIDE}}}\n"

@@ -24,7 +24,7 @@ export function mount(host, spec, module, transport, { alone = false } = {}) {
 
 class Kit {
   constructor(host, spec, module, transport, alone) {
-    Object.assign(this, { name: spec.name, fields: spec.fields, transport, store: new Store(spec.fields) });
+    Object.assign(this, { name: spec.name, fields: spec.fields, transport, alone, store: new Store(spec.fields) });
     this.panels = [];
     this.binders = [];
     this.have = {};
@@ -359,7 +359,7 @@ class Kit {
     });
     tool("SVG", () => save(picture(this.root, this.panels, plain("paper")), `${this.name}.svg`, "image/svg+xml"));
     tool("PNG", () => save(picture(this.root, this.panels, plain("paper")), `${this.name}.png`, "image/png"));
-    tool("link", async () => { await copied(this.link()); say("link copied"); });
+    if (!this.alone) tool("link", async () => { await copied(this.link()); say("link copied"); });
     this.tools.append(said);
   }
 

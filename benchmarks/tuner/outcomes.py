@@ -68,13 +68,13 @@ def cells() -> Iterator[tuple[str, str]]:
             yield from ((name, schedule) for schedule in SCHEDULES if ready.get(schedule))
 
 
-def tunings(job: str, schedule: str, kind: str = "tuner") -> list[dict]:
+def tunings(job: str, schedule: str, kind: str = "tuned") -> list[dict]:
     """The tuner's rows on one job and schedule, all in the words of the networks."""
     if job in JOBS:
-        path = DATA / f"tuned-{job}.json"
-        rows = read(path).get(kind, {}) if path.exists() else {}
+        path = DATA / f"{kind}-{job}.json"
+        rows = read(path)["tuner"] if path.exists() else {}
         return [row for key, row in rows.items() if key.startswith(f"{schedule}/")]
-    if kind != "tuner":
+    if kind != "tuned":
         return []
     path = CONVEX.parent / "tuner_results.json"
     rows = read(path)["cells"].get(f"{job}, {schedule}", []) if path.exists() else []

@@ -1,7 +1,7 @@
 """The tuner on the networks: three tuning seeds (new initialisation, new batches), at most three full runs each.
 
-Its recommendation is then trained on the grid's seeds. Rows are kept in `data/tuned-JOB.json`: "tuner" chooses by training
-loss, "validated" is the same with `validation=`, which chooses by the loss on the validation examples.
+Its recommendation is then trained on the grid's seeds. Rows are kept in `data/tuned-JOB.json`; those in
+`data/validated-JOB.json` are of the same tuner with `validation=`, which chooses by the loss on the validation examples.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ def tuned(job: Job, net, schedule: str, seed: int, validated: bool = False) -> d
 
 def fill(job: Job, *, again: bool = False, validated: bool = False) -> None:
     """What is missing of one job; with `again` all of it."""
-    path, kind = DATA / f"tuned-{job.name}.json", "validated" if validated else "tuner"
+    path = DATA / f"{'validated' if validated else 'tuned'}-{job.name}.json"
     found, net = kept(path), network(job.task)
-    old = found.get(kind, {})
-    found[kind] = {} if again else old
+    old = found["tuner"]
+    found["tuner"] = {} if again else old
     for seed in TUNING_SEEDS:
         for schedule in SCHEDULES:
-            if f"{schedule}/{seed}" not in found[kind]:
-                found[kind][f"{schedule}/{seed}"] = tuned(job, net, schedule, seed, validated)
-                path.write_text(json.dumps(found | {kind: old | found[kind]}, indent=0))
-                print(job.name, kind, schedule, seed, file=sys.stderr, flush=True)
+            if f"{schedule}/{seed}" not in found["tuner"]:
+                found["tuner"][f"{schedule}/{seed}"] = tuned(job, net, schedule, seed, validated)
+                path.write_text(json.dumps(found | {"tuner": old | found["tuner"]}, indent=0))
+                print(path.stem, schedule, seed, file=sys.stderr, flush=True)

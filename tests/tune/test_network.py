@@ -120,6 +120,19 @@ def test_nothing_beside_a_divergence_is_recommended():
     assert found.record.method.alpha < 0.5  # 0.68 diverged, and with it twice 0.35
 
 
+@pytest.mark.parametrize(("rests", "third"), [(True, (0.1, 0.95)), (False, (0.1, 0.9))])
+def test_runs_thrown_onto_a_plateau_make_the_search_look_far_below(rests, third):
+    clock = np.arange(101)
+
+    def trial(methods):
+        fine = [np.exp(-clock / 40) if method.alpha < 0.2 else 0.7 + 0.3 * np.exp(-clock / 2) for method in methods]
+        return [Record(method, losses, np.empty(0), 100) for method, losses in zip(methods, fine, strict=True)]
+
+    runs, found = forked(trial, rests)
+    assert runs[2] == third == (found.record.method.alpha, found.record.method.beta)
+    assert len(runs) == 3
+
+
 @pytest.mark.parametrize(("patient", "beyond", "alpha"), [(1.5, 5.0, 0.35), (2.5, 5.0, 1.4), (1.5, 3.0, 1.4), (1.5, math.inf, 0.35)])
 def test_near_a_cliff_the_patient_run_is_recommended_unless_it_is_much_worse(patient, beyond, alpha):
     losses = {0.35: patient, 1.4: 1.0, 1.2: beyond}

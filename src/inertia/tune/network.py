@@ -13,8 +13,9 @@ better one.
     if the former is better 0.68, momentum 0.98         0.25, momentum 0.98
     if the latter is        1.2,  momentum 0.98         1.05, momentum 0.95
 
-Where the run beyond the bold one ends far above it, a cliff is near, and other seeds may fall: then the patient one is
-recommended, unless it ended at twice the loss or more.
+Where one of the better of the pair is stuck (it had fallen as far as it would in the first tenth of the run), both may have
+been thrown onto a plateau, and the third run is made far below, at 0.1. Where the run beyond the bold one ends far above it,
+a cliff is near, and other seeds may fall: then the patient one is recommended, unless it ended at twice the loss or more.
 
 What runs is Nesterov's form. The numbers were learned on networks where whole grids are known. With the momentum given, only
 alpha is searched, in units of ((1 - beta)/0.1)^0.6 / lambda, never above 2.9 of them: there some seeds diverge while others
@@ -26,12 +27,15 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from ..method import Method
 from ..record import Record
 from .choose import rounded
+from .report import steps_of
 from .search import score
 
-__all__ = ["CALM_NOISE", "CAP", "Fork", "Ladder"]
+__all__ = ["CALM_NOISE", "CAP", "Fork", "Ladder", "stuck"]
 
 CAP = 2.9  # in units
 CALM_NOISE = 0.1  # noise of a batch over its signal at the start, below which a network is not called noise-limited
@@ -40,6 +44,7 @@ _STARTS = {True: 0.5**0.5, False: 0.5}  # the lower of the pair, in units: does 
 _PAIR = 2.0  # the upper over the lower
 _CLOSE = 0.25  # relative difference of two losses below which the best may lie between them
 _CLIFF, _WORTH = 4.0, 2.0  # a loss so many times larger is a cliff; a loss so many times smaller is worth standing near it
+_STUCK, _EARLY = 0.03, 0.1  # a run that wins less than this part of its whole fall after that part of its steps is stuck
 _SPAN = 1.6  # a memory 1/(1 - beta) as long as the run over this is the longest that is tried
 _SHORT = 0.9  # momentum that any run is long enough for
 
@@ -57,17 +62,18 @@ class Rung(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The rungs of a search: a pair, and what follows the better one."""
+    """The rungs of a search: a pair, what follows the better one, and what follows where that one is stuck."""
 
     patient: Rung
     bold: Rung
     after_patient: Rung
     after_bold: Rung
+    after_stuck: Rung
 
 
 _PLANS = {  # does the schedule come to rest?
-    True: Plan(Rung(0.35, 0.98), Rung(1.4, 0.95), Rung(0.68, 0.98), Rung(1.2, 0.98)),
-    False: Plan(Rung(0.5, 0.9), Rung(0.5, 0.95), Rung(0.25, 0.98), Rung(1.05, 0.95)),
+    True: Plan(Rung(0.35, 0.98), Rung(1.4, 0.95), Rung(0.68, 0.98), Rung(1.2, 0.98), Rung(0.1, 0.95)),
+    False: Plan(Rung(0.5, 0.9), Rung(0.5, 0.95), Rung(0.25, 0.98), Rung(1.05, 0.95), Rung(0.1, 0.9)),
 }
 
 
@@ -97,7 +103,10 @@ class Fork:
         scores = {factor: score(run) for factor, run in done.items()}
         patient, bold = self.first
         third = (self.plan.after_bold if scores[bold] < scores[patient] else self.plan.after_patient).scale
-        if third not in done:
+        close = [done[factor] for factor in self.first if scores[factor] < (1 + _CLOSE) * min(scores.values())]
+        if len(done) == len(self.first) and any(map(stuck, close)):
+            third = self.plan.after_stuck.scale
+        if third not in done and (len(done) == len(self.first) or self.plan.after_stuck.scale not in done):
             return third
         best = min(scores, key=lambda factor: scores[factor])
         here = self.rungs.get(best, Rung(best, _SHORT))
@@ -115,6 +124,21 @@ class Fork:
         beyond = scores.get(self.plan.after_bold.scale)
         near = self.rests and beyond is not None and min(scores.values()) == scores[bold] and beyond > _CLIFF * scores[bold]
         return patient if near and scores[patient] < _WORTH * scores[bold] else None
+
+
+def stuck(record: Record) -> bool:
+    """Whether a run had fallen as far as it would, and not to nothing, in the first tenth of its steps.
+
+    >>> import numpy as np
+    >>> steps = np.arange(101)
+    >>> [stuck(Record(Method(0.1), 3 + np.exp(-steps / time), np.empty(0), 100)) for time in (2, 50)]
+    [True, False]
+    """
+    losses, steps = record.losses, steps_of(record)
+    if len(losses) < 4 or not losses[-1] < losses[0]:
+        return False
+    early = losses[int(np.searchsorted(steps, _EARLY * record.steps))]
+    return bool(early - losses[-1] < _STUCK * (losses[0] - losses[-1]) and early < 2 * losses[-1])
 
 
 def _fitting(rung: Rung, steps: int) -> Rung:

@@ -137,14 +137,29 @@ def ranked(outcomes: Iterable[Outcome], held: bool = False) -> dict[str, list[Ou
     return {who: mine[who] for who in sorted(mine, key=place)}
 
 
-def fresh() -> dict[str, list[tuple[str, str, float]]]:
-    """By group: (job, schedule, logreg) of every recommendation against the grid's best cell, both on fresh seeds (`fresh.py`)."""
+class Fresh(NamedTuple):
+    """The tuner's recommendations on one job and schedule against the grid's best cell, both on fresh seeds."""
+
+    job: str
+    schedule: str
+    logregs: tuple[float, ...]  # one per recommendation
+    lost: int  # runs of the recommendations that got lost
+    runs: int
+    cell_lost: int  # the same of the grid's best cell
+    cell_runs: int
+
+
+def fresh() -> dict[str, list[Fresh]]:
+    """What `fresh.py` found, by group. A lost run counts as its start, on either side."""
     path, found = DATA / "fresh.json", {}
     for job, schedule in cells() if path.exists() else ():
         losses = read(path)["cells"].get(f"{job}, {schedule}", {}).get("losses")
         if losses:
             grid = Grid(job, schedule)
-            ruler = Scale(grid.start, min(mean(losses[0]), grid.start), grid.train.reference)
-            rows = [(job, schedule, ruler.score(mean(row))[0]) for row in losses[1:]]
-            found.setdefault(group_of(job), []).extend(rows)
+            lost = [sum(loss is None or not loss < grid.start for loss in row) for row in losses]
+            oracle, *mine = [mean([grid.start if loss is None else min(loss, grid.start) for loss in row]) for row in losses]
+            ruler = Scale(grid.start, min(oracle, 0.999 * grid.start), grid.train.reference)
+            logregs = tuple(ruler.score(loss)[0] for loss in mine)
+            row = Fresh(job, schedule, logregs, sum(lost[1:]), sum(map(len, losses[1:])), lost[0], len(losses[0]))
+            found.setdefault(group_of(job), []).append(row)
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jobs import FAMILIES
-from outcomes import GROUPS, TUNER, VALIDATED, Outcome, Summary, cells, collect, group_of, ranked, summary, tunings
+from jobs import FAMILIES, SCHEDULES
+from outcomes import GROUPS, TUNER, VALIDATED, Outcome, Summary, cells, collect, fresh, group_of, ranked, summary, tunings
 from scores import Grid, mean
 
 
@@ -60,6 +60,23 @@ def cells_table(groups: Sequence[str]) -> str:
         ])  # fmt: skip
     unit = "2^k" if groups[0].startswith("networks") else "2^k/L"
     head = ["job", "schedule", "grid's best", f"at k, rate {unit}", "chosen", "logreg", "least frac", "full runs", "cost in runs"]
+    return markdown(head, rows, words=2)
+
+
+def fresh_table(outcomes: list[Outcome]) -> str:
+    """The tuner against the grid's best cell, on the grid's own seeds and on seeds that neither was chosen on."""
+    rows = []
+    for group, found in fresh().items():
+        for schedule in SCHEDULES:
+            here = [each for each in found if each.schedule == schedule]
+            if not here:
+                continue
+            jobs, values = {each.job for each in here}, [value for each in here for value in each.logregs]
+            own = [o.train[0] for o in outcomes if o.who == TUNER and o.schedule == schedule and o.job in jobs]
+            lost = [f"{sum(each.lost for each in here)} of {sum(each.runs for each in here)}"]
+            lost.append(f"{sum(each.cell_lost for each in here)} of {sum(each.cell_runs for each in here)}")
+            rows.append([group, schedule, str(len(jobs)), f"{np.mean(own):.3f}", f"{np.mean(values):.3f}", f"{max(values):.2f}", *lost])
+    head = ["group", "schedule", "jobs", "grid's seeds: mean", "fresh seeds: mean", "worst", "lost runs, tuner", "lost runs, cell"]
     return markdown(head, rows, words=2)
 
 

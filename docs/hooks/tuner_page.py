@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks" / "tuner")]
 
 from aims import aims, better  # noqa: E402
-from outcomes import GROUPS, TUNER, VALIDATED, cells, collect, ranked, summary  # noqa: E402
+from outcomes import GROUPS, TUNER, VALIDATED, cells, collect, fresh, ranked, summary  # noqa: E402
 from scores import CONVEX, DATA, Grid, read  # noqa: E402
-from tables import cells_table, markdown, validated_table, who_table  # noqa: E402
+from tables import cells_table, fresh_table, markdown, validated_table, who_table  # noqa: E402
 
 from inertia.show.draw import spread  # noqa: E402
 from inertia.show.style import GREY, HAIR, HOT, INK, RC  # noqa: E402
@@ -60,6 +60,7 @@ def page(outcomes, groups, pictures):
         "\n" + ahead(outcomes, groups) + missing(outcomes),
         "\nMean logreg (lower is better; 0 is the grid's best cell) against everything spent until there is a trained model.\n",
         *pictures,
+        *(["\n## On fresh seeds\n", FRESH, fresh_table(outcomes)] if fresh() else []),
         "\n## Validation loss\n",
         VALIDATION,
         who_table(outcomes, held=True),
@@ -188,6 +189,12 @@ Nothing here speaks of large models.
 EVERYBODY = """`cost` counts everything until there is a trained model, measuring included, in full runs of the job, as a mean over jobs.
 *Worst*, *least* and *diverged* (not finite, or not below its start, on any seed) are over everything: every tuning seed, every
 repetition of a search.
+"""
+
+FRESH = """The best of a hundred cells on three seeds owes some of its lead to those seeds, most of all at a constant rate, where a run's
+last loss is one draw from its noise. Here the grid's best cell and the tuner's recommendations are trained once more on six
+seeds that neither was chosen on (new starts, new batches, the same ones for both): logreg of the tuner against the cell. A run
+that got lost counts as its start.
 """
 
 VALIDATION = """The same runs by their loss on examples they were not trained on, against the grid's best cell by that loss. Everybody chose

@@ -133,9 +133,11 @@ def test_runs_thrown_onto_a_plateau_make_the_search_look_far_below(rests, third)
     assert len(runs) == 3
 
 
-@pytest.mark.parametrize(("patient", "beyond", "alpha"), [(1.5, 5.0, 0.35), (2.5, 5.0, 1.4), (1.5, 3.0, 1.4), (1.5, math.inf, 0.35)])
+@pytest.mark.parametrize(
+    ("patient", "beyond", "alpha"), [(1.5, 5.0, 0.35), (2.5, 5.0, 1.4), (1.5, 3.0, 1.4), (1.5, math.inf, 0.35), (31.0, 42.0, 0.35)]
+)
 def test_near_a_cliff_the_patient_run_is_recommended_unless_it_is_much_worse(patient, beyond, alpha):
-    losses = {0.35: patient, 1.4: 1.0, 1.2: beyond}
+    losses = {0.35: patient, 1.4: 30.0 if patient > 30 else 1.0, 1.2: beyond}  # the last: less than four times, but much of the fall
 
     def trial(methods):
         ends = [losses[float(method.alpha)] for method in methods]

@@ -45,6 +45,7 @@ _PAIR = 2.0  # the upper over the lower
 _CLOSE = 0.25  # relative difference of two losses below which the best may lie between them
 _CLIFF, _WORTH = 4.0, 2.0  # a loss so many times larger is a cliff; a loss so many times smaller is worth standing near it
 _STUCK, _EARLY = 0.03, 0.1  # a run that wins less than this part of its whole fall after that part of its steps is stuck
+_RISE = 0.2  # and so is one that gives up this part of the fall
 _SPAN = 1.6  # a memory 1/(1 - beta) as long as the run over this is the longest that is tried
 _SHORT = 0.9  # momentum that any run is long enough for
 
@@ -122,7 +123,10 @@ class Fork:
         scores = {factor: score(run) for factor, run in done.items()}
         patient, bold = self.first
         beyond = scores.get(self.plan.after_bold.scale)
-        near = self.rests and beyond is not None and min(scores.values()) == scores[bold] and beyond > _CLIFF * scores[bold]
+        if not self.rests or beyond is None or min(scores.values()) < scores[bold]:
+            return None
+        fall = float(done[bold].losses[0]) - scores[bold]
+        near = beyond > _CLIFF * scores[bold] or beyond - scores[bold] > _RISE * fall
         return patient if near and scores[patient] < _WORTH * scores[bold] else None
 
 

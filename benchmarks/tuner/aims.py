@@ -78,11 +78,18 @@ def better(outcomes: list[Outcome], group: str) -> list[tuple[str, float, float,
 
 def _rivals(outcomes: list[Outcome]) -> Iterable[Aim]:
     for group in GROUPS:
-        others = {o.who for o in outcomes if o.group == group} - {TUNER, VALIDATED}
-        if others:
+        by: dict[str, set[tuple[str, str]]] = {}
+        for outcome in outcomes:
+            if outcome.group == group and outcome.who != VALIDATED:
+                by.setdefault(outcome.who, set()).add((outcome.job, outcome.schedule))
+        mine = by.pop(TUNER, set())
+        by = {who: where & mine for who, where in by.items() if where & mine}
+        if by:
             ahead = better(outcomes, group)
-            words = "; ".join(f"{who} has {theirs:.3f} to {ours:.3f}" for who, theirs, ours, _ in ahead)
-            yield Aim(f"mean logreg below every rival's at up to 16 runs, {group}", words or f"below all {len(others)}", not ahead)
+            words = "; ".join(f"{who} has {theirs:.3f} to {ours:.3f}" for who, theirs, ours, _ in ahead) or f"below all {len(by)}"
+            few = min(len(where) for where in by.values())
+            part = f", on the jobs that both were run on ({few} of {len(mine)} at least)" if few < len(mine) else ""
+            yield Aim(f"mean logreg below every rival's at up to 16 runs, {group}", words + part, not ahead)
 
 
 def _looking() -> Aim:

@@ -24,7 +24,7 @@ from newcomers import network
 from scores import DATA
 
 EXAMPLES, SEED = 1_000_000, 100
-NETWORKS, CONVEX = ("mlp", "cnn", "resnet", "char"), (("digits", 32), ("breast-cancer", 32), ("airfoil", 10))
+NETWORKS, CONVEX = ("mlp", "cnn", "autoencoder"), (("digits", 32), ("breast-cancer", 32), ("airfoil", 10))
 
 
 def of_network(name: str) -> dict[str, float]:

@@ -92,7 +92,7 @@ def landscape(wanted, edge=math.inf):
 
 
 def forked(trial, rests=True, steps=1000, runs=3):
-    fork = Fork(1.0, steps=steps, rests=rests)
+    fork = Fork(1.0, steps=steps, rests=rests, runs=runs)
     found = verify(fork.method(1.0), trial, fork.method, runs=runs, first=fork.first, following=fork.following, wary=fork.wary)
     return [(float(run.method.alpha), float(run.method.beta)) for run in found.runs], found
 
@@ -111,6 +111,11 @@ def test_a_bold_run_that_diverges_leaves_the_patient_one_standing():
     runs, found = forked(landscape(100, edge=1.3))
     assert runs == [(0.35, 0.98), (1.4, 0.95), (0.68, 0.98)]
     assert (found.record.method.alpha, found.record.method.beta) == (0.68, 0.98)
+
+
+def test_in_a_long_run_a_bold_one_that_got_lost_is_a_warning():
+    runs, _ = forked(landscape(100, edge=1.3), steps=5000)
+    assert runs == [(0.35, 0.98), (1.4, 0.95), (0.1, 0.95)]
 
 
 def test_nothing_beside_a_divergence_is_recommended():
@@ -162,6 +167,11 @@ def test_no_memory_is_longer_than_a_run_can_use(steps):
     runs, _ = forked(landscape(20), steps=steps)
     assert max(1 / (1 - beta) for _, beta in runs) <= max(10, steps / 1.6) * (1 + 1e-9)
     assert max(alpha for alpha, _ in runs) <= CAP
+
+
+def test_a_single_run_is_the_careful_one():
+    runs, _ = forked(landscape(20), runs=1)
+    assert runs == [(0.5, 0.9)]
 
 
 def test_a_given_momentum_leaves_only_alpha_to_search():

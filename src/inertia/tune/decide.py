@@ -119,7 +119,7 @@ def _climbed(budget: Budget, seen: Observation, trial: Trial, on_record: Callabl
     """Runs around 1/curvature."""
     sharpest, still = float(seen.facts["largest"]), rests(budget.schedule, budget.steps)
     ladder = (
-        Fork(sharpest, steps=budget.steps, rests=still)
+        Fork(sharpest, steps=budget.steps, rests=still, runs=budget.runs)
         if budget.momentum is None
         else Ladder(sharpest, momentum=budget.momentum, nesterov=budget.nesterov, rests=still)
     )

@@ -14,7 +14,8 @@ better one.
     if the latter is        1.2,  momentum 0.98         1.05, momentum 0.95
 
 Where one of the better of the pair is stuck (it had fallen as far as it would in the first tenth of the run), both may have
-been thrown onto a plateau, and the third run is made far below, at 0.1. Where the run beyond the bold one ends far above it,
+been thrown onto a plateau, and the third run is made far below, at 0.1; so it is where the bold one got lost in a long run.
+Where the run beyond the bold one ends far above it,
 a cliff is near, and other seeds may fall: then the patient one is recommended, unless it ended at twice the loss or more.
 
 What runs is Nesterov's form. The numbers were learned on networks where whole grids are known. With the momentum given, only
@@ -44,8 +45,9 @@ _STARTS = {True: 0.5**0.5, False: 0.5}  # the lower of the pair, in units: does 
 _PAIR = 2.0  # the upper over the lower
 _CLOSE = 0.25  # relative difference of two losses below which the best may lie between them
 _CLIFF, _WORTH = 4.0, 2.0  # a loss so many times larger is a cliff; a loss so many times smaller is worth standing near it
+_RISE = 0.2  # and so is a loss that gives up this part of the fall
 _STUCK, _EARLY = 0.03, 0.1  # a run that wins less than this part of its whole fall after that part of its steps is stuck
-_RISE = 0.2  # and so is one that gives up this part of the fall
+_MANY = 2000  # steps from which on a bold run that got lost is a warning to the patient one as well
 _SPAN = 1.6  # a memory 1/(1 - beta) as long as the run over this is the longest that is tried
 _SHORT = 0.9  # momentum that any run is long enough for
 
@@ -88,11 +90,11 @@ class Fork:
     [Method(alpha=0.175, beta=0.98, gamma=0.98, delta=0.0), Method(alpha=0.7, beta=0.95, gamma=0.95, delta=0.0)]
     """
 
-    def __init__(self, sharpest: float, *, steps: int, rests: bool = True) -> None:
-        self.unit, self.rests = 1 / sharpest, rests
+    def __init__(self, sharpest: float, *, steps: int, rests: bool = True, runs: int = 3) -> None:
+        self.unit, self.rests, self.steps = 1 / sharpest, rests, steps
         self.plan = Plan(*(_fitting(rung, steps) for rung in _PLANS[rests]))
         self.rungs = {rung.scale: rung for rung in self.plan}
-        self.first = (self.plan.patient.scale, self.plan.bold.scale)
+        self.first = (self.plan.patient.scale, self.plan.bold.scale) if runs > 1 else (_STARTS[False],)  # a single run: the careful one
 
     def method(self, factor: float) -> Method:
         """The rung of that scale; momentum 0.9 where there is none."""
@@ -105,7 +107,8 @@ class Fork:
         patient, bold = self.first
         third = (self.plan.after_bold if scores[bold] < scores[patient] else self.plan.after_patient).scale
         close = [done[factor] for factor in self.first if scores[factor] < (1 + _CLOSE) * min(scores.values())]
-        if len(done) == len(self.first) and any(map(stuck, close)):
+        thrown = self.steps >= _MANY and not done[bold].losses[-1] < done[bold].losses[0] / 2
+        if len(done) == len(self.first) and (thrown or any(map(stuck, close))):
             third = self.plan.after_stuck.scale
         if third not in done and (len(done) == len(self.first) or self.plan.after_stuck.scale not in done):
             return third
@@ -121,7 +124,7 @@ class Fork:
     def wary(self, done: dict[float, Record]) -> float | None:
         """The patient run, where the bold one is best but stands near a cliff; None where it does not."""
         scores = {factor: score(run) for factor, run in done.items()}
-        patient, bold = self.first
+        patient, bold = self.plan.patient.scale, self.plan.bold.scale
         beyond = scores.get(self.plan.after_bold.scale)
         if not self.rests or beyond is None or min(scores.values()) < scores[bold]:
             return None

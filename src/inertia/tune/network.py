@@ -14,9 +14,9 @@ better one.
     if the latter is        1.2,  momentum 0.98         1.05, momentum 0.95
 
 Where one of the better of the pair is stuck (it had fallen as far as it would in the first tenth of the run), both may have
-been thrown onto a plateau, and the third run is made far below, at 0.1; so it is where the bold one got lost in a long run.
-Where the run beyond the bold one ends far above it,
-a cliff is near, and other seeds may fall: then the patient one is recommended, unless it ended at twice the loss or more.
+been thrown onto a plateau, and the third run is made far below, at 0.1; so it is in a long run where the bold one got lost or
+neither got far. Where the run beyond the bold one ends far above it, a cliff is near, and other seeds may fall: then the
+patient one is recommended, unless it ended at twice the loss or more. A single run is made at 0.5, momentum 0.9.
 
 What runs is Nesterov's form. The numbers were learned on networks where whole grids are known. With the momentum given, only
 alpha is searched, in units of ((1 - beta)/0.1)^0.6 / lambda, never above 2.9 of them: there some seeds diverge while others
@@ -34,7 +34,7 @@ from ..method import Method
 from ..record import Record
 from .choose import rounded
 from .report import steps_of
-from .search import score
+from .search import diverged, score
 
 __all__ = ["CALM_NOISE", "CAP", "Fork", "Ladder", "stuck"]
 
@@ -47,7 +47,7 @@ _CLOSE = 0.25  # relative difference of two losses below which the best may lie 
 _CLIFF, _WORTH = 4.0, 2.0  # a loss so many times larger is a cliff; a loss so many times smaller is worth standing near it
 _RISE = 0.2  # and so is a loss that gives up this part of the fall
 _STUCK, _EARLY = 0.03, 0.1  # a run that wins less than this part of its whole fall after that part of its steps is stuck
-_MANY = 2000  # steps from which on a bold run that got lost is a warning to the patient one as well
+_MANY, _POOR = 2000, 0.25  # from so many steps on, a bold run that got lost, or no run below this part of the start, is a warning
 _SPAN = 1.6  # a memory 1/(1 - beta) as long as the run over this is the longest that is tried
 _SHORT = 0.9  # momentum that any run is long enough for
 
@@ -94,7 +94,7 @@ class Fork:
         self.unit, self.rests, self.steps = 1 / sharpest, rests, steps
         self.plan = Plan(*(_fitting(rung, steps) for rung in _PLANS[rests]))
         self.rungs = {rung.scale: rung for rung in self.plan}
-        self.first = (self.plan.patient.scale, self.plan.bold.scale) if runs > 1 else (_STARTS[False],)  # a single run: the careful one
+        self.first = (self.plan.patient.scale, self.plan.bold.scale) if runs > 1 else (_STARTS[False],)
 
     def method(self, factor: float) -> Method:
         """The rung of that scale; momentum 0.9 where there is none."""
@@ -104,10 +104,12 @@ class Fork:
     def following(self, done: dict[float, Record]) -> float:
         """The multiple to run next, given what ran; one that is already there means there is nothing left to try."""
         scores = {factor: score(run) for factor, run in done.items()}
-        patient, bold = self.first
+        patient, bold = self.plan.patient.scale, self.plan.bold.scale
+        if len(self.first) == 1:
+            return self.first[0]
         third = (self.plan.after_bold if scores[bold] < scores[patient] else self.plan.after_patient).scale
         close = [done[factor] for factor in self.first if scores[factor] < (1 + _CLOSE) * min(scores.values())]
-        thrown = self.steps >= _MANY and not done[bold].losses[-1] < done[bold].losses[0] / 2
+        thrown = self.steps >= _MANY and (diverged(done[bold]) or min(scores.values()) > _POOR * float(done[bold].losses[0]))
         if len(done) == len(self.first) and (thrown or any(map(stuck, close))):
             third = self.plan.after_stuck.scale
         if third not in done and (len(done) == len(self.first) or self.plan.after_stuck.scale not in done):

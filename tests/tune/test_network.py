@@ -113,9 +113,17 @@ def test_a_bold_run_that_diverges_leaves_the_patient_one_standing():
     assert (found.record.method.alpha, found.record.method.beta) == (0.68, 0.98)
 
 
-def test_in_a_long_run_a_bold_one_that_got_lost_is_a_warning():
-    runs, _ = forked(landscape(100, edge=1.3), steps=5000)
-    assert runs == [(0.35, 0.98), (1.4, 0.95), (0.1, 0.95)]
+@pytest.mark.parametrize(("patient", "bold"), [(0.01, math.inf), (0.01, 0.9), (0.4, 0.3)], ids=["diverged", "lost", "neither got far"])
+def test_in_a_long_run_a_pair_that_went_badly_is_a_warning(patient, bold):
+    def trial(methods):
+        ends = [{0.35: patient, 1.4: bold}.get(float(method.alpha), 0.001) for method in methods]
+        return [
+            Record(m, np.array([1.0, end]), np.empty(0), 1, diverged_at=None if math.isfinite(end) else 1)
+            for m, end in zip(methods, ends, strict=True)
+        ]
+
+    assert forked(trial, steps=5000)[0] == [(0.35, 0.98), (1.4, 0.95), (0.1, 0.95)]
+    assert forked(trial, steps=500)[0][2] != (0.1, 0.95)
 
 
 def test_nothing_beside_a_divergence_is_recommended():

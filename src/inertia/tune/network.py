@@ -47,7 +47,8 @@ _CLOSE = 0.25  # relative difference of two losses below which the best may lie 
 _CLIFF, _WORTH = 4.0, 2.0  # a loss so many times larger is a cliff; a loss so many times smaller is worth standing near it
 _RISE = 0.2  # and so is a loss that gives up this part of the fall
 _STUCK, _EARLY = 0.03, 0.1  # a run that wins less than this part of its whole fall after that part of its steps is stuck
-_MANY, _POOR = 2000, 0.25  # from so many steps on, a bold run that got lost, or no run below this part of the start, is a warning
+_MANY = 2000  # steps from which on a bold run that got lost is a warning to the patient one too, and so is a pair that got not far
+_LOST, _POOR = 0.5, 0.25  # losses, as parts of the start, above which a run got lost, and a pair not far
 _SPAN = 1.6  # a memory 1/(1 - beta) as long as the run over this is the longest that is tried
 _SHORT = 0.9  # momentum that any run is long enough for
 
@@ -109,7 +110,9 @@ class Fork:
             return self.first[0]
         third = (self.plan.after_bold if scores[bold] < scores[patient] else self.plan.after_patient).scale
         close = [done[factor] for factor in self.first if scores[factor] < (1 + _CLOSE) * min(scores.values())]
-        thrown = self.steps >= _MANY and (diverged(done[bold]) or min(scores.values()) > _POOR * float(done[bold].losses[0]))
+        start = float(done[bold].losses[0])
+        lost = diverged(done[bold]) or not done[bold].losses[-1] < _LOST * start
+        thrown = self.steps >= _MANY and (lost or min(scores.values()) > _POOR * start)
         if len(done) == len(self.first) and (thrown or any(map(stuck, close))):
             third = self.plan.after_stuck.scale
         if third not in done and (len(done) == len(self.first) or self.plan.after_stuck.scale not in done):

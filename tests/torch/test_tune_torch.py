@@ -94,6 +94,24 @@ def test_the_sharpness_at_the_end_is_known_wherever_the_runs_were_made(tmp_path,
     assert lost.runs[0].losses.tolist() == found.runs[0].losses.tolist()
 
 
+def test_a_function_of_the_seed_lets_other_starts_count():
+    """The sharpest start decides: here the one after the seed, whose weights are ten times as large."""
+    _, data = made()
+
+    def build(seed):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+        with torch.no_grad():
+            model[2].weight.mul_(10.0 if seed == 6 else 1.0)
+        return model
+
+    words = {"steps": 20, "batch_size": 16, "branch": "network", "runs": 1}
+    alone, wide = inertia.torch.tune(build(5), MSE, data, seed=5, **words), inertia.torch.tune(build, MSE, data, seed=5, **words)
+    assert "largest_elsewhere" not in alone.measurement
+    assert wide.measurement["largest"] == wide.measurement["largest_elsewhere"] > 2 * alone.measurement["largest"]
+    assert wide.method.alpha < alone.method.alpha / 2
+
+
 def test_a_loader_is_read_over_and_over():
     model, (x, y) = made()
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=16, shuffle=True)

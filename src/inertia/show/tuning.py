@@ -240,7 +240,11 @@ def _run_name(runs: Sequence[Record], index: int) -> str:
 
 def _facts_table(tuning: Tuning) -> Table:
     facts = tuning.measurement
-    walked = (("largest_at_start", "largest curvature at the start"), ("largest_after_walk", "largest curvature after a short walk"))
+    walked = (
+        ("largest_at_start", "largest curvature at the start"),
+        ("largest_after_walk", "largest curvature after a short walk"),
+        ("largest_elsewhere", "largest curvature at two other starts"),
+    )
     rows = [
         ["loss at the start", f"{facts['loss']:.6g}"],
         *([name, f"{facts[key]:.6g}"] for key, name in walked if key in facts and "largest_after_walk" in facts),

@@ -158,8 +158,13 @@ def _usual(families: tuple[Family, ...], shaken: bool) -> NDArray[np.bool_]:
 
 def _judged(model: Model, losses: Array, usual: NDArray[np.bool_]) -> Array:
     """Excess losses, those of unusual momenta made larger: at full rate a long memory ends in spikes no quadratic foresees."""
-    excess = np.maximum(losses - model.floor, 0.0) + _EPSILON * model.spectrum.excess
+    excess = _excess(model, losses)
     return np.where(usual, excess, excess / (1 - _BETTER))
+
+
+def _excess(model: Model, losses: Array) -> Array:
+    """Losses above the floor, with what does not count added to all."""
+    return np.maximum(losses - model.floor, 0.0) + _EPSILON * model.spectrum.excess
 
 
 def best_alpha(model: Model, steps: int, schedule: Shape, method: Method, upper: float) -> float:
@@ -201,7 +206,7 @@ def spread_at(model: Model, matched: Matched, up_to: float = 0.9) -> float:
     losses = matched.loss[matched.beta <= up_to + 1e-12]
     if not np.all(np.isfinite(losses)):
         return float("inf")
-    excess = np.maximum(losses - model.floor, 0.0) + _EPSILON * model.spectrum.excess
+    excess = _excess(model, losses)
     return float(excess.max() / excess.min())
 
 

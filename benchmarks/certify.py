@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from inertia.method import Method
+from inertia.core.method import Method
 from inertia.theory import catalog
 from inertia.theory.certify.maps import certified_rate_map
 from inertia.theory.certify.search import certify

@@ -24,8 +24,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import inertia.torch
-from inertia.measure.lanczos import krylov
-from inertia.measure.ritz import ritz
+from inertia.measurement.lanczos import krylov
+from inertia.measurement.ritz import ritz
 from inertia.torch import curvature
 
 LOSS = nn.CrossEntropyLoss()

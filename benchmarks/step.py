@@ -17,7 +17,7 @@ import time
 
 import torch
 
-from inertia.method import Method
+from inertia.core.method import Method
 from inertia.torch import Momentum
 
 RATE, BETA = 1e-6, 0.9

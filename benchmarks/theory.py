@@ -16,8 +16,8 @@ import time
 
 import numpy as np
 
-from inertia.method import Method
-from inertia.spectrum import spectrum
+from inertia.core.method import Method
+from inertia.core.spectrum import spectrum
 from inertia.theory.quadratic import loss_curve, rate_map, steps_to
 
 

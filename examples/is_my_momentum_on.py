@@ -50,7 +50,7 @@ print(seen)
 
 # %%
 from inertia.problems import linear_regression
-from inertia.reference import run
+from inertia.problems.simulation import run
 
 problem = linear_regression(0)
 for beta in (0.9, 0.0):
@@ -61,7 +61,7 @@ for beta in (0.9, 0.0):
 # ## Frameworks mean different things by the same words
 
 # %%
-from inertia.conventions import convert
+from inertia.optimizers.conventions import convert
 
 for target in ("keras", "method"):
     told = convert("torch", target, lr=0.1, momentum=0.9, nesterov=True)

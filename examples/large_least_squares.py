@@ -18,9 +18,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import inertia
-from inertia.measure import lanczos
+from inertia.measurement import lanczos
 from inertia.problems import least_squares
-from inertia.reference import run
+from inertia.problems.simulation import run
 from inertia.theory.sequences import chebyshev, conjugate_gradient
 
 rng = np.random.default_rng(0)
@@ -76,7 +76,7 @@ axes.legend(frameon=False)
 # * Only mini-batches: momentum, with a rate that decays; then ask `tune` whether momentum matters.
 
 # %%
-from inertia.tune import tune
+from inertia.tuning import tune
 
 found = tune(problem, steps=600, batch_size=50)
 print(found.verdict)

@@ -60,7 +60,7 @@ print(f"verified final loss {found.verified_loss:.4f}; it cost {found.cost_in_ru
 # The same coefficients under the schedule they were verified with.
 
 # %%
-shrink = inertia.schedule.linear(inertia.Method(*found.method), 80)
+shrink = inertia.core.schedule.linear(inertia.Method(*found.method), 80)
 optimizer = inertia.jax.momentum(shrink)
 state = optimizer.init(params)
 

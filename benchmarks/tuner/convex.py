@@ -12,12 +12,12 @@ from scores import CONVEX, Scale, finite
 
 import inertia
 from inertia import tasks
-from inertia.measure import lanczos
-from inertia.method import Method
+from inertia.core.method import Method
+from inertia.core.schedule import shaped
+from inertia.measurement import lanczos
 from inertia.problems import Problem
-from inertia.reference import run_many
-from inertia.schedule import shaped
-from inertia.tune import tune
+from inertia.problems.simulation import run_many
+from inertia.tuning import tune
 
 DATA = CONVEX.parent
 EXPONENTS = np.arange(-12, 4.01, 0.5)

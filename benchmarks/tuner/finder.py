@@ -12,7 +12,7 @@ from scores import finite
 from training import Training
 from untuned import DEFAULTS
 
-from inertia.method import Method
+from inertia.core.method import Method
 
 FINDER_SEEDS = (100, 101, 102)
 MOMENTUM, SMOOTH = 0.9, 0.98

@@ -21,7 +21,7 @@ from rivals import versions
 from scores import CONVEX, DATA, Grid, finite
 from training import ConvexTraining, NetworkTraining, Training
 
-from inertia.method import Method
+from inertia.core.method import Method
 
 SEEDS = (10, 11, 12, 13, 14, 15)
 PATH = DATA / "fresh.json"

@@ -14,7 +14,7 @@ from jobs import FAMILIES, SEEDS
 from scores import Grid, Key, finite
 from training import Training
 
-from inertia.method import Method
+from inertia.core.method import Method
 
 # name -> (cells at T/8, of these at T/4, of these in full), and how many repetitions over the seeds
 HALVINGS = {"successive halving, 12 cells": ((12, 3, 1), 6), "successive halving, 48 cells": ((48, 12, 4), 3)}

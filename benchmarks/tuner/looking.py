@@ -16,7 +16,7 @@ import inertia
 import inertia.jax
 from inertia import tasks
 from inertia.jax.products import rows_in
-from inertia.tune import Tuning, tune
+from inertia.tuning import Tuning, tune
 
 sys.path.insert(0, str(Path(__file__).parent))
 from jobs import JOBS

@@ -19,9 +19,9 @@ import jax
 import numpy as np
 
 import inertia
+from inertia.core.method import Method
+from inertia.core.schedule import shaped
 from inertia.jax.trials import run_trials
-from inertia.method import Method
-from inertia.schedule import shaped
 
 sys.path.insert(0, str(Path(__file__).parent))
 from jobs import FAMILIES, JOBS, SCHEDULES, SEEDS, Job

@@ -21,11 +21,11 @@ from newcomers import network
 from scores import Losses, finite
 
 from inertia import tasks
+from inertia.core.method import Method
+from inertia.core.schedule import shaped
 from inertia.jax.trials import run_trials
-from inertia.method import Method
-from inertia.reference import batches
-from inertia.schedule import shaped
-from inertia.tune.batches import batch_order
+from inertia.problems.simulation import batches
+from inertia.tuning.batches import batch_order
 
 Maker = Callable[[Callable[[Any], Any]], Any]  # factor of the step -> optax transformation
 Ended = tuple[Losses, Losses]  # final training and validation losses, one per seed (validation empty where there is none)

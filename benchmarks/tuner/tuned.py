@@ -18,10 +18,10 @@ from newcomers import network
 from scores import DATA, Losses, finite
 
 import inertia
+from inertia.core.method import Method
+from inertia.core.schedule import shaped
 from inertia.jax import tune
 from inertia.jax.trials import run_trials
-from inertia.method import Method
-from inertia.schedule import shaped
 
 TUNING_SEEDS = (100, 101, 102)
 MEASURED = ("largest", "largest_at_start", "smallest", "noise_trace", "gradient_norm", "in_runs")

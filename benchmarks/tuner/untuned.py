@@ -11,7 +11,7 @@ import optax.contrib
 from scores import Losses
 from training import Maker, Training
 
-from inertia.method import Method
+from inertia.core.method import Method
 
 OPTIMIZERS: dict[str, Maker] = {
     "Prodigy": lambda factor: optax.contrib.prodigy(factor),

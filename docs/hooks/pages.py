@@ -15,8 +15,8 @@ if (ROOT / "shared" / "data").is_dir():
     os.environ.setdefault("INERTIA_DATA", str(ROOT / "shared" / "data"))
 
 from inertia.errors import BadData, MissingExtra  # noqa: E402
+from inertia.report.draw import image  # noqa: E402
 from inertia.reproduce import DOCUMENTS, VERDICTS, Session, experiments, shown, unavailable  # noqa: E402
-from inertia.show.draw import image  # noqa: E402
 from inertia.theory.catalog import CATALOG  # noqa: E402
 from inertia.theory.citations import SOURCES, cite  # noqa: E402
 

@@ -6,8 +6,6 @@ The names below are loaded when first used, so that importing the package costs 
 from __future__ import annotations
 
 import importlib
-import sys
-import types
 from typing import TYPE_CHECKING, Any
 
 import numpy as _numpy  # noqa: F401  (the one thing that importing inertia loads)
@@ -15,33 +13,33 @@ import numpy as _numpy  # noqa: F401  (the one thing that importing inertia load
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .core.method import Method
+    from .core.record import Record
+    from .core.spectrum import Spectrum, spectrum
     from .errors import InertiaError
-    from .identify.probe import identify
-    from .loop import minimize
-    from .method import Method
-    from .record import Record
-    from .spectrum import Spectrum, spectrum
+    from .optimizers.identification.probe import identify
     from .theory.catalog import best
     from .theory.certify.search import certify
     from .theory.citations import cite
     from .theory.milestones import steps_to
     from .theory.modes import edge, rate
     from .theory.quadratic import loss_curve
+    from .verbs.minimization import minimize
 
 _HOME = {
     "best": "theory.catalog",
     "cite": "theory.citations",
     "edge": "theory.modes",
     "certify": "theory.certify.search",
-    "identify": "identify.probe",
+    "identify": "optimizers.identification.probe",
     "InertiaError": "errors",
     "loss_curve": "theory.quadratic",
-    "Method": "method",
-    "minimize": "loop",
+    "Method": "core.method",
+    "minimize": "verbs.minimization",
     "rate": "theory.modes",
-    "Record": "record",
-    "Spectrum": "spectrum",
-    "spectrum": "spectrum",
+    "Record": "core.record",
+    "Spectrum": "core.spectrum",
+    "spectrum": "core.spectrum",
     "steps_to": "theory.milestones",
 }
 
@@ -64,22 +62,16 @@ __all__ = [
 ]
 
 
+_ROOMS = ("jax", "problems", "torch")  # loaded when first used, as `inertia.torch`
+
+
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    if name in _ROOMS:
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'inertia' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-class _Facade(types.ModuleType):
-    """Keeps `inertia.spectrum` the function when importing the module of the same name would put itself in its place."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, types.ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Facade

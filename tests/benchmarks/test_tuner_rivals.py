@@ -53,7 +53,7 @@ def test_an_optax_optimizer_on_a_network_is_the_trial_of_the_grid():
 
 
 def test_a_rival_with_one_fixed_rate_is_the_same_run(cell):
-    from inertia.method import Method
+    from inertia.core.method import Method
 
     training, grid, unit = cell
     losses, held = training.methods(Method(np.array([2.0**-3 / unit]), np.array([0.9]), np.array([0.9]), np.zeros(1)), seed=1)

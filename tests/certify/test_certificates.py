@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import inertia
+from inertia.core.method import Method, init, step
 from inertia.errors import BadInput, MissingExtra
-from inertia.method import Method, init, step
 from inertia.theory import catalog
 from inertia.theory.certify.certificate import Certificate, Rejected, _whole_claims, failing, from_json, rounded, verify
 from inertia.theory.certify.dissipation import Proof, pairs, sides, terms

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inertia.method import Method, step
+from inertia.core.method import Method, step
 from inertia.theory import catalog
 from inertia.theory.certify.certificate import Certificate, Rejected, from_json, verify
 from inertia.theory.certify.counterexample import Counterexample, cycling, find

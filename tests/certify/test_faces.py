@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from inertia.cli import main
-from inertia.method import Method
-from inertia.show.certified import certified_maps, figure, picture
-from inertia.show.limits import limit_curves
+from inertia.core.method import Method
+from inertia.report.certified import certified_maps, figure, picture
+from inertia.report.limits import limit_curves
 from inertia.theory import catalog
 from inertia.theory.certify import maps
 from inertia.theory.certify.maps import certified_rate_map

@@ -12,9 +12,9 @@ from PEPit.examples.unconstrained_convex_minimization import (
 )
 from PEPit.functions import SmoothConvexFunction
 
+from inertia.core.method import Method, init, step
+from inertia.core.schedule import tabulate
 from inertia.errors import BadInput
-from inertia.method import Method, init, step
-from inertia.schedule import tabulate
 from inertia.theory import catalog
 from inertia.theory.certify.convex import convex_bound, gradient_dominated_factor, nesterov_convex_bound
 from inertia.theory.certify.design import fastest, most_robust, pareto, quietest

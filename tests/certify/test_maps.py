@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
+from inertia.core.method import Method
 from inertia.errors import BadInput, MissingExtra
-from inertia.method import Method
 from inertia.theory.certify.certificate import failing
 from inertia.theory.certify.frequency import quadratic_rate, sector_rate
 from inertia.theory.certify.maps import certified_rate_map

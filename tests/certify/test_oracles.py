@@ -5,7 +5,7 @@ import pytest
 from PEPit import PEP
 from PEPit.functions import SmoothStronglyConvexFunction
 
-from inertia.method import Method
+from inertia.core.method import Method
 from inertia.theory import catalog
 from inertia.theory.certify.search import certify
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inertia.core.method import Method, init, step
 from inertia.errors import BadInput
-from inertia.method import Method, init, step
 from inertia.theory import catalog
 from inertia.theory.certify.frequency import quadratic_rate, sector_rate
 from inertia.theory.certify.robust import error_rate, error_tolerance, noise_gain, quadratic_noise_gain

@@ -8,7 +8,7 @@ import pytest
 
 from inertia import tasks
 from inertia.cli import runs
-from inertia.reference import Interrupted
+from inertia.problems.simulation import Interrupted
 
 
 # Printed in the "Dive into Deep Learning" chapter on momentum.
@@ -93,7 +93,7 @@ def test_out_holds_figures_report_and_record(inertia, tmp_path):
 
 def test_an_unwritable_out_is_refused_before_any_work(refused, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("inertia.reference.run", lambda *_, **__: pytest.fail("the run began"))
+    monkeypatch.setattr("inertia.problems.simulation.run", lambda *_, **__: pytest.fail("the run began"))
     assert "it is a file, not a folder" in refused("run", "valley", "--alpha", "0.1", "--out", tmp_path / "file")
     assert "cannot write to" in refused("run", "valley", "--alpha", "0.1", "--out", tmp_path / "file" / "below")
 
@@ -113,7 +113,7 @@ def test_a_missing_extra_names_the_install_line(refused, monkeypatch):
 
 
 def test_control_c_keeps_the_finished_part(inertia, tmp_path, monkeypatch):
-    from inertia import reference
+    from inertia.problems import simulation as reference
 
     whole = reference.run
 
@@ -132,7 +132,7 @@ def test_control_c_before_the_first_step_is_a_record_too(inertia, tmp_path, monk
     def cut_short(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("inertia.reference.run", cut_short)
+    monkeypatch.setattr("inertia.problems.simulation.run", cut_short)
     assert inertia("run", "valley", "--alpha", 0.1, "--out", tmp_path).code == 130
     kept = json.loads((tmp_path / "record.json").read_text())
     assert (kept["interrupted"], kept["losses"]) == (True, [])
@@ -177,7 +177,7 @@ def test_a_task_of_another_framework_names_the_command_that_can(monkeypatch, ref
 def test_the_answer_is_the_record(inertia):
     from inertia import Method
     from inertia.problems import valley
-    from inertia.reference import run
+    from inertia.problems.simulation import run
 
     record = run(valley(), Method(0.1), 3)
     assert runs.answer(record)["losses"] == record.losses.tolist()

@@ -7,7 +7,7 @@ import pytest
 
 from inertia import Method
 from inertia.problems import diagonal
-from inertia.reference import run
+from inertia.problems.simulation import run
 
 
 def test_predict_answers_the_contract(inertia):

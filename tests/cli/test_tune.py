@@ -8,8 +8,8 @@ from inertia import Method
 from inertia.cli.tune import answer
 from inertia.errors import Diverged
 from inertia.problems import valley
-from inertia.reference import Interrupted, run
-from inertia.tune import tune
+from inertia.problems.simulation import Interrupted, run
+from inertia.tuning import tune
 
 KEYS = [
     "task", "steps", "batch_size", "schedule", "regime", "recommendation", "predicted_loss", "verified_loss", "runs",

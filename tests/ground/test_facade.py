@@ -15,6 +15,6 @@ def test_no_module_takes_the_place_of_a_function_of_its_name():
 
 
 def test_modules_of_the_same_name_can_still_be_imported_from():
-    from inertia.spectrum import Spectrum
+    from inertia.core.spectrum import Spectrum
 
     assert Spectrum is inertia.Spectrum

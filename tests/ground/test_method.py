@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inertia.core.method import Method, checked, hidden, init, readout, step, transfer
+from inertia.core.schedule import constant, cosine, linear, shaped, step_decay, tabulate, warmup
 from inertia.errors import BadInput
-from inertia.method import Method, checked, hidden, init, readout, step, transfer
-from inertia.schedule import constant, cosine, linear, shaped, step_decay, tabulate, warmup
 
 betas = st.floats(-0.95, 0.99)
 gammas = st.floats(-0.5, 2.0)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inertia import problems, reference
+from inertia import problems
+from inertia.core.method import Method, hidden
+from inertia.core.schedule import constant, linear
 from inertia.errors import BadInput
-from inertia.method import Method, hidden
-from inertia.schedule import constant, linear
+from inertia.problems import simulation as reference
 from inertia.theory.modes import iterate
 
 VALLEY = problems.valley()

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from inertia.core.method import Method
+from inertia.core.record import Record
+from inertia.core.spectrum import Spectrum, spectrum
 from inertia.errors import BadInput
-from inertia.method import Method
-from inertia.record import Record
-from inertia.spectrum import Spectrum, spectrum
 
 
 def test_a_spectrum_sorts_spreads_and_comes_back_from_json():

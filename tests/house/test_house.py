@@ -15,16 +15,15 @@ FILES = sorted(SRC.rglob("*.py"))
 # A room may import rooms of a lower floor, or stay inside itself.
 FLOOR = {
     "version": 0, "errors": 0,
-    "method": 1,
-    "schedule": 2, "spectrum": 2, "record": 2,
-    "theory": 3, "conventions": 3, "identify": 3, "problems": 3, "measure": 3,
-    "reference": 4,
-    "tune": 5,
-    "jax": 6, "torch": 6, "show": 6,
-    "tasks": 7, "loop": 7,
-    "lab": 8, "reproduce": 8,
-    "cli": 9,
-    "__init__": 10, "__main__": 10,
+    "core": 1,
+    "theory": 2, "optimizers": 2, "measurement": 2, "problems": 2,
+    "tuning": 3,
+    "jax": 4, "torch": 4, "report": 4,
+    "tasks": 5,
+    "verbs": 6,
+    "lab": 7, "reproduce": 7,
+    "cli": 8,
+    "__init__": 9, "__main__": 9,
 }  # fmt: skip
 
 # Heavy packages, and the only rooms that may import them.

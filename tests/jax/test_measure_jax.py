@@ -9,8 +9,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import inertia.jax as room
+from inertia.core.method import Method
 from inertia.errors import BadInput
-from inertia.method import Method
 
 ENDS = {"noise": 0, "weights": False}
 RNG = np.random.default_rng(0)

@@ -7,10 +7,10 @@ import optax
 import pytest
 
 import inertia.jax as room
+from inertia.core.method import Method, init, step
+from inertia.core.method import readout as oracle_readout
+from inertia.core.schedule import constant, cosine, linear, step_decay, warmup
 from inertia.errors import BadInput
-from inertia.method import Method, init, step
-from inertia.method import readout as oracle_readout
-from inertia.schedule import constant, cosine, linear, step_decay, warmup
 
 
 @pytest.fixture(autouse=True)

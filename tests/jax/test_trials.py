@@ -6,10 +6,10 @@ import pytest
 jax = pytest.importorskip("jax")
 optax = pytest.importorskip("optax")
 
+from inertia.core.method import Method  # noqa: E402
+from inertia.core.schedule import linear  # noqa: E402
 from inertia.errors import BadInput  # noqa: E402
 from inertia.jax.trials import batch_order, run_trials  # noqa: E402
-from inertia.method import Method  # noqa: E402
-from inertia.schedule import linear  # noqa: E402
 from inertia.tasks.networks import NETWORKS, network  # noqa: E402
 
 

@@ -8,14 +8,14 @@ optax = pytest.importorskip("optax")
 import jax.numpy as jnp  # noqa: E402
 
 import inertia.jax.tuning  # noqa: E402
+from inertia.core.method import Method  # noqa: E402
 from inertia.errors import BadInput  # noqa: E402
 from inertia.jax.trials import run_trials  # noqa: E402
-from inertia.method import Method  # noqa: E402
 from inertia.tasks.networks import network  # noqa: E402
-from inertia.tune.batches import batch_order  # noqa: E402
-from inertia.tune.journal import Journal  # noqa: E402
-from inertia.tune.plan import planned  # noqa: E402
-from inertia.tune.walked import END  # noqa: E402
+from inertia.tuning.batches import batch_order  # noqa: E402
+from inertia.tuning.journal import Journal  # noqa: E402
+from inertia.tuning.plan import planned  # noqa: E402
+from inertia.tuning.walked import END  # noqa: E402
 
 
 def line(w, batch):

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inertia.core.method import Method
 from inertia.errors import BadInput
 from inertia.lab.landscape import SURFACES, contours, ellipses, paths, quadratic, shaded, surface, typed
 from inertia.lab.plane import best, fringe, look_ahead, method, plane, reach, worst_rate
-from inertia.method import Method
-from inertia.reference import run
+from inertia.problems.simulation import run
 from inertia.theory import catalog, modes
 
 FRAME = ((-3.0, 3.0), (-2.0, 2.0))

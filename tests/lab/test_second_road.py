@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from inertia.core.method import Method
 from inertia.errors import BadData, BadInput
 from inertia.lab.api import handle
 from inertia.lab.fields import clean
@@ -12,10 +13,9 @@ from inertia.lab.figures import airfoil as airfoil_figure
 from inertia.lab.figures import colour, graphs, limits, noise, polynomial
 from inertia.lab.loaded import kept, loaded
 from inertia.lab.mazes import PRESETS, conjugate, decoded, encoded, preset, reduced
-from inertia.method import Method
 from inertia.problems import maze
 from inertia.problems.graphs import laplacian
-from inertia.reference import run
+from inertia.problems.simulation import run
 from inertia.tasks.data import airfoil_at_hand, airfoil_table
 from inertia.theory import bounds, modes
 from inertia.theory import noise as theory_noise
@@ -226,7 +226,7 @@ def test_without_the_table_the_figure_says_so(monkeypatch, tmp_path):
 def record():
     """A small tuning of a quadratic, as JSON would bring it."""
     from inertia.problems import diabetes
-    from inertia.tune import tune
+    from inertia.tuning import tune
 
     pytest.importorskip("sklearn")
     return json.loads(json.dumps(tune(diabetes(), steps=60, batch_size=32, seed=0).to_json()))

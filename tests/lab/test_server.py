@@ -16,7 +16,7 @@ from inertia.lab.api import LONGEST
 from inertia.lab.given import opened, read
 from inertia.lab.server import listening
 from inertia.lab.wire import unpack
-from inertia.show.report import page
+from inertia.report.report import page
 
 websockets = pytest.importorskip("websockets.sync.client")
 ConnectionClosed = pytest.importorskip("websockets.exceptions").ConnectionClosed

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inertia import problems
-from inertia.spectrum import spectrum
+from inertia.core.spectrum import spectrum
 
 RNG = np.random.default_rng(11)
 

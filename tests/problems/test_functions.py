@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from inertia import problems, reference
+from inertia import problems
+from inertia.core.method import Method
 from inertia.errors import BadInput, InertiaWarning
-from inertia.method import Method
+from inertia.problems import simulation as reference
 
 
 def bumpy(w):

@@ -5,9 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from inertia import problems, reference
-from inertia.method import Method, hidden
+from inertia import problems
+from inertia.core.method import Method, hidden
 from inertia.problems import graphs, polynomials
+from inertia.problems import simulation as reference
 
 
 def settled(path, target, tolerance):

@@ -8,9 +8,9 @@ from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
 from inertia import problems
+from inertia.core.spectrum import spectrum
 from inertia.errors import BadInput
 from inertia.problems import graphs, polynomials
-from inertia.spectrum import spectrum
 
 RNG = np.random.default_rng(3)
 SQUARE = RNG.standard_normal((12, 12))

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from inertia.identify import identify
-from inertia.method import Method
+from inertia.core.method import Method
+from inertia.optimizers.identification import identify
 from inertia.problems import least_squares
-from inertia.reference import batches, run
+from inertia.problems.simulation import batches, run
 from inertia.tasks.frameworks import leaky_step, optax_losses, torch_losses
 
 pytest.importorskip("optax")

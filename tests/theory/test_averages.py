@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inertia.core.method import Method, step
 from inertia.errors import BadInput
-from inertia.method import Method, step
 from inertia.theory.averages import (
     effective_window,
     noise_to_signal,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inertia.core.method import step
 from inertia.errors import BadInput
-from inertia.method import step
 from inertia.theory.bounds import (
     asymptotic_bound,
     contraction,

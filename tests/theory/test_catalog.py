@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inertia.core.method import Method, hidden, init, step, transfer
+from inertia.core.spectrum import spectrum
 from inertia.errors import BadInput
-from inertia.method import Method, hidden, init, step, transfer
-from inertia.spectrum import spectrum
 from inertia.theory.catalog import (
     CATALOG,
     best,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inertia.core.method import Method
+from inertia.core.spectrum import spectrum
 from inertia.errors import BadInput
-from inertia.method import Method
-from inertia.spectrum import spectrum
 from inertia.theory.catalog import heavy_ball
 from inertia.theory.milestones import milestones, steps_to
 from inertia.theory.noise import floor

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inertia.core.method import Method, init, step
 from inertia.errors import BadInput
-from inertia.method import Method, init, step
 from inertia.theory.modes import coefficients, critical_momentum, edge, iterate, rate, regime, roots, stable
 
 alphas = st.floats(1e-3, 3.0)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inertia.core.method import Method, hidden, step
+from inertia.core.spectrum import spectrum
 from inertia.errors import BadInput
-from inertia.method import Method, hidden, step
-from inertia.spectrum import spectrum
 from inertia.theory.modes import coefficients, edge, stable
 from inertia.theory.noise import crossing, floor, moments, split, stationary
 from inertia.theory.quadratic import components, loss_curve

@@ -6,8 +6,8 @@ import scipy.integrate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inertia.core.method import Method, step
 from inertia.errors import BadInput
-from inertia.method import Method, step
 from inertia.theory.modes import critical_momentum, edge, iterate, rate, regime
 from inertia.theory.physics import (
     Particle,

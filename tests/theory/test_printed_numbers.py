@@ -6,9 +6,9 @@ import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inertia.method import Method, step
-from inertia.schedule import linear
-from inertia.spectrum import spectrum
+from inertia.core.method import Method, step
+from inertia.core.schedule import linear
+from inertia.core.spectrum import spectrum
 from inertia.theory.catalog import heavy_ball
 from inertia.theory.modes import coefficients, edge, iterate, rate, roots, stable
 from inertia.theory.quadratic import loss_curve, milestones, steps_to, worst_rate

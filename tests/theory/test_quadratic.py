@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inertia.core.method import Method, init, step
+from inertia.core.schedule import constant, cosine, linear, tabulate, warmup
+from inertia.core.spectrum import spectrum
 from inertia.errors import BadInput
-from inertia.method import Method, init, step
-from inertia.schedule import constant, cosine, linear, tabulate, warmup
-from inertia.spectrum import spectrum
 from inertia.theory.modes import rate
 from inertia.theory.quadratic import components, loss_at, loss_curve, rate_map, worst_rate
 

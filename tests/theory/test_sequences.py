@@ -8,10 +8,10 @@ import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inertia.core.method import init, readout, step
+from inertia.core.schedule import tabulate
+from inertia.core.spectrum import spectrum
 from inertia.errors import BadInput, Diverged
-from inertia.method import init, readout, step
-from inertia.schedule import tabulate
-from inertia.spectrum import spectrum
 from inertia.theory.catalog import CATALOG, heavy_ball
 from inertia.theory.citations import cite
 from inertia.theory.quadratic import loss_curve

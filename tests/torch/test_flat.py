@@ -11,8 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from inertia.core.method import Method  # noqa: E402
 from inertia.errors import BadInput  # noqa: E402
-from inertia.method import Method  # noqa: E402
 from inertia.torch import Momentum  # noqa: E402
 from inertia.torch.flat import LOOK  # noqa: E402
 
@@ -191,7 +191,7 @@ def test_a_model_s_state_dict_loads_in_place():
 
 WORKER = """
 import copy, sys, torch, torch.distributed as dist
-from inertia.method import Method
+from inertia.core.method import Method
 from inertia.torch import Momentum
 rank, port = int(sys.argv[1]), sys.argv[2]
 torch.set_num_threads(1)

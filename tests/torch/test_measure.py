@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import inertia.torch as room
+from inertia.core.method import Method
 from inertia.errors import BadInput
-from inertia.method import Method
 
 torch.set_num_threads(1)
 

@@ -10,9 +10,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import inertia.torch  # noqa: E402
+from inertia.core.method import Method  # noqa: E402
+from inertia.core.method import step as heart  # noqa: E402
 from inertia.errors import BadInput  # noqa: E402
-from inertia.method import Method  # noqa: E402
-from inertia.method import step as heart  # noqa: E402
 from inertia.torch import Momentum  # noqa: E402
 
 MODES = [{}, {"foreach": False}, {"fused": True}, {"flat": True}]

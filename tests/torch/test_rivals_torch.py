@@ -13,7 +13,7 @@ pytest.importorskip("momo")
 
 import inertia.torch  # noqa: E402
 from inertia.errors import MissingExtra  # noqa: E402
-from inertia.tune.batches import batch_order  # noqa: E402
+from inertia.tuning.batches import batch_order  # noqa: E402
 
 RNG = np.random.default_rng(4)
 X = RNG.standard_normal((96, 6)).astype(np.float32)

@@ -10,13 +10,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import inertia.torch  # noqa: E402
+from inertia.core.method import Method  # noqa: E402
 from inertia.errors import BadInput, Diverged  # noqa: E402
-from inertia.method import Method  # noqa: E402
 from inertia.torch.training import Job, train  # noqa: E402
 from inertia.torch.tuning import trials  # noqa: E402
-from inertia.tune.batches import batch_order  # noqa: E402
-from inertia.tune.journal import Journal  # noqa: E402
-from inertia.tune.plan import planned  # noqa: E402
+from inertia.tuning.batches import batch_order  # noqa: E402
+from inertia.tuning.journal import Journal  # noqa: E402
+from inertia.tuning.plan import planned  # noqa: E402
 
 MSE = torch.nn.MSELoss()
 
@@ -88,7 +88,7 @@ def test_the_sharpness_at_the_end_is_known_wherever_the_runs_were_made(tmp_path,
     assert "nothing finite" in sharpness(again(journal=Journal(tmp_path / "runs.jsonl", resume=True)))[1]
     kept.unlink()
     assert "were not kept" in sharpness(again(journal=Journal(tmp_path / "runs.jsonl", resume=True)))[1]
-    monkeypatch.setattr("inertia.tune.ends.LARGEST", 100)
+    monkeypatch.setattr("inertia.tuning.ends.LARGEST", 100)
     lost = again()
     assert lost.measurement["end_not_measured"] == "the parameters at the end of that run were not kept: they take 0 MB, more than 0"
     assert lost.runs[0].losses.tolist() == found.runs[0].losses.tolist()

@@ -13,7 +13,7 @@ from .options import Alpha, Beta, Gamma, Json
 from .output import emit, number, paper, screen, table
 
 if TYPE_CHECKING:
-    from ..method import Method
+    from ..core.method import Method
     from ..theory.certify.certificate import Certificate
 
 __all__ = ["certify", "register", "verify"]
@@ -48,7 +48,7 @@ def certify(
     drawn: Drawn = None,
 ) -> None:
     """The worst case over every strongly convex smooth function: proved (and re-checked exactly), refuted, or open."""
-    from ..method import Method, checked
+    from ..core.method import Method, checked
     from ..theory.certify.search import certify as decide
 
     method = checked(Method(alpha, beta, gamma))
@@ -96,7 +96,7 @@ def verify(
 
 
 def _say(found: Certificate) -> None:
-    from ..show.words import named, pace
+    from ..report.words import named, pace
 
     rows = [["verdict", found.verdict], ["rate", number(found.rate, 8) if found.rate is not None else "none"]]
     rows += [["rate on quadratics", number(found.quadratic_rate, 8)], ["condition number", number(found.kappa, 6)]]
@@ -117,7 +117,7 @@ def _say(found: Certificate) -> None:
 def _draw(place: Path, kind: str, method: Method, mu: float, largest: float) -> str:
     import numpy as np
 
-    from ..show.certified import certified_maps, picture
+    from ..report.certified import certified_maps, picture
     from ..theory.certify.maps import certified_rate_map
 
     share = 0.0 if method.beta == 0 else float(method.gamma / method.beta)

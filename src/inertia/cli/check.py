@@ -33,7 +33,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Is your present setting stable, how far from the edge, what limits it, and what could be gained?"""
-    from ..method import Method
+    from ..core.method import Method
     from ..tasks.looking import check_task
 
     loaded = any_task(task)
@@ -53,7 +53,7 @@ def check(
     if said["predicted_loss"] is not None:
         rows.append(["predicted", f"loss {said['predicted_loss']:.4g} at the end; the best predicted is {said['best_predicted_loss']:.4g}"])
     table(rows, left=True)
-    from ..show.words import sentence
+    from ..report.words import sentence
 
     paper().print(sentence(said["verdict"]))
     paper().print(sentence(said["advice"]))

@@ -29,7 +29,7 @@ def convert(source: From, target: To, settings: Settings = None, as_json: Json =
 
     Example: [bold]inertia convert --from torch lr=0.1 momentum=0.9 nesterov=true --to keras[/bold]
     """
-    from ..conventions import convert as translate
+    from ..optimizers.conventions import convert as translate
 
     found = translate(source, target, **_pairs(settings or []))
     if as_json:

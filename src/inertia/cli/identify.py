@@ -15,7 +15,7 @@ from .options import Json, Seed
 from .output import emit
 
 if TYPE_CHECKING:
-    from ..identify import Identified
+    from ..optimizers.identification import Identified
 
 __all__ = ["register"]
 
@@ -70,6 +70,6 @@ def _identify(factory: Callable[..., Any], declared: float | None, seed: int) ->
         raise BadInput(
             f"the factory made a {type(made).__name__}: return a torch optimizer, an optax transformation, or step(grad) -> change"
         )
-    from ..identify import identify as probe
+    from ..optimizers.identification import identify as probe
 
     return probe(made, declared=declared, seed=seed)

@@ -10,8 +10,8 @@ from .options import Json, Out
 from .output import emit, number, paper, screen, table
 
 if TYPE_CHECKING:
-    from ..method import Method
-    from ..show.report import Block
+    from ..core.method import Method
+    from ..report.report import Block
     from ..theory.certify.limits import Distance
 
 __all__ = ["class_facts", "design", "limits", "register"]
@@ -100,14 +100,14 @@ def _cells(rows: list[Distance]) -> list[list[str]]:
 def _opened(out: Any) -> Any:
     if out is None:
         return None
-    from ..show.folder import Folder
+    from ..report.folder import Folder
 
     return Folder(out)
 
 
 def _report_limits(folder: Any, mu: float, largest: float, rows: list[Distance], answer: dict[str, Any]) -> None:
-    from ..show.limits import limit_curves
-    from ..show.report import Table
+    from ..report.limits import limit_curves
+    from ..report.report import Table
     from ..theory.catalog import CATALOG
     from .results import save
 
@@ -122,7 +122,7 @@ def _report_limits(folder: Any, mu: float, largest: float, rows: list[Distance],
 
 
 def _report_designs(folder: Any, mu: float, largest: float, found: Any, answer: dict[str, Any]) -> None:
-    from ..show.limits import trade_off
+    from ..report.limits import trade_off
     from ..theory.catalog import CATALOG
     from ..theory.certify.robust import noise_gain
     from ..theory.certify.search import certify

@@ -16,9 +16,9 @@ from .output import emit, paper
 from .progress import Tell, bar
 
 if TYPE_CHECKING:
+    from ..report.folder import Folder
+    from ..report.report import Block
     from ..reproduce import Experiment, Row
-    from ..show.folder import Folder
-    from ..show.report import Block
 
     Done: TypeAlias = tuple[Experiment, list[Row], list[Any]]
 
@@ -109,7 +109,7 @@ def _session(seeds: int, tell: Tell, index: int, total: int, name: str) -> Any:
 def _opened(out: Path | None) -> Folder | None:
     if out is None:
         return None
-    from ..show.folder import Folder
+    from ..report.folder import Folder
 
     return Folder(out)
 
@@ -165,8 +165,8 @@ def _counts(rows: Sequence[Row]) -> str:
 
 
 def _save(folder: Folder, kept: Sequence[Done], rows: Sequence[Row], seeds: int) -> None:
+    from ..report.report import Heading, Text, page
     from ..reproduce import DOCUMENTS
-    from ..show.report import Heading, Text, page
     from ..version import __version__
     from .output import plain
 
@@ -186,7 +186,7 @@ def _save(folder: Folder, kept: Sequence[Done], rows: Sequence[Row], seeds: int)
 
 
 def _table(rows: Sequence[Row]) -> Block:
-    from ..show.report import Table
+    from ..report.report import Table
 
     cells = [[row.id.partition("/")[2], _short(_printed(row)), _short(_ours(row)), row.verdict, row.why] for row in rows]
     wrong = [index for index, row in enumerate(rows) if row.verdict == "source is wrong"]

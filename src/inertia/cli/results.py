@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..show.folder import Folder
-from ..show.report import Block, Code, Heading, Table, Text, page
+from ..report.folder import Folder
+from ..report.report import Block, Code, Heading, Table, Text, page
 from ..version import __version__
 from .output import paper, plain
 

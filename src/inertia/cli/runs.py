@@ -13,9 +13,9 @@ from .progress import bar
 from .sources import batches_of, measured, numpy_task
 
 if TYPE_CHECKING:
+    from ..core.record import Record
     from ..problems import Problem
-    from ..record import Record
-    from ..show.report import Block
+    from ..report.report import Block
     from ..tasks import Task as Loaded
 
 __all__ = ["measure", "register", "run"]
@@ -66,10 +66,10 @@ def run(
     out: Out = None,
 ) -> None:
     """Run one method on a task and keep its path and losses; where it stops being finite is part of the answer."""
-    from ..method import Method, checked
-    from ..reference import Interrupted
-    from ..reference import run as step_by_step
-    from ..schedule import shaped
+    from ..core.method import Method, checked
+    from ..core.schedule import shaped
+    from ..problems.simulation import Interrupted
+    from ..problems.simulation import run as step_by_step
 
     method = checked(Method(alpha, beta, gamma))
     loaded = numpy_task(task)
@@ -112,14 +112,14 @@ def answer(record: Record) -> dict[str, Any]:
 def _opened(out: Any) -> Any:
     if out is None:
         return None
-    from ..show.folder import Folder
+    from ..report.folder import Folder
 
     return Folder(out)
 
 
 def _say(task: Loaded, record: Record, batch_size: int | None) -> None:
-    from ..show.text import glyphs, spark
-    from ..show.words import named
+    from ..report.text import glyphs, spark
+    from ..report.words import named
 
     losses = record.losses
     rows = [["loss at the start", f"{losses[0]:.6g}"], ["at the end", f"{losses[-1]:.6g}"], ["smallest", f"{losses.min():.6g}"]]
@@ -137,7 +137,7 @@ def _say(task: Loaded, record: Record, batch_size: int | None) -> None:
 
 
 def _save(folder: Any, task: Loaded, record: Record, batch_size: int | None, interrupted: bool = False) -> None:
-    from ..show.words import named
+    from ..report.words import named
     from .results import save
 
     done = len(record.losses) - 1
@@ -152,7 +152,7 @@ def _save(folder: Any, task: Loaded, record: Record, batch_size: int | None, int
 
 
 def _blocks(problem: Problem, record: Record, batch_size: int | None) -> list[Block]:
-    from ..show.landscape import losses, path
+    from ..report.landscape import losses, path
 
     blocks: list[Block] = []
     if problem.dimension == 2 and problem.domain is not None and record.path is not None:

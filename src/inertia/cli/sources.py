@@ -11,8 +11,8 @@ from ..errors import BadInput
 from .loaded import load_function, theirs
 
 if TYPE_CHECKING:
+    from ..core.spectrum import Spectrum
     from ..problems import Problem
-    from ..spectrum import Spectrum
     from ..tasks import Task
 
 __all__ = ["any_task", "batches_of", "measured", "numpy_task", "spectrum_from", "theirs_in"]
@@ -84,7 +84,7 @@ def measured(problem: Problem, batch_size: int | None, seed: int = 0) -> Spectru
     """The spectrum of a problem at its start: Lanczos, the start's gradient, and the noise of mini-batches."""
     import numpy as np
 
-    from ..measure import spectrum
+    from ..measurement import spectrum
 
     start = problem.start if problem.draw is None else problem.draw(seed)
     deviations = None
@@ -105,7 +105,7 @@ def spectrum_from(task: str | None, curvatures: str | None, mu: float | None, la
     >>> spectrum_from(None, "0.2,4", None, None)[0].kappa
     20.0
     """
-    from ..spectrum import spectrum
+    from ..core.spectrum import spectrum
 
     given = [task is not None, curvatures is not None, mu is not None or largest is not None]
     if sum(given) != 1:

@@ -13,9 +13,9 @@ from .output import emit, number, paper, table
 from .sources import ends, spectrum_from
 
 if TYPE_CHECKING:
-    from ..method import Method
-    from ..show.report import Block
-    from ..spectrum import Spectrum
+    from ..core.method import Method
+    from ..core.spectrum import Spectrum
+    from ..report.report import Block
 
 __all__ = ["best", "predict", "register"]
 
@@ -46,7 +46,7 @@ def predict(
     out: Out = None,
 ) -> None:
     """How fast a method converges, how, and where it breaks: per curvature, in closed form, nothing is run."""
-    from ..method import Method, checked
+    from ..core.method import Method, checked
     from ..theory.modes import edge, rate, regime
 
     method = checked(Method(alpha, beta, gamma))
@@ -86,7 +86,7 @@ def best(
     json: Json = False,
 ) -> None:
     """The coefficients of a named method for curvatures from mu to L, its rate there, and who proved it."""
-    from ..spectrum import spectrum
+    from ..core.spectrum import spectrum
     from ..theory.catalog import best as chosen
     from ..theory.catalog import named
     from ..theory.citations import SOURCES
@@ -103,7 +103,7 @@ def best(
         answer |= class_facts(functions, found.method, low, high)
     if json:
         return emit(answer)
-    from ..show.words import pace
+    from ..report.words import pace
 
     rows = [[name, number(value, 10)] for name, value in answer["method"].items()]
     table([*rows, ["rate", number(found.rate, 10)], ["kappa", number(high / low)], ["edge", number(found.edge, 10)]])
@@ -154,8 +154,8 @@ def _steps_to(method: Method, spectrum: Spectrum, worst: float) -> float:
 
 
 def _say(method: Method, spectrum: Spectrum, name: str, answer: dict[str, Any]) -> None:
-    from ..show.words import named as worded
-    from ..show.words import pace, remedy, sentence
+    from ..report.words import named as worded
+    from ..report.words import pace, remedy, sentence
 
     shown = answer["modes"]
     if len(shown) > _ROWS:
@@ -175,16 +175,16 @@ def _say(method: Method, spectrum: Spectrum, name: str, answer: dict[str, Any]) 
 def _opened(out: Path | None) -> Any:
     if out is None:
         return None
-    from ..show.folder import Folder
+    from ..report.folder import Folder
 
     return Folder(out)
 
 
 def _report(folder: Any, method: Method, spectrum: Spectrum, name: str, answer: dict[str, Any]) -> None:
-    from ..show.landscape import eigencomponents, rates
-    from ..show.report import Table, Text
-    from ..show.words import named as worded
-    from ..show.words import pace, remedy, sentence
+    from ..report.landscape import eigencomponents, rates
+    from ..report.report import Table, Text
+    from ..report.words import named as worded
+    from ..report.words import pace, remedy, sentence
     from .results import save
 
     steps = answer["steps_to_1e-6"]

@@ -14,9 +14,9 @@ from .progress import bar
 from .sources import any_task, batches_of, theirs_in
 
 if TYPE_CHECKING:
-    from ..record import Record
+    from ..core.record import Record
     from ..tasks import Task
-    from ..tune import Tuning
+    from ..tuning import Tuning
 
 __all__ = ["register", "tune"]
 
@@ -89,8 +89,8 @@ def tune(
 
 def _budgeted(loaded: Task, steps: int | None, batch_size: int | None, schedule: str | None) -> tuple[Any, int | None]:
     """The schedule and the batch size, checked as far as the kind of task allows before anything is loaded or run."""
-    from ..method import Method
-    from ..schedule import shaped
+    from ..core.method import Method
+    from ..core.schedule import shaped
 
     count = loaded.steps if steps is None else steps
     if count < 1:
@@ -106,7 +106,7 @@ def _budgeted(loaded: Task, steps: int | None, batch_size: int | None, schedule:
 def _tuned(loaded: Task, task: str, budget: dict[str, Any], settings: dict[str, Any], folder: Any, resume: bool, quiet: bool) -> Tuning:
     """The tuning itself; what was finished is kept when it is cut short."""
     from ..tasks.tuning import tune_task
-    from ..tune.journal import Journal
+    from ..tuning.journal import Journal
 
     finished: list[Record] = []
     journal = None if folder is None else Journal(folder.path / JOURNAL, resume=resume)
@@ -147,7 +147,7 @@ def answer(whole: dict[str, Any]) -> dict[str, Any]:
 def _opened(out: Path | None) -> Any:
     if out is None:
         return None
-    from ..show.folder import Folder
+    from ..report.folder import Folder
 
     return Folder(out)
 
@@ -158,9 +158,9 @@ def _budget(found: Tuning) -> str:
 
 
 def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
-    from ..show.text import glyphs, spark
-    from ..show.tuning import disagreement, reached, runs_table, verdict
-    from ..show.words import sentence
+    from ..report.text import glyphs, spark
+    from ..report.tuning import disagreement, reached, runs_table, verdict
+    from ..report.words import sentence
 
     say, facts = paper().print, found.measurement
     bar_of = f"largest curvature {facts['largest']:.4g} (upper bar {facts['largest_upper']:.4g})"
@@ -225,8 +225,8 @@ def _lines(whole: dict[str, Any]) -> dict[str, str]:
 
 
 def _save(folder: Any, task: str, found: Tuning, whole: dict[str, Any]) -> None:
-    from ..show.tuning import blocks, verdict
-    from ..show.words import sentence
+    from ..report.tuning import blocks, verdict
+    from ..report.words import sentence
     from .results import save
 
     advice = whole["recommendation"]
@@ -249,7 +249,7 @@ def _save(folder: Any, task: str, found: Tuning, whole: dict[str, Any]) -> None:
 
 def _keep(folder: Any, budget: dict[str, Any], finished: list[Record], reason: str) -> None:
     """What a tuning that was cut short leaves: every run as far as it came, and no report of an older tuning beside it."""
-    from ..show.tuning import started
+    from ..report.tuning import started
     from .results import save
 
     folder.remove([f"{name}.{kind}" for name in ("spectrum", "learning-rate", "momentum") for kind in ("png", "svg")])

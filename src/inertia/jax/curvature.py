@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core.method import Method, step
+from ..core.spectrum import Spectrum
 from ..errors import BadInput
-from ..measure.along import measured, watched
-from ..measure.lanczos import FAILURE, krylov
-from ..measure.model import Plan, Watch
-from ..method import Method, step
-from ..spectrum import Spectrum
+from ..measurement.along import measured, watched
+from ..measurement.lanczos import FAILURE, krylov
+from ..measurement.model import Plan, Watch
 from .products import WAYS, JaxSource, rows_in, taken
 
 __all__ = ["Eigenvectors", "eigenvectors", "measure"]

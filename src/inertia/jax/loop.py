@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from ..core.method import Method, checked, step
+from ..core.record import Record
+from ..core.schedule import tabulate
 from ..errors import BadInput
-from ..method import Method, checked, step
-from ..record import Record
-from ..schedule import tabulate
 
 __all__ = ["ground_of"]
 

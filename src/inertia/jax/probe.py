@@ -9,8 +9,8 @@ import numpy as np
 import optax
 
 from ..errors import BadInput
-from ..identify import Identified
-from ..identify import identify as probe
+from ..optimizers.identification import Identified
+from ..optimizers.identification import identify as probe
 
 __all__ = ["identify"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ..errors import BadInput
-from ..measure.vectors import Vectors
+from ..measurement.vectors import Vectors
 
 __all__ = ["FULL", "JaxSource", "as_batches", "rows_in", "taken"]
 

@@ -16,8 +16,8 @@ import numpy as np
 import optax
 import optax.contrib
 
-from ..tune.batches import batch_order
-from ..tune.plan import Plan, planned
+from ..tuning.batches import batch_order
+from ..tuning.plan import Plan, planned
 from .products import rows_in
 
 __all__ = ["RIVALS", "compare", "run_rival"]

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ..core.method import Method, checked
+from ..core.schedule import Schedule
 from ..errors import BadInput
-from ..method import Method, checked
-from ..schedule import Schedule
 
 __all__ = ["MomentumState", "momentum", "readout", "with_method"]
 

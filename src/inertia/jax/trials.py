@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from ..method import Method, init, step
-from ..tune.batches import batch_order
+from ..core.method import Method, init, step
+from ..tuning.batches import batch_order
 
 __all__ = ["Trials", "batch_order", "run_trials"]
 

@@ -12,20 +12,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core.method import Method
+from ..core.record import Record
+from ..core.spectrum import Spectrum
 from ..errors import BadInput
-from ..method import Method
-from ..record import Record
-from ..spectrum import Spectrum
-from ..tune.batches import TAIL, readings
-from ..tune.choose import Shape
-from ..tune.decide import Budget, Progress, decide
-from ..tune.ends import Ends, ended
-from ..tune.journal import Journal
-from ..tune.observe import Observation
-from ..tune.plan import Plan, comparable, planned
-from ..tune.report import Tuning
-from ..tune.search import Trial
-from ..tune.walked import DEPTH, END, OTHERS, SHALLOW, look, observed
+from ..tuning.batches import TAIL, readings
+from ..tuning.choose import Shape
+from ..tuning.decide import Budget, Progress, decide
+from ..tuning.ends import Ends, ended
+from ..tuning.journal import Journal
+from ..tuning.observe import Observation
+from ..tuning.plan import Plan, comparable, planned
+from ..tuning.report import Tuning
+from ..tuning.search import Trial
+from ..tuning.walked import DEPTH, END, OTHERS, SHALLOW, look, observed
 from .curvature import measure
 from .products import rows_in
 from .trials import run_trials

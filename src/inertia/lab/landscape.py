@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.method import Method, readout, step
 from ..errors import require
-from ..method import Method, readout, step
 from ..problems.base import Problem
 from ..problems.landscapes import banana, double_well, quartic
 from ..problems.quadratics import planar, valley

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.method import Method
+from ..core.schedule import SHAPES, shaped
+from ..core.spectrum import Spectrum, spectrum
 from ..errors import BadData, BadInput, InertiaError
-from ..method import Method
-from ..schedule import SHAPES, shaped
-from ..spectrum import Spectrum, spectrum
-from ..tune.predict import Model, forecast
+from ..tuning.predict import Model, forecast
 
 __all__ = ["Loaded", "Run", "example", "kept", "loaded"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..method import Method
-from ..spectrum import spectrum
+from ..core.method import Method
+from ..core.spectrum import spectrum
 from ..theory import modes, quadratic
 from .fields import Choice, Number
 

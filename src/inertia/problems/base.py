@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spectrum import Spectrum
+from ..core.spectrum import Spectrum
 
 __all__ = ["Array", "Gradient", "HessianProduct", "Problem", "Rows", "Value", "spread_over"]
 

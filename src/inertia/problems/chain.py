@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.spectrum import spectrum
 from ..errors import BadInput
-from ..spectrum import spectrum
 from .base import Array, Problem, Rows, spread_over
 
 __all__ = ["convex_rosenbrock"]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..core.spectrum import spectrum
 from ..errors import BadInput
-from ..spectrum import spectrum
 from .base import Array, Problem, Rows, spread_over
 
 __all__ = ["least_squares", "logistic", "softmax", "with_intercept"]

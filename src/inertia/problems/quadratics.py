@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..core.spectrum import Spectrum, spectrum
 from ..errors import BadInput
-from ..spectrum import Spectrum, spectrum
 from .base import Array, Problem, Rows, spread_over
 from .matrices import eigenbasis, solve, symmetric
 
@@ -106,7 +106,7 @@ def diagonal(curvatures: ArrayLike, *, start: ArrayLike = 1.0, optimum: ArrayLik
 def from_spectrum(known: Spectrum, seed: int | None = None, **words: Any) -> Problem:
     """A quadratic with that spectrum and start distances; in its own eigenbasis, or turned at random by a seed.
 
-    >>> from inertia.spectrum import spectrum
+    >>> from inertia.core.spectrum import spectrum
     >>> from_spectrum(spectrum([1.0, 4.0], weights=[9.0, 1.0])).start
     array([3., 1.])
     """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method import Method
+from ..core.method import Method
+from ..core.spectrum import spectrum
 from ..problems import Problem, banana, planar, quadratic, scalar
-from ..reference import run, run_many
-from ..show.landscape import path
-from ..show.views import Curves, View, line
-from ..spectrum import spectrum
+from ..problems.simulation import run, run_many
+from ..report.landscape import path
+from ..report.views import Curves, View, line
 from ..theory.catalog import gradient_descent, heavy_ball
 from ..theory.modes import edge
 from ..theory.quadratic import components, loss_curve, milestones, rate_map, worst_rate

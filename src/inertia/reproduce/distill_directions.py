@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method import Method
+from ..core.method import Method
 from ..problems import polynomial
 from ..problems.base import Array
 from ..problems.polynomials import POINTS, TARGETS, early_stopping_filter, eigenfeatures, monomials, ridge_filter
-from ..reference import run
-from ..show.views import Curves, Mark, View, line
+from ..problems.simulation import run
+from ..report.views import Curves, Mark, View, line
 from ..theory.catalog import heavy_ball
 from .experiment import Experiment, Row, Session, claim, compare, formula
 

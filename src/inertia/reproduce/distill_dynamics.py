@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method import Method
+from ..core.method import Method
+from ..core.spectrum import spectrum
 from ..problems import scalar
 from ..problems.base import Array
-from ..reference import run
-from ..show.landscape import rates
-from ..show.views import Curves, Mark, View, line
-from ..spectrum import spectrum
+from ..problems.simulation import run
+from ..report.landscape import rates
+from ..report.views import Curves, Mark, View, line
 from ..theory.catalog import gradient_descent, heavy_ball
 from ..theory.modes import critical_momentum, edge, iterate, rate, regime
 from ..theory.physics import Particle, oscillator

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..method import Method
+from ..core.method import Method
+from ..core.spectrum import spectrum
 from ..problems import graphs, maze
 from ..problems.base import Array
-from ..reference import run
-from ..show.views import Curves, Mark, View, line
-from ..spectrum import spectrum
+from ..problems.simulation import run
+from ..report.views import Curves, Mark, View, line
 from ..theory.bounds import expander_condition, grid_condition, path_condition
 from ..theory.catalog import heavy_ball
 from ..theory.milestones import milestones

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method import Method
+from ..core.method import Method
 from ..problems import convex_rosenbrock
 from ..problems.base import Array
-from ..reference import run
-from ..show.views import Curves, View, line
+from ..problems.simulation import run
+from ..report.views import Curves, View, line
 from ..theory.bounds import asymptotic_bound, contraction, dead_zone, lower_bound, worst_function_condition
 from ..theory.catalog import gradient_descent, heavy_ball, nesterov_quadratic
 from ..theory.sequences import chebyshev

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method import Method, step
+from ..core.method import Method, step
+from ..core.spectrum import spectrum
 from ..problems.base import Array
-from ..show.views import Curves, Mark, View, line
-from ..spectrum import spectrum
+from ..report.views import Curves, Mark, View, line
 from ..theory.noise import crossing, floor, split, stationary
 from ..theory.quadratic import components
 from .distill_dynamics import update_matrix

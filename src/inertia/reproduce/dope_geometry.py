@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method import Method
+from ..core.method import Method
 from ..problems import Problem, least_squares, planar
 from ..problems.base import Array
-from ..reference import run
-from ..show.landscape import path
-from ..show.views import Curves, View, line
+from ..problems.simulation import run
+from ..report.landscape import path
+from ..report.views import Curves, View, line
 from ..theory.averages import noise_to_signal, steps_to_speed, terminal_velocity, velocity_noise, velocity_on_slope
 from .experiment import Experiment, Row, Session, claim, compare, formula, not_replayable
 from .walks import crossings

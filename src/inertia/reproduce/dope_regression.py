@@ -11,12 +11,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..method import Method
+from ..core.method import Method
+from ..core.record import Record
 from ..problems import linear_regression
-from ..record import Record
-from ..reference import run
-from ..show.views import Curves, Mark, Strips, View, line
-from ..show.views import Row as Strip
+from ..problems.simulation import run
+from ..report.views import Curves, Mark, Strips, View, line
+from ..report.views import Row as Strip
 from .experiment import Experiment, Row, Session, claim, compare, printed
 
 __all__ = ["EXPERIMENTS", "three_epochs"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method import Method, hidden
+from ..core.method import Method, hidden
+from ..core.spectrum import spectrum
 from ..problems import diagonal, quadratic, scalar, valley
 from ..problems.base import Array
-from ..reference import run
-from ..show.views import Curves, Mark, View, line
-from ..spectrum import spectrum
+from ..problems.simulation import run
+from ..report.views import Curves, Mark, View, line
 from ..theory.averages import noise_to_signal, velocity_noise
 from ..theory.catalog import gradient_descent, heavy_ball, nesterov
 from ..theory.modes import critical_momentum, rate

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from ..errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from ..show.views import View
+    from ..report.views import View
 
 __all__ = [
     "DOCUMENTS",

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..method import Method
+from ..core.method import Method
 from ..problems import scalar
 from ..problems.base import Array
-from ..reference import run
-from ..show.views import Curves, View, line
+from ..problems.simulation import run
+from ..report.views import Curves, View, line
 from ..theory.averages import terminal_velocity
 from ..theory.modes import edge
 from ..theory.physics import Particle, explicit_edge, explicit_roots, gradient_flow, method_of, oscillator, particle_of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method import Method
+from ..core.method import Method
 from ..problems import quartic
 from ..problems.base import Array
-from ..reference import run_many
-from ..show.views import Curves, Mark, View, line
+from ..problems.simulation import run_many
+from ..report.views import Curves, Mark, View, line
 from ..theory.modes import edge, rate
 from ..theory.physics import explicit_edge, explicit_step
 from .experiment import Experiment, Row, Session, claim, compare

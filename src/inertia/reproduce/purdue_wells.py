@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method import Method
+from ..core.method import Method
 from ..problems import double_well
 from ..problems.base import Array
-from ..show.views import Path, Strips, View, line
-from ..show.views import Row as Strip
+from ..report.views import Path, Strips, View, line
+from ..report.views import Row as Strip
 from ..theory.modes import rate, roots
 from .experiment import Experiment, Row, Session, claim, compare
 from .walks import crossings, last_beyond, walk

@@ -11,11 +11,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..method import Method
+from ..core.method import Method
 from ..problems import airfoil
-from ..reference import run
-from ..show.views import Row as Strip
-from ..show.views import Strips, View
+from ..problems.simulation import run
+from ..report.views import Row as Strip
+from ..report.views import Strips, View
 from ..tasks.data import airfoil_table
 from .experiment import Experiment, Row, Session, compare, not_replayable, printed
 

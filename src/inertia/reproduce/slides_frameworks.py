@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import require
-from ..identify import identify
+from ..optimizers.identification import identify
 from ..problems import airfoil
 from ..problems.base import Array
-from ..reference import batches
-from ..show.views import Row as Strip
-from ..show.views import Strips, View
+from ..problems.simulation import batches
+from ..report.views import Row as Strip
+from ..report.views import Strips, View
 from ..tasks.data import airfoil_table
 from .experiment import Experiment, Row, Session, claim, compare
 from .slides_airfoil import SETTINGS, final_losses

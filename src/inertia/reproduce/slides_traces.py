@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method import Method
+from ..core.method import Method
 from ..problems import Problem, valley
 from ..problems import scalar as one_mode
 from ..problems.base import Array
-from ..reference import run
-from ..show.landscape import path
-from ..show.views import Curves, View, line
+from ..problems.simulation import run
+from ..report.landscape import path
+from ..report.views import Curves, View, line
 from ..theory.averages import effective_window, past_weights
 from ..theory.modes import rate
 from .experiment import Experiment, Row, Session, claim, compare, formula

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..method import Method, hidden
+from ..core.method import Method, hidden
 from ..problems import Problem
 from ..problems.base import Array
-from ..reference import run
+from ..problems.simulation import run
 
 __all__ = ["crossings", "last_beyond", "optimum", "steps_within", "walk"]
 

@@ -31,7 +31,7 @@ class Task:
     problem: Problem
     steps: int
     batch_size: int | None = None  # None = the whole loss at every step
-    schedule: str = "linear"  # a name of inertia.schedule.SHAPES
+    schedule: str = "linear"  # a name of inertia.core.schedule.SHAPES
     about: str = ""
     kind: str = "numpy"  # numpy, jax or torch: who computes the gradients
     extra: dict[str, Any] = field(default_factory=dict)  # what only this task's framework needs

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.method import Method, checked
 from ..errors import require
-from ..method import Method, checked
 from ..theory.modes import edge
-from ..tune import choose, forecast, observe
-from ..tune.choose import scheduled
-from ..tune.network import CALM_NOISE, CAP, Ladder
-from ..tune.observe import Observation
-from ..tune.verdict import noise_to_signal
+from ..tuning import choose, forecast, observe
+from ..tuning.choose import scheduled
+from ..tuning.network import CALM_NOISE, CAP, Ladder
+from ..tuning.observe import Observation
+from ..tuning.verdict import noise_to_signal
 from . import Task
 
 __all__ = ["check_task", "observe_task"]
@@ -22,7 +22,7 @@ def observe_task(task: Task, seed: int = 0) -> tuple[Observation, Any]:
     if task.kind == "numpy":
         return observe(task.problem, task.steps, task.batch_size, seed=seed), task.schedule
     require(task.kind, task.kind)
-    from ..tune.plan import planned
+    from ..tuning.plan import planned
 
     settings = task.extra["settings"]
     words = {name: settings[name] for name in ("warmup", "weight_decay", "clip") if name in settings}

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ..errors import BadInput, nearest
 from ..problems import Problem
-from ..tune.plan import enough
+from ..tuning.plan import enough
 from . import Task
 
 __all__ = ["MODELS", "jax_task", "torch_task"]

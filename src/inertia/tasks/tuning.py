@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import tune as room
+from .. import tuning as room
+from ..core.record import Record
 from ..errors import BadInput, require
-from ..record import Record
-from ..tune.decide import Progress
-from ..tune.journal import Journal
+from ..tuning.decide import Progress
+from ..tuning.journal import Journal
 from . import Task
 
 __all__ = ["arguments", "compare_task", "rivals_of", "tune_task"]

@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..core.method import Method
+from ..core.spectrum import Spectrum
 from ..errors import BadInput, nearest
-from ..method import Method
-from ..spectrum import Spectrum
 from .modes import edge
 from .quadratic import worst_rate
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.method import Method
+from ..core.spectrum import Spectrum
 from ..errors import BadInput
-from ..method import Method
-from ..spectrum import Spectrum
 from .modes import coefficients, iterate, rate
 from .noise import stationary
 

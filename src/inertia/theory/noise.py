@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..method import Method
-from ..spectrum import Spectrum
+from ..core.method import Method
+from ..core.spectrum import Spectrum
 from .modes import coefficients, iterate, stable
 
 __all__ = ["Moments", "Split", "Stationary", "crossing", "floor", "moments", "split", "stationary"]

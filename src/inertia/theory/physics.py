@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.method import Method
 from ..errors import BadInput
-from ..method import Method
 
 __all__ = [
     "DAMPING",

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.method import Method
+from ..core.schedule import Schedule, tabulate
+from ..core.spectrum import Spectrum
 from ..errors import BadInput
-from ..method import Method
-from ..schedule import Schedule, tabulate
-from ..spectrum import Spectrum
 from .milestones import milestones, steps_to
 from .modes import rate
 from .noise import Split, split

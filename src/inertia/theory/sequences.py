@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.method import Method
+from ..core.spectrum import Spectrum
 from ..errors import BadInput, Diverged
-from ..method import Method
-from ..spectrum import Spectrum
 from .catalog import heavy_ball
 
 __all__ = [

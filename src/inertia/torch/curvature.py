@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from ..core.method import Method
+from ..core.spectrum import Spectrum
 from ..errors import BadInput
-from ..measure.along import measured, watched
-from ..measure.lanczos import FAILURE, Lanczos, krylov
-from ..measure.model import Plan, Watch
-from ..method import Method
-from ..spectrum import Spectrum
+from ..measurement.along import measured, watched
+from ..measurement.lanczos import FAILURE, Lanczos, krylov
+from ..measurement.model import Plan, Watch
 from .batches import Everything, batches_of, examples_in, moved, taken
 from .deterministic import check_deterministic
 from .frozen import NORMS, Frozen, frozen, trainable

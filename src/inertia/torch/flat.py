@@ -23,8 +23,8 @@ from typing import Any
 
 import torch
 
+from ..core.method import Method
 from ..errors import BadInput
-from ..method import Method
 from .update import Rule, advance, advance_fused, fusible
 
 __all__ = ["Bucket"]

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
+from ..core.method import Method, checked
 from ..errors import BadInput
-from ..method import Method, checked
 from .flat import Bucket
 from .update import Rule, advance, advance_fused, advance_loop, fusible
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ..errors import BadInput
-from ..identify import Identified, Series, judge
-from ..identify import identify as probe
+from ..optimizers.identification import Identified, Series, judge
+from ..optimizers.identification import identify as probe
 
 __all__ = ["identify"]
 

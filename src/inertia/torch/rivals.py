@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from ..core.method import Method
 from ..errors import require
-from ..method import Method
 from .training import Job, train
 from .tuning import prepared, survived
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import BadInput
-from ..measure.vectors import Vectors
+from ..measurement.vectors import Vectors
 
 __all__ = ["TensorVectors"]
 

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ..core.method import Method
 from ..errors import BadInput
-from ..method import Method
-from ..tune.batches import batch_order
+from ..tuning.batches import batch_order
 from .batches import examples_in, moved, taken
 from .curvature import _mean_loss
 from .frozen import NORMS, trainable

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..measure.model import Plan
-from ..method import Method, step
+from ..core.method import Method, step
+from ..measurement.model import Plan
 from .batches import examples_in, taken
 from .products import TorchSource
 

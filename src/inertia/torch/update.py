@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..method import Method
+from ..core.method import Method
 
 __all__ = ["Rule", "advance", "advance_fused", "advance_loop", "fusible"]
 

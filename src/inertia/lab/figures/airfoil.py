@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...method import Method, step
+from ...core.method import Method, step
 from ...problems import airfoil
 from ...problems.datasets import standardised
 from ...problems.linear_models import with_intercept
-from ...reference import batches
+from ...problems.simulation import batches
 from ...tasks.data import AIRFOIL, AIRFOIL_URL, airfoil_at_hand, airfoil_table
 from ..fields import Choice, Number, State
 from ..twin import hot, ramp
@@ -146,9 +146,9 @@ def snippet(state: State) -> str:
     """The same runs with inertia's own loop; needs the airfoil table."""
     return f"""
 import numpy as np
-from inertia.method import Method
+from inertia.core.method import Method
 from inertia.problems import airfoil
-from inertia.reference import run
+from inertia.problems.simulation import run
 from inertia.tasks.data import airfoil_at_hand, airfoil_table
 
 if airfoil_at_hand():

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...method import Method
+from ...core.method import Method
 from ...theory import catalog, modes
 from ..fields import Choice, Number, Numbers, State, Text
 from ..mazes import PRESETS, Reduced, conjugate, decoded, encoded, preset, reduced
@@ -195,9 +195,9 @@ def snippet(state: State) -> str:
     return f"""
 import numpy as np
 from inertia.lab.mazes import decoded
-from inertia.method import Method
+from inertia.core.method import Method
 from inertia.problems import maze
-from inertia.reference import run
+from inertia.problems.simulation import run
 
 mask = decoded({text!r})
 number = np.cumsum(mask.ravel()) - 1  # of every cell, row by row

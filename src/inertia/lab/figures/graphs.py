@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...method import Method
+from ...core.method import Method
+from ...core.spectrum import spectrum
 from ...problems.graphs import grid, laplacian, path
-from ...spectrum import spectrum
 from ...theory import bounds, catalog, modes
 from ...theory.milestones import steps_to
 from ..fields import Choice, Number, Numbers, State
@@ -194,7 +194,7 @@ def snippet(state: State) -> str:
     return f"""
 import numpy as np
 from inertia.problems.graphs import laplacian
-from inertia.spectrum import spectrum
+from inertia.core.spectrum import spectrum
 from inertia.theory import catalog
 from inertia.theory.milestones import steps_to
 

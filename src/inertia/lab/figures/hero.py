@@ -164,7 +164,7 @@ def snippet(state: State) -> str:
     return f"""
 import numpy as np
 from inertia.lab.landscape import surface
-from inertia.method import Method, step
+from inertia.core.method import Method, step
 
 ground = surface({state["surface"]!r}, {rest})
 method = Method({float(one.alpha)!r}, beta={float(one.beta)!r}, gamma={float(one.gamma)!r}, delta={float(one.delta)!r})

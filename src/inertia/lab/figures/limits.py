@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...method import Method, step
+from ...core.method import Method, step
+from ...core.schedule import Schedule, constant, tabulate
 from ...problems import convex_rosenbrock
-from ...schedule import Schedule, constant, tabulate
 from ...theory import bounds, catalog
 from ...theory.sequences import chebyshev
 from ..fields import Choice, Number, State
@@ -152,7 +152,7 @@ def snippet(state: State) -> str:
     return f"""
 import numpy as np
 from inertia.problems import convex_rosenbrock
-from inertia.reference import run
+from inertia.problems.simulation import run
 from inertia.theory import bounds, catalog
 
 n, kappa, steps = {state["n"]!r}, {state["kappa"]!r}, {state["steps"]!r}

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...method import Method
-from ...spectrum import spectrum
+from ...core.method import Method
+from ...core.spectrum import spectrum
 from ...theory import modes
 from ...theory.milestones import milestones
 from ..fields import Flag, Number, Numbers, State

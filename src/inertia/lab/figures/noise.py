@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...method import Method, step
-from ...schedule import Schedule, shaped, step_decay, tabulate
-from ...spectrum import Spectrum, spectrum
+from ...core.method import Method, step
+from ...core.schedule import Schedule, shaped, step_decay, tabulate
+from ...core.spectrum import Spectrum, spectrum
 from ...theory import noise, quadratic
 from ..fields import Choice, Flag, Number, Numbers, State
 from ..plane import best, plane, reach
@@ -163,8 +163,8 @@ def snippet(state: State) -> str:
     """The split in closed form."""
     return f"""
 import numpy as np
-from inertia.method import Method
-from inertia.spectrum import spectrum
+from inertia.core.method import Method
+from inertia.core.spectrum import spectrum
 from inertia.theory import noise, quadratic
 
 curvatures = np.array({sorted(state["curvatures"])!r})

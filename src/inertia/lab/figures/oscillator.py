@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...method import Method
+from ...core.method import Method
 from ...theory import modes, physics
 from ..fields import Choice, Flag, Number, State
 from ..twin import hot

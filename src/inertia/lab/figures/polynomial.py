@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.method import Method
+from ...core.spectrum import spectrum
 from ...errors import BadInput
-from ...method import Method
 from ...problems.polynomials import POINTS, TARGETS, early_stopping_filter, eigenfeatures, monomials, ridge_filter
-from ...spectrum import spectrum
 from ...theory import catalog, modes, quadratic
 from ..fields import Choice, Flag, Number, Numbers, State
 from ..twin import hot, ramp
@@ -167,7 +167,7 @@ def snippet(state: State) -> str:
     """Eigenfeatures, and what has been learned of each."""
     return f"""
 import numpy as np
-from inertia.method import Method
+from inertia.core.method import Method
 from inertia.problems.polynomials import eigenfeatures, ridge_filter
 from inertia.theory.modes import iterate
 

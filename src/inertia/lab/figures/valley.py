@@ -86,7 +86,7 @@ def snippet(state: State) -> str:
     return f"""
 from inertia import Method
 from inertia.problems import valley
-from inertia.reference import run
+from inertia.problems.simulation import run
 
 method = Method({float(one.alpha)!r}, beta={float(one.beta)!r}, gamma={float(one.gamma)!r}, delta={float(one.delta)!r})
 print(run(valley(), method, {state["steps"]}, start=[{state["x"]!r}, {state["y"]!r}]).final)

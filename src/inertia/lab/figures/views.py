@@ -86,7 +86,7 @@ def snippet(state: State) -> str:
 import numpy as np
 from inertia import Method
 from inertia.problems.quadratics import planar
-from inertia.reference import run
+from inertia.problems.simulation import run
 from inertia.theory.modes import iterate
 
 turn, curvatures = np.deg2rad({state["angle"]!r}), np.array([{state["flat"]!r}, {state["steep"]!r}])

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...method import Method
-from ...schedule import shaped
+from ...core.method import Method
+from ...core.schedule import shaped
 from ...theory.modes import edge
-from ...tune.predict import forecast
+from ...tuning.predict import forecast
 from ..fields import Choice, Document, Number, State, Text
 from ..loaded import Loaded, example, kept, loaded
 from ..twin import colours, hot, ramp
@@ -136,9 +136,9 @@ def snippet(state: State) -> str:
     gamma = state["beta"] if state["form"] == "nesterov" else 0.0
     return f"""
 from inertia.lab.loaded import example, loaded
-from inertia.method import Method
-from inertia.schedule import shaped
-from inertia.tune.predict import forecast
+from inertia.core.method import Method
+from inertia.core.schedule import shaped
+from inertia.tuning.predict import forecast
 
 mine = example()  # or: loaded(json.load(open("record.json")))
 method = Method({state["alpha"]!r}, beta={state["beta"]!r}, gamma={gamma!r})

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ...core.method import Method, checked
 from ...errors import BadInput
-from ...method import Method, checked
 from .counterexample import Counterexample
 from .dissipation import Proof, Sides, Terms, pairs, sides, terms, whole
 from .exact import dyadic, exact, pivots

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.method import Method, checked
 from ...errors import BadInput
-from ...method import Method, checked
 
 __all__ = ["ConvexBound", "convex_bound", "gradient_dominated_factor", "nesterov_convex_bound"]
 

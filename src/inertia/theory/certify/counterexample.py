@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...method import Method, step
+from ...core.method import Method, step
 from .exact import Complex, turn
 
 __all__ = ["Counterexample", "cycling", "find"]

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.method import Method
 from ...errors import BadInput
-from ...method import Method
 from ..modes import rate as mode_rate
 from ..noise import stationary
 from .frequency import sector_rate, sector_slack

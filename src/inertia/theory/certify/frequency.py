@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...method import Method
+from ...core.method import Method
 from ..modes import rate as mode_rate
 
 __all__ = ["quadratic_rate", "sector_rate", "sector_slack"]

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...core.method import Method
 from ...errors import BadInput, nearest
-from ...method import Method
 from ..catalog import CATALOG
 from .frequency import quadratic_rate
 from .search import certify, in_class

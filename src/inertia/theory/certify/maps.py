@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...core.method import Method
 from ...errors import BadInput
-from ...method import Method
 from .counterexample import cycling
 from .frequency import quadratic_rate, sector_rate
 from .search import attempt, in_class

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.method import Method, checked
 from ...errors import BadInput
-from ...method import Method, checked
 from .dissipation import whole
 from .exact import dyadic, exact, pivots
 from .frequency import quadratic_rate

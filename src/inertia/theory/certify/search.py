@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from ...core.method import Method, checked
 from ...errors import BadInput, MissingExtra
-from ...method import Method, checked
 from .certificate import Certificate, failing, rounded
 from .counterexample import find
 from .dissipation import Proof

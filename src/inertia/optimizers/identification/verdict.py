@@ -1,0 +1,280 @@
+"""From fitted coefficients to words: which method, what is missing, what proves it.
+
+Simplest explanation first: the same coefficients at every step; coefficients that change in time (a schedule, a buffer
+that is emptied); no linear recursion at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.method import Method
+from .noise import adaptive, errors
+from .series import SHAPES, Fit, Series, Steps, fit, fit_steps, method_of
+
+__all__ = ["NONLINEAR", "Identified", "judge", "named"]
+
+NONLINEAR = "not a linear momentum method"
+Array = NDArray[np.float64]
+
+SLACK = 100  # times rounding that a true recursion may leave over
+NOISY = 0.5  # share of the movement that a noisy history may leave unexplained
+
+
+@dataclass(frozen=True)
+class Identified:
+    """What an optimizer really is: its method (None where it is none), what is known beside, and the evidence in words."""
+
+    verdict: str  # "heavy ball", "Nesterov", "gradient descent: no momentum", "momentum with gamma = ...", NONLINEAR
+    method: Method | None  # the last coefficients where they change in time
+    inside: bool | None = None  # learning rate inside the buffer; None where it never changed or there is no buffer
+    weight_decay: float = 0.0
+    decoupled: bool | None = None  # None where there is no decay or it cannot be told
+    residual: float = 0.0  # unexplained share of the movement, 0 is perfect
+    error: Method | None = None  # standard errors of the method's numbers
+    lost: tuple[int, ...] = ()  # steps at which the momentum was not there, though it was before
+    alphas: tuple[float, ...] = ()  # step by step, where they change
+    betas: tuple[float, ...] = ()
+    evidence: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())  # what a person should act on
+
+    @property
+    def linear(self) -> bool:
+        """Whether a member of the family explains what was seen."""
+        return self.method is not None
+
+    def __str__(self) -> str:
+        """A few lines for people."""
+        lines = [self.verdict]
+        if self.method is not None:
+            lines.append("  " + ", ".join(f"{name} = {value:.6g}" for name, value in self.method._asdict().items() if name != "delta"))
+        lines += [f"  {text}" for text in self.evidence] + [f"  warning: {text}" for text in self.warnings]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists."""
+        numbers = {key: None if value is None else {n: float(v) for n, v in value._asdict().items()} for key, value in
+                   (("method", self.method), ("error", self.error))}  # fmt: skip
+        return {
+            "verdict": self.verdict, "linear": self.linear, **numbers, "inside": self.inside, "weight_decay": self.weight_decay,
+            "decoupled": self.decoupled, "residual": self.residual, "lost": list(self.lost), "alphas": list(self.alphas),
+            "betas": list(self.betas), "evidence": list(self.evidence), "warnings": list(self.warnings),
+        }  # fmt: skip
+
+
+def named(method: Method, error: Method | None = None, tolerance: float = 1e-6) -> str:
+    """The method's name, numbers closer than their error taken as equal.
+
+    >>> named(Method(0.1, 0.9, 0.9)), named(Method(0.1))
+    ('Nesterov', 'gradient descent: no momentum')
+    """
+    slack = max(tolerance, *(4 * abs(value) for value in error[1:3])) if error is not None else tolerance
+    if abs(method.beta) <= slack and abs(method.gamma) <= slack:
+        return "gradient descent: no momentum"
+    if abs(method.gamma) <= slack:
+        return "heavy ball"
+    if abs(method.gamma - method.beta) <= slack:
+        return "Nesterov"
+    return f"momentum with gamma = {method.gamma:.4g}"
+
+
+def judge(series: Series, *, exact: bool = False, decoupled: bool | None = None) -> Identified:
+    """The verdict on one Series; `exact` where nothing but rounding may blur it (a black box), `decoupled` where known."""
+    tolerance = max(SLACK * series.rounding, 1e-10)
+    for shape in SHAPES:
+        found = fit(series, shape)
+        if found.residual <= tolerance:
+            return _steady(series, found, tolerance, decoupled)
+    for shape in SHAPES:
+        steps = fit_steps(series, shape)
+        if steps is not None and np.all(steps.residual <= tolerance * 10) and _settled(steps):
+            return _changing(series, steps, tolerance)
+    return nonlinear(series) if exact else noisy(series)
+
+
+def _settled(steps: Steps) -> bool:
+    """Whether the terms beside the learning rate keep few values: a wrong shape fits with coefficients that wander."""
+    if "w" not in steps.shape:
+        return True
+    ratio = (steps.values["w"] / steps.values["a"])[steps.sound]
+    return ratio.size > 0 and bool(np.mean(np.abs(ratio - np.median(ratio)) <= 1e-3 * max(abs(np.median(ratio)), 1e-6)) > 0.8)
+
+
+def _steady(series: Series, found: Fit, tolerance: float, known: bool | None) -> Identified:
+    method, decay = method_of(found.values)
+    error = errors(found, method)
+    evidence = [f"one recursion explains every step: unexplained share {found.residual:.1e}"]
+    decoupled, first = _first_step(series, found, tolerance)
+    decoupled = known if decoupled is None and "w" in found.shape else decoupled
+    if "w" in found.shape and found.values["w"] != 0:
+        if decoupled:
+            method, decay = method_of(found.values, decoupled=True)
+        kind = {
+            True: "decoupled (parameters shrink by lr times it)",
+            False: "added to the gradient",
+            None: "coupled or decoupled: cannot be told",
+        }
+        evidence.append(f"weight decay {decay:.6g}, {kind[decoupled]}")
+    method, warnings = _upward(method)
+    kept = _clean(method, tolerance)
+    return Identified(
+        named(kept, tolerance=max(1e-6, tolerance)), kept, None, decay, decoupled, found.residual, error, (), (), (),
+        (*evidence, *first), tuple(warnings),
+    )  # fmt: skip
+
+
+def _clean(method: Method, tolerance: float) -> Method:
+    """Numbers below what the data can resolve are zero."""
+    return Method(*(0.0 if abs(value) <= tolerance else float(value) for value in method))
+
+
+def _upward(method: Method) -> tuple[Method, list[str]]:
+    if method.alpha >= 0:
+        return method, []
+    return method._replace(alpha=-method.alpha), ["it moves up the gradient: it maximizes (or the gradient's sign is wrong)"]
+
+
+def _first_step(series: Series, found: Fit, tolerance: float) -> tuple[bool | None, list[str]]:
+    """What only the first step from rest tells: decoupled decay, and torch's undamped first gradient."""
+    terms = [series.grads[0]]
+    if "w" in found.shape and series.start_known:
+        terms.append(series.params[0])
+    elif "w" in found.shape:
+        return None, []
+    x, y = np.stack(terms, axis=-1), series.changes[0]
+    solved = np.linalg.lstsq(x, y, rcond=None)[0]
+    if np.linalg.norm(y - x @ solved) > 10 * tolerance * np.linalg.norm(y):
+        return None, []  # not from rest
+    a, method = found.values["a"], method_of(found.values)[0]
+    notes: list[str] = []
+    if a == 0:
+        return None, notes
+    weight = solved[0] / a
+    if "c" in found.shape and abs(weight - 1) > 1e3 * tolerance + 1e-6 and weight > 0:
+        notes.append(f"the first gradient weighs {weight:.4g} times as much: torch's undamped first step, dampening = {1 - 1 / weight:.4g}")
+    if len(terms) == 1 or abs(method.beta) < 1e-6:
+        return (None if len(terms) == 1 else False), notes
+    other = method_of(found.values, decoupled=True)
+    coupled, apart = (1 + method.gamma) * found.values["w"] * weight, -other[0].alpha * other[1]
+    return bool(abs(solved[1] - apart) < abs(solved[1] - coupled)), notes
+
+
+def _changing(series: Series, steps: Steps, tolerance: float) -> Identified:
+    """Coefficients that move in time: learning-rate schedule (inside or outside), momentum schedule, emptied buffers."""
+    zero = np.zeros_like(steps.values["a"])
+    a, b, c, w = (steps.values.get(name, zero) for name in "abcw")
+    slack = max(1e-5, 100 * tolerance)
+    sound = steps.sound if "c" in steps.shape else np.ones(len(a), dtype=bool)
+    a, b = _filled(a, sound), _filled(b, sound)
+    cut = _clipped(series, np.abs(a))
+    if cut is not None:
+        return cut
+    decay = float(np.median((w / (a + b))[sound])) + 0.0
+    core = c + b * decay  # beta, times alpha[k]/alpha[k-1] where the rate is outside the buffer
+    outer = core * np.concatenate([[np.nan], a[:-1]]) / a
+    present, gone = sound & (np.abs(core) > slack), sound & (np.abs(core) <= slack)
+    moved = bool(np.ptp(a) > slack * np.median(np.abs(a)))
+    inside = _inside(core, outer, present, slack) if moved else None
+    if moved and not inside:  # where the rate before is unknown, so is beta
+        present &= np.concatenate([[False], sound[:-1]])
+    usable = np.flatnonzero(present)
+    ratio = -b / (np.concatenate([a[:1], a[:-1]]) if inside else a)  # gamma/(1 + gamma)
+    gammas = ratio / (1 - ratio)
+    alphas = -a / (1 + gammas)
+    betas = np.where(gone, 0.0, _filled(core if inside or not moved else outer, present))
+    evidence = [f"each step is a linear recursion by itself: unexplained share at most {steps.residual.max():.1e}"]
+    warnings: list[str] = []
+    if moved:
+        evidence.append(f"the learning rate changes, from {abs(alphas[0]):.4g} to {abs(alphas[-1]):.4g}{_WHERE[inside]}")
+    varies = usable.size > 0 and np.ptp(betas[usable]) > 10 * slack
+    if varies:
+        evidence.append(f"momentum changes in time, between {betas[usable].min():.4g} and {betas[usable].max():.4g}")
+        warnings.append("something sets the momentum while training (a scheduler?): is that meant?")
+    if decay:
+        evidence.append(f"weight decay {decay:.6g}")
+    now = (usable[-1:] if varies else usable) if usable.size else np.arange(len(a))
+    current = Method(float(alphas[-1]), float(np.median(betas[now])) if usable.size else 0.0, float(np.median(gammas[now])))
+    method, upward = _upward(current)
+    lost = np.flatnonzero(gone) + 1 if usable.size else np.array([], dtype=int)
+    clean = _clean(method, slack)
+    return Identified(
+        named(clean, tolerance=10 * slack), clean, inside, decay, None, float(steps.residual.max()), None,
+        tuple(int(k) for k in lost), tuple(np.abs(alphas).tolist()) if moved else (),
+        tuple(betas.tolist()) if varies or lost.size else (), tuple(evidence), (*upward, *warnings, *_losses(lost, len(a) + 1)),
+    )  # fmt: skip
+
+
+def _filled(values: Array, sound: NDArray[np.bool_]) -> Array:
+    """Steps that cannot be solved alone (the first, or the one after an emptied buffer) take their neighbours' values."""
+    return np.interp(np.arange(len(values)), np.flatnonzero(sound), values[sound]) if sound.any() else values
+
+
+def _clipped(series: Series, rates: Array) -> Identified | None:
+    """Clipping by norm looks like a learning rate that changes; but then rate times norm is one number at the cut steps."""
+    norms = np.linalg.norm(series.grads[1:], axis=1)
+    cut = rates < 0.999 * rates.max()
+    sizes = (rates * norms)[cut]
+    if np.ptp(norms) <= 1e-3 * norms.max() or cut.sum() < 3 or np.ptp(sizes) > 1e-3 * sizes.max():
+        return None
+    what = "normalised gradients" if cut.sum() >= len(cut) - 1 else f"clipping by norm, at about {norms[cut].min():.3g}"
+    text = f"{cut.sum()} of {len(cut)} steps have the same length whatever the gradient: {what}; below it lr is {rates.max():.4g}"
+    return Identified(NONLINEAR, None, residual=1.0, evidence=(text,))
+
+
+_WHERE = {True: ", and sits inside the buffer (as in Keras)", False: ", and sits outside the buffer (as in torch and optax)", None: ""}
+
+
+def _inside(c: Any, outer: Any, present: Any, slack: float) -> bool | None:
+    rows = present & np.isfinite(outer)
+    if rows.sum() < 2:
+        return None
+    within, without = np.ptp(c[rows]), np.ptp(outer[rows])
+    if max(within, without) <= 10 * slack:
+        return None
+    return bool(within < without)
+
+
+def _losses(lost: NDArray[np.intp], steps: int) -> list[str]:
+    """What the steps without momentum look like: from somewhere on, every so often, or now and then."""
+    if not lost.size:
+        return []
+    if lost[-1] == steps - 1 and np.all(np.diff(lost) == 1):
+        return [f"momentum is not there from step {lost[0]} on: did something set it to 0?"]
+    gaps = np.unique(np.diff(lost))
+    if lost.size > 1 and gaps.size == 1:
+        text = (
+            f"the buffer is emptied every {gaps[0]} steps (steps {', '.join(map(str, lost[:4]))}, ...): an optimizer re-created each epoch?"
+        )
+        return [text]
+    return [f"the buffer is emptied at step {', '.join(map(str, lost[:6]))}: a new optimizer, or state that was cleared?"]
+
+
+def nonlinear(series: Series) -> Identified:
+    """No linear recursion, and nothing but rounding to blame."""
+    best = min((fit(series, shape) for shape in SHAPES), key=lambda found: found.residual)
+    text = (
+        f"the best linear recursion leaves {100 * best.residual:.3g} % of the movement unexplained; rounding explains {series.rounding:.0e}"
+    )
+    return Identified(NONLINEAR, None, residual=best.residual, evidence=(text,))
+
+
+def noisy(series: Series) -> Identified:
+    """A history with noise: the best recursion by Schwarz's criterion, how much it explains, and tests that it is one."""
+    best = min((fit(series, shape) for shape in SHAPES), key=lambda found: found.score)
+    method, decay = method_of(best.values)
+    error = errors(best, method)
+    against = adaptive(series, best)
+    share = f"the best recursion explains {100 * (1 - best.residual**2):.4g} % of the movement (squared)"
+    if best.residual > NOISY or against:
+        return Identified(NONLINEAR, None, residual=best.residual, evidence=(share, *against))
+    method, warnings = _upward(method)
+    numbers = zip(("alpha", "beta", "gamma"), method, error, strict=False)
+    sure = ", ".join(f"{name} {value:.4g} +- {2 * spread:.1g}" for name, value, spread in numbers)
+    note = f"from a noisy history, two standard errors: {sure}; noise in the recorded gradients pulls alpha towards 0"
+    return Identified(
+        named(method, error), method, None, decay, None, best.residual, error, evidence=(share, note), warnings=tuple(warnings)
+    )  # fmt: skip

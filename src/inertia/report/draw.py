@@ -1,0 +1,287 @@
+"""Views become matplotlib figures in one house style: direct labels with a halo, few ticks, one hairline frame."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from .style import CONTOURS, GREY, HOT, INK, MAP, PAPER, RAMP, RC, blend
+from .ticks import few
+from .views import Array, Curves, Line, Path, RateMap, Sticks, Strips, View
+
+__all__ = ["figure", "image"]
+
+_SIZE, _NARROW = (7.0, 3.7), (4.4, 3.4)  # inches; the narrow one is for telephones
+_HALO = [withStroke(linewidth=2.6, foreground=PAPER)]
+_HUGE = 1e200  # beyond this the margins of an axis overflow
+_GAP = 0.062  # least distance between two labels, in heights of the axes
+
+
+def figure(view: View, narrow: bool = False) -> Figure:
+    """The matplotlib figure of a view (no pyplot, no global state).
+
+    >>> from inertia.report.views import Curves, line
+    >>> figure(Curves("loss", "Loss", (line([0, 1], [2, 1], "loss"),), "step", "loss", "")).axes[0].get_title(loc="left")
+    'Loss'
+    """
+    with rc_context(RC):
+        made = Figure(figsize=_NARROW if narrow else _SIZE, layout="constrained")
+        axes = made.add_subplot()
+        axes.set_title(view.title, pad=9)
+        _DRAW[type(view)](axes, view)
+    return made
+
+
+def image(view: View, kind: str = "png", dots_per_inch: int = 160, narrow: bool = False) -> bytes:
+    """The picture as the bytes of a PNG or SVG file: the same view gives the same bytes."""
+    held = io.BytesIO()
+    with rc_context(RC):
+        about = {"Date": None} if kind == "svg" else {"Software": "inertia"}
+        figure(view, narrow).savefig(held, format=kind, dpi=dots_per_inch, metadata=about)
+    return _rounded(held.getvalue()) if kind == "svg" else held.getvalue()
+
+
+def _rounded(svg: bytes) -> bytes:
+    """The same drawing with path coordinates to a hundredth of a point: half the size."""
+    return re.sub(rb' d="[^"]*"', lambda path: re.sub(rb"(\.\d\d)\d+", rb"\1", path[0]), svg)
+
+
+def _curves(axes: Axes, view: Curves) -> None:
+    kept = [(item, *_visible(item, view)) for item in view.lines]
+    for item, x, y in kept:
+        style: dict[str, Any] = {"color": _colour(item), "zorder": 4 if item.role == "hot" else 3, "solid_joinstyle": "round"}
+        if item.dots:
+            axes.plot(x, y, "o", ms=5.5, mec=PAPER, mew=0.8, **style)
+        else:
+            axes.plot(x, y, lw=item.width, ls=(0, (4, 2)) if item.dashed else "-", **style)
+    axes.margins(x=0.015)
+    _scales(axes, view.log_x, view.log_y)
+    axes.set(xlabel=view.x_label, ylabel=view.y_label)
+    _limits(axes, view, [y for _, _, y in kept])
+    if view.ticks:
+        axes.set_xticks([place for place, _ in view.ticks], [words for _, words in view.ticks])
+    for mark in view.marks:
+        axes.axvline(mark.x, color=GREY, lw=0.8, ls=(0, (2, 2)), zorder=1)
+    _labels(axes, [(item, x, y) for item, x, y in kept if item.label and np.isfinite(y).any()])
+    for mark in view.marks:
+        _top(axes, mark.label, mark.x)
+
+
+def _sticks(axes: Axes, view: Sticks) -> None:
+    roles = [RAMP[1], GREY]
+    logarithmic = bool(np.all(view.x > 0) and view.x.max() > 20 * view.x.min())
+    _scales(axes, logarithmic, False)
+    peaks: list[tuple[float, float, str, str]] = []
+    shift = 1.012  # neighbours on one curvature stand side by side
+    for index, (heights, label) in enumerate(zip(view.heights, view.labels, strict=True)):
+        seen = np.isfinite(heights)
+        x, heights = view.x[seen] * (shift**index if logarithmic else 1.0), heights[seen]
+        axes.vlines(x, 0, heights, color=roles[index], lw=1.6, alpha=0.9, zorder=3)
+        axes.plot(x, heights, "o", ms=4, color=roles[index], mec=PAPER, mew=0.6, zorder=4)
+        top = int(np.argmax(heights))
+        peaks.append((float(x[top]), float(heights[top]), label, roles[index]))
+    axes.axvline(view.upper, color=GREY, lw=0.8, ls=(0, (2, 2)), zorder=1)
+    axes.set(xlabel=view.x_label, ylabel=view.y_label)
+    axes.set_ylim(0, 1.2 * max(float(np.nanmax(heights)) for heights in view.heights))
+    for x_top, height, label, colour in peaks:
+        _note(axes, label, (x_top, height), colour, PAPER)
+    _top(axes, "upper bar", view.upper)
+
+
+def _map(axes: Axes, view: RateMap) -> None:
+    speed = _speed(view.rate)
+    colours = LinearSegmentedColormap.from_list("speed", MAP[::-1])
+    drawn = axes.pcolormesh(
+        view.alpha, view.beta, np.ma.masked_invalid(speed), cmap=colours, vmin=0, vmax=1, shading="gouraud", rasterized=True
+    )
+    inside = view.edge <= view.alpha[-1]
+    axes.fill_betweenx(view.beta, np.minimum(view.edge, view.alpha[-1]), view.alpha[-1], color=PAPER, lw=0, zorder=2)
+    axes.plot(view.edge[inside], view.beta[inside], color=INK, lw=1, zorder=3)
+    bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.035, pad=0.02, ticks=[0, 0.5, 1], format="%g")
+    bar.set_label("digits per step, fastest = 1", color=GREY, fontsize=8)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    axes.plot(*view.best, "o", ms=7, mfc="none", mec=PAPER, mew=1.6, zorder=5)
+    axes.plot(*view.point, "o", ms=8.5, color=HOT, mec=PAPER, mew=1.4, zorder=6)
+    _note(axes, "fastest", view.best, PAPER, INK)
+    _note(axes, f"alpha {view.point[0]:.3g}, beta {view.point[1]:.3g}", view.point, HOT, PAPER)
+    if np.any(view.edge < 0.86 * view.alpha[-1]):
+        axes.text(0.985, 0.05, "diverges", transform=axes.transAxes, ha="right", color=GREY, zorder=4, path_effects=_HALO)
+    axes.set(xlabel="alpha", ylabel="beta", xlim=(view.alpha[0], view.alpha[-1]), ylim=(view.beta[0], view.beta[-1]))
+    few(axes)
+
+
+def _path(axes: Axes, view: Path) -> None:
+    low = float(np.nanmin(view.values))
+    heights = view.values - low
+    top = float(np.nanmax(heights))
+    levels = top * np.geomspace(1e-4, 1, 15)
+    ramp = LinearSegmentedColormap.from_list("ground", CONTOURS)
+    fill = [ramp(share) for share in np.linspace(0, 1, 16)]
+    axes.contourf(view.x, view.y, heights, levels=[0, *levels], colors=fill, extend="max")
+    axes.contour(view.x, view.y, heights, levels=levels, colors=PAPER, linewidths=0.5)
+    for other in view.others:
+        axes.plot(other.x, other.y, color=_colour(other), lw=1.1, ls=(0, (4, 2)) if other.dashed else "-", zorder=3)
+        axes.plot(other.x, other.y, "o", color=_colour(other), ms=2.8, mec=PAPER, mew=0.4, zorder=3)
+    axes.plot(*view.path.T, color=HOT, lw=1.2, zorder=4)
+    axes.plot(*view.path.T, "o", color=HOT, ms=3.2, mec=PAPER, mew=0.4, zorder=5)
+    axes.set(xlim=(view.x[0], view.x[-1]), ylim=(view.y[0], view.y[-1]), xlabel="x1", ylabel="x2")
+    axes.plot(*view.path[0], "o", color=HOT, ms=7, mec=PAPER, mew=1.2, zorder=6, clip_on=False)
+    _note(axes, "start", (float(view.path[0, 0]), float(view.path[0, 1])), HOT, PAPER)
+    if view.optimum is not None:
+        axes.plot(*view.optimum, "o", ms=8, mfc="none", mec=INK, mew=1.2, zorder=6)
+        _note(axes, "optimum", (float(view.optimum[0]), float(view.optimum[1])), INK, PAPER)
+    for other in view.others:
+        inside = (view.x[0] <= other.x) & (other.x <= view.x[-1]) & (view.y[0] <= other.y) & (other.y <= view.y[-1])
+        if other.label and inside.any():
+            first = int(np.argmax(inside))
+            _note(axes, other.label, (float(other.x[first]), float(other.y[first])), _colour(other), PAPER)
+    few(axes)
+
+
+def _strips(axes: Axes, view: Strips) -> None:
+    """A dot per run, spread up and down by its rank so that equal runs stay visible; bars at 5 and 95 %."""
+    _scales(axes, view.log_x, False)
+    for index, row in enumerate(view.rows):
+        values = np.sort(row.values[np.isfinite(row.values)])
+        height = -index + 0.24 * np.sin(2.4 * np.arange(len(values)))  # 2.4 rad, the golden angle: neighbours never line up
+        axes.plot(values, height, "o", ms=3, color=RAMP[0], alpha=0.7, mec="none", zorder=3)
+        if len(values):
+            low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+            axes.plot([low, high], [-index, -index], color=INK, lw=1, zorder=4)
+            axes.plot([middle], [-index], "o", ms=5, color=INK, mec=PAPER, mew=0.8, zorder=5)
+        if row.printed is not None:
+            axes.plot([row.printed], [-index], "D", ms=6.5, color=HOT, mec=PAPER, mew=1, zorder=6)
+        axes.annotate(
+            row.label, (1.015, -index), xycoords=("axes fraction", "data"), va="center", color=INK, fontsize=8.5, annotation_clip=False
+        )
+    axes.set(xlabel=view.x_label, ylim=(-len(view.rows) + 0.45, 0.6), yticks=[])
+
+
+_DRAW: dict[type, Callable[[Axes, Any], None]] = {Curves: _curves, Sticks: _sticks, RateMap: _map, Path: _path, Strips: _strips}
+
+
+def _speed(rate: Array) -> Array:
+    """Digits per step as a share of the fastest node of the map; nothing where it diverges."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        digits = -np.log(np.maximum(rate, 1e-12))
+    fastest = float(np.nanmax(digits))
+    return np.clip(digits / fastest if fastest > 0 else np.zeros_like(digits), 0, 1)
+
+
+def _visible(item: Line, view: Curves) -> tuple[Array, Array]:
+    """The line with gaps (nan) where nothing can be drawn: a curve that leaves the picture is not joined across."""
+    kept = np.isfinite(item.x) & np.isfinite(item.y) & (np.abs(item.y) < _HUGE)
+    if view.log_y:
+        kept &= item.y > 0
+    if view.log_x:
+        kept &= item.x > 0
+    if item.dots:
+        return item.x[kept], item.y[kept]
+    return item.x, np.where(kept, item.y, np.nan)
+
+
+def _end(x: Array, y: Array) -> tuple[float, float]:
+    """The last drawn point of a line."""
+    last = np.flatnonzero(np.isfinite(y))[-1]
+    return float(x[last]), float(y[last])
+
+
+def _colour(item: Line) -> str:
+    return {"hot": HOT, "ink": INK, "grey": GREY, "pale": CONTOURS[0]}.get(item.role) or blend(*RAMP, item.shade)
+
+
+def _scales(axes: Axes, log_x: bool, log_y: bool) -> None:
+    if log_x:
+        axes.set_xscale("log")
+    if log_y:
+        axes.set_yscale("log")
+    few(axes)
+
+
+def _limits(axes: Axes, view: Curves, heights: Sequence[Array]) -> None:
+    """The view's own limits; else keep a diverging curve from flattening the others: three decades above the start."""
+    if view.limits is not None:
+        axes.set_ylim(*view.limits)
+        return
+    fine = [y[np.isfinite(y)] for y in heights if np.isfinite(y).any()]
+    if fine and view.log_y:
+        start, every = float(np.median([y[0] for y in fine])), np.concatenate(fine)
+        if every.max() > 1e3 * start >= min(y.max() for y in fine):
+            axes.set_ylim(float(every.min()) / 1.6, 1e3 * start)
+
+
+def _labels(axes: Axes, items: Sequence[tuple[Line, Array, Array]]) -> None:
+    """Write each line's label at its right end, pushed apart where they would touch; a dot's label beside it."""
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # settles the limits
+    to_axes = axes.transData + axes.transAxes.inverted()
+    dots = [entry for entry in items if entry[0].dots]
+    places = [to_axes.transform(_end(x, y)) for _, x, y in dots]
+    above = np.array([min(float(place[1]) + (0.03 if place[1] < 0.9 else -0.05), 0.97) for place in places])
+    for (item, _, _), place, height in zip(dots, places, spread(above, _GAP), strict=True):
+        far = place[0] > 0.7
+        axes.annotate(
+            item.label, (float(place[0]) + (-0.012 if far else 0.012), float(height)), xycoords="axes fraction", va="center",
+            ha="right" if far else "left", color=_colour(item), fontsize=8.5, path_effects=_HALO, zorder=7,
+        )  # fmt: skip
+    curves = [entry for entry in items if not entry[0].dots]
+    ends = [to_axes.transform(_end(x, y)) for _, x, y in curves]
+    wanted = np.array([min(max(float(end[1]), 0.02), 0.98) for end in ends])
+    for (item, _, _), height in zip(curves, spread(wanted, _GAP), strict=True):
+        axes.annotate(
+            item.label, (1, 1), (1.015, float(height)), xycoords="axes fraction", textcoords="axes fraction", va="center",
+            color=GREY if item.role == "pale" else _colour(item), fontsize=8.5, path_effects=_HALO, annotation_clip=False, zorder=7,
+        )  # fmt: skip
+
+
+def spread(wanted: Array, gap: float) -> Array:
+    """Positions in [0, 1] as near as possible to the wanted ones, at least `gap` apart, order kept.
+
+    >>> spread(np.array([0.5, 0.5, 0.9]), 0.1).round(3).tolist()
+    [0.45, 0.55, 0.9]
+    """
+    order = np.argsort(wanted, kind="stable")
+    # Blocks that touch move as one to the mean of what their members want (pool adjacent violators).
+    blocks: list[list[float]] = []
+    for index, value in enumerate(wanted[order]):
+        blocks.append([value - index * gap, 1.0])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (last, n), (before, m) = blocks.pop(), blocks.pop()
+            blocks.append([(before * m + last * n) / (m + n), m + n])
+    placed = np.concatenate([np.full(int(n), value) for value, n in blocks]) if blocks else np.zeros(0)
+    result = np.empty_like(placed)
+    result[order] = np.clip(placed, 0, max(1 - gap * (len(placed) - 1), 0)) + gap * np.arange(len(placed))
+    return result
+
+
+def _share(axes: Axes, where: tuple[float, float]) -> tuple[float, float]:
+    """A point of the data as shares of the axes."""
+    found = (axes.transData + axes.transAxes.inverted()).transform(where)
+    return float(found[0]), float(found[1])
+
+
+def _note(axes: Axes, words: str, where: tuple[float, float], colour: str, halo: str) -> None:
+    """A word beside a point, on the side that has room."""
+    right, up = _share(axes, where)
+    far, high = right > 0.7, up > 0.88
+    axes.annotate(
+        words, where, (-8 if far else 8, -12 if high else 6), textcoords="offset points", ha="right" if far else "left",
+        color=colour, fontsize=8.5, path_effects=[withStroke(linewidth=2.6, foreground=halo)], zorder=7,
+    )  # fmt: skip
+
+
+def _top(axes: Axes, words: str, x: float) -> None:
+    """A word at the top of a vertical line, on the side that has room."""
+    far = _share(axes, (x, axes.get_ylim()[1]))[0] > 0.6
+    axes.annotate(
+        words, (x, 1), (-4 if far else 4, -4), xycoords=("data", "axes fraction"), textcoords="offset points", va="top",
+        ha="right" if far else "left", color=GREY, fontsize=8, path_effects=_HALO, zorder=6,
+    )  # fmt: skip

@@ -1,5 +1,6 @@
 """Black boxes built from the heart, and boxes that are no momentum method: what went in comes out."""
 
+import importlib
 import json
 
 import numpy as np
@@ -87,8 +88,7 @@ def test_without_a_start_decay_is_found_but_not_its_kind():
 
 
 def test_the_facade_keeps_the_function_when_its_room_is_imported():
-    import inertia.optimizers.identification  # noqa: F401
-
+    importlib.import_module("inertia.optimizers.identification")
     assert inertia.identify(box(Method(0.1, 0.9))[0]).verdict == "heavy ball"
 
 

@@ -1,0 +1,145 @@
+"""Choosing as a type: a policy proposes what to run next and picks what to recommend, and gives its reasons as data.
+
+Every sentence about a reason stands in `reasons`; nothing here is prose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+
+from .budget import Budget
+from .recipe import Recipe
+from .trainable import Run
+
+__all__ = ["Candidate", "Evidence", "Expectation", "Gain", "History", "Pick", "Policy", "Proposal", "Reason", "Trial"]
+
+
+class Evidence(Enum):
+    """What a number rests on, from the weakest to the strongest."""
+
+    FORECAST = "forecast"  # the quadratic at the start
+    EXPERIENCE = "experience"  # other jobs
+    RUNS = "runs"  # runs of this job
+
+
+class Reason(Enum):
+    """Why a candidate is proposed, or a run picked, or the search ended."""
+
+    FORECAST_BEST = "the quadratic's forecast is best there"
+    EXPERIENCE_BEST = "other jobs like this one did best there"
+    IMPROVES = "largest expected improvement"
+    NOTHING_TRAINED = "nothing trained so far: far smaller learning rate"
+    REPLICATE = "the best run again with another seed"
+    WITHOUT_MOMENTUM = "asked for: the run without momentum"
+    BEST_EXPECTED = "smallest loss expected on a fresh seed among the runs made"
+    ADVICE = "no run was made"
+    NOTHING_TO_GAIN = "one more run is expected to gain less than it is worth"
+    BUDGET_SPENT = "no run is left in the budget"
+    CONVERGED = "the run reached the bottom"
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A final loss before it is known: the median and an 80 % interval."""
+
+    loss: float
+    low: float  # 10 %
+    high: float  # 90 %
+    evidence: Evidence = Evidence.EXPERIENCE
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How many times higher the loss ends without momentum, each at its best learning rate: (L_0 - ref)/(L - ref), 80 % interval."""
+
+    ratio: float
+    low: float
+    high: float
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A recipe to run, with the seed to run it on and what is expected of it."""
+
+    recipe: Recipe
+    seed: int
+    expected: Expectation | None  # None: withheld
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate and what became of it."""
+
+    candidate: Candidate
+    run: Run
+    score: float  # what runs are compared by, smaller is better; inf where the run diverged
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything that has been run so far, oldest first."""
+
+    trials: tuple[Trial, ...] = ()
+
+    @property
+    def best(self) -> int | None:
+        """Index of the smallest score; None before the first run that ended finite."""
+        scores = [trial.score for trial in self.trials]
+        return int(np.argmin(scores)) if scores and np.isfinite(min(scores)) else None
+
+    def more(self, trials: Sequence[Trial]) -> History:
+        """The history with further trials."""
+        return History((*self.trials, *trials))
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What to run next (together, where there are several), why, and the gain in expected loss by doing so."""
+
+    candidates: tuple[Candidate, ...]
+    why: Reason
+    gain: float = float("nan")  # expected decrease of the recommended run's loss
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What is recommended: a run that was made (or advice where `index` is None), why, and what is expected on a fresh seed."""
+
+    recipe: Recipe
+    index: int | None
+    why: Reason
+    expected: Expectation | None
+    stopped: Reason = Reason.BUDGET_SPENT
+    warnings: tuple[str, ...] = field(default=())  # names of facts that `reasons` turns into sentences
+
+
+class Policy(Protocol):
+    """How to search. The measurement and the budget are given when it is made."""
+
+    budget: Budget
+
+    def propose(self, history: History, left: int) -> Proposal | None:
+        """What to run next with at most `left` runs more; None: nothing is worth running."""
+        ...
+
+    def pick(self, history: History) -> Pick:
+        """What to recommend after what was run."""
+        ...
+
+    def expect(self, recipe: Recipe, history: History) -> Expectation | None:
+        """Where a run of this recipe would end, on a fresh seed; None where no honest number can be given."""
+        ...
+
+    def momentum(self, history: History) -> Gain | None:
+        """How much higher the loss would end without momentum; None where no honest number can be given."""
+        ...
+
+    def without_momentum(self, history: History) -> Recipe:
+        """The best learning rate for momentum 0, as far as known."""
+        ...

@@ -24,7 +24,7 @@ WAYS = ("forward over reverse", "reverse over reverse", "differences of gradient
 
 
 class JaxSource:
-    """A `Source` (see inertia.measure.model): one function of a flat vector, made of a loss, parameters and batches."""
+    """A `Source` (see inertia.measurement.model): one function of a flat vector, made of a loss, parameters and batches."""
 
     def __init__(self, loss: Callable[[Any, Any], Any], params: Any, data: Any, chunk: int | None, parts: int, way: str) -> None:
         self.notes: dict[str, Any] = {"frozen": []}

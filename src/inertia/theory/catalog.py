@@ -247,7 +247,7 @@ def best(spectrum: Spectrum, name: str = "heavy-ball") -> Best:
     Raises:
         BadInput: an unknown name, or mu <= 0.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> best(spectrum([1.0, 8.0], upper=9.0)).method
     Method(alpha=0.25, beta=0.25, gamma=0.0, delta=0.0)
     """

@@ -34,7 +34,7 @@ def steps_to(method: Method, spectrum: Spectrum, tolerance: float = 1e-6, *, rel
     Raises:
         BadInput: a tolerance that is not positive, or a relative one where the start is already optimal.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> [int(steps_to(m, spectrum([1.0, 100.0]))) for m in (Method(2 / 101), Method(4 / 121, beta=(9 / 11) ** 2))]
     [346, 58]
     """
@@ -63,7 +63,7 @@ def milestones(method: Method, spectrum: Spectrum, tolerance: float = 0.01, *, r
     Raises:
         BadInput: a tolerance that is not positive.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> milestones(Method(2 / 101), spectrum([1.0, 10.0, 100.0], [1.0, 0.1, 0.01]), 0.01, relative=False) - 1
     array([97.,  8., 97.])
     """

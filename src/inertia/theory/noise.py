@@ -140,7 +140,7 @@ def _product(r: Any, s: Any) -> tuple[Any, Any, Any, Any]:
 def floor(method: Method, spectrum: Spectrum) -> Any:
     """Excess loss that constant noise keeps up for ever, 1/2 sum h Var params: shape (*methods); inf beyond the edge.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> round(float(floor(Method(0.019801980198), spectrum(1.0, noise=9.0))), 4)
     0.045
     """
@@ -161,7 +161,7 @@ def split(method: Method, spectrum: Spectrum, k: ArrayLike) -> Split:
 
     bias = 1/2 sum h mean^2, noise = 1/2 sum h Var; their sum is `quadratic.loss_curve` at k.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> [float(part) for part in split(Method(0.5), spectrum([1.0, 2.0]), 1)]
     [0.125, 0.0]
     """
@@ -184,7 +184,7 @@ def crossing(method: Method, spectrum: Spectrum) -> Any:
 
     Infinite without noise, beyond the edge, and where the transient rings for more than 10^6 steps.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> int(crossing(Method(0.0330578512, beta=0.6694214876), spectrum(1.0, weights=3.0, noise=9.0)))
     11
     """

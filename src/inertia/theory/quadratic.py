@@ -44,7 +44,7 @@ def loss_curve(method: Method | Schedule, spectrum: Spectrum, steps: int) -> Arr
     Raises:
         BadInput: steps < 1, or a coefficient that is not finite.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> loss_curve(Method(0.5), spectrum([1.0, 2.0]), 2)
     array([1.5    , 0.125  , 0.03125])
     """
@@ -59,7 +59,7 @@ def components(method: Method | Schedule, spectrum: Spectrum, steps: int) -> Com
     Raises:
         BadInput: steps < 1, or a coefficient that is not finite.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> components(Method(0.5), spectrum([1.0, 2.0]), 1).bias
     array([[0.5  , 1.   ],
            [0.125, 0.   ]])
@@ -70,7 +70,7 @@ def components(method: Method | Schedule, spectrum: Spectrum, steps: int) -> Com
 def loss_at(method: Method, spectrum: Spectrum, k: ArrayLike) -> Any:
     """Expected excess loss after k steps in closed form: k = 10^9 costs what k = 10 costs. Methods and k broadcast.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> float(loss_at(Method(0.5), spectrum([1.0, 2.0]), 2))
     0.03125
     """
@@ -85,7 +85,7 @@ def worst_rate(method: Method, spectrum: Spectrum, upper: bool = False) -> Any:
     (Jury): the rate is quasi-convex in (p, q), these are affine in h, and a quasi-convex function on an interval is
     largest at an end. This holds for every beta and gamma, and likewise in alpha.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> round(float(worst_rate(Method(4 / 121, beta=(9 / 11) ** 2), spectrum([1.0, 10.0, 100.0]))), 6)
     0.818182
     """
@@ -103,7 +103,7 @@ def rate_map(
     Raises:
         BadInput: both a gamma and nesterov.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> rate_map([0.5, 1.0], [0.0, 0.25], spectrum([1.0, 2.0])).round(3)
     array([[0.5, 1. ],
            [0.5, 0.5]])

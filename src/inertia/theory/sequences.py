@@ -122,7 +122,7 @@ def conjugate_gradient_curve(spectrum: Spectrum, steps: int) -> Array:
     Raises:
         BadInput: steps < 1 or a curvature that is not positive.
 
-    >>> from ..spectrum import spectrum
+    >>> from ..core.spectrum import spectrum
     >>> [round(float(x), 12) + 0.0 for x in conjugate_gradient_curve(spectrum([1.0, 3.0]), 2)]
     [2.0, 0.214285714286, 0.0]
     """

@@ -31,7 +31,7 @@ WAYS = ("graph", "math attention", "differences")
 
 
 class TorchSource:
-    """A `Source` (see inertia.measure.model): one function of a flat vector, made of a model, a loss and batches."""
+    """A `Source` (see inertia.measurement.model): one function of a flat vector, made of a model, a loss and batches."""
 
     def __init__(
         self,

@@ -75,7 +75,7 @@ def verify(
         Interrupted: Ctrl-C; what was finished has been handed to `on_record`.
 
     >>> from ..problems import valley
-    >>> from ..reference import run_many
+    >>> from ..problems.simulation import run_many
     >>> found = verify(Method(0.05, beta=0.5), lambda methods: run_many(valley(), methods, 20))
     >>> [round(float(run.method.alpha), 3) for run in found.runs], round(float(found.record.method.alpha), 3)
     ([0.05, 0.2, 0.4], 0.4)

@@ -20,6 +20,7 @@ __all__ = ["FULL", "JaxSource", "as_batches", "rows_in", "taken"]
 
 FULL = 500_000  # up to this many parameters all Lanczos vectors are kept, in float64; beyond, two in the model's precision
 BYTES = 1 << 22  # of inputs per chunk, unless told otherwise
+PRICE = 2.0
 WAYS = ("forward over reverse", "reverse over reverse", "differences of gradients")
 
 
@@ -35,6 +36,7 @@ class JaxSource:
         self.sizes = [rows_in(batch) for batch in self.batches]
         if not self.sizes:
             raise BadInput("the data hold no batches: an iterator had been read before, or a list was empty")
+        self.price = PRICE
         self.way, self.spent = WAYS.index(way), {"hvps": 0.0, "gradients": 0.0}
 
         def scalar(flat: Any, batch: Any) -> Any:
@@ -48,6 +50,10 @@ class JaxSource:
 
         self.scalar, self._graded = scalar, jax.jit(jax.value_and_grad(scalar))
         self._products = [jax.jit(forward), jax.jit(reverse)]
+
+    def position(self) -> Any:
+        """The parameters as a flat vector."""
+        return np.asarray(self.flat, np.float64 if self.dimension <= FULL else self.dtype)
 
     def space(self, vectors: bool) -> Vectors:
         """Host vectors: all kept in float64 for a small model or where wanted, else the last two in the model's precision."""

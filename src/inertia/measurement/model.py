@@ -30,8 +30,17 @@ class Source(Protocol):
     """A model with its loss and data, seen as one function of a flat vector; `parts` are indices of batches (None = all)."""
 
     dimension: int
-    sizes: list[int]  # examples in each batch
     notes: dict[str, Any]  # what was frozen, how products are made, costs
+    price: float  # of one product, in gradients of as many examples
+
+    @property
+    def sizes(self) -> list[int]:
+        """Examples in each batch."""
+        ...
+
+    def position(self) -> Any:
+        """The trainable parameters as a flat vector."""
+        ...
 
     def space(self, vectors: bool) -> Vectors:
         """Fresh storage for a Krylov run, with or without its vectors wanted in the end."""

@@ -27,6 +27,7 @@ __all__ = ["FULL", "TorchSource"]
 
 FULL = 500_000  # up to this many parameters all Lanczos vectors are kept, in float64; beyond, two in the model's precision
 CAUTION = "good to about 0.1 % on smooth losses; they also feel the kinks of piecewise linear ones"
+PRICE = 2.0
 WAYS = ("graph", "math attention", "differences")
 
 
@@ -43,7 +44,7 @@ class TorchSource:
         way: str,
     ) -> None:
         self.params, self.batches, self.evaluate, self.handle, self.memory, self.way = list(params), batches, evaluate, handle, memory, way
-        self.dimension = sum(p.numel() for p in self.params)
+        self.dimension, self.price = sum(p.numel() for p in self.params), PRICE
         self.device, self.dtype = self.params[0].device, self.params[0].dtype
         self.sizes: list[int] = []
         self.notes: dict[str, Any] = {"products": "exact"}
@@ -51,6 +52,12 @@ class TorchSource:
         self.room = 0  # how many batches' graphs fit
         self.trusted = False  # whether the graph has been looked at for functions that are not torch's own
         self.spent = {"hvps": 0.0, "gradients": 0.0}
+
+    def position(self) -> torch.Tensor:
+        """The parameters as a flat vector."""
+        out = self._zeros()
+        self._add(out, self.params, 1.0)
+        return out
 
     def space(self, vectors: bool) -> TensorVectors:
         """All vectors kept in float64 for a small model or where wanted, else the last two in the model's precision."""

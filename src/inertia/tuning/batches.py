@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..errors import BadInput
 
-__all__ = ["TAIL", "batch_order", "readings"]
+__all__ = ["TAIL", "batch_order", "readings", "sample_rows"]
 
 TAIL = 4  # readings in the last tenth of a run: what runs are compared by
 _MOST, _FEWEST = 40, 20  # readings of a run; between them so many that they look at as many examples as its steps do
@@ -47,3 +47,14 @@ def readings(steps: int, batch_size: int, examples: int) -> NDArray[np.int64]:
     even = np.linspace(0, steps, count + 1)
     late = steps * (1 - 0.03 * np.arange(TAIL))
     return np.unique(np.concatenate([even[even < 0.9 * steps], late]).round().astype(np.int64))
+
+
+def sample_rows(examples: int, wanted: int, seed: int) -> NDArray[np.intp] | None:
+    """The rows of a random sample of the data, ascending; None where it is all of them. The same in every framework.
+
+    >>> sample_rows(5, 5, seed=0) is None, len(sample_rows(100, 10, seed=0))
+    (True, 10)
+    """
+    if wanted >= examples:
+        return None
+    return np.sort(np.random.default_rng([seed, examples]).choice(examples, wanted, replace=False))

@@ -106,6 +106,10 @@ class Trainable(Protocol):
         """Euclidean norm of the trainable parameters."""
         ...
 
+    def shift(self, at: Point, by: Any) -> Point:
+        """The point with its trainable parameters moved by a flat vector of the kind its `source` gives."""
+        ...
+
     def walk(self, at: Point, recipe: Recipe, budget: Budget, steps: int, seed: int) -> Point | None:
         """Where `steps` steps at the constant peak rate lead with the budget's batches; None where the loss is not finite there."""
         ...

@@ -1,0 +1,146 @@
+"""One measurement of a training job, whatever framework it is in, within what its run can pay for."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadInput, Diverged
+from ..measurement.model import Source
+from .budget import Budget
+from .effort import OTHERS, careful, effort
+from .measurement import Cost, Curvature, Measurement, Noise, Quadrature
+from .probe import Probe, curvature_at, ends, quadrature, scatter, tolerance
+from .tail import along_the_way
+from .trainable import Point, Progress, Trainable
+
+__all__ = ["measure"]
+
+
+def measure(
+    job: Trainable, budget: Budget, *, seed: int = 0, examples: int | None = None, progress: Progress | None = None, full: bool = False
+) -> Measurement:
+    """Curvature, gradient and noise of a job before it is run.
+
+    Products are those of the objective (with weight decay). On `examples` of the data, drawn at random; None: as many as
+    the run pays for (see `effort`), `full`: all of them and more products. Deterministic under `seed`.
+
+    Raises:
+        BadInput: a start without gradient or without positive curvature; a validation loss that is not finite.
+        Diverged: the loss is not finite at the start.
+
+    >>> import numpy as np
+    >>> from inertia.problems import least_squares
+    >>> from inertia.tuning.numpy_door import ProblemJob
+    >>> job = ProblemJob(least_squares(np.eye(3), [1.0, 2.0, 3.0]))
+    >>> round(measure(job, Budget(100, 3, 3, np.ones(100))).largest, 9)
+    0.333333333
+    """
+    begun = time.perf_counter()
+    others = OTHERS if job.reseeded else 0
+    work = effort(budget, others, examples, full)
+    probe = Probe(job, budget, work, seed, progress)
+    at = job.start(seed)
+    held = job.read(at) if job.validated else None
+    if held is not None:
+        if not math.isfinite(held.validation):
+            raise BadInput(f"the loss on the validation data is {held.validation} at the start: look at their inputs and targets")
+        probe.spent += Cost(0.0, 0.0, job.examples / 3)  # a loss is a third of a gradient: forward without backward
+    found = _start(probe, at)
+    places, convex, tail = [found.curvature], found.convex, None
+    if convex:
+        later, tail = along_the_way(probe, at, found.curvature, found.direction, found.promised)
+        places += [later] if later is not None else []
+        convex = later is None or later.smallest >= -tolerance(later, probe.rounding)
+    if not convex:
+        tail = None
+        later = _walked(probe, at, found)
+        places += [later] if later is not None else []
+        places += [curvature_at(probe, job.start(seed + further), "another start", work.after) for further in range(1, others + 1)]
+    if not max(place.upper for place in places) > 0:
+        raise BadInput("no positive curvature at the start, so a learning rate has no scale there: start somewhere else")
+    cost = Cost(probe.spent.products, probe.spent.gradients, probe.spent.example_gradients, time.perf_counter() - begun)
+    return Measurement(
+        dimension=job.dimension, examples=job.examples, used=work.examples, loss=found.loss,
+        validation=float("nan") if held is None else held.validation, lowest=getattr(job, "lowest", None),
+        gradient_norm=found.gradient_norm, parameter_norm=job.norm(at), gradient=found.gradient, noise=found.noise, at=tuple(places),
+        convex=convex, tail=tail, decay=budget.weight_decay, cost=cost, notes=probe.notes,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Everything at the start."""
+
+    loss: float  # without the penalty
+    gradient_norm: float
+    gradient: Quadrature
+    noise: Noise
+    curvature: Curvature
+    convex: bool
+    direction: Any  # the gradient of the objective
+
+    @property
+    def promised(self) -> float:
+        """The fall that the quadratic promises: 1/2 sum s/h."""
+        nodes, shares = self.gradient.nodes, self.gradient.shares
+        return 0.5 * float(np.sum(shares[nodes > 0] / nodes[nodes > 0]))
+
+
+def _start(probe: Probe, at: Point) -> _Found:
+    """Loss, gradient and noise on many examples; products on fewer, where the run does not pay for all."""
+    work = probe.work
+    with probe.open(at, work.wide) as wide:
+        objective, gradient = wide.gradient()
+        norm = math.sqrt(float(gradient @ gradient))
+        if not math.isfinite(objective) or not math.isfinite(norm):
+            raise Diverged(f"{probe.job.name}: loss or gradient is not finite at the start: check the data and the starting point")
+        if not norm > 0:
+            raise BadInput(
+                "the loss does not depend on the parameters: its gradient at the start is zero; "
+                "is something detached, or are they not used?"
+            )
+        loss = objective - 0.5 * probe.budget.weight_decay * probe.job.norm(at) ** 2
+        trace, error, starts = scatter(probe, wide, gradient)
+        if work.wide == work.examples:
+            return _products(probe, wide, loss, gradient, norm, (trace, error, starts))
+        probe.pay(wide, work.wide)
+    with probe.open(at, work.examples) as source:
+        return _products(probe, source, loss, gradient, norm, (trace, error, starts))
+
+
+def _products(probe: Probe, source: Source, loss: float, gradient: Any, norm: float, noise: tuple[float, float, list[Any]]) -> _Found:
+    """The three kinds of Krylov runs at the start."""
+    work, (trace, error, starts) = probe.work, noise
+    place = ends(probe, source, work.ends, "start", loss, work.examples)
+    along, seen = quadrature(probe, source, gradient, work.along, positions=probe.budget.weight_decay > 0)
+    place = Curvature(
+        place.where, max(place.largest, along.largest), place.error, place.sampling,
+        max(place.upper, along.largest + 2 * place.sampling), min(place.smallest, along.smallest), loss,
+    )  # fmt: skip
+    quadratures = [quadrature(probe, source, start, work.shaken)[1] for start in starts]
+    nodes = np.concatenate([q.nodes for q in quadratures]) if quadratures else np.empty(0)
+    shares = np.concatenate([q.shares for q in quadratures]) if quadratures else np.empty(0)
+    order = np.argsort(nodes, kind="stable")
+    shaken = Quadrature(nodes[order], shares[order] * (trace / shares.sum() if len(shares) else 1.0))
+    probe.pay(source, work.examples)
+    convex = place.smallest >= -tolerance(place, probe.rounding)
+    return _Found(loss, norm, seen, Noise(trace, error, shaken), place, convex, gradient)
+
+
+def _walked(probe: Probe, at: Point, found: _Found) -> Curvature | None:
+    """The ends after a short careful walk with the budget's own batches."""
+    upper = max(found.curvature.upper, 0.0)
+    if not upper > 0:
+        return None
+    there = probe.job.walk(at, careful(upper), probe.budget, probe.work.walk, probe.seed)
+    spent = float(probe.work.walk * probe.budget.batch_size)
+    probe.spent += Cost(0.0, spent / probe.work.examples, spent)
+    if there is None:
+        probe.notes["walk"] = "the careful walk from the start did not stay finite"
+        return None
+    return curvature_at(probe, there, "after a few steps", probe.work.after)

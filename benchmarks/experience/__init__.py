@@ -1,0 +1,19 @@
+"""Experience: what real training jobs do over learning rate and momentum, computed once and kept as data.
+
+    python benchmarks/experience                 go on computing where it stopped (Ctrl-C loses one batch of runs)
+    python benchmarks/experience --status        a table of what is done
+    python benchmarks/experience --only JOB ...  some jobs
+    python benchmarks/experience --stage STAGE   one stage: features, sgd-coarse, adamw-coarse, sgd-fine, adamw-fine, short
+    python benchmarks/experience --features      measure all features anew (after inertia.jax.measure has changed)
+
+Jobs stand in `jobs.py` (frozen: append, never change), their problems in `convex.py`, `tables.py`, `images.py` and
+`sequences.py`, the schema in `store.py`, the choice of cells in `grids.py`. `reading.py` gives everything as arrays, the grids
+of benchmarks/tuner in the same form among them; whoever fits a rule reads through it, without the sealed jobs.
+
+To add a job: write a builder (pure functions, fixed seeds), append it to `_NEW` in `jobs.py`, put the digest that the test names
+into `FROZEN`, run the program. A small job costs one to three minutes of one core for both optimizers, compiling included; a
+job of a million parameters twenty, with a handful of cells.
+
+Set OMP_NUM_THREADS=1 and XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" to stay on one core,
+INERTIA_DATA for the airfoil table, and JAX_COMPILATION_CACHE_DIR to spare compiling again.
+"""

@@ -1,0 +1,134 @@
+"""The computation, stage by stage over all jobs, kept after every batch of runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from . import grids
+from .features import features, sizes
+from .jobs import JOBS, Job
+from .runs import lanes, marks, run, starts
+from .store import Store
+
+CURVED = {"0", "0.9", "0.98"}  # momenta and beta1 whose curves are kept
+SHORT = ("8", "4")  # parts of a run that short runs have
+AT_ONCE = 64  # runs between two savings of a small job
+
+
+def stage_features(job: Job, again: bool = False) -> None:
+    store, began = Store(job), time.process_time()
+    if "start" not in store.head:
+        store.head |= {"sizes": sizes(job), "start": starts(job), "curve_at": _curve_at(job)}
+    if again or "features" not in store.head:
+        store.head["features"] = [features(job, seed) for seed in range(job.seeds)]
+        store.spent("features", time.process_time() - began)
+        store.save()
+        _tell(job, "features", len(store.head["features"]), began)
+
+
+def stage_grid(optimizer: str, stage: str, job: Job) -> None:
+    """Coarse or fine cells of one optimizer on every schedule."""
+    kind = job.sgd if optimizer == "sgd" else job.adamw
+    if kind in ("none", "known"):
+        return
+    store = Store(job)
+    for schedule in grids.SCHEDULES[optimizer]:
+        for _ in range(1 if stage == "coarse" else 6):
+            planned = grids.coarse if stage == "coarse" else grids.fine
+            wanted = list(planned(job, optimizer, schedule, store))
+            if not wanted:
+                break
+            _compute(job, store, optimizer, schedule, wanted, f"{optimizer}-{stage}")
+
+
+def stage_short(job: Job) -> None:
+    """Seed 0 of every cell within two octaves of its best, in runs of an eighth and a quarter of the steps."""
+    if not job.steps >= 80 or "thin" in (job.sgd, job.adamw) or "few" in (job.sgd, job.adamw):
+        return
+    store = Store(job)
+    for part in SHORT:
+        for optimizer in ("sgd", "adamw"):
+            for schedule in ("constant", "linear"):
+                wanted = list(_short_cells(job, store, part, optimizer, schedule))
+                if wanted:
+                    _compute(job, store, optimizer, schedule, wanted, "short", part)
+
+
+def _short_cells(job: Job, store: Store, part: str, optimizer: str, schedule: str) -> Iterator[grids.Task]:
+    for family in grids.THIN[optimizer] + (("nesterov-0.9",) if optimizer == "sgd" else ()):
+        column = store.column((optimizer, schedule, family))
+        top = grids.best(column, sum(store.head["start"]["train"]) / job.seeds)
+        done = store.column((optimizer, schedule, family), part)
+        yield from ((family, k, 0) for k in sorted(column) if top is not None and k % 1 == 0 and abs(k - top) <= 4 and k not in done)
+
+
+def _compute(job: Job, store: Store, optimizer: str, schedule: str, wanted: list[grids.Task], stage: str, part: str = "") -> None:
+    many = AT_ONCE if lanes(job) > 4 else lanes(job)
+    for seed in sorted({seed for _, _, seed in wanted}):
+        cells = [(family, rate) for family, rate, wanted_seed in wanted if wanted_seed == seed]
+        for first in range(0, len(cells), many):
+            some, began = cells[first : first + many], time.process_time()
+            steps = max(8, job.steps // int(part)) if part else None
+            curve = seed == 0 and not part
+            ended = run(job, optimizer, schedule, some, seed, steps=steps, curve=curve)
+            for (family, rate), one in zip(some, ended, strict=True):
+                store.add((optimizer, schedule, family), rate, one, curve and family in CURVED, part)
+            store.spent(stage, time.process_time() - began)
+            store.save()
+            _tell(job, f"{stage} {schedule} {part} seed {seed}", len(some), began)
+
+
+def _curve_at(job: Job) -> list[int]:
+    read, early = marks(job.steps, True)
+    return [*read[:early], read[-1]]
+
+
+def _tell(job: Job, what: str, count: int, began: float) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {job.name} {what}: {count}, {time.process_time() - began:.1f} s", file=sys.stderr, flush=True)
+
+
+STAGES: dict[str, Callable[[Job], None]] = {
+    "features": stage_features,
+    "sgd-coarse": partial(stage_grid, "sgd", "coarse"),
+    "adamw-coarse": partial(stage_grid, "adamw", "coarse"),
+    "sgd-fine": partial(stage_grid, "sgd", "fine"),
+    "adamw-fine": partial(stage_grid, "adamw", "fine"),
+    "short": stage_short,
+}
+
+
+def cost(job: Job) -> int:
+    """0 for new jobs with full grids, 1 for known ones, then thin grids, then a few cells: the order of the computation."""
+    kinds = {job.sgd, job.adamw}
+    return 3 if "few" in kinds else 2 if "thin" in kinds else 1 if job.source == "tuner" else 0
+
+
+def compute(jobs: Iterable[Job], stages: Iterable[str]) -> None:
+    """Every stage over all cheap jobs, then over those with thin grids, then over the largest."""
+    chosen, wanted = list(jobs), list(stages)
+    for levels in ((0, 1), (2,), (3,)):
+        for stage in wanted:
+            for job in sorted((job for job in chosen if cost(job) in levels), key=cost):
+                STAGES[stage](job)
+
+
+def status() -> str:
+    """A table: per job, the cells and runs of each optimizer, never a loss."""
+    lines = [f"{'job':28} {'kind':8} {'grid':5} {'seal':4} feat  sgd cells/runs  adamw cells/runs  short  seconds"]
+    for job in JOBS.values():
+        store = Store(job)
+        counts = {
+            optimizer: [cell for where, rows in store.cells.get("", {}).items() if where[0] == optimizer for cell in rows.values()]
+            for optimizer in ("sgd", "adamw")
+        }
+        told = [f"{len(cells):5}/{sum(len(cell['train']) for cell in cells):5}" for cells in counts.values()]
+        short = sum(len(rows) for part, tree in store.cells.items() if part for rows in tree.values())
+        total = sum(store.head.get("seconds", {}).values())
+        lines.append(
+            f"{job.name:28} {job.kind:8} {job.sgd:5} {'yes' if job.sealed else '':4} {len(store.head.get('features', [])):4}"
+            f"  {told[0]:>14}  {told[1]:>16}  {short:5}  {total:7.1f}"
+        )
+    return "\n".join(lines)

@@ -25,6 +25,11 @@ class Objective:
     held_out: bool = False  # read on the validation data
     sign: float = 1.0
 
+    @staticmethod
+    def of(held_out: bool) -> Objective:
+        """The validation loss, or the training loss."""
+        return Objective("validation loss", held_out=True) if held_out else Objective()
+
 
 @dataclass(frozen=True, eq=False)
 class Budget:

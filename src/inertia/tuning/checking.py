@@ -1,0 +1,124 @@
+"""A second opinion on a setting that is in use: its distance to the stability limit, what it is expected to end at, and what is better."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..theory.modes import edge
+from .answer import measured, number
+from .budget import Budget
+from .loop import Maker
+from .measurement import Measurement
+from .measuring import measure
+from .policy import Expectation, Gain, History, Pick
+from .reasons import figure, interval, on_gain
+from .recipe import Recipe
+from .trainable import Progress, Trainable
+
+__all__ = ["Check", "check"]
+
+_GRID = 2.0 ** np.arange(-8.0, 4.01, 0.25)  # learning rates asked about, times the recommended one
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What is known of a setting without any run. `print(check)` says it in words."""
+
+    task: str
+    budget: Budget
+    recipe: Recipe  # the setting in use
+    measurement: Measurement
+    room: float  # how many times the learning rate may grow before the largest curvature's upper bar is unstable
+    expected: Expectation | None  # of this setting; None: cannot be told
+    best: Pick  # what would be recommended without a run
+    usual: tuple[float, float] | None  # learning rates at this momentum that cannot be told from its best: their median is in its interval
+    gain: Gain | None  # of momentum
+
+    @property
+    def stable(self) -> bool:
+        """Whether the setting is below the stability limit of the curvature measured, error bar included."""
+        return self.room > 1
+
+    @property
+    def place(self) -> str:
+        """`below`, `inside` or `above` the usual range, or `unknown`."""
+        if self.usual is None:
+            return "unknown"
+        low, high = self.usual
+        return "below" if self.recipe.learning_rate < low else "above" if self.recipe.learning_rate > high else "inside"
+
+    def __str__(self) -> str:
+        """The opinion in a few sentences, the answer first."""
+        seen = self.measurement
+        where = f"{self.room:.3g} times below" if self.stable else f"{1 / self.room:.3g} times beyond"
+        largest = f"the largest curvature, {figure(seen.largest)} (at most {figure(seen.upper)})"
+        limit = f"The learning rate is {where} the stability limit of {largest}."
+        said = [self.advice, limit]
+        if self.expected is not None:
+            said.append(f"Expected {self.budget.objective.name} at the end: {interval(self.expected)}.")
+        return "\n".join([*said, f"{on_gain(self.gain)}."])
+
+    @property
+    def advice(self) -> str:
+        """What to do, in one sentence."""
+        best, rate = self.best, self.recipe.learning_rate
+        better = f"learning rate {figure(best.recipe.learning_rate, 3)} with {best.recipe.family}"
+        ends = "" if best.expected is None else f", expected to end at {interval(best.expected)}"
+        if self.usual is None:
+            return f"Whether {figure(rate)} is a good learning rate here cannot be told; {better} would be the first to try{ends}."
+        low, high = (figure(value, 3) for value in self.usual)
+        usual = f"learning rates from {low} to {high} are expected to be about as good as the best with {self.recipe.family}"
+        if self.place == "inside":
+            return f"The learning rate {figure(rate)} is in the range to be expected: {usual}; over all momenta {better}{ends}."
+        side = "smaller than" if self.place == "below" else "larger than"
+        return f"The learning rate {figure(rate)} is {side} what this job needs: {usual}; over all momenta {better}{ends}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and words."""
+        method, seen, expected, best = self.recipe.method, self.measurement, self.expected, self.best.expected
+        signal = seen.gradient_norm**2
+        return {
+            "task": self.task, "steps": self.budget.steps, "batch_size": None if self.budget.full_batch else self.budget.batch_size,
+            "schedule": self.budget.schedule, "method": {"alpha": float(method.alpha), "beta": float(method.beta),
+            "gamma": float(method.gamma)}, "recipe": self.recipe.to_json(), "branch": "quadratic" if seen.convex else "network",
+            "stable": self.stable, "edge_ratio": self.room, "alpha_in_curvature": float(method.alpha) * seen.largest,
+            "largest": seen.largest, "largest_upper": seen.upper, "noise_to_signal": number(seen.noise.trace / signal) if signal else None,
+            "predicted_loss": None if expected is None else number(expected.loss),
+            "expected": None if expected is None else {"loss": expected.loss, "low": expected.low, "high": expected.high},
+            "best_predicted_loss": None if best is None else number(best.loss), "recommended": self.best.recipe.to_json(),
+            "usual": None if self.usual is None else list(self.usual), "place": self.place,
+            "momentum": None if self.gain is None else {
+                "gain": number(self.gain.ratio), "low": number(self.gain.low), "high": number(self.gain.high),
+                "evidence": self.gain.evidence.value},
+            "verdict": on_gain(self.gain), "advice": self.advice, "measurement": measured(seen, self.budget),
+        }  # fmt: skip
+
+
+def check(job: Trainable, budget: Budget, recipe: Recipe, policy: Maker, *, seed: int = 0, progress: Progress | None = None) -> Check:
+    """Measure a job and say what is to be expected of `recipe`, without any run.
+
+    Raises:
+        BadInput, Diverged: what measuring raises.
+    """
+    seen = measure(job, budget, seed=seed, progress=progress)
+    how, nothing = policy(seen, budget, seed), History()
+    room = math.inf
+    if recipe.optimizer == "sgd" and seen.upper > 0:
+        room = float(edge(recipe.method)) / seen.upper
+    asked = [
+        (rate, how.expect(Recipe(float(rate), recipe.momentum, recipe.nesterov, recipe.optimizer), nothing))
+        for rate in how.pick(nothing).recipe.learning_rate * _GRID
+    ]
+    known = [(rate, expected) for rate, expected in asked if expected is not None and math.isfinite(expected.loss)]
+    usual = None
+    if known:
+        best = min((expected for _, expected in known), key=lambda expected: expected.loss)
+        near = [rate for rate, expected in known if expected.loss <= best.high]
+        usual = (float(min(near)), float(max(near)))
+    return Check(
+        job.name, budget, recipe, seen, room, how.expect(recipe, nothing), how.pick(nothing), usual, how.momentum(nothing)
+    )  # fmt: skip

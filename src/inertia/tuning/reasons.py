@@ -1,0 +1,247 @@
+"""Every sentence about a tuning: facts and reasons are data elsewhere, and all words for them stand here.
+
+Terminal, page and JSON print these sentences and write none of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from .code import lines
+from .judging import final
+from .policy import Evidence, Expectation, Gain, Reason, Trial
+from .trainable import Run
+
+if TYPE_CHECKING:
+    from .result import Tuning
+
+__all__ = [
+    "figure",
+    "interval",
+    "named",
+    "on_answer",
+    "on_cost",
+    "on_gain",
+    "on_margin",
+    "on_momentum",
+    "on_run",
+    "remarks",
+    "summary",
+    "why",
+]
+
+_WHY = {
+    Reason.FORECAST_BEST: "the forecast from the curvature and noise at the start is best there",
+    Reason.EXPERIENCE_BEST: "jobs like this one did best there",
+    Reason.IMPROVES: "of all settings it was the one most likely to end lower",
+    Reason.NOTHING_TRAINED: "no run before it trained, so a far smaller learning rate was tried",
+    Reason.REPLICATE: "the best run was repeated with another seed",
+    Reason.WITHOUT_MOMENTUM: "the run without momentum that was asked for",
+    Reason.BEST_EXPECTED: "of the runs made it has the smallest loss expected on a fresh seed",
+    Reason.ADVICE: "nothing was run: this is advice from the measurement and from other jobs, not verified",
+    Reason.NOTHING_TO_GAIN: "the search ended because one more run is expected to gain less than it costs",
+    Reason.BUDGET_SPENT: "the search ended because the runs that were allowed are spent",
+    Reason.CONVERGED: "the search ended because the run reached the bottom",
+}
+_FROM = {
+    Evidence.FORECAST: "from a forecast on the quadratic at the start",
+    Evidence.EXPERIENCE: "from experience with other jobs",
+    Evidence.RUNS: "from the runs made here",
+}
+
+
+def why(reason: Reason) -> str:
+    """The reason as a clause.
+
+    >>> why(Reason.REPLICATE)
+    'the best run was repeated with another seed'
+    """
+    return _WHY[reason]
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """A number for people.
+
+    >>> figure(0.0123456), figure(None), figure(float("inf"))
+    ('0.01235', 'unknown', 'infinite')
+    """
+    if value is None or math.isnan(value):
+        return "unknown"
+    return "infinite" if math.isinf(value) else f"{value:.{digits}g}"
+
+
+def interval(expected: Expectation) -> str:
+    """Median and interval.
+
+    >>> interval(Expectation(0.5, 0.4, 0.7))
+    '0.5 (80 % interval 0.4 to 0.7)'
+    """
+    return f"{figure(expected.loss, 3)} (80 % interval {figure(expected.low, 3)} to {figure(expected.high, 3)})"
+
+
+def named(found: Tuning) -> str:
+    """The recommended setting in words."""
+    recipe = found.recipe
+    form = str(recipe.family)
+    return f"learning rate {figure(recipe.learning_rate)} with {form}"
+
+
+def on_answer(found: Tuning) -> str:
+    """The answer in one sentence."""
+    judged, where = found.budget.objective.name, f"{found.budget.steps} steps"
+    if not found.trained:
+        return (
+            f"Nothing trained: the best of {_count(len(found.runs), 'run')} ended at {judged} {figure(found.verified_loss)}, close to its "
+            f"start {figure(_start(found))}. No setting is recommended; the last one tried was {named(found)}. Look at the order and the "
+            "labels of the data, at the loss, and at whether the model's parameters reach it."
+        )
+    if found.best is None:
+        expected = "" if found.expected is None else f", expected to end at {judged} {interval(found.expected)}"
+        return f"Advice, not verified: {named(found)} for {where}{expected}."
+    return (
+        f"Use {named(found)}: its run of {where} took the {judged} from {figure(_start(found))} to {figure(found.verified_loss)}, "
+        f"the best expected of {_count(len(found.runs), 'run')}."
+    )
+
+
+def on_momentum(found: Tuning) -> str:
+    """Whether momentum matters here, and what the run without it did, where it was asked for."""
+    if found.proof is None:
+        return on_gain(found.gain)
+    end = figure(_last(found.proof, found))
+    rate = figure(found.proof.recipe.learning_rate, 3)
+    return f"{on_gain(found.gain)}; run here without momentum at learning rate {rate}: {end}, against {figure(found.verified_loss)}"
+
+
+def on_gain(gain: Gain | None) -> str:
+    """Whether momentum matters here, with its interval and evidence."""
+    if gain is None:
+        return "Whether momentum matters here cannot be told from what was measured and run; --prove adds the run without it"
+    low, high, ratio = (figure(value, 2) for value in (gain.low, gain.high, gain.ratio))
+    rest = f"{ratio} times as high (80 % interval {low} to {high}, {_FROM[gain.evidence]})"
+    if gain.low > 1:
+        return f"Momentum pays here: without it, at its own best learning rate, the loss above its floor would end {rest}"
+    return f"Momentum may not matter here: without it, at its own best learning rate, the loss above its floor would end {rest}"
+
+
+def on_margin(found: Tuning) -> str:
+    """What is known about larger learning rates: from the runs made, and from the measured curvature."""
+    seen, recipe = found.measurement, found.recipe
+    parts = []
+    larger = [t for t in found.history.trials if t.run.recipe.step_length > 1.05 * recipe.step_length]
+    for trial in sorted(larger, key=lambda t: t.run.recipe.step_length)[:1]:
+        times = f"{trial.run.recipe.step_length / recipe.step_length:.2g} times the effective learning rate"
+        parts.append(f"a run at {times} {_ended(trial, found)}")
+    if recipe.optimizer == "sgd" and seen.upper > 0:
+        from ..theory.modes import edge
+
+        room = float(edge(recipe.method)) / seen.upper
+        said = f"{room:.2g} times below" if room > 1 else f"{1 / room:.2g} times beyond"
+        parts.append(f"the learning rate is {said} the stability limit of the largest curvature measured")
+    text = "; ".join(parts) or "nothing is known about larger learning rates"
+    return text[:1].upper() + text[1:]
+
+
+def _ended(trial: Trial, found: Tuning) -> str:
+    run, mine = trial.run, found.verified_loss
+    if run.error:
+        return f"failed ({run.error})"
+    if run.diverged_at is not None:
+        return f"diverged at step {run.diverged_at}"
+    theirs = _last(run, found)
+    return f"ended at {figure(theirs)}, against {figure(mine)}: do not go higher" if mine is not None and theirs > mine else (
+        f"ended at {figure(theirs)}"
+    )  # fmt: skip
+
+
+def on_run(trial: Trial, found: Tuning) -> str:
+    """What became of a run beside what was expected of it; empty where it ended as expected."""
+    run, expected = trial.run, trial.candidate.expected
+    if run.error:
+        return f"failed: {run.error}"
+    if run.diverged_at is not None:
+        return f"diverged at step {run.diverged_at}"
+    ended = _last(run, found)
+    if expected is None or expected.low <= ended <= expected.high:
+        return ""
+    return f"{'higher' if ended > expected.high else 'lower'} than expected, {interval(expected)}"
+
+
+def on_cost(found: Tuning) -> str:
+    """What it cost, beside the estimate."""
+    cost = found.cost
+    return (
+        f"{cost.spent:.2g} runs in all ({cost.measuring:.2g} for measuring, {cost.running:.2g} for training), estimated before: "
+        f"{cost.estimated:.2g}"
+    )
+
+
+def remarks(found: Tuning) -> list[str]:
+    """What the reader should know besides: missed forecasts, cliffs, failures, what was withheld."""
+    said = [f"{_capital(why(found.pick.stopped))}."] if found.runs else []
+    for index, trial in enumerate(found.history.trials):
+        words = on_run(trial, found)
+        if words:
+            recipe = trial.run.recipe
+            said.append(f"Run {index + 1} (learning rate {figure(recipe.learning_rate, 3)}, {recipe.family}): {words}.")
+    if found.expected is not None and found.verified_loss is not None and _apart(found.verified_loss, found.expected):
+        said.append(
+            f"A fresh run with another seed is expected to end at {interval(found.expected)}; the run made here ended at "
+            f"{figure(found.verified_loss)}."
+        )
+    said += [_WARNINGS.get(name, name) for name in found.pick.warnings]
+    if found.end_unknown:
+        said.append(f"The curvature where the run ended was not measured: {found.end_unknown}.")
+    said += [str(note) for note in found.measurement.notes.get("remarks", [])]
+    return said
+
+
+_WARNINGS = {
+    "near-a-cliff": "A run with a larger learning rate ended far higher: other seeds may fail nearby, so do not raise this one.",
+    "unlike-others": "This job is unlike those that experience knows, so it was searched wide and its intervals are wide.",
+    "unknown-schedule": "Experience holds constant and linearly falling learning rates only, so this schedule was searched wider.",
+    "forecast-withheld": "No forecast was made from the curvature: clipping, parameter groups or a schedule of its own stand between.",
+}
+
+
+def summary(found: Tuning) -> list[str]:
+    """The answer in at most 15 lines."""
+    made = [on_answer(found), f"{on_momentum(found)}.", f"Cost: {on_cost(found)}."]
+    for index, trial in enumerate(found.history.trials[-5:], start=max(0, len(found.runs) - 5)):
+        mark = "*" if index == found.best else " "
+        run, recipe = trial.run, trial.run.recipe
+        end = f"diverged at step {run.diverged_at}" if run.diverged_at is not None else run.error or figure(_last(run, found))
+        before = trial.candidate.expected
+        said = "" if before is None else f"  expected {interval(before)}"
+        made.append(f" {mark} run {index + 1}: learning rate {figure(recipe.learning_rate):<10} {recipe.family!s:<24} {end}{said}")
+    if found.trained:
+        made.append(f"torch: {lines(recipe=found.recipe, budget=found.budget)['torch'].splitlines()[0]}")
+        made.append(f"optax: {lines(recipe=found.recipe, budget=found.budget)['optax'].splitlines()[0]}")
+    return made
+
+
+def _apart(ended: float, expected: Expectation) -> bool:
+    return not expected.low <= ended <= expected.high
+
+
+def _last(run: Run, found: Tuning) -> float:
+    return final(run, found.budget.objective)
+
+
+def _start(found: Tuning) -> float:
+    objective, seen = found.budget.objective, found.measurement
+    if found.best is not None:
+        run = found.runs[found.best]
+        kept = run.validation if objective.held_out else run.training
+        if len(kept):
+            return float(kept[0])
+    return seen.validation if objective.held_out else seen.loss
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -165,7 +165,7 @@ def _made(
 def _proof(job: Trainable, budget: Budget, policy: Policy, history: History, seed: int, store: Store, tell: Progress) -> Run:
     """The run without momentum, at the learning rate that is expected to be best for it."""
     tell("running without momentum", 0, budget.steps)
-    recipe = from_plain(Recipe, store.fact("without momentum", lambda: policy.without_momentum(history)))
+    recipe: Recipe = from_plain(Recipe, store.fact("without momentum", lambda: policy.without_momentum(history)))
     return _made(job, budget, [Candidate(recipe, seed, policy.expect(recipe, history))], store, tell, None)[0].run
 
 

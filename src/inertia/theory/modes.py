@@ -30,6 +30,7 @@ __all__ = [
     "rate",
     "regime",
     "roots",
+    "roots_of",
     "stable",
 ]
 
@@ -59,8 +60,16 @@ def roots(method: Method, curvature: ArrayLike) -> NDArray[np.complex128]:
     >>> roots(Method(0.6, beta=0.5), 4.0).round(4)
     array([-0.45+0.5454j, -0.45-0.5454j])
     """
-    p, q = (np.asarray(value, dtype=float) for value in coefficients(method, curvature))
-    p, q = np.broadcast_arrays(p, q)
+    return roots_of(*coefficients(method, curvature))
+
+
+def roots_of(total: ArrayLike, product: ArrayLike) -> NDArray[np.complex128]:
+    """The two roots of z^2 - total z + product, larger modulus first: shape (*broadcast, 2).
+
+    >>> roots_of(3.0, 2.0).real
+    array([2., 1.])
+    """
+    p, q = np.broadcast_arrays(np.asarray(total, dtype=float), np.asarray(product, dtype=float))
     disc = _split(p, q)
     big = (np.abs(p) + np.sqrt(np.maximum(disc, 0))) / 2 * np.where(p < 0, -1.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):

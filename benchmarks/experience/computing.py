@@ -16,17 +16,23 @@ from .store import Store
 CURVED = {"0", "0.9", "0.98"}  # momenta and beta1 whose curves are kept
 SHORT = ("8", "4")  # parts of a run that short runs have
 AT_ONCE = 64  # runs between two savings of a small job
+PORTIONS = 4  # of the small jobs
+LATER = ("short", "seeds")  # stages that wait until every grid is done
 
 
-def stage_features(job: Job, again: bool = False) -> None:
-    store, began = Store(job), time.process_time()
+def stage_features(job: Job, seeds: int = 1, again: bool = False) -> None:
+    """Measure the first `seeds` seeds (the grids need one, the rest comes when they are done)."""
+    store = Store(job)
     if "start" not in store.head:
-        store.head |= {"sizes": sizes(job), "start": starts(job), "curve_at": _curve_at(job)}
-    if again or "features" not in store.head:
-        store.head["features"] = [features(job, seed) for seed in range(job.seeds)]
+        store.head |= {"sizes": sizes(job), "start": starts(job), "curve_at": _curve_at(job), "features": []}
+    if again:
+        seeds, store.head["features"] = len(store.head["features"]), []
+    for seed in range(len(store.head["features"]), min(seeds, job.seeds)):
+        began = time.process_time()
+        store.head["features"].append(features(job, seed))
         store.spent("features", time.process_time() - began)
         store.save()
-        _tell(job, "features", len(store.head["features"]), began)
+        _tell(job, f"features seed {seed}", 1, began)
 
 
 def stage_grid(optimizer: str, stage: str, job: Job) -> None:
@@ -97,21 +103,36 @@ STAGES: dict[str, Callable[[Job], None]] = {
     "sgd-fine": partial(stage_grid, "sgd", "fine"),
     "adamw-fine": partial(stage_grid, "adamw", "fine"),
     "short": stage_short,
+    "seeds": partial(stage_features, seeds=99),
 }
 
 
-def cost(job: Job) -> int:
-    """0 for new jobs with full grids, 1 for known ones, then thin grids, then a few cells: the order of the computation."""
+def waves(jobs: Iterable[Job]) -> list[list[Job]]:
+    """The order of the computation: small jobs in portions, the tuner's after the first, then thin grids, then the largest."""
+    level = {job: _level(job) for job in jobs}
+    small, known = ([job for job in level if level[job] == wanted] for wanted in (0, 1))
+    portions = [small[first::PORTIONS] for first in range(PORTIONS)]
+    few = [job for job in level if level[job] == 3]
+    return [portions[0], known, *portions[1:], [job for job in level if level[job] == 2], *([job] for job in few)]
+
+
+def _level(job: Job) -> int:
     kinds = {job.sgd, job.adamw}
-    return 3 if "few" in kinds else 2 if "thin" in kinds else 1 if job.source == "tuner" else 0
+    return 1 if job.source == "tuner" else 3 if "few" in kinds else 2 if "thin" in kinds else 0
 
 
 def compute(jobs: Iterable[Job], stages: Iterable[str]) -> None:
-    """Every stage over all cheap jobs, then over those with thin grids, then over the largest."""
-    chosen, wanted = list(jobs), list(stages)
-    for levels in ((0, 1), (2,), (3,)):
-        for stage in wanted:
-            for job in sorted((job for job in chosen if cost(job) in levels), key=cost):
+    """Each portion of jobs through the grids; then, over all of them, short runs and the features of further seeds."""
+    order, wanted = waves(jobs), list(stages)
+    grid = [stage for stage in wanted if stage not in LATER]
+    for number, portion in enumerate(order):
+        for stage in grid:
+            for job in portion:
+                if not (number == 1 and stage != "features"):  # the tuner's jobs have their SGD grids: AdamW's come later
+                    STAGES[stage](job)
+    for stage in (*grid, *(stage for stage in wanted if stage in LATER)):
+        for portion in order:
+            for job in portion:
                 STAGES[stage](job)
 
 

@@ -222,5 +222,5 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "source-lines": _lines,
     "sources-transformer": partial(_transformer, "sources", 24, 1, 2, 16, 800),
     "sources-transformer-large": partial(_transformer, "sources", 64, 2, 4, 32, 720),
-    "topics-transformer-million": partial(_transformer, "topics", 144, 4, 4, 48, 640),
+    "topics-transformer-million": partial(_transformer, "topics", 144, 4, 4, 24, 640),
 }

@@ -3,7 +3,7 @@
     job, schema, versions, sizes    what was run, by what (dimension, examples, batch_size, steps)
     reading                         "tail": a final loss is the mean of the last readings; "last": the last one (the tuner's grids)
     start      {train, validation}  losses before the first step, per seed
-    features   [{...}]              per seed (see features.py)
+    features   [{...}]              per seed, as many as were measured (see features.py)
     curve_at   [...]                steps at which curves are read
     grids      optimizer -> schedule -> momentum or beta1 -> columns; `rates` are powers of two of the learning rate, and
                `train`, `validation` hold for every rate the final losses of seeds 0, 1, ... (as many as were run; null where a

@@ -10,21 +10,28 @@ from functools import partial
 from . import grids
 from .features import features, sizes
 from .jobs import JOBS, Job
+from .rivals import RIVALS, SCHEDULES, rival
 from .runs import lanes, marks, run, starts
-from .store import Store
+from .store import Store, rounded
 
 CURVED = {"0", "0.9", "0.98"}  # momenta and beta1 whose curves are kept
 SHORT = ("8", "4")  # parts of a run that short runs have
 AT_ONCE = 64  # runs between two savings of a small job
 PORTIONS = 4  # of the small jobs
-LATER = ("short", "seeds")  # stages that wait until every grid is done
+LATER = ("short", "seeds", "rivals")  # stages that wait until every grid is done
 
 
-def stage_features(job: Job, seeds: int = 1, again: bool = False) -> None:
-    """Measure the first `seeds` seeds (the grids need one, the rest comes when they are done)."""
+def opened(job: Job) -> Store:
+    """The job's file, begun where there is none."""
     store = Store(job)
     if "start" not in store.head:
         store.head |= {"sizes": sizes(job), "start": starts(job), "curve_at": _curve_at(job), "features": []}
+    return store
+
+
+def stage_features(job: Job, seeds: int = 1, again: bool = False) -> None:
+    """Measure the first `seeds` seeds; one comes first, the rest when the grids are done."""
+    store = opened(job)
     if again:
         seeds, store.head["features"] = len(store.head["features"]), []
     for seed in range(len(store.head["features"]), min(seeds, job.seeds)):
@@ -40,7 +47,7 @@ def stage_grid(optimizer: str, stage: str, job: Job) -> None:
     kind = job.sgd if optimizer == "sgd" else job.adamw
     if kind in ("none", "known"):
         return
-    store = Store(job)
+    store = opened(job)
     for schedule in grids.SCHEDULES[optimizer]:
         for _ in range(1 if stage == "coarse" else 6):
             planned = grids.coarse if stage == "coarse" else grids.fine
@@ -87,6 +94,21 @@ def _compute(job: Job, store: Store, optimizer: str, schedule: str, wanted: list
             _tell(job, f"{stage} {schedule} {part} seed {seed}", len(some), began)
 
 
+def stage_rivals(job: Job) -> None:
+    """Rivals at one run each, on every seed of the job."""
+    store = Store(job)
+    for name in RIVALS if "start" in store.head else ():
+        known = store.head.setdefault("rivals", {})
+        if not all(name in known.get(schedule, {}) for schedule in SCHEDULES):
+            began = time.process_time()
+            for schedule, losses in rival(job, name).items():
+                kept = {which: [rounded(value) for value in values] for which, values in losses.items()}
+                known.setdefault(schedule, {})[name] = kept | {"cost": 1.0}
+            store.spent("rivals", time.process_time() - began)
+            store.save()
+            _tell(job, name, job.seeds, began)
+
+
 def _curve_at(job: Job) -> list[int]:
     read, early = marks(job.steps, True)
     return [*read[:early], read[-1]]
@@ -97,23 +119,28 @@ def _tell(job: Job, what: str, count: int, began: float) -> None:
 
 
 STAGES: dict[str, Callable[[Job], None]] = {
-    "features": stage_features,
     "sgd-coarse": partial(stage_grid, "sgd", "coarse"),
     "adamw-coarse": partial(stage_grid, "adamw", "coarse"),
     "sgd-fine": partial(stage_grid, "sgd", "fine"),
     "adamw-fine": partial(stage_grid, "adamw", "fine"),
+    "features": stage_features,
     "short": stage_short,
+    "rivals": stage_rivals,
     "seeds": partial(stage_features, seeds=99),
 }
 
 
-def waves(jobs: Iterable[Job]) -> list[list[Job]]:
-    """The order of the computation: small jobs in portions, the tuner's after the first, then thin grids, then the largest."""
-    level = {job: _level(job) for job in jobs}
-    small, known = ([job for job in level if level[job] == wanted] for wanted in (0, 1))
-    portions = [small[first::PORTIONS] for first in range(PORTIONS)]
-    few = [job for job in level if level[job] == 3]
-    return [portions[0], known, *portions[1:], [job for job in level if level[job] == 2], *([job] for job in few)]
+def waves(jobs: Iterable[Job]) -> list[tuple[list[Job], bool]]:
+    """The order of the computation: small jobs in portions, then thin grids, then the largest; True: only their features.
+
+    The tuner's jobs have their SGD grids, so their features come early and AdamW's grids after all small jobs.
+    """
+    levels: list[list[Job]] = [[], [], [], []]
+    for job in jobs:
+        levels[_level(job)].append(job)
+    first, *rest = [levels[0][start::PORTIONS] for start in range(PORTIONS)]
+    whole = [*rest, levels[2], levels[1], *([job] for job in levels[3])]
+    return [(first, False), (levels[1], True), *((portion, False) for portion in whole)]
 
 
 def _level(job: Job) -> int:
@@ -122,18 +149,18 @@ def _level(job: Job) -> int:
 
 
 def compute(jobs: Iterable[Job], stages: Iterable[str]) -> None:
-    """Each portion of jobs through the grids; then, over all of them, short runs and the features of further seeds."""
+    """Each portion of jobs through the grids; then, over all of them, what can wait."""
     order, wanted = waves(jobs), list(stages)
-    grid = [stage for stage in wanted if stage not in LATER]
-    for number, portion in enumerate(order):
-        for stage in grid:
-            for job in portion:
-                if not (number == 1 and stage != "features"):  # the tuner's jobs have their SGD grids: AdamW's come later
+    for portion, features_only in order:
+        for stage in wanted:
+            if stage not in LATER and (stage == "features" or not features_only):
+                for job in portion:
                     STAGES[stage](job)
-    for stage in (*grid, *(stage for stage in wanted if stage in LATER)):
-        for portion in order:
+    for stage in LATER:
+        for portion, features_only in order:
             for job in portion:
-                STAGES[stage](job)
+                if stage in wanted and not features_only:
+                    STAGES[stage](job)
 
 
 def status() -> str:

@@ -44,10 +44,14 @@ def families(job: Job, optimizer: str, schedule: str) -> tuple[str, ...]:
     return SGD if optimizer == "sgd" else ADAMW
 
 
-def unit(store: Store) -> int:
-    """The power of two next to 1/largest curvature, the larger of start and walk, the median over seeds."""
+def reach_of(job: Job, store: Store) -> range:
+    """Powers of two of SGD's coarse grid, about 1/largest curvature where it was measured (the larger of start and walk)."""
+    if not store.head["features"]:
+        return range(-13, 4, 2)
+    low, high = (-5, 3) if job.sgd == "few" else (-8, 3) if job.kind == "network" else (-10, 3)
     upper = statistics.median(max(seen["upper"], seen.get("walked_upper", 0.0)) for seen in store.head["features"])
-    return round(-math.log2(upper))
+    centre = round(-math.log2(upper))
+    return range(centre + low, centre + high, 2)
 
 
 def coarse(job: Job, optimizer: str, schedule: str, store: Store) -> Iterator[Task]:
@@ -56,12 +60,9 @@ def coarse(job: Job, optimizer: str, schedule: str, store: Store) -> Iterator[Ta
     for number, family in enumerate(families(job, optimizer, schedule)):
         if kind == "few" and number:
             continue
-        if optimizer == "sgd":
-            centre, low, high = unit(store), *((-5, 3) if kind == "few" else (-8, 3) if job.kind == "network" else (-10, 3))
-        else:
-            centre, (low, high) = 0, (-11, -3) if kind == "few" else (-12, 1)
-        column = store.column((optimizer, schedule, family))
-        yield from ((family, float(centre + k), 0) for k in range(low, high, 2) if float(centre + k) not in column)
+        rates = reach_of(job, store) if optimizer == "sgd" else range(-11, -3, 2) if kind == "few" else range(-12, 1, 2)
+        if not store.column((optimizer, schedule, family)):
+            yield from ((family, float(k), 0) for k in rates)
 
 
 def fine(job: Job, optimizer: str, schedule: str, store: Store) -> Iterator[Task]:

@@ -9,6 +9,7 @@
                `train`, `validation` hold for every rate the final losses of seeds 0, 1, ... (as many as were run; null where a
                run diverged), `curve` the training loss of seed 0 along the way, or nothing
     short      "8" or "4" -> the same, of runs of steps/8 or steps/4 with the schedule compressed
+    rivals     schedule -> optimizer -> {train, validation, cost}: one untuned run on every seed (see rivals.py)
     seconds    computing time by stage
 
 Numbers have five significant digits, curves four.

@@ -3,8 +3,8 @@
     python benchmarks/experience                 go on computing where it stopped (Ctrl-C loses one batch of runs)
     python benchmarks/experience --status        a table of what is done
     python benchmarks/experience --only JOB ...  some jobs
-    python benchmarks/experience --stage STAGE   one stage: sgd-coarse, adamw-coarse, sgd-fine, adamw-fine, features,
-                                                 short, seeds (features of the other seeds), rivals
+    python benchmarks/experience --stage STAGE   one stage: sgd-coarse, adamw-coarse, features, sgd-near, adamw-near,
+                                                 sgd-fine, adamw-fine, short, seeds (features of the other seeds), rivals
     python benchmarks/experience --features      measure all features anew (after inertia.jax.measure has changed)
 
 Jobs stand in `jobs.py` (frozen: append, never change), their problems in `convex.py`, `tables.py`, `images.py` and

@@ -17,6 +17,7 @@ from .store import Store, rounded
 CURVED = {"0", "0.9", "0.98"}  # momenta and beta1 whose curves are kept
 SHORT = ("8", "4")  # parts of a run that short runs have
 AT_ONCE = 64  # runs between two savings of a small job
+SLOW = 0.08  # seconds of a run; a job with slower ones has its grid completed later
 PORTIONS = 4  # of the small jobs
 LATER = ("short", "seeds", "rivals")  # stages that wait until every grid is done
 
@@ -43,14 +44,14 @@ def stage_features(job: Job, seeds: int = 1, again: bool = False) -> None:
 
 
 def stage_grid(optimizer: str, stage: str, job: Job) -> None:
-    """Coarse or fine cells of one optimizer on every schedule."""
+    """Coarse, fine or (a first part of the fine ones) near cells of one optimizer on every schedule."""
     kind = job.sgd if optimizer == "sgd" else job.adamw
     if kind in ("none", "known"):
         return
     store = opened(job)
     for schedule in grids.SCHEDULES[optimizer]:
         for _ in range(1 if stage == "coarse" else 6):
-            planned = grids.coarse if stage == "coarse" else grids.fine
+            planned = grids.coarse if stage == "coarse" else partial(grids.fine, thin=stage == "near")
             wanted = list(planned(job, optimizer, schedule, store))
             if not wanted:
                 break
@@ -121,9 +122,11 @@ def _tell(job: Job, what: str, count: int, began: float) -> None:
 STAGES: dict[str, Callable[[Job], None]] = {
     "sgd-coarse": partial(stage_grid, "sgd", "coarse"),
     "adamw-coarse": partial(stage_grid, "adamw", "coarse"),
+    "features": stage_features,
+    "sgd-near": partial(stage_grid, "sgd", "near"),
+    "adamw-near": partial(stage_grid, "adamw", "near"),
     "sgd-fine": partial(stage_grid, "sgd", "fine"),
     "adamw-fine": partial(stage_grid, "adamw", "fine"),
-    "features": stage_features,
     "short": stage_short,
     "rivals": stage_rivals,
     "seeds": partial(stage_features, seeds=99),
@@ -148,18 +151,27 @@ def _level(job: Job) -> int:
     return 1 if job.source == "tuner" else 3 if "few" in kinds else 2 if "thin" in kinds else 0
 
 
+def slow(job: Job) -> bool:
+    """Whether one run takes longer than SLOW seconds, as far as that is known."""
+    store = Store(job)
+    runs = sum(len(cell["train"]) for rows in store.cells.get("", {}).values() for cell in rows.values())
+    spent = sum(seconds for stage, seconds in store.head.get("seconds", {}).items() if stage.startswith(("sgd", "adamw")))
+    return runs > 0 and spent / runs > SLOW
+
+
 def compute(jobs: Iterable[Job], stages: Iterable[str]) -> None:
-    """Each portion of jobs through the grids; then, over all of them, what can wait."""
+    """Each portion of jobs through the grids; then, over all of them, what can wait: the rest of slow jobs among it."""
     order, wanted = waves(jobs), list(stages)
     for portion, features_only in order:
         for stage in wanted:
-            if stage not in LATER and (stage == "features" or not features_only):
-                for job in portion:
+            for job in portion:
+                wait = stage in LATER or (features_only and stage != "features") or (stage.endswith("fine") and slow(job))
+                if not wait:
                     STAGES[stage](job)
-    for stage in LATER:
+    for stage in wanted:
         for portion, features_only in order:
             for job in portion:
-                if stage in wanted and not features_only:
+                if not features_only and (stage in LATER or stage.endswith("fine")):
                     STAGES[stage](job)
 
 

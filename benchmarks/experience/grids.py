@@ -31,6 +31,7 @@ class Reach:
     half: bool
 
 
+# A full grid of slow runs is filled as a thin one is, in every momentum, before it is completed.
 REACH = {"full": Reach(3, 3, True), "thin": Reach(2, 1, False), "few": Reach(1, 0, False)}
 
 
@@ -55,20 +56,22 @@ def reach_of(job: Job, store: Store) -> range:
 
 
 def coarse(job: Job, optimizer: str, schedule: str, store: Store) -> Iterator[Task]:
-    """One seed of every second octave."""
+    """One seed of every second octave; on further schedules only about the best of the first, which `fine` goes on from."""
     kind = job.sgd if optimizer == "sgd" else job.adamw
     for number, family in enumerate(families(job, optimizer, schedule)):
         if kind == "few" and number:
             continue
         rates = reach_of(job, store) if optimizer == "sgd" else range(-11, -3, 2) if kind == "few" else range(-12, 1, 2)
         if not store.column((optimizer, schedule, family)):
-            yield from ((family, float(k), 0) for k in rates)
+            first = best(store.column((optimizer, "constant", family)), statistics.mean(store.head["start"]["train"]))
+            chosen = rates if first is None else [math.floor(first) + k for k in (-2, 0, 2)]
+            yield from ((family, float(k), 0) for k in chosen)
 
 
-def fine(job: Job, optimizer: str, schedule: str, store: Store) -> Iterator[Task]:
+def fine(job: Job, optimizer: str, schedule: str, store: Store, thin: bool = False) -> Iterator[Task]:
     """What is missing about the best cells that are known now; to be asked again until nothing is."""
     kind = job.sgd if optimizer == "sgd" else job.adamw
-    reach, start = REACH[kind], statistics.mean(store.head["start"]["train"])
+    reach, start = REACH["thin" if thin and kind == "full" else kind], statistics.mean(store.head["start"]["train"])
     lead = best(store.column((optimizer, schedule, "0.9")), start)
     for family in families(job, optimizer, schedule):
         column = store.column((optimizer, schedule, family))

@@ -18,7 +18,6 @@ CURVED = {"0", "0.9", "0.98"}  # momenta and beta1 whose curves are kept
 SHORT = ("8", "4")  # parts of a run that short runs have
 AT_ONCE = 64  # runs between two savings of a small job
 SLOW = 0.08  # seconds of a run; a job with slower ones has its grid completed later
-PORTIONS = 4  # of the small jobs
 LATER = ("short", "seeds", "rivals")  # stages that wait until every grid is done
 
 
@@ -134,21 +133,23 @@ STAGES: dict[str, Callable[[Job], None]] = {
 
 
 def waves(jobs: Iterable[Job]) -> list[tuple[list[Job], bool]]:
-    """The order of the computation: small jobs in portions, then thin grids, then the largest; True: only their features.
+    """The order of the computation: convex jobs, networks with full grids, thin ones, the largest; True: only their features.
 
-    The tuner's jobs have their SGD grids, so their features come early and AdamW's grids after all small jobs.
+    The tuner's jobs have their SGD grids, so their features come early and AdamW's grids after those of the new small jobs.
     """
-    levels: list[list[Job]] = [[], [], [], []]
+    levels: list[list[Job]] = [[] for _ in range(5)]
     for job in jobs:
         levels[_level(job)].append(job)
-    first, *rest = [levels[0][start::PORTIONS] for start in range(PORTIONS)]
-    whole = [*rest, levels[2], levels[1], *([job] for job in levels[3])]
-    return [(first, False), (levels[1], True), *((portion, False) for portion in whole)]
+    convex, networks, thin, known, few = levels
+    half = len(networks) // 2
+    return [(convex, False), (networks[:half], False), (known, True), *((part, False) for part in (networks[half:], thin, known, few))]
 
 
 def _level(job: Job) -> int:
     kinds = {job.sgd, job.adamw}
-    return 1 if job.source == "tuner" else 3 if "few" in kinds else 2 if "thin" in kinds else 0
+    if job.source == "tuner":
+        return 3
+    return 4 if "few" in kinds else 2 if "thin" in kinds else 0 if job.kind == "convex" else 1
 
 
 def slow(job: Job) -> bool:

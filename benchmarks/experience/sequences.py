@@ -104,8 +104,8 @@ def _recall() -> Built:
 
     def init(seed: int) -> Any:
         keys = jax.random.split(jax.random.key(seed), 5)
-        start = {"token": 0.5 * jax.random.normal(keys[0], (24, 24)), "place": 0.5 * jax.random.normal(keys[1], (9, 24))}
-        return start | {"blocks": [block(key, 24, 2) for key in keys[2:4]], "norm": norm(24), "out": dense(keys[4], 24, 12, 1.0)}
+        start = {"token": 0.5 * jax.random.normal(keys[0], (24, 16)), "place": 0.5 * jax.random.normal(keys[1], (9, 16))}
+        return start | {"blocks": [block(key, 16, 2) for key in keys[2:4]], "norm": norm(16), "out": dense(keys[4], 16, 12, 1.0)}
 
     def loss(params: Any, batch: Any) -> Any:
         x = params["token"][batch[0]] + params["place"]

@@ -1,0 +1,82 @@
+"""The policy played on known grids, leave one family out: it asks for runs, and the grid answers with what they ended at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inertia.tuning.experience.cells import Cell
+from inertia.tuning.experience.prior import Belief, Experience, Fitted, Job, Places, Seen, places, scale_of
+from inertia.tuning.experience.surfaces import Surface, surface
+from inertia.tuning.recipe import Family
+
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Played:
+    """One cell and tuning seed: logreg of what is recommended after 0, 1, ... runs, and whether any seed fails to train there."""
+
+    name: str
+    schedule: str
+    seed: int
+    logreg: tuple[float, ...]
+    failed: tuple[bool, ...]
+
+
+def laid(cells: list[Cell], families: tuple[Family, ...], held_out: bool = False) -> list[Surface]:
+    return [s for s in (surface(cell, families, held_out) for cell in cells) if s is not None]
+
+
+def job_of(s: Surface) -> Job:
+    facts = s.cell.facts
+    said = s.said if np.all(np.isfinite(s.said)) else None
+    most = np.inf if facts.lowest is None else facts.loss - facts.lowest
+    return Job(s.features, s.start, scale_of(s), most, said)
+
+
+def expected_improvement(b: Belief, at: np.ndarray) -> np.ndarray:
+    """Expected fall of y below what the best run so far is worth, hypothesis by hypothesis."""
+    pick = at[np.argmin(b.expected[at])]
+    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
+    z = np.sqrt(b.variance)
+    gap = b.mean[:, [pick]] - b.mean
+    gained = sum(w * np.maximum(gap + n * z, 0.0) for n, w in zip(nodes, weights / weights.sum(), strict=True))
+    gained[:, at] = 0
+    return b.weight @ gained
+
+
+class Played_cell:
+    """The answers of one cell: candidates are the recipes that ran on every seed."""
+
+    def __init__(self, s: Surface, families: tuple[Family, ...], held_out: bool = False) -> None:
+        cell = s.cell
+        losses, starts = (cell.held, cell.held_start) if held_out else (cell.training, cell.start)
+        full = np.all(~np.isnan(losses), axis=1)
+        self.recipes = [r for r, ok in zip(cell.recipes, full, strict=True) if ok]
+        self.fell = np.maximum(starts - losses[full], 0.0)
+        share = 1 - self.fell / s.fall
+        y = np.log(np.maximum(share, 0).mean(axis=1) + 0.01)
+        self.logreg = y - y.min()
+        self.failed = (share > 0.9).any(axis=1)
+        x = np.log2([r.learning_rate * cell.facts.largest for r in self.recipes])
+        self.where = places(x, [r.family for r in self.recipes], families)
+
+
+def play(s: Surface, cell: Played_cell, experience: Experience, runs: int = 3) -> list[Played]:
+    job, found = job_of(s), []
+    nobody = experience.belief(job, cell.where, Seen(np.zeros(0, dtype=int), np.zeros(0)))
+    first = int(np.argmin(nobody.expected))
+    for seed in range(min(SEEDS, cell.fell.shape[1])):
+        picks, done, fell = [first], [first], [cell.fell[first, seed]]
+        for n in range(1, runs + 1):
+            b = experience.belief(job, cell.where, Seen(np.array(done), np.array(fell)))
+            trained = [i for i, f in zip(done, fell, strict=True) if f > 0] or done
+            picks.append(trained[int(np.argmin(b.expected[trained]))])
+            if n < runs:
+                ask = int(np.argmax(expected_improvement(b, np.array(done))))
+                done.append(ask)
+                fell.append(cell.fell[ask, (seed + n) % cell.fell.shape[1]])
+        found.append(Played(s.cell.name, s.cell.schedule, seed, tuple(cell.logreg[picks]), tuple(cell.failed[picks])))
+    return found

@@ -1,0 +1,155 @@
+"""What is known of training jobs: one cell is one job under one budget, schedule and optimizer, with the losses its runs ended at.
+
+Cells come from dense grids (shipped with the package) and from a user's own tunings, and both are kept in one form: JSON, one cell
+an object. Losses are kept as they were read; nothing is normalised before it is used.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import BadInput
+from ..budget import Budget
+from ..measurement import Measurement
+from ..recipe import Family, Recipe
+
+__all__ = ["Cell", "Facts", "read", "shipped", "written"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a job before it is run, in raw units: the numbers that features are made of."""
+
+    steps: int
+    batch_size: int
+    examples: int
+    dimension: int
+    mean_factor: float  # of the schedule, relative to its peak
+    last_factor: float
+    loss: float  # training loss at the start
+    lowest: float | None  # what the training loss cannot go below, where that is known
+    gradient_norm: float
+    noise: float  # E |g_batch - g|^2 of a step's batch
+    largest: float  # curvature, wherever it was seen
+    largest_start: float
+    smallest: float
+    convex: bool
+    decay: float = 0.0
+    parameter_norm: float | None = None
+
+    @staticmethod
+    def of(measured: Measurement, budget: Budget) -> Facts:
+        """The facts of a measured job under a budget."""
+        factors = np.asarray(budget.factors, dtype=float)
+        peak = float(factors.max())
+        return Facts(
+            int(budget.steps), int(budget.batch_size), int(budget.examples), int(measured.dimension),
+            float(factors.mean()) / peak, float(factors[-1]) / peak, float(measured.loss), measured.lowest,
+            float(measured.gradient_norm), float(measured.noise.trace), float(measured.largest), float(measured.start.largest),
+            float(min(seen.smallest for seen in measured.at)), bool(measured.convex), float(measured.decay), float(measured.parameter_norm),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One job under one budget, schedule and optimizer, and where runs of it ended.
+
+    A run that diverged holds inf; a loss that was not read holds nan.
+    """
+
+    name: str
+    family: str  # jobs that share data and architecture carry the same: they are left out together
+    schedule: str
+    optimizer: str
+    facts: Facts
+    start: Array  # (S,) training loss at the start, seed by seed
+    held_start: Array  # (S,) validation loss at the start; nan where there is none
+    recipes: tuple[Recipe, ...]  # (R)
+    training: Array  # (R, S) final training losses
+    held: Array  # (R, S) final validation losses; nan where there are none
+    forecast: Array  # (R,) what the quadratic at the start said of each recipe; nan where it was withheld
+    bound: float | None = None  # what the training loss of this job cannot go below, for whoever judges; the tuner may not know it
+    held_out: bool = False  # whether the objective of a user's own tuning was the validation loss
+    full: bool = True  # a dense grid, whose best recipe is known; False: a few runs of a tuning
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The momenta that ran, in order."""
+        return tuple(sorted({recipe.family for recipe in self.recipes}))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and words; losses to six digits."""
+        return {
+            "name": self.name, "family": self.family, "schedule": self.schedule, "optimizer": self.optimizer, "full": self.full,
+            "bound": self.bound, "held_out": self.held_out, "facts": asdict(self.facts), "start": _listed(self.start), "held_start": _listed(self.held_start),
+            "recipes": [[recipe.learning_rate, recipe.momentum, int(recipe.nesterov)] for recipe in self.recipes],
+            "training": _listed(self.training), "held": _listed(self.held), "forecast": _listed(self.forecast),
+        }  # fmt: skip
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Cell:
+        """The cell that `to_json` wrote."""
+        optimizer = str(data["optimizer"])
+        recipes = tuple(Recipe(float(rate), float(momentum), bool(ahead), optimizer) for rate, momentum, ahead in data["recipes"])
+        return Cell(
+            str(data["name"]), str(data["family"]), str(data["schedule"]), optimizer, Facts(**data["facts"]),
+            *(_array(data[key]) for key in ("start", "held_start")), recipes,
+            *(_array(data[key]) for key in ("training", "held", "forecast")), 
+            None if data["bound"] is None else float(data["bound"]), bool(data["held_out"]), bool(data["full"]),
+        )  # fmt: skip
+
+
+def _listed(values: Array) -> Any:
+    """Numbers to six digits; "x" for a run that diverged, null for what was not read."""
+    if values.ndim > 1:
+        return [_listed(row) for row in values]
+    return [None if np.isnan(x) else "x" if np.isinf(x) else float(f"{x:.6g}") for x in values]
+
+
+def _array(rows: Any) -> Array:
+    """What `_listed` wrote."""
+    if rows and isinstance(rows[0], list):
+        return np.array([_array(row) for row in rows])
+    return np.array([np.nan if x is None else np.inf if x == "x" else x for x in rows], dtype=float)
+
+
+def written(cells: list[Cell] | tuple[Cell, ...], path: Path) -> None:
+    """Cells as compressed JSON, always the same bytes for the same cells."""
+    text = json.dumps([cell.to_json() for cell in cells], separators=(",", ":"))
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
+        packed.write(text.encode())
+
+
+def read(path: Path) -> tuple[Cell, ...]:
+    """The cells in a file, compressed or not.
+
+    Raises:
+        BadInput: a file that holds something else.
+    """
+    data = path.read_bytes()
+    try:
+        found = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+        return tuple(Cell.from_json(each) for each in (found if isinstance(found, list) else [found]))
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise BadInput(f"{path} does not hold experience as inertia writes it ({type(error).__name__}): delete it or name another") from None
+
+
+@cache
+def shipped() -> tuple[Cell, ...]:
+    """The grids that come with the package.
+
+    >>> len({cell.name for cell in shipped()}) >= 40
+    True
+    """
+    return read(Path(str(files(__package__) / "data" / "cells.json.gz")))

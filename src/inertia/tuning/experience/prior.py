@@ -1,0 +1,262 @@
+"""What other jobs say of a job that has not been run, and what its own runs add: a mixture of processes, one around every known surface.
+
+Every known cell, moved along the learning rate by a few octaves, is a hypothesis: "this job's losses lie about there". Around it stands
+a Student-t process (Shah et al. 2014) for what is peculiar to the new job, and the noise of one seed, which is the hypothesis's own.
+Weights say how alike the jobs are before the first run, and how well each hypothesis foretold the runs afterwards (a kernel density
+in the space of surfaces, conditional on features). Where a quadratic was forecast, a second set of hypotheses adds what the forecast
+missed on the known job to what it says of the new one. The fall that is possible at all (start - ref) is not known; it is
+another unknown of every hypothesis, so nothing depends on where the loss has its zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..recipe import Family
+from .surfaces import NET, Surface, left
+
+__all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "places"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The numbers of the model, all fitted by benchmarks/experience/fit.py."""
+
+    scales: tuple[float, ...] = (2.0, 2.0, 3.0, 2.0, 1.0, 0.5, 0.7, 0.7, 4.0)  # of the features: a difference this large is a standard deviation
+    floor: float = 0.02  # weight of a job however unlike, relative to an equal one
+    wander: float = 0.7  # octaves: spread of the shift between jobs, beyond what features foretell
+    own: float = 0.35  # what is peculiar to a job at one candidate: standard deviation of y
+    level: float = 0.2  # the same for all candidates together
+    reach: float = 2.0  # octaves of the learning rate over which that is alike
+    memory: float = 2.0  # octaves of 1/(1 - momentum) over which it is alike
+    jitter: float = 0.08  # noise of y at the least
+    tail: float = 4.0  # degrees of freedom: smaller is searched wider
+    trust: float = 0.7  # of the forecast, where there is one
+    fall: float = 0.8  # spread of ln(fall/its scale) beyond what a known job had
+    ridge: float = 3.0  # of the regression that foretells shifts from features
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Candidates on the net."""
+
+    x: Array  # (C,) log2(learning rate * curvature)
+    rows: NDArray[np.intp]  # (C, 2) families blended
+    shifts: Array  # (C, 2)
+    weights: Array  # (C, 2)
+    memory: Array  # (C,) log2 1/(1 - momentum)
+    ahead: Array  # (C,) 1 for Nesterov's form
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """The new job: its features, the scale of its fall, and the forecast on the net where there is one."""
+
+    features: Array
+    start: float
+    scale: float  # of the fall, in units of loss
+    most: float  # the fall cannot be larger; inf where no bound is known
+    said: Array | None = None  # (F, X)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Runs of the new job: places among the candidates and how far each fell."""
+
+    at: NDArray[np.intp]  # (k,) indices of candidates
+    fell: Array  # (k,) start of its seed - loss, at least 0
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """The mixture: hypotheses by weight, with mean and variance of y at every candidate."""
+
+    weight: Array  # (H,)
+    mean: Array  # (H, C) y of the mean loss over seeds
+    run: Array  # (H, C) y of one run
+    variance: Array  # (H, C) of both, without the noise of a seed
+    noise: Array  # (H, C) variance of one seed about `run`
+    fall: Array  # (G,) possible falls
+    chance: Array  # (H, G) of each fall, under each hypothesis
+    source: NDArray[np.intp]  # (H,) which surface
+    failing: Array  # (H, C)
+
+    @property
+    def expected(self) -> Array:
+        """Expected y of the mean loss over seeds: (C,)."""
+        return self.weight @ self.mean
+
+
+def places(x: Array, families: list[Family], net: tuple[Family, ...]) -> Places:
+    """Candidates (C,) at learning rates x of the given families."""
+    from .surfaces import blend
+
+    kinds = sorted(set(families))
+    rows, shifts, weights = blend(net, tuple(kinds))
+    index = np.array([kinds.index(family) for family in families])
+    memory = np.array([-np.log2(1 - family.momentum) for family in families])
+    ahead = np.array([float(family.nesterov) for family in families])
+    return Places(np.asarray(x, dtype=float), rows[index], shifts[index], weights[index], memory, ahead)
+
+
+def gathered(tables: list[Array], where: Places, moved: Array) -> list[Array]:
+    """Surfaces (H, F, X) read at candidates whose x is moved by (H,): (H, C) each."""
+    step = NET[1] - NET[0]
+    found = [np.zeros((tables[0].shape[0], where.x.size)) for _ in tables]
+    for side in range(2):
+        use = np.flatnonzero(where.weights[:, side])
+        if not use.size:
+            continue
+        at = np.clip((where.x[use] + where.shifts[use, side] - moved[:, None] - NET[0]) / step, 0, NET.size - 1 - 1e-9)
+        low = at.astype(np.intp)
+        part, rows = at - low, where.rows[use, side]
+        for table, sums in zip(tables, found, strict=True):
+            flat = table.reshape(table.shape[0], -1)
+            cell = rows * NET.size + low
+            below, above = np.take_along_axis(flat, cell, 1), np.take_along_axis(flat, cell + 1, 1)
+            sums[:, use] += where.weights[use, side] * (below + part * (above - below))
+    return found
+
+
+class Experience:
+    """Known surfaces of one optimizer and objective, ready to be asked."""
+
+    def __init__(self, surfaces: list[Surface], families: tuple[Family, ...], fitted: Fitted, skip: str = "") -> None:
+        self.fitted, self.families = fitted, families
+        self.surfaces = [each for each in surfaces if each.cell.family != skip]
+        self.features = np.array([each.features for each in self.surfaces])
+        self.seen, self.mean, self.failing, self.said = (np.array([getattr(s, k) for s in self.surfaces]) for k in ("seen", "mean", "failing", "said"))
+        spread = np.array([each.spread for each in self.surfaces])
+        usual = np.nanmean(spread, axis=(0,), keepdims=True)
+        self.spread = np.where(np.isnan(spread), np.where(np.isnan(usual), np.nanmean(spread), usual), spread)
+        self.falls = np.array([np.log(each.fall / scale_of(each)) for each in self.surfaces])
+        self.centre = np.array([centre(each.mean) for each in self.surfaces])
+        kept = self.features - self.features.mean(axis=0)
+        self.middle, self.size = self.features.mean(axis=0), np.maximum(kept.std(axis=0), 1e-9)
+        design = np.column_stack([np.ones(len(kept)), kept / self.size])
+        penalty = fitted.ridge * np.eye(design.shape[1])
+        penalty[0, 0] = 1e-9
+        self.slope = np.linalg.solve(design.T @ design + penalty, design.T @ self.centre)
+
+    def foretold(self, features: Array) -> Array:
+        """Where the best learning rate is foretold from features: log2(learning rate * curvature)."""
+        z = (np.atleast_2d(features) - self.middle) / self.size
+        return self.slope[0] + z @ self.slope[1:]
+
+    def prior(self, job: Job) -> tuple[NDArray[np.intp], Array, Array, NDArray[np.bool_]]:
+        """Hypotheses before any run: (surface, shift, log weight, whether it corrects the forecast)."""
+        f = self.fitted
+        gap = (self.features - job.features) / np.array(f.scales)
+        alike = np.log(np.exp(-0.5 * np.sum(gap**2, axis=1)) + f.floor * np.exp(-0.5 * np.sum(gap**2, axis=1) / 9) + 1e-12)
+        nodes = np.arange(-3.0, 3.01, 0.5)
+        spread = -0.5 * (f.tail + 1) * np.log1p((nodes / f.wander) ** 2 / f.tail)
+        ahead = float(self.foretold(job.features)[0]) - self.foretold(self.features)
+        n = len(self.surfaces)
+        source, shift = np.repeat(np.arange(n), nodes.size), (ahead[:, None] + nodes).ravel()
+        weight = (alike[:, None] + spread).ravel()
+        corrects = np.zeros(source.size, dtype=bool)
+        if job.said is not None and np.any(np.isfinite(job.said)):
+            known = np.flatnonzero(np.all(np.isfinite(self.said), axis=(1, 2)))
+            narrow = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+            about = -0.5 * (f.tail + 1) * np.log1p((narrow / f.wander * 2) ** 2 / f.tail)
+            more = (alike[known, None] + about).ravel()
+            total, mine = np.logaddexp.reduce(weight), np.logaddexp.reduce(more)
+            weight = np.concatenate([weight - total + np.log(1 - f.trust), more - mine + np.log(f.trust)])
+            source = np.concatenate([source, np.repeat(known, narrow.size)])
+            shift = np.concatenate([shift, np.tile(narrow, known.size)])
+            corrects = np.concatenate([corrects, np.ones(more.size, dtype=bool)])
+        weight -= np.logaddexp.reduce(weight)
+        kept = weight > weight.max() - 12
+        return source[kept], shift[kept], weight[kept], corrects[kept]
+
+    def belief(self, job: Job, where: Places, seen: Seen, most: int = 400) -> Belief:
+        """What is believed of every candidate after the runs seen."""
+        f, k = self.fitted, seen.at
+        source, shift, weight, corrects = self.prior(job)
+        fall, log_fall = self._falls(job, source, seen)
+        own = f.level**2 + f.own**2 * kernel(where, where, f)
+        tail = f.tail / max(f.tail - 2, 1)
+        if k.size == 0:
+            keep = np.argsort(-weight)[:most]
+            source, shift, weight, corrects, log_fall = source[keep], shift[keep], weight[keep], corrects[keep], log_fall[keep]
+            run, mean, failing, noise = self._read(job, where, source, shift, corrects, (self.seen, self.mean, self.failing, self.spread))
+            chance = np.exp(log_fall - np.logaddexp.reduce(log_fall, axis=1)[:, None])
+            w = np.exp(weight - np.logaddexp.reduce(weight))
+            variance = np.broadcast_to(np.diag(own) * tail, mean.shape)
+            return Belief(w, mean, run, variance, noise, fall, chance, source, failing)
+        few = Places(where.x[k], where.rows[k], where.shifts[k], where.weights[k], where.memory[k], where.ahead[k])
+        run, noise = self._read(job, few, source, shift, corrects, (self.seen, self.spread))
+        cov = own[np.ix_(k, k)] + np.einsum("hk,kl->hkl", noise + f.jitter**2, np.eye(k.size))
+        inverse = np.linalg.inv(cov)
+        r = left(1 - seen.fell / fall[:, None])[None] - run[:, None]  # (H, G, k)
+        square = np.einsum("hgk,hkl,hgl->hg", r, inverse, r)
+        likely = -0.5 * (f.tail + k.size) * np.log1p(square / f.tail) - 0.5 * np.linalg.slogdet(cov)[1][:, None]
+        joint = weight[:, None] + log_fall + likely
+        w = np.logaddexp.reduce(joint, axis=1)
+        keep = np.argsort(-w)[:most]
+        chance = np.exp(joint[keep] - w[keep][:, None])  # of every fall, under each hypothesis
+        residual = np.einsum("hg,hgk->hk", chance, r[keep])
+        square = np.einsum("hg,hg->h", chance, square[keep])
+        w = np.exp(w[keep] - np.logaddexp.reduce(w[keep]))
+        run, mean, failing, noise = self._read(
+            job, where, source[keep], shift[keep], corrects[keep], (self.seen, self.mean, self.failing, self.spread)
+        )
+        gain = np.einsum("ck,hkl->hcl", own[:, k], inverse[keep])
+        moved = np.einsum("hck,hk->hc", gain, residual)
+        variance = np.maximum(np.diag(own)[None] - np.einsum("hck,ck->hc", gain, own[:, k]), 1e-6)
+        variance = variance * ((f.tail + square) / (f.tail + k.size - 2 if f.tail + k.size > 3 else 1))[:, None]
+        return Belief(w, np.minimum(mean + moved, 0.0), np.minimum(run + moved, 0.0), variance, noise, fall, chance, source[keep], failing)
+
+    def _read(
+        self, job: Job, where: Places, source: NDArray[np.intp], shift: Array, corrects: NDArray[np.bool_], tables: tuple[Array, ...]
+    ) -> list[Array]:
+        """Tables of y of every hypothesis at the candidates: one run, the mean, the failing share, seed noise."""
+        found = gathered([table[source] for table in tables], where, shift)
+        if corrects.any() and job.said is not None:
+            at, moved = source[corrects], shift[corrects]
+            said = gathered([job.said[None]], where, np.zeros(1))[0]
+            for i, table in enumerate(tables):
+                if table is self.seen or table is self.mean:
+                    found[i][corrects] = np.minimum(said + gathered([table[at] - self.said[at]], where, moved)[0], 0.0)
+        return found
+
+    def _falls(self, job: Job, source: NDArray[np.intp], seen: Seen) -> tuple[Array, Array]:
+        """Falls that are possible (G,), and their log weights for every hypothesis (H, G)."""
+        f = self.fitted
+        if seen.at.size == 0:
+            nodes = np.log(job.scale) + np.linspace(self.falls.min() - 1, self.falls.max() + 1, 25)
+        else:
+            remaining = np.array([0.001, 0.003, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 0.85, 0.95])
+            deepest = max(float(seen.fell.max()), 1e-3 * job.scale)
+            nodes = np.log(deepest) - np.log1p(-remaining)
+        if np.isfinite(job.most):
+            nodes = np.append(nodes[nodes < np.log(job.most)], np.log(job.most))
+        width = np.gradient(nodes) if nodes.size > 1 else np.ones(1)
+        about = (nodes - np.log(job.scale) - self.falls[source][:, None]) / f.fall
+        weight = -0.5 * (f.tail + 1) * np.log1p(about**2 / f.tail) + np.log(width)
+        return np.exp(nodes), weight
+
+
+def kernel(a: Places, b: Places, f: Fitted) -> Array:
+    """How alike what is peculiar to a job is at two candidates (Matern 5/2)."""
+    d = ((a.x[:, None] - b.x) / f.reach) ** 2 + ((a.memory[:, None] - b.memory) / f.memory) ** 2 + 0.25 * (a.ahead[:, None] - b.ahead) ** 2
+    r = np.sqrt(5 * d)
+    return (1 + r + r**2 / 3) * np.exp(-r)
+
+
+def centre(mean: Array) -> float:
+    """Where a surface is lowest: log2(learning rate * curvature), weighed over momenta."""
+    y = mean - mean.min(axis=1, keepdims=True)
+    w = np.exp(-y / 0.1)
+    return float(np.mean((w @ NET) / w.sum(axis=1)))
+
+
+def scale_of(each: Surface) -> float:
+    """The scale of a job's fall: what the gradient gives at 1/curvature."""
+    facts = each.cell.facts
+    return facts.gradient_norm**2 / facts.largest

@@ -1,0 +1,165 @@
+"""Grids of losses laid on one net of candidates, as shares of the fall that were left, so that jobs can be compared.
+
+A candidate is a family (momentum, Nesterov) at x = log2(learning rate times the largest curvature). Of a run that ended at loss L
+
+    share left = (min(L, start) - ref)/(start - ref),    y = ln((share + 0.01)/1.01),    ref = max(bound, lowest - 2 % of the fall)
+
+so y is 0 where nothing was learned, and neither a shift of the loss nor its unit changes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..recipe import Family
+from .cells import Cell
+from .features import features
+
+__all__ = ["EPSILON", "NET", "Surface", "blend", "left", "reference", "remains", "surface"]
+
+Array = NDArray[np.float64]
+
+NET = np.arange(-14.0, 7.01, 0.5)  # log2(learning rate * curvature)
+EPSILON = 0.01  # of the fall: losses nearer to the reference than this are alike (the definition of the score)
+SLACK = 0.02  # of the fall: how far below the lowest loss known the reference lies (the definition of the score)
+ALONG = 0.75  # two momenta are alike at equal learning rate * (1 - momentum)^-ALONG: 1 where noise rules, 0 where curvature does
+
+
+def reference(start: float, lowest: float, bound: float | None) -> float:
+    """The loss that everything is counted from: what cannot be undercut where that is known, else 2 % of the fall below the lowest.
+
+    >>> reference(start=2.0, lowest=1.0, bound=None), reference(start=2.0, lowest=0.01, bound=0.0)
+    (0.98, 0.0)
+    """
+    below = lowest - SLACK * (start - lowest)
+    return below if bound is None else max(below, min(bound, lowest))
+
+
+def left(share: Array) -> Array:
+    """The logarithm y of a share of the fall that is left."""
+    return np.log((np.maximum(share, 0.0) + EPSILON) / (1 + EPSILON))
+
+
+def remains(y: Array) -> Array:
+    """The share of the fall that is left, from its logarithm."""
+    return np.maximum(np.exp(y) * (1 + EPSILON) - EPSILON, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """One cell on the net, for one objective."""
+
+    cell: Cell
+    features: Array  # (K,)
+    ran: NDArray[np.bool_]  # (F,) families that the cell holds; the others are blended from their neighbours
+    seen: Array  # (F, X) y of a run, mean over seeds
+    spread: Array  # (F, X) its variance over seeds; nan where one seed ran
+    mean: Array  # (F, X) y of the mean loss over seeds: what a recommendation is worth
+    failing: Array  # (F, X) share of seeds that kept over 90 % of the fall
+    said: Array  # (F, X) y of the forecast, from its own reference; nan where it was withheld
+    start: float
+    fall: float  # start - ref
+    gain: float  # ln of (L - ref) at the best rate without momentum over that of the best of all; nan where that is not known
+
+
+def surface(cell: Cell, families: tuple[Family, ...], held_out: bool = False) -> Surface | None:
+    """A cell on the net; None where its objective was not read or nothing was learned."""
+    losses, starts = (cell.held, cell.held_start) if held_out else (cell.training, cell.start)
+    if not np.any(np.isfinite(losses)) or not np.all(np.isfinite(starts)):
+        return None
+    start = float(starts.mean())
+    capped = start + np.minimum(losses - starts, 0.0)  # seed by seed, laid on the mean start; nan where a seed did not run
+    means = np.nanmean(capped, axis=1)
+    if not means.min() < start:
+        return None
+    ref = reference(start, float(means.min()), None if held_out else cell.bound)
+    share = (capped - ref) / (start - ref)
+    counted = np.sum(np.isfinite(share), axis=1)
+    y = left(share)
+    spread = np.where(counted > 1, np.nansum((y - np.nanmean(y, axis=1, keepdims=True)) ** 2, axis=1) / np.maximum(counted - 1, 1), np.nan)
+    rows = {
+        "seen": np.nanmean(y, axis=1), "spread": spread, "mean": left(np.nanmean(share, axis=1)),
+        "failing": np.nansum(share > 0.9, axis=1) / counted, "said": _said(cell, held_out),
+    }  # fmt: skip
+    laid = _laid(cell, families, rows)
+    plain = [i for i, recipe in enumerate(cell.recipes) if recipe.momentum == 0]
+    gain = float(np.log((means[plain].min() - ref) / (means.min() - ref))) if plain and cell.full and means.min() > ref else np.nan
+    ran = np.array([any(recipe.family == family for recipe in cell.recipes) for family in families])
+    return Surface(cell, features(cell.facts), ran, *(laid[k] for k in ("seen", "spread", "mean", "failing", "said")), start, start - ref, gain)
+
+
+def _laid(cell: Cell, families: tuple[Family, ...], rows: dict[str, Array]) -> dict[str, Array]:
+    """Values of recipes on the net."""
+    x = np.log2([recipe.learning_rate * cell.facts.largest for recipe in cell.recipes])
+    own = cell.families
+    laid = {key: np.full((len(own), NET.size), np.nan) for key in rows}
+    for row, family in enumerate(own):
+        mine = np.flatnonzero([recipe.family == family for recipe in cell.recipes])
+        order = mine[np.argsort(x[mine])]
+        for key, values in rows.items():
+            laid[key][row] = _interpolated(x[order], values[order], key)
+    mixed = blend(own, families)
+    return {key: spread_over(values, *mixed) for key, values in laid.items()}
+
+
+def _interpolated(x: Array, values: Array, key: str) -> Array:
+    """Values on the net: straight lines between, progress in proportion to the rate below, failure one octave above."""
+    kept = np.isfinite(values)
+    if not kept.any():
+        return np.full(NET.size, np.nan)
+    x, values = x[kept], values[kept]
+    found = np.interp(NET, x, values)
+    low, high = NET < x[0], NET > x[-1]
+    if key in ("seen", "mean", "said"):
+        found[low] = np.log1p(-(1 - np.exp(values[0])) * 2.0 ** (NET[low] - x[0]))
+        found[high] = values[-1] * np.maximum(1 - (NET[high] - x[-1]), 0.0)
+    elif key == "failing":
+        found[low], found[high] = 0.0, np.minimum(values[-1] + NET[high] - x[-1], 1.0)
+    return found
+
+
+def blend(own: tuple[Family, ...], wanted: tuple[Family, ...]) -> tuple[NDArray[np.intp], Array, Array]:
+    """How wanted families are made of those at hand: two rows each, their shifts in x, and their weights.
+
+    Neighbours in log2 1/(1 - momentum) of the same form; no momentum belongs to both forms.
+    """
+    rows, shifts, weights = np.zeros((len(wanted), 2), dtype=np.intp), np.zeros((len(wanted), 2)), np.zeros((len(wanted), 2))
+    memory = np.array([-np.log2(1 - family.momentum) for family in own])
+    for i, family in enumerate(wanted):
+        here = -np.log2(1 - family.momentum)
+        alike = [j for j, other in enumerate(own) if other.nesterov == family.nesterov or other.momentum == 0]
+        alike = alike if any(own[j].momentum > 0 for j in alike) or not family.momentum else list(range(len(own)))
+        below = max((j for j in alike if memory[j] <= here + 1e-9), key=lambda j: memory[j], default=None)
+        above = min((j for j in alike if memory[j] >= here - 1e-9), key=lambda j: memory[j], default=None)
+        pair = [below if below is not None else above, above if above is not None else below]
+        for side, j in enumerate(pair):
+            rows[i, side] = j
+            shifts[i, side] = ALONG * (here - memory[j])
+        gap = memory[pair[1]] - memory[pair[0]]
+        share = (here - memory[pair[0]]) / gap if gap > 0 else 0.0
+        weights[i] = 1 - share, share
+    return rows, shifts, weights
+
+
+def spread_over(values: Array, rows: NDArray[np.intp], shifts: Array, weights: Array) -> Array:
+    """Rows of the net blended as `blend` said."""
+    found = np.zeros((rows.shape[0], NET.size))
+    for i in range(rows.shape[0]):
+        for side in range(2):
+            if weights[i, side] > 0:
+                found[i] += weights[i, side] * np.interp(NET + shifts[i, side], NET, values[rows[i, side]])
+    return found
+
+
+def _said(cell: Cell, held_out: bool) -> Array:
+    """y of the forecast, counted from the forecast's own reference."""
+    known = np.isfinite(cell.forecast) | np.isinf(cell.forecast)
+    said = np.minimum(cell.forecast, cell.facts.loss)
+    if held_out or not known.any() or not np.nanmin(said) < cell.facts.loss:
+        return np.full(len(cell.recipes), np.nan)
+    start, lowest = cell.facts.loss, float(np.nanmin(said))
+    ref = reference(start, lowest, cell.facts.lowest)
+    return left((said - ref) / (start - ref))

@@ -1,6 +1,6 @@
 """Write the experience that the package ships: every grid there is, as one compressed file.
 
-    python benchmarks/experience/build.py
+python benchmarks/experience/build.py
 """
 
 from __future__ import annotations

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tuner"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tuner"))
 from jobs import CONVEX_CELLS, CONVEX_HELD_OUT, FAMILIES, JOBS, SCHEDULES, label
 from scores import CONVEX, DATA
 
 from inertia.core.method import Method
 from inertia.core.schedule import shaped
 from inertia.tuning.experience.cells import Cell, Facts
+from inertia.tuning.experience.jobs import foreseen
+from inertia.tuning.experience.reading import FITTED
 from inertia.tuning.recipe import Recipe
 
 # Networks that share data and architecture.
@@ -47,8 +48,10 @@ def networks():
         tuned = json.loads((DATA / f"tuned-{name}.json").read_text())["tuner"]
         for schedule in SCHEDULES:
             seen = [row["measured"] for key, row in tuned.items() if key.startswith(schedule)]
-            def middle(key):
+
+            def middle(key, seen=seen):
                 return float(np.mean([row[key] for row in seen]))
+
             factors = factors_of(schedule, job.steps)
             facts = Facts(
                 job.steps, job.batch_size or examples, examples, dimension, float(factors.mean() / factors.max()),
@@ -67,29 +70,23 @@ def networks():
 def convex():
     """Cells of the convex tasks, with the quadratic's forecast of every recipe."""
     from inertia import tasks
-    from inertia.tuning.observe import observe
-    from inertia.tuning.predict import forecast
+    from inertia.tuning.factors import budget_of
+    from inertia.tuning.measuring import measure
+    from inertia.tuning.numpy_door import ProblemJob
 
     data = json.loads(CONVEX.read_text())
     for task, steps, batch in CONVEX_CELLS + CONVEX_HELD_OUT:
-        problem = tasks.load(task).problem
-        seen = observe(problem, steps, batch, seed=100)
+        job = ProblemJob(tasks.load(task).problem)
         for schedule in SCHEDULES:
             cell = data["cells"][f"{label(task, steps, batch)}, {schedule}"]
-            factors = factors_of(schedule, steps)
-            measured = seen.facts
-            largest = float(measured["largest"])
-            facts = Facts(
-                steps, batch, problem.examples, problem.dimension, float(factors.mean() / factors.max()), float(factors[-1] / factors.max()),
-                float(cell["start"]), cell["reference"] or None, float(measured["gradient_norm"]), float(measured["noise_trace"]), largest, largest,
-                float(measured["smallest"]), True, 0.0, None,
-            )  # fmt: skip
+            budget = budget_of(job.examples, steps=steps, batch_size=batch, schedule=schedule)
+            seen = measure(job, budget, seed=100)
             recipes = [Recipe(2.0**k / cell["unit"], beta, gamma > 0) for beta, gamma in FAMILIES.values() for k in data["exponents"]]
-            methods = Method(*(np.array(column) for column in zip(*(tuple(r.method) for r in recipes), strict=True)))
-            said = forecast(seen.model, shaped(schedule, methods, steps), steps).final
+            said = foreseen(seen, budget, recipes, FITTED.stays)
             losses = _losses([row for rows in cell["losses"] for row in rows])
             nan = np.full(losses.shape[1], np.nan)
             yield Cell(
-                f"{task}-{steps}-b{batch}", f"{task}-linear", schedule, "sgd", facts, np.full(losses.shape[1], cell["start"]), nan, tuple(recipes), losses,
-                np.full(losses.shape, np.nan), np.asarray(said), float(cell["reference"]),
+                f"{task}-{steps}-b{batch}", f"{task}-linear", schedule, "sgd", Facts.of(seen, budget),
+                np.full(losses.shape[1], cell["start"]), nan, tuple(recipes), losses, np.full(losses.shape, np.nan), np.full(len(recipes), np.nan) if said is None else said,
+                float(cell["reference"]),
             )  # fmt: skip

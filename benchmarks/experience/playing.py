@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from inertia.tuning.experience.cells import Cell
-from inertia.tuning.experience.prior import Belief, Experience, Fitted, Job, Places, Seen, places, scale_of
+from inertia.tuning.experience.policy import improvement
+from inertia.tuning.experience.prior import Experience, Job, Places, Seen, places, scale_of
 from inertia.tuning.experience.surfaces import Surface, surface
 from inertia.tuning.recipe import Family
 
@@ -36,17 +37,6 @@ def job_of(s: Surface) -> Job:
     return Job(s.features, s.start, scale_of(s), most, said)
 
 
-def expected_improvement(b: Belief, at: np.ndarray) -> np.ndarray:
-    """Expected fall of y below what the best run so far is worth, hypothesis by hypothesis."""
-    pick = at[np.argmin(b.expected[at])]
-    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
-    z = np.sqrt(b.variance)
-    gap = b.mean[:, [pick]] - b.mean
-    gained = sum(w * np.maximum(gap + n * z, 0.0) for n, w in zip(nodes, weights / weights.sum(), strict=True))
-    gained[:, at] = 0
-    return b.weight @ gained
-
-
 class Played_cell:
     """The answers of one cell: candidates are the recipes that ran on every seed."""
 
@@ -63,19 +53,26 @@ class Played_cell:
         x = np.log2([r.learning_rate * cell.facts.largest for r in self.recipes])
         self.where = places(x, [r.family for r in self.recipes], families)
 
+    def at(self, index: list[int]) -> Places:
+        w = self.where
+        return Places(*(getattr(w, name)[index] for name in ("x", "rows", "shifts", "weights", "memory", "ahead")))
+
 
 def play(s: Surface, cell: Played_cell, experience: Experience, runs: int = 3) -> list[Played]:
     job, found = job_of(s), []
-    nobody = experience.belief(job, cell.where, Seen(np.zeros(0, dtype=int), np.zeros(0)))
+    nobody = experience.belief(experience.weigh(job, cell.at([]), Seen(np.zeros(0))), cell.where)
     first = int(np.argmin(nobody.expected))
     for seed in range(min(SEEDS, cell.fell.shape[1])):
         picks, done, fell = [first], [first], [cell.fell[first, seed]]
         for n in range(1, runs + 1):
-            b = experience.belief(job, cell.where, Seen(np.array(done), np.array(fell)))
-            trained = [i for i, f in zip(done, fell, strict=True) if f > 0] or done
+            weighed = experience.weigh(job, cell.at(done), Seen(np.array(fell)))
+            b = experience.belief(weighed, cell.where)
+            trained = [i for i, f in zip(done, fell, strict=True) if f >= 0.1 * max(fell)]
             picks.append(trained[int(np.argmin(b.expected[trained]))])
             if n < runs:
-                ask = int(np.argmax(expected_improvement(b, np.array(done))))
+                gains = improvement(b, b.mean[:, picks[-1]])
+                gains[done] = 0
+                ask = int(np.argmax(gains))
                 done.append(ask)
                 fell.append(cell.fell[ask, (seed + n) % cell.fell.shape[1]])
         found.append(Played(s.cell.name, s.cell.schedule, seed, tuple(cell.logreg[picks]), tuple(cell.failed[picks])))

@@ -78,7 +78,7 @@ class Cell:
     recipes: tuple[Recipe, ...]  # (R)
     training: Array  # (R, S) final training losses
     held: Array  # (R, S) final validation losses; nan where there are none
-    forecast: Array  # (R,) what the quadratic at the start said of each recipe; nan where it was withheld
+    forecast: Array  # (R,) share of its own fall that the quadratic at the start said would be left; nan where it was withheld
     bound: float | None = None  # what the training loss of this job cannot go below, for whoever judges; the tuner may not know it
     held_out: bool = False  # whether the objective of a user's own tuning was the validation loss
     full: bool = True  # a dense grid, whose best recipe is known; False: a few runs of a tuning
@@ -92,7 +92,8 @@ class Cell:
         """Plain numbers and words; losses to six digits."""
         return {
             "name": self.name, "family": self.family, "schedule": self.schedule, "optimizer": self.optimizer, "full": self.full,
-            "bound": self.bound, "held_out": self.held_out, "facts": asdict(self.facts), "start": _listed(self.start), "held_start": _listed(self.held_start),
+            "bound": self.bound, "held_out": self.held_out,
+            "facts": asdict(self.facts), "start": _listed(self.start), "held_start": _listed(self.held_start),
             "recipes": [[recipe.learning_rate, recipe.momentum, int(recipe.nesterov)] for recipe in self.recipes],
             "training": _listed(self.training), "held": _listed(self.held), "forecast": _listed(self.forecast),
         }  # fmt: skip
@@ -102,12 +103,9 @@ class Cell:
         """The cell that `to_json` wrote."""
         optimizer = str(data["optimizer"])
         recipes = tuple(Recipe(float(rate), float(momentum), bool(ahead), optimizer) for rate, momentum, ahead in data["recipes"])
-        return Cell(
-            str(data["name"]), str(data["family"]), str(data["schedule"]), optimizer, Facts(**data["facts"]),
-            *(_array(data[key]) for key in ("start", "held_start")), recipes,
-            *(_array(data[key]) for key in ("training", "held", "forecast")), 
-            None if data["bound"] is None else float(data["bound"]), bool(data["held_out"]), bool(data["full"]),
-        )  # fmt: skip
+        arrays: dict[str, Any] = {key: _array(data[key]) for key in ("start", "held_start", "training", "held", "forecast")}
+        words = {key: data[key] for key in ("name", "family", "schedule", "bound", "held_out", "full")}
+        return Cell(optimizer=optimizer, facts=Facts(**data["facts"]), recipes=recipes, **arrays, **words)
 
 
 def _listed(values: Array) -> Any:
@@ -142,7 +140,9 @@ def read(path: Path) -> tuple[Cell, ...]:
         found = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
         return tuple(Cell.from_json(each) for each in (found if isinstance(found, list) else [found]))
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise BadInput(f"{path} does not hold experience as inertia writes it ({type(error).__name__}): delete it or name another") from None
+        raise BadInput(
+            f"{path} does not hold experience as inertia writes it ({type(error).__name__}): delete it or name another"
+        ) from None
 
 
 @cache

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..recipe import Family
-from .surfaces import NET, Surface, left
+from .surfaces import NET, Surface, blend, left
 
-__all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "places"]
+__all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places"]
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,17 @@ Array = NDArray[np.float64]
 class Fitted:
     """The numbers of the model, all fitted by benchmarks/experience/fit.py."""
 
-    scales: tuple[float, ...] = (2.0, 2.0, 3.0, 2.0, 1.0, 0.5, 0.7, 0.7, 4.0)  # of the features: a difference this large is a standard deviation
+    scales: tuple[float, ...] = (
+        2.0,
+        2.0,
+        3.0,
+        2.0,
+        1.0,
+        0.5,
+        0.7,
+        0.7,
+        4.0,
+    )  # of the features: a difference this large is a standard deviation
     floor: float = 0.02  # weight of a job however unlike, relative to an equal one
     wander: float = 0.7  # octaves: spread of the shift between jobs, beyond what features foretell
     own: float = 0.35  # what is peculiar to a job at one candidate: standard deviation of y
@@ -38,7 +48,8 @@ class Fitted:
     tail: float = 4.0  # degrees of freedom: smaller is searched wider
     trust: float = 0.7  # of the forecast, where there is one
     fall: float = 0.8  # spread of ln(fall/its scale) beyond what a known job had
-    ridge: float = 3.0  # of the regression that foretells shifts from features
+    ridge: float = 1e6  # of the regression that foretells shifts from features
+    stays: float = 0.3  # noise at the bottom of a quadratic, over the noise of its fall
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +77,8 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Runs of the new job: places among the candidates and how far each fell."""
+    """Runs of the new job: how far each fell."""
 
-    at: NDArray[np.intp]  # (k,) indices of candidates
     fell: Array  # (k,) start of its seed - loss, at least 0
 
 
@@ -92,15 +102,30 @@ class Belief:
         return self.weight @ self.mean
 
 
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """Hypotheses after the runs seen: all that is needed to ask for any candidate."""
+
+    job: Job
+    weight: Array  # (H,)
+    source: NDArray[np.intp]  # (H,) which surface
+    shift: Array  # (H,) octaves
+    corrects: NDArray[np.bool_]  # (H,) whether it corrects the forecast
+    fall: Array  # (G,)
+    chance: Array  # (H, G)
+    ran: Places  # (k) where runs were made
+    residual: Array  # (H, k) y that was run less y that was believed
+    inverse: Array  # (H, k, k) of the covariance of what was run
+    wide: Array  # (H,) what the tail adds to the variance
+
+
 def places(x: Array, families: list[Family], net: tuple[Family, ...]) -> Places:
     """Candidates (C,) at learning rates x of the given families."""
-    from .surfaces import blend
-
     kinds = sorted(set(families))
     rows, shifts, weights = blend(net, tuple(kinds))
-    index = np.array([kinds.index(family) for family in families])
-    memory = np.array([-np.log2(1 - family.momentum) for family in families])
-    ahead = np.array([float(family.nesterov) for family in families])
+    index = np.array([kinds.index(family) for family in families], dtype=np.intp)
+    memory = np.array([-np.log2(1 - family.momentum) for family in families], dtype=float)
+    ahead = np.array([float(family.nesterov) for family in families], dtype=float)
     return Places(np.asarray(x, dtype=float), rows[index], shifts[index], weights[index], memory, ahead)
 
 
@@ -130,7 +155,9 @@ class Experience:
         self.fitted, self.families = fitted, families
         self.surfaces = [each for each in surfaces if each.cell.family != skip]
         self.features = np.array([each.features for each in self.surfaces])
-        self.seen, self.mean, self.failing, self.said = (np.array([getattr(s, k) for s in self.surfaces]) for k in ("seen", "mean", "failing", "said"))
+        self.seen, self.mean, self.failing, self.said = (
+            np.array([getattr(s, k) for s in self.surfaces]) for k in ("seen", "mean", "failing", "said")
+        )
         spread = np.array([each.spread for each in self.surfaces])
         usual = np.nanmean(spread, axis=(0,), keepdims=True)
         self.spread = np.where(np.isnan(spread), np.where(np.isnan(usual), np.nanmean(spread), usual), spread)
@@ -174,43 +201,49 @@ class Experience:
         kept = weight > weight.max() - 12
         return source[kept], shift[kept], weight[kept], corrects[kept]
 
-    def belief(self, job: Job, where: Places, seen: Seen, most: int = 400) -> Belief:
-        """What is believed of every candidate after the runs seen."""
-        f, k = self.fitted, seen.at
+    def weigh(self, job: Job, where: Places, seen: Seen, most: int = 400) -> Weighed:
+        """Hypotheses by how likely they are after the runs seen, of which `where` says the places."""
+        f, k = self.fitted, seen.fell.size
         source, shift, weight, corrects = self.prior(job)
         fall, log_fall = self._falls(job, source, seen)
-        own = f.level**2 + f.own**2 * kernel(where, where, f)
-        tail = f.tail / max(f.tail - 2, 1)
-        if k.size == 0:
+        if k == 0:
             keep = np.argsort(-weight)[:most]
-            source, shift, weight, corrects, log_fall = source[keep], shift[keep], weight[keep], corrects[keep], log_fall[keep]
-            run, mean, failing, noise = self._read(job, where, source, shift, corrects, (self.seen, self.mean, self.failing, self.spread))
-            chance = np.exp(log_fall - np.logaddexp.reduce(log_fall, axis=1)[:, None])
-            w = np.exp(weight - np.logaddexp.reduce(weight))
-            variance = np.broadcast_to(np.diag(own) * tail, mean.shape)
-            return Belief(w, mean, run, variance, noise, fall, chance, source, failing)
-        few = Places(where.x[k], where.rows[k], where.shifts[k], where.weights[k], where.memory[k], where.ahead[k])
-        run, noise = self._read(job, few, source, shift, corrects, (self.seen, self.spread))
-        cov = own[np.ix_(k, k)] + np.einsum("hk,kl->hkl", noise + f.jitter**2, np.eye(k.size))
+            w = np.exp(weight[keep] - np.logaddexp.reduce(weight[keep]))
+            chance = np.exp(log_fall - np.logaddexp.reduce(log_fall, axis=1)[:, None])[keep]
+            nothing = np.zeros((keep.size, 0))
+            return Weighed(
+                job, w, source[keep], shift[keep], corrects[keep], fall, chance, where, nothing, nothing[:, :, None],
+                np.full(keep.size, f.tail / max(f.tail - 2, 1)),
+            )  # fmt: skip
+        run, noise = self._read(job, where, source, shift, corrects, (self.seen, self.spread))
+        cov = f.level**2 + f.own**2 * kernel(where, where, f) + np.einsum("hk,kl->hkl", noise + f.jitter**2, np.eye(k))
         inverse = np.linalg.inv(cov)
         r = left(1 - seen.fell / fall[:, None])[None] - run[:, None]  # (H, G, k)
-        square = np.einsum("hgk,hkl,hgl->hg", r, inverse, r)
-        likely = -0.5 * (f.tail + k.size) * np.log1p(square / f.tail) - 0.5 * np.linalg.slogdet(cov)[1][:, None]
+        square = np.einsum("hgk,hkl,hgl->hg", r, inverse, r, optimize=True)
+        likely = -0.5 * (f.tail + k) * np.log1p(square / f.tail) - 0.5 * np.linalg.slogdet(cov)[1][:, None]
         joint = weight[:, None] + log_fall + likely
-        w = np.logaddexp.reduce(joint, axis=1)
-        keep = np.argsort(-w)[:most]
-        chance = np.exp(joint[keep] - w[keep][:, None])  # of every fall, under each hypothesis
+        total = np.logaddexp.reduce(joint, axis=1)
+        keep = np.argsort(-total)[:most]
+        chance = np.exp(joint[keep] - total[keep][:, None])
+        w = np.exp(total[keep] - np.logaddexp.reduce(total[keep]))
+        wide = (f.tail + np.sum(chance * square[keep], axis=1)) / max(f.tail + k - 2, 1)
         residual = np.einsum("hg,hgk->hk", chance, r[keep])
-        square = np.einsum("hg,hg->h", chance, square[keep])
-        w = np.exp(w[keep] - np.logaddexp.reduce(w[keep]))
+        return Weighed(job, w, source[keep], shift[keep], corrects[keep], fall, chance, where, residual, inverse[keep], wide)
+
+    def belief(self, found: Weighed, where: Places) -> Belief:
+        """What is believed of every candidate."""
+        f = self.fitted
         run, mean, failing, noise = self._read(
-            job, where, source[keep], shift[keep], corrects[keep], (self.seen, self.mean, self.failing, self.spread)
+            found.job, where, found.source, found.shift, found.corrects, (self.seen, self.mean, self.failing, self.spread)
         )
-        gain = np.einsum("ck,hkl->hcl", own[:, k], inverse[keep])
-        moved = np.einsum("hck,hk->hc", gain, residual)
-        variance = np.maximum(np.diag(own)[None] - np.einsum("hck,ck->hc", gain, own[:, k]), 1e-6)
-        variance = variance * ((f.tail + square) / (f.tail + k.size - 2 if f.tail + k.size > 3 else 1))[:, None]
-        return Belief(w, np.minimum(mean + moved, 0.0), np.minimum(run + moved, 0.0), variance, noise, fall, chance, source[keep], failing)
+        across = f.level**2 + f.own**2 * kernel(where, found.ran, f)  # (C, k)
+        gain = np.einsum("ck,hkl->hcl", across, found.inverse)
+        moved = np.einsum("hck,hk->hc", gain, found.residual)
+        variance = np.maximum(f.level**2 + f.own**2 - np.einsum("hck,ck->hc", gain, across), 1e-6) * found.wide[:, None]
+        return Belief(
+            found.weight, np.minimum(mean + moved, 0.0), np.minimum(run + moved, 0.0), variance, noise, found.fall, found.chance,
+            found.source, failing,
+        )  # fmt: skip
 
     def _read(
         self, job: Job, where: Places, source: NDArray[np.intp], shift: Array, corrects: NDArray[np.bool_], tables: tuple[Array, ...]
@@ -228,10 +261,12 @@ class Experience:
     def _falls(self, job: Job, source: NDArray[np.intp], seen: Seen) -> tuple[Array, Array]:
         """Falls that are possible (G,), and their log weights for every hypothesis (H, G)."""
         f = self.fitted
-        if seen.at.size == 0:
+        if seen.fell.size == 0:
             nodes = np.log(job.scale) + np.linspace(self.falls.min() - 1, self.falls.max() + 1, 25)
         else:
-            remaining = np.array([0.001, 0.003, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 0.85, 0.95])
+            remaining = np.array(
+                [0.001, 0.003, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 0.85, 0.95]
+            )
             deepest = max(float(seen.fell.max()), 1e-3 * job.scale)
             nodes = np.log(deepest) - np.log1p(-remaining)
         if np.isfinite(job.most):

@@ -88,7 +88,7 @@ def surface(cell: Cell, families: tuple[Family, ...], held_out: bool = False) ->
     plain = [i for i, recipe in enumerate(cell.recipes) if recipe.momentum == 0]
     gain = float(np.log((means[plain].min() - ref) / (means.min() - ref))) if plain and cell.full and means.min() > ref else np.nan
     ran = np.array([any(recipe.family == family for recipe in cell.recipes) for family in families])
-    return Surface(cell, features(cell.facts), ran, *(laid[k] for k in ("seen", "spread", "mean", "failing", "said")), start, start - ref, gain)
+    return Surface(cell=cell, features=features(cell.facts), ran=ran, start=start, fall=start - ref, gain=gain, **laid)
 
 
 def _laid(cell: Cell, families: tuple[Family, ...], rows: dict[str, Array]) -> dict[str, Array]:
@@ -112,7 +112,7 @@ def _interpolated(x: Array, values: Array, key: str) -> Array:
         return np.full(NET.size, np.nan)
     x, values = x[kept], values[kept]
     found = np.interp(NET, x, values)
-    low, high = NET < x[0], NET > x[-1]
+    low, high = x[0] > NET, x[-1] < NET
     if key in ("seen", "mean", "said"):
         found[low] = np.log1p(-(1 - np.exp(values[0])) * 2.0 ** (NET[low] - x[0]))
         found[high] = values[-1] * np.maximum(1 - (NET[high] - x[-1]), 0.0)
@@ -132,9 +132,9 @@ def blend(own: tuple[Family, ...], wanted: tuple[Family, ...]) -> tuple[NDArray[
         here = -np.log2(1 - family.momentum)
         alike = [j for j, other in enumerate(own) if other.nesterov == family.nesterov or other.momentum == 0]
         alike = alike if any(own[j].momentum > 0 for j in alike) or not family.momentum else list(range(len(own)))
-        below = max((j for j in alike if memory[j] <= here + 1e-9), key=lambda j: memory[j], default=None)
-        above = min((j for j in alike if memory[j] >= here - 1e-9), key=lambda j: memory[j], default=None)
-        pair = [below if below is not None else above, above if above is not None else below]
+        below = [j for j in alike if memory[j] <= here + 1e-9] or [min(alike, key=lambda j: memory[j])]
+        above = [j for j in alike if memory[j] >= here - 1e-9] or [max(alike, key=lambda j: memory[j])]
+        pair = max(below, key=lambda j: memory[j]), min(above, key=lambda j: memory[j])
         for side, j in enumerate(pair):
             rows[i, side] = j
             shifts[i, side] = ALONG * (here - memory[j])
@@ -155,11 +155,9 @@ def spread_over(values: Array, rows: NDArray[np.intp], shifts: Array, weights: A
 
 
 def _said(cell: Cell, held_out: bool) -> Array:
-    """y of the forecast, counted from the forecast's own reference."""
-    known = np.isfinite(cell.forecast) | np.isinf(cell.forecast)
-    said = np.minimum(cell.forecast, cell.facts.loss)
-    if held_out or not known.any() or not np.nanmin(said) < cell.facts.loss:
+    """y of the forecast, which is a share of its own fall, counted from its own reference."""
+    if held_out or np.isnan(cell.forecast).any() or not cell.forecast.min() < 1:
         return np.full(len(cell.recipes), np.nan)
-    start, lowest = cell.facts.loss, float(np.nanmin(said))
-    ref = reference(start, lowest, cell.facts.lowest)
-    return left((said - ref) / (start - ref))
+    share = np.minimum(cell.forecast, 1.0)
+    ref = reference(1.0, float(share.min()), 0.0)
+    return left((share - ref) / (1 - ref))

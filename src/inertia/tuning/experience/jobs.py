@@ -1,0 +1,74 @@
+"""A measured job in the form that experience is asked in, and the candidates that it is asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.method import Method
+from ...core.schedule import Scaled
+from ..budget import Budget
+from ..measurement import Measurement
+from ..predict import forecast
+from ..quadratic import modelled
+from ..recipe import Family, Recipe
+from .cells import Facts, shipped
+from .features import features
+from .prior import Experience, Fitted, Job
+from .surfaces import NET, left, reference, surface
+
+__all__ = ["FAMILIES", "TRIED", "asked", "experience", "foreseen", "scheduled"]
+
+Array = NDArray[np.float64]
+
+FAMILIES: dict[str, tuple[Family, ...]] = {
+    "sgd": (*(Family(beta) for beta in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)), *(Family(beta, True) for beta in (0.9, 0.98, 0.99))),
+    "adamw": tuple(Family(beta, False, "adamw") for beta in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)),
+}
+"""The momenta that surfaces are laid out for."""
+
+TRIED = {"sgd": tuple(f for f in FAMILIES["sgd"] if f.momentum != 0.99), "adamw": FAMILIES["adamw"]}
+"""The momenta that are proposed."""
+
+
+@cache
+def experience(optimizer: str, held_out: bool, fitted: Fitted) -> Experience:
+    """The shipped cells of one optimizer and objective."""
+    families = FAMILIES[optimizer]
+    found = [surface(cell, families, held_out) for cell in shipped() if cell.optimizer == optimizer]
+    return Experience([each for each in found if each is not None], families, fitted)
+
+
+def scheduled(budget: Budget, method: Method) -> Scaled:
+    """A method under the budget's schedule."""
+    factors = np.asarray(budget.factors, dtype=float)
+    return Scaled(method, lambda step: factors[np.minimum(step, len(factors) - 1)], budget.schedule)
+
+
+def foreseen(seen: Measurement, budget: Budget, recipes: list[Recipe], stays: float) -> Array | None:
+    """How much of the start's loss the quadratic says will be left, in units of its own fall: (R,); None where it is withheld."""
+    model = modelled(seen, budget, stays)
+    if model is None or any(recipe.optimizer != "sgd" for recipe in recipes):
+        return None
+    fields = Method(*(np.array(column, dtype=float) for column in zip(*(tuple(r.method) for r in recipes), strict=True)))
+    final = forecast(model, scheduled(budget, fields), budget.steps).final
+    return np.asarray((final - model.floor) / (model.start - model.floor), dtype=float)
+
+
+def asked(seen: Measurement, budget: Budget, optimizer: str, stays: float) -> Job:
+    """The job that experience is asked about."""
+    facts = Facts.of(seen, budget)
+    held = budget.objective.held_out
+    start = seen.validation * budget.objective.sign if held else seen.loss
+    most = np.inf if facts.lowest is None or held else facts.loss - facts.lowest
+    said = None
+    if optimizer == "sgd" and not held:
+        recipes = [Recipe(2.0**x / seen.largest, f.momentum, f.nesterov) for f in FAMILIES[optimizer] for x in NET]
+        share = foreseen(seen, budget, recipes, stays)
+        if share is not None and np.min(share) < 1:
+            capped = np.minimum(share, 1.0)
+            ref = reference(1.0, float(capped.min()), 0.0)
+            said = left((capped - ref) / (1 - ref)).reshape(len(FAMILIES[optimizer]), NET.size)
+    return Job(features(facts), start, seen.gradient_norm**2 / seen.largest, most, said)

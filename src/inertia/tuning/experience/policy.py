@@ -1,0 +1,170 @@
+"""The policy that chooses by experience: other jobs say where to begin, the runs of this job say where to go on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..budget import Budget
+from ..judging import score, values
+from ..measurement import Measurement
+from ..policy import Candidate, Evidence, Expectation, Gain, History, Pick, Proposal, Reason
+from ..recipe import Family, Recipe
+from .jobs import TRIED, asked, experience
+from .prior import Belief, Fitted, Places, Seen, Weighed, places
+from .reading import FITTED, quantiles
+from .surfaces import NET, remains
+
+__all__ = ["ExperiencePolicy"]
+
+Array = NDArray[np.float64]
+_LOW, _HIGH = -12.0, 5.0  # log2(learning rate * curvature) of what is proposed
+_TENTHS = (0.1, 0.5, 0.9)  # an 80 % interval and its middle
+
+
+class ExperiencePolicy:
+    """Search by expected improvement under what other jobs and the runs so far make likely.
+
+    `momentum` and `nesterov` fix what is searched to one family; `optimizer` is "sgd" or "adamw"; `seed` is that of the first run,
+    and every further run takes the next one, so that what is recommended has been seen on more than one.
+
+    >>> import numpy as np
+    >>> from inertia.problems import least_squares
+    >>> from inertia.tuning.measuring import measure
+    >>> from inertia.tuning.numpy_door import ProblemJob
+    >>> budget = Budget(100, 3, 3, np.ones(100))
+    >>> policy = ExperiencePolicy(measure(ProblemJob(least_squares(np.eye(3), [1.0, 2.0, 3.0])), budget), budget)
+    >>> policy.pick(History()).why.name
+    'ADVICE'
+    """
+
+    def __init__(
+        self,
+        measured: Measurement,
+        budget: Budget,
+        seed: int = 0,
+        *,
+        optimizer: str = "sgd",
+        momentum: float | None = None,
+        nesterov: bool | None = None,
+        fitted: Fitted = FITTED,
+    ) -> None:
+        self.measured, self.budget, self.seed, self.optimizer = measured, budget, seed, optimizer
+        self.known = experience(optimizer, budget.objective.held_out, fitted)
+        self.job = asked(measured, budget, optimizer, fitted.stays)
+        tried = [f for f in TRIED[optimizer] if nesterov is None or f.nesterov == nesterov or f.momentum == 0]
+        if momentum is not None:
+            tried = [Family(momentum, bool(nesterov), optimizer)]
+        self._asked: tuple[History, Weighed] | None = None
+        self.recipes = [self._recipe(x, family) for family in tried for x in NET if _LOW <= x <= _HIGH]
+
+    def propose(self, history: History, left: int) -> Proposal | None:
+        """What to run next; the first run is where other jobs did best, later ones where most is to be gained."""
+        if left < 1:
+            return None
+        weighed, belief = self._weighed(history), self._tried(history)
+        if not history.trials:
+            best = int(np.argmin(belief.expected))
+            why = Reason.EXPERIENCE_BEST if self.job.said is None else Reason.FORECAST_BEST
+            gain = float("nan")
+        else:
+            ran = [trial.run.recipe for trial in history.trials]
+            so_far = self.known.belief(weighed, self._places(ran))
+            gains = improvement(belief, so_far.mean[:, self._best(history)])
+            gains[[recipe in ran for recipe in self.recipes]] = 0.0
+            best = int(np.argmax(gains))
+            why = Reason.IMPROVES if any(fell > 0 for fell in self._falls(history)) else Reason.NOTHING_TRAINED
+            gain = float(gains[best])
+        candidate = Candidate(self.recipes[best], self.seed + len(history.trials), self._expected(belief, best, history))
+        return Proposal((candidate,), why, gain)
+
+    def pick(self, history: History) -> Pick:
+        """The run with the smallest loss expected on a fresh seed; without runs, the candidate with it."""
+        if not history.trials:
+            belief = self._tried(history)
+            best = int(np.argmin(belief.expected))
+            return Pick(self.recipes[best], None, Reason.ADVICE, self._expected(belief, best, history))
+        index = self._best(history)
+        recipe = history.trials[index].run.recipe
+        return Pick(recipe, index, Reason.BEST_EXPECTED, self.expect(recipe, history))
+
+    def expect(self, recipe: Recipe, history: History) -> Expectation | None:
+        """Where a run of this recipe would end, on a fresh seed."""
+        return self._expected(self.known.belief(self._weighed(history), self._places([recipe])), 0, history)
+
+    def momentum(self, history: History) -> Gain | None:
+        """How much higher the loss would end without momentum."""
+        if self.optimizer != "sgd":
+            return None
+        weighed = self._weighed(history)
+        gains = np.array([each.gain for each in self.known.surfaces])[weighed.source]
+        kept = np.isfinite(gains)
+        if not kept.any():
+            return None
+        low, middle, high = np.exp(quantiles(gains[kept], weighed.weight[kept], _TENTHS))
+        return Gain(float(middle), float(low), float(high), Evidence.RUNS if history.trials else Evidence.EXPERIENCE)
+
+    def without_momentum(self, history: History) -> Recipe:
+        """The learning rate with the smallest loss expected for momentum 0."""
+        plain = [self._recipe(x, Family(0.0, False, self.optimizer)) for x in NET if _LOW <= x <= _HIGH]
+        return plain[int(np.argmin(self.known.belief(self._weighed(history), self._places(plain)).expected))]
+
+    def _recipe(self, x: float, family: Family) -> Recipe:
+        return Recipe(float(f"{2.0**x / self.measured.largest:.3g}"), family.momentum, family.nesterov, family.optimizer)
+
+    def _places(self, recipes: list[Recipe]) -> Places:
+        x = np.log2([recipe.learning_rate * self.measured.largest for recipe in recipes])
+        return places(x, [recipe.family for recipe in recipes], self.known.families)
+
+    def _weighed(self, history: History) -> Weighed:
+        """What the runs leave of the hypotheses; kept, because the same history is asked many things."""
+        if self._asked is None or self._asked[0] is not history:
+            ran = self._places([trial.run.recipe for trial in history.trials])
+            self._asked = (history, self.known.weigh(self.job, ran, Seen(self._falls(history))))
+        return self._asked[1]
+
+    def _tried(self, history: History) -> Belief:
+        """The belief about everything that may be proposed."""
+        return self.known.belief(self._weighed(history), self._places(self.recipes))
+
+    def _falls(self, history: History) -> Array:
+        """How far each run fell below its own start; 0 where it was lost."""
+        found, objective = [], self.budget.objective
+        for trial in history.trials:
+            ended, read = score(trial.run, objective), values(trial.run, objective)
+            found.append(max(float(objective.sign * read[0]) - ended, 0.0) if np.isfinite(ended) and len(read) else 0.0)
+        return np.array(found)
+
+    def _best(self, history: History) -> int:
+        """The run that is expected to be best on a fresh seed, of those that trained where any did."""
+        fell = self._falls(history)
+        expected = self.known.belief(self._weighed(history), self._places([trial.run.recipe for trial in history.trials])).expected
+        return int(np.argmin(np.where(fell >= 0.1 * fell.max(), expected, np.inf)))
+
+    def _expected(self, belief: Belief, at: int, history: History) -> Expectation:
+        """Median and 80 % interval of one run's loss, over hypotheses, falls and seeds."""
+        falls = quantiles(*spread_of(belief, at), _TENTHS)
+        sign = self.budget.objective.sign
+        low, middle, high = sorted(sign * (self.job.start - falls))
+        evidence = Evidence.RUNS if history.trials else Evidence.FORECAST if self.job.said is not None else Evidence.EXPERIENCE
+        return Expectation(float(middle), float(low), float(high), evidence)
+
+
+def spread_of(belief: Belief, at: int) -> tuple[Array, Array]:
+    """How far one run may fall, as values and weights."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
+    y = belief.run[:, at, None] + np.sqrt(belief.variance[:, at] + belief.noise[:, at])[:, None] * nodes
+    share = np.minimum(remains(np.minimum(y, 0.0)), 1.0)
+    fall = belief.fall[None, :, None] * (1 - share[:, None, :])
+    chance = belief.weight[:, None, None] * belief.chance[:, :, None] * (weights / weights.sum())
+    return fall.ravel(), np.broadcast_to(chance, fall.shape).ravel()
+
+
+def improvement(belief: Belief, best: Array) -> Array:
+    """Expected fall of y below `best` (H,), hypothesis by hypothesis: (C,)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
+    deviation, gap = np.sqrt(belief.variance), best[:, None] - belief.mean
+    gained = np.zeros_like(gap)
+    for node, weight in zip(nodes, weights / weights.sum(), strict=True):
+        gained += weight * np.maximum(gap + node * deviation, 0.0)
+    return np.asarray(belief.weight @ gained)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import BadInput
+from .arrays import real
 
 __all__ = ["Spectrum", "spectrum"]
 
@@ -89,12 +90,13 @@ def spectrum(
     shares of the dimensions (default equal), `upper` defaults to the largest curvature plus its error.
 
     Raises:
-        BadInput: no curvatures, non-finite numbers, negative weights, noise or errors, upper below the largest curvature.
+        BadInput: no curvatures, masked, complex or non-finite numbers, negative weights, noise or errors, upper below the
+            largest curvature.
 
     >>> spectrum([100.0, 1.0]).kappa
     100.0
     """
-    h = np.atleast_1d(np.asarray(curvatures, dtype=float)).ravel()
+    h = np.atleast_1d(real(curvatures, "curvatures")).ravel()
     if h.size == 0:
         raise BadInput("a spectrum needs at least one curvature, and none came")
     if not np.all(np.isfinite(h)):
@@ -103,12 +105,19 @@ def spectrum(
     shares = np.full(h.shape, 1.0 / h.size) if density is None else density
     rest = {}
     for name, values in {"weights": weights, "noise": noise, "density": shares, "errors": errors}.items():
-        array = np.array(np.broadcast_to(np.asarray(values, dtype=float), h.shape))[order]
+        given = real(values, name)
+        try:
+            array = np.array(np.broadcast_to(given, h.shape))[order]
+        except ValueError as error:
+            raise BadInput(f"{name} have shape {given.shape} for {h.size} curvatures: give one number, or one for each") from error
         if not np.all(np.isfinite(array)) or np.any(array < 0):
             raise BadInput(f"{name} must be finite and >= 0, got {array[~(array >= 0) | ~np.isfinite(array)][0]}")
         rest[name] = array
     h = h[order]
-    top = float(h[-1] + rest["errors"][-1]) if upper is None else float(upper)
+    bars = real(h[-1] + rest["errors"][-1] if upper is None else upper, "upper")
+    if bars.size != 1:
+        raise BadInput(f"upper has {bars.size} entries: it is one number, an upper bar of the largest curvature")
+    top = float(bars.item())
     if not np.isfinite(top) or top < h[-1]:
         raise BadInput(f"upper = {top:g} is below the largest curvature {h[-1]:g}: an upper bar must not be")
     return Spectrum(curvatures=h, upper=top, provenance=dict(provenance or {}), **rest)

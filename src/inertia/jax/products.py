@@ -65,7 +65,7 @@ class JaxSource:
     def rounding(self) -> tuple[float, float]:
         """Relative rounding and asymmetry to expect of a product."""
         epsilon = float(jnp.finfo(self.dtype).eps)
-        return (epsilon, 10 * epsilon**0.5) if self.way < 2 else (epsilon ** (2 / 3), 0.3)
+        return (epsilon, epsilon**0.5) if self.way < 2 else (epsilon ** (2 / 3), 0.3)
 
     def gradient(self, parts: Sequence[int] | None = None) -> tuple[float, Any]:
         """Mean loss and gradient over the batches."""

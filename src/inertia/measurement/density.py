@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.arrays import real
 from ..core.spectrum import Spectrum
 from ..core.spectrum import spectrum as make_spectrum
 from ..errors import BadInput
 from .lanczos import FAILURE, Lanczos, lanczos
-from .vectors import Operator, as_operator
+from .operators import Operator, as_operator
 
 __all__ = ["Density", "density", "joined", "smooth", "spectrum"]
 
@@ -66,8 +67,9 @@ def pooled(runs: Sequence[Lanczos]) -> Density:
     nodes = np.concatenate([run.values for run in runs])
     shares = np.concatenate([run.weights for run in runs]) / len(runs)
     order = np.argsort(nodes, kind="stable")
-    means = [float(run.weights @ run.values) for run in runs]
-    spread = float(np.std(means, ddof=1) / math.sqrt(len(runs))) if len(runs) > 1 else float("nan")
+    means = np.array([run.weights @ run.values for run in runs])
+    size = float(np.max(np.abs(means))) or 1.0  # squares of what is divided by it are numbers
+    spread = float(np.std(means / size, ddof=1) / math.sqrt(len(runs))) * size if len(runs) > 1 else float("nan")
     return Density(nodes[order], shares[order] / shares.sum(), spread, sum(run.hvps for run in runs), tuple(runs))
 
 
@@ -116,6 +118,7 @@ def spectrum(
     [1.0, 0.0, 1.0]
     """
     matvec, n = as_operator(operator, dimension, gradient)
+    gradient = None if gradient is None else real(gradient, "the gradient")
     runs = [lanczos(matvec, n, rtol=rtol, depth=depth, seed=seed, failure=failure)]
     runs += [lanczos(matvec, n, rtol=None, depth=runs[0].hvps, seed=seed + 7919 * k) for k in range(1, probes)]
     seen = None
@@ -123,10 +126,13 @@ def spectrum(
         seen = lanczos(matvec, n, start=gradient, rtol=None, depth=min(12, runs[0].hvps))
     shaken, trace = [], 0.0
     if noise is not None:
-        rows = np.atleast_2d(np.asarray(noise, dtype=float))
+        rows = np.atleast_2d(real(noise, "the noise"))
         if len(rows) < 2:
             raise BadInput(f"noise of {len(rows)} mini-batch cannot show a variance: give the gradients of at least 2, minus their mean")
-        trace = float(np.sum(rows**2)) / (len(rows) - 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            trace = float(np.sum(rows**2)) / (len(rows) - 1)
+        if not math.isfinite(trace):
+            raise BadInput(f"the variance of the noise is {trace}: give finite gradients of a size whose square is a number, below 1e150")
         if trace > 0:
             starts = [row for row in rows if np.any(row)][:2]
             shaken = [lanczos(matvec, n, start=row, rtol=None, depth=min(12, runs[0].hvps)) for row in starts]
@@ -160,8 +166,14 @@ def joined(
         filled[name] = np.concatenate([scale[name] * run.weights * (run in mine) for run in everything])
     h = np.concatenate([run.values for run in everything])
     if seen is not None:
-        floor = _floor(seen.values, seen.norm**2 * seen.weights, loss)
-        filled["weights"] *= np.where(h > 0, (seen.norm / np.maximum(h, floor)) ** 2, 0.0)
+        floor = _floor(seen.values, seen.norm, seen.weights, loss)
+        with np.errstate(over="ignore", invalid="ignore"):
+            filled["weights"] *= np.where(h > 0, (seen.norm / np.maximum(h, floor)) ** 2, 0.0)
+        if not np.all(np.isfinite(filled["weights"])):
+            raise BadInput(
+                f"a gradient of length {seen.norm:.3g} where curvatures are {np.max(np.abs(h)):.3g} puts the optimum beyond floating point: "
+                "leave the gradient out, or look at the scale of the loss"
+            )
     top, bottom = max(float(h.max()), first.upper), min(float(h.min()), first.lower)
     about = {
         "dimension": first.dimension, "hvps": sum(run.hvps for run in everything), "largest": float(h.max()), "largest_upper": top,
@@ -172,18 +184,19 @@ def joined(
     return make_spectrum(h, errors=errors, upper=top, provenance=about | (provenance or {}), **filled)
 
 
-def _floor(values: Array, shares: Array, loss: float | None) -> float:
-    """The least curvature to divide by: the promised decrease must stay within the loss."""
+def _floor(values: Array, norm: float, shares: Array, loss: float | None) -> float:
+    """The least curvature to divide by: the promised decrease 1/2 sum norm^2 share/curvature must stay within the loss."""
     largest = float(np.max(np.abs(values))) or 1.0
     tiny = 1e-6 * largest
-    values, shares = values[values > 0], shares[values > 0]
-    if loss is None or 0.5 * np.sum(shares / np.maximum(values, tiny)) <= loss:
+    h, shares = values[values > 0] / largest, shares[values > 0]  # in units of the largest curvature, so that nothing overflows
+    room = math.inf if loss is None else loss / norm * (largest / norm)
+    if 0.5 * np.sum(shares / np.maximum(h, 1e-6)) <= room:
         return tiny
-    low, high = math.log(tiny), math.log(max(0.5 * float(np.sum(shares)) / max(loss, 1e-300), tiny) + largest)
+    low, high = math.log(1e-6), math.log(max(0.5 * float(np.sum(shares)) / max(room, 1e-300), 1e-6) + 1.0)
     for _ in range(60):
         middle = (low + high) / 2
-        if 0.5 * np.sum(shares / np.maximum(values, math.exp(middle))) > loss:
+        if 0.5 * np.sum(shares / np.maximum(h, math.exp(middle))) > room:
             low = middle
         else:
             high = middle
-    return math.exp(high)
+    return math.exp(high) * largest

@@ -19,9 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.arrays import real
 from ..errors import BadInput
-from .ritz import bar, ritz, smallest_share, within
-from .vectors import Operator, Vectors, as_operator
+from .locking import several
+from .operators import Operator, as_operator
+from .recurrence import Asked, Product, Run, walk
+from .vectors import Vectors
 
 __all__ = ["DEPTH", "FAILURE", "Lanczos", "krylov", "lanczos"]
 
@@ -55,6 +58,8 @@ class Lanczos:
     alphas: Array
     betas: Array
     vectors: Any = None  # (k, n) unit Ritz vectors of the k largest values, largest first, where asked for
+    counted: int = 0  # the so many largest values are the largest curvatures, copies counted, each within its residual
+    warning: str = ""  # asymmetry of the products that is suspicious, in words
 
     @property
     def largest(self) -> float:
@@ -83,9 +88,14 @@ def lanczos(
     """The ends of a symmetric operator's spectrum from few products, full reorthogonalisation, in float64.
 
     `operator`: a function v (n,) -> A v (then give `dimension` or `start`), an array, a scipy sparse matrix or a
-    LinearOperator. Stops when the bars of `ends` ("largest", "smallest" or "both") are below rtol |value| (and the `top`
-    largest residuals too), after `depth` products (default 100), or when the space is exhausted; `rtol=None` always
-    spends `depth`. A direction that yields nothing new (happy breakdown) is followed by a fresh random one.
+    LinearOperator. Stops when the bars of `ends` ("largest", "smallest" or "both") are below rtol |value|, after `depth`
+    products (default 100 top), or when the space is exhausted; `rtol=None` always spends `depth`. A direction that yields
+    nothing new (happy breakdown) is followed by a fresh random one.
+
+    With `top` > 1 the so many largest are found with their multiplicity: what was found is taken out and a fresh random
+    start looks at the rest, until nothing larger is left there (with probability 1 - failure). `counted` says of how many
+    that is known; then `residuals` are the bars of the first, the second, ... largest. Costs two runs or more, and one more
+    for every copy of a curvature.
 
     Raises:
         BadInput: not square, not symmetric, not finite, no dimension, start of the wrong size or zero.
@@ -97,7 +107,7 @@ def lanczos(
     True
     """
     matvec, n = as_operator(operator, dimension, start)
-    first = None if start is None else np.array(start, dtype=float).ravel()
+    first = None if start is None else real(start, "the start vector").ravel().copy()
     return krylov(matvec, Vectors(n), start=first, depth=depth, rtol=rtol, ends=ends, top=top, vectors=vectors, seed=seed, failure=failure)
 
 
@@ -122,166 +132,66 @@ def krylov(
     something to report.
     """
     _check(ends, rtol, depth, top, failure)
-    progress = _Progress(space.dimension, start is None, failure, rtol, ends, max(top, 1))
+    most = DEPTH * top if depth is None else depth
+    asked = Asked(rtol, ends, top, failure, most, 0.0 if rtol is None else rtol / (2 * math.sqrt(top)))
     rng = np.random.default_rng(seed)
     vector = space.random(rng) if start is None else start
     norm = space.norm(vector)
     if not (math.isfinite(norm) and norm > 0):
         raise BadInput(f"the start vector has norm {norm:g}: give a finite vector that is not zero, or none for a random start")
-    limit = min(DEPTH if depth is None else depth, space.dimension)
-    vector = space.append(vector, norm)
-    try:
-        while True:
-            image = matvec(vector)
-            space.check(image, progress.hvps + 1)
-            beta = _advance(space, image, progress)
-            if watch is not None:
-                watch(progress.hvps, *progress.headline())
-            if progress.done() or progress.hvps == limit:
-                break
-            if beta > 0:
-                vector = space.append(image, beta)
-            elif not space.full:
-                break  # an invariant subspace, and no basis to leave it with
-            else:
-                vector = _elsewhere(space, rng)
-    except KeyboardInterrupt:
-        if not progress.blocks[0].alphas:
-            raise
-        progress.reason = "interrupted"
-    return progress.result(norm, space, top if vectors else 0)
+    product, run = Product(matvec, space, watch), Run(asked, space.dimension, start is None)
+    space.append(vector, norm)
+    del vector, start  # a run needs no more than its basis
+    walk(product, run, rng, min(most, space.dimension))
+    if top == 1 or rtol is None or not space.full or run.interrupted:
+        return _plain(run, product, norm, top if vectors else 0)
+    return _counted(run, product, norm, vectors, rng)
 
 
-def _advance(space: Vectors, image: Any, progress: _Progress) -> float:
-    """One step: orthogonalise the image in place, record alpha and beta, return beta (0 at a happy breakdown)."""
-    coefficients = space.project(image)
-    block = progress.blocks[-1]
-    expected = np.zeros_like(coefficients)
-    expected[-1] = coefficients[-1]
-    if block.alphas and len(coefficients) > 1:
-        expected[-2] = block.betas[-1]
-    skew = float(np.max(np.abs(coefficients - expected)))
-    beta = space.norm(image)
-    scale = max(progress.scale, float(np.max(np.abs(coefficients))), beta)
-    epsilon, allowed = space.rounding(image)
-    if skew > allowed * scale:
-        raise BadInput(
-            f"the operator is not symmetric: <v, A w> and <A v, w> differ by {skew:.3g} where products are of size {scale:.3g}. "
-            "Lanczos needs a symmetric operator: pass (A + A.T)/2, or make the loss deterministic"
-        )
-    progress.skew, progress.scale = max(progress.skew, skew), scale
-    if beta <= 20 * epsilon * scale or progress.hvps + 1 == space.dimension:
-        beta = 0.0
-    progress.record(float(coefficients[-1]), beta)
-    return beta
+def _plain(run: Run, product: Product, norm: float, wanted: int) -> Lanczos:
+    """The result of one run alone; copies of a curvature are not counted."""
+    values, weights, residuals, _, _ = run.assemble()
+    tops = product.space.combine(run.coordinates()[:, : -wanted - 1 : -1].T) if wanted else None
+    sure = bool(run.reason) and not run.interrupted and run.asked.ends != "smallest"
+    counted = run.dimension if run.hvps == run.dimension else int(sure)
+    return _result(run, product, norm, values, weights, residuals, tops, counted)
 
 
-def _elsewhere(space: Vectors, rng: np.random.Generator) -> Any:
-    """A random unit vector orthogonal to everything so far."""
-    vector = space.random(rng)
-    space.project(vector)
-    return space.append(vector, space.norm(vector))
+def _counted(run: Run, product: Product, norm: float, vectors: bool, rng: np.random.Generator) -> Lanczos:
+    """The largest few with their multiplicity, beside what else the first run found."""
+    values, weights, residuals, _, _ = run.assemble()
+    locked, taken, finished = several(product, run, rng)
+    top, found, bars, rest = run.asked.top, locked.values, locked.above(), len(values) - taken
+    good = bars[:top] <= (run.asked.rtol or 0.0) * np.maximum(np.abs(found[:top]), 1e-6 * run.scale)
+    counted = int(np.argmin(np.append(good, False)))
+    own = np.sqrt(np.maximum(np.diag(locked.squares), 0.0))
+    below = np.minimum(values[:rest], found[top - 1]) if len(found) >= top else values[:rest]
+    values = np.concatenate([below, found])
+    order = np.argsort(values, kind="stable")
+    finished = finished and counted == min(top, len(found))
+    if not finished and not run.interrupted:
+        run.reason = ""
+    return _result(
+        run, product, norm, values[order], np.concatenate([weights[:rest], locked.weights])[order],
+        np.concatenate([residuals[:rest], np.where(np.arange(len(found)) < counted, bars, own)])[order],
+        locked.rows[:top] if vectors and len(found) else None, counted,
+    )  # fmt: skip
 
 
-class _Block:
-    """The coefficients of one start: closed by a zero beta."""
-
-    def __init__(self) -> None:
-        self.alphas: list[float] = []
-        self.betas: list[float] = []
-
-
-class _Progress:
-    """The scalars of a run in the making, and whether they are good enough."""
-
-    def __init__(self, dimension: int, random: bool, failure: float, rtol: float | None, ends: str, top: int) -> None:
-        self.dimension, self.random, self.failure, self.rtol, self.ends, self.top = dimension, random, failure, rtol, ends, top
-        self.blocks = [_Block()]
-        self.hvps, self.skew, self.scale, self.reason = 0, 0.0, 0.0, ""
-
-    def record(self, alpha: float, beta: float) -> None:
-        if self.blocks[-1].betas and self.blocks[-1].betas[-1] == 0:
-            self.blocks.append(_Block())
-        self.blocks[-1].alphas.append(alpha)
-        self.blocks[-1].betas.append(beta)
-        self.hvps += 1
-
-    def done(self) -> bool:
-        """Whether every bar asked for is small enough."""
-        if self.hvps == self.dimension:
-            self.reason = "the whole space was seen: exact"
-            return True
-        closed = self.blocks[-1].betas[-1] == 0
-        if self.rtol is None or (closed and not (self.random and len(self.blocks) == 1 and self.top <= self.hvps)):
-            return False  # after a breakdown from a given start, other directions may hide other curvatures
-        values, _, residuals, _, _ = self.assemble()
-        if self.hvps > 64 and self.hvps % 8:  # the check costs m^3: look less often late in a long run
-            return False
-        tiny = 1e-6 * self.scale  # a relative bar means nothing on a value that is zero
-        if len(values) < self.top or np.any(residuals[-self.top :] > self.rtol * np.maximum(np.abs(values[-self.top :]), tiny)):
-            return False
-        if not self._small(values, self.rtol * max(abs(values[0]), tiny), self.rtol * max(abs(values[-1]), tiny)):
-            return False
-        self.reason = f"the bars are below rtol = {self.rtol:g}"
-        return True
-
-    def _small(self, values: Array, low: float, high: float) -> bool:
-        """Whether the bars asked for are at most so wide: `bars` without the search for their exact width."""
-        block, rounding = self.blocks[-1], 2 * self.skew
-        share = smallest_share(self.dimension - self.hvps + len(block.alphas), self.failure)
-        own, alphas = (ritz(block.alphas, block.betas).values if len(self.blocks) > 1 else values), np.asarray(block.alphas)
-        above = self.ends == "smallest" or within(alphas, block.betas, float(own[-1]), share, high - rounding + values[-1] - own[-1])
-        return above and (
-            self.ends == "largest" or within(-alphas, block.betas, float(-own[0]), share, low - rounding + own[0] - values[0])
-        )
-
-    def assemble(self) -> tuple[Array, Array, Array, list[Any], NDArray[np.intp]]:
-        """All blocks' Ritz values ascending, weights of the start, residuals, the parts and the order."""
-        parts = [ritz(block.alphas, block.betas) for block in self.blocks]
-        values = np.concatenate([part.values for part in parts])
-        weights = np.concatenate([part.weights * (index == 0) for index, part in enumerate(parts)])
-        order = np.argsort(values, kind="stable")
-        return values[order], weights[order], np.concatenate([part.residuals for part in parts])[order], parts, order
-
-    def bars(self, values: Array) -> tuple[float, float]:
-        """Distance of the bar below the smallest value and of the one above the largest."""
-        block = self.blocks[-1]
-        seen = self.hvps - len(block.alphas)  # earlier blocks are invariant: exact
-        share = smallest_share(self.dimension - seen, self.failure)
-        own = ritz(block.alphas, block.betas).values
-        alphas = np.asarray(block.alphas)
-        high = own[-1] + bar(alphas, block.betas, float(own[-1]), share) - values[-1]
-        low = values[0] - own[0] + bar(-alphas, block.betas, float(-own[0]), share)
-        rounding = 2 * self.skew  # what the asymmetry of the products says about their rounding
-        return max(float(low), 0.0) + rounding, max(float(high), 0.0) + rounding
-
-    def headline(self) -> tuple[float, float]:
-        """Largest Ritz value and the half-width of its bar, for a progress line."""
-        values = self.assemble()[0]
-        return float(values[-1]), self.bars(values)[1]
-
-    def result(self, norm: float, space: Vectors, wanted: int) -> Lanczos:
-        """The finished run, with Ritz vectors where asked for."""
-        values, weights, residuals, parts, order = self.assemble()
-        low, high = self.bars(values)
-        tops = None
-        if wanted:
-            whole = np.zeros((self.hvps, self.hvps))
-            at = 0
-            for part in parts:
-                size = len(part.values)
-                whole[at : at + size, at : at + size] = part.vectors.T
-                at += size
-            tops = space.combine(whole[order[::-1][:wanted]])
-        converged = bool(self.reason) and self.reason != "interrupted"
-        blocks = self.blocks
-        return Lanczos(
-            values=values, weights=weights, residuals=residuals, lower=float(values[0] - low), upper=float(values[-1] + high),
-            hvps=self.hvps, dimension=self.dimension, norm=norm, converged=converged,
-            reason=self.reason or f"the limit of {self.hvps} products was reached", guaranteed=self.random, failure=self.failure,
-            asymmetry=self.skew, alphas=np.concatenate([block.alphas for block in blocks]),
-            betas=np.concatenate([block.betas for block in blocks]), vectors=tops,
-        )  # fmt: skip
+def _result(run: Run, product: Product, norm: float, values: Array, weights: Array, residuals: Array, tops: Any, counted: int) -> Lanczos:
+    """A finished run, in the operator's own unit."""
+    own = run.assemble()[0]
+    low, high = run.bars(own)
+    unit = 1 / product.unit if product.unit else 1.0
+    lower, upper = min(float(values[0]), float(own[0] - low)), max(float(values[-1]), float(own[-1] + high))
+    stopped = f"the limit of {run.asked.limit} products was reached" if product.count >= run.asked.limit else "the bars are too wide"
+    return Lanczos(
+        values=values * unit, weights=weights, residuals=residuals * unit, lower=lower * unit, upper=upper * unit,
+        hvps=product.count, dimension=product.space.dimension, norm=norm, converged=bool(run.reason) and not run.interrupted,
+        reason=run.reason or stopped, guaranteed=run.random, failure=run.asked.failure, asymmetry=run.skew * unit,
+        alphas=np.concatenate([b.alphas for b in run.blocks]) * unit, betas=np.concatenate([b.betas for b in run.blocks]) * unit,
+        vectors=tops, counted=counted, warning=product.symmetry.warning,
+    )  # fmt: skip
 
 
 def _check(ends: str, rtol: float | None, depth: int | None, top: int, failure: float) -> None:

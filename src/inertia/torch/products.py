@@ -68,8 +68,8 @@ class TorchSource:
 
     def rounding(self) -> tuple[float, float]:
         """Relative rounding and asymmetry to expect of a product: of the model's precision, or of a difference of gradients."""
-        epsilon = float(torch.finfo(self.dtype).eps)
-        return (epsilon, 10 * epsilon**0.5) if self.way != "differences" else (epsilon ** (2 / 3), 0.3)
+        epsilon = max(float(torch.finfo(p.dtype).eps) for p in self.params)  # of mixed parameters, the coarsest
+        return (epsilon, epsilon**0.5) if self.way != "differences" else (epsilon ** (2 / 3), 0.3)
 
     def gradient(self, parts: Sequence[int] | None = None) -> tuple[float, torch.Tensor]:
         """Mean loss and gradient over the batches, keeping the graphs that fit."""

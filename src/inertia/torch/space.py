@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import BadInput
-from ..measurement.vectors import Vectors
+from ..measurement.vectors import CHUNK, Vectors
 
 __all__ = ["TensorVectors"]
 
@@ -26,25 +26,44 @@ class TensorVectors(Vectors):
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         return torch.randn(self.dimension, dtype=self.dtype, device=self.device, generator=generator)
 
-    def norm(self, vector: torch.Tensor) -> float:
-        """Euclidean length."""
-        return float(torch.linalg.vector_norm(vector))
+    def largest(self, vector: torch.Tensor) -> float:
+        """The largest absolute entry."""
+        return float(vector.abs().max())
+
+    def range(self) -> tuple[float, float]:
+        """Lengths whose squares, and those of parts eps times as long, are within the range of the kind of number."""
+        kind = torch.finfo(self.dtype)
+        return kind.tiny**0.5 / kind.eps, kind.max**0.5 * kind.eps
 
     def rounding(self, image: torch.Tensor) -> tuple[float, float]:
         """Rounding unit and asymmetry of products: those of the model's arithmetic, whatever the vectors are kept in."""
         if self.source_rounding is not None:
             return self.source_rounding()
         epsilon = float(torch.finfo(image.dtype).eps)
-        return epsilon, 10 * epsilon**0.5
+        return epsilon, epsilon**0.5
 
     def check(self, image: torch.Tensor, product: int) -> None:
         """Refuse a product that is not finite."""
-        if not bool(torch.isfinite(image.sum())):
+        if not (bool(torch.isfinite(image.sum())) or bool(torch.isfinite(image).all())):
             raise BadInput(f"product {product} is not finite: the loss or its derivatives overflow there")
 
-    def combine(self, coordinates: NDArray[np.float64]) -> torch.Tensor:
-        """Vectors (k, n) with the given coordinates (k, m) in the basis."""
-        return torch.as_tensor(coordinates, dtype=self.dtype, device=self.device) @ self._rows[: self.count]
+    def dots(self, rows: torch.Tensor, vector: torch.Tensor) -> NDArray[np.float64]:
+        """Inner products of each row with the vector, summed in float64."""
+        if rows.dtype == vector.dtype == torch.float64:
+            return np.asarray((rows @ vector).cpu())
+        each = max(CHUNK // len(rows), 1024)
+        total = torch.zeros(len(rows), dtype=torch.float64, device=self.device)
+        for at in range(0, self.dimension, each):
+            total += rows[:, at : at + each].double() @ vector[at : at + each].double()
+        return np.asarray(total.cpu())
+
+    def mix(self, coordinates: NDArray[np.float64], rows: torch.Tensor) -> torch.Tensor:
+        """Linear combinations (k, n) of rows (m, n)."""
+        return torch.as_tensor(coordinates.copy(order="C"), dtype=self.dtype, device=self.device) @ rows
+
+    def stacked(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """Two sets of rows as one."""
+        return torch.cat([one, other])
 
     def _grown(self, size: int) -> torch.Tensor:
         rows = torch.empty((min(size, self.dimension), self.dimension), dtype=self.dtype, device=self.device)
@@ -52,13 +71,10 @@ class TensorVectors(Vectors):
             rows[: self.count] = self._rows
         return rows
 
-    def _subtract(self, vector: torch.Tensor, rows: torch.Tensor, coefficients: torch.Tensor) -> None:
-        vector.addmv_(rows.T, coefficients, alpha=-1)
+    def _subtract(self, vector: torch.Tensor, rows: torch.Tensor, coefficients: Any) -> None:
+        vector.addmv_(rows.T, torch.as_tensor(coefficients, dtype=self.dtype, device=self.device), alpha=-1)
 
     def _strip(self, row: torch.Tensor, vector: torch.Tensor) -> float:
-        coefficient = float(row @ vector)
+        coefficient = self.dot(row, vector)
         vector.sub_(row, alpha=coefficient)
         return coefficient
-
-    def _plain(self, coefficients: Any) -> NDArray[np.float64]:
-        return np.asarray(coefficients.cpu(), dtype=float)

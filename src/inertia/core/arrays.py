@@ -24,7 +24,7 @@ def real(values: Any, name: str) -> NDArray[np.float64]:
     if isinstance(values, np.ma.MaskedArray):
         if np.any(np.ma.getmaskarray(values)):
             raise BadInput(
-                f"{name} hold masked entries ({int(np.ma.count_masked(values))}): leave them out first, with values.compressed()"
+                f"{name} hold masked entries ({int(np.sum(np.ma.getmaskarray(values)))}): leave them out first, with values.compressed()"
             )
         values = values.data
     try:

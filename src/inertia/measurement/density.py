@@ -171,8 +171,8 @@ def joined(
             filled["weights"] *= np.where(h > 0, (seen.norm / np.maximum(h, floor)) ** 2, 0.0)
         if not np.all(np.isfinite(filled["weights"])):
             raise BadInput(
-                f"a gradient of length {seen.norm:.3g} where curvatures are {np.max(np.abs(h)):.3g} puts the optimum beyond floating point: "
-                "leave the gradient out, or look at the scale of the loss"
+                f"a gradient of length {seen.norm:.3g} where curvatures are {np.max(np.abs(h)):.3g} puts the optimum beyond "
+                "floating point: leave the gradient out, or look at the scale of the loss"
             )
     top, bottom = max(float(h.max()), first.upper), min(float(h.min()), first.lower)
     about = {

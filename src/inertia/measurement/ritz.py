@@ -34,7 +34,7 @@ class Ritz(NamedTuple):
     vectors: Array  # (m, m) columns: coordinates in the Lanczos basis
 
 
-def ritz(alphas: Sequence[float], betas: Sequence[float]) -> Ritz:
+def ritz(alphas: ArrayLike, betas: ArrayLike) -> Ritz:
     """Ritz values, weights and residuals of alphas (m,) and betas (m,), the last beta being the norm left over.
 
     Source: Golub and Welsch 1969 (weights); Paige 1971 (residuals).
@@ -43,7 +43,7 @@ def ritz(alphas: Sequence[float], betas: Sequence[float]) -> Ritz:
     array([0.5, 1.5])
     """
     values, vectors = np.linalg.eigh(_matrix(alphas, betas))
-    return Ritz(values, vectors[0] ** 2, np.abs(betas[-1] * vectors[-1]), vectors)
+    return Ritz(values, vectors[0] ** 2, np.abs(np.asarray(betas, dtype=float)[-1] * vectors[-1]), vectors)
 
 
 def tridiagonal(alphas: Sequence[float], betas: Sequence[float]) -> Array:
@@ -52,15 +52,14 @@ def tridiagonal(alphas: Sequence[float], betas: Sequence[float]) -> Array:
     >>> tridiagonal([1.0, 1.0], [0.5, 0.0]).round(9)
     array([0.5, 1.5])
     """
-    values: Array = np.linalg.eigvalsh(_matrix(alphas, betas))
-    return values
+    return np.asarray(np.linalg.eigvalsh(_matrix(alphas, betas)), dtype=float)
 
 
-def _matrix(alphas: Sequence[float], betas: Sequence[float]) -> Array:
+def _matrix(alphas: ArrayLike, betas: ArrayLike) -> Array:
     """The tridiagonal matrix of a run; its last beta leads out of it."""
     made = np.diag(np.asarray(alphas, dtype=float))
     at = np.arange(len(made) - 1)
-    made[at, at + 1] = made[at + 1, at] = betas[:-1]
+    made[at, at + 1] = made[at + 1, at] = np.asarray(betas, dtype=float)[:-1]
     return made
 
 

@@ -1,0 +1,54 @@
+"""A source seen in a metric P: gradients and products of the loss as a function of z = P^(1/2) x.
+
+With D = P^(-1/2) the gradient becomes D g and the Hessian D H D, whose eigenvalues are those of P^(-1) H.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .model import Source
+from .vectors import Vectors
+
+__all__ = ["Rescaled"]
+
+
+class Rescaled:
+    """A source in the coordinates in which an adaptive optimizer is plain momentum; `root` is D, one number for each parameter."""
+
+    def __init__(self, source: Source, root: Any) -> None:
+        self.bare, self.root = source, root
+        self.dimension, self.notes, self.price = source.dimension, source.notes, source.price
+
+    @property
+    def sizes(self) -> list[int]:
+        """Examples in each batch."""
+        return self.bare.sizes
+
+    def position(self) -> Any:
+        """The parameters in the metric's coordinates, P^(1/2) x."""
+        return self.bare.position() / self.root
+
+    def space(self, vectors: bool) -> Vectors:
+        """Fresh storage for a Krylov run."""
+        return self.bare.space(vectors)
+
+    def gradient(self, parts: Sequence[int] | None = None) -> tuple[float, Any]:
+        """The loss, and D g."""
+        loss, gradient = self.bare.gradient(parts)
+        return loss, self.root * gradient
+
+    def hvp(self, vector: Any, parts: Sequence[int] | None = None) -> Any:
+        """D H D times a vector."""
+        return self.root * self.bare.hvp(self.root * vector, parts)
+
+    def mini_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[tuple[Any, int]]:
+        """D times the gradients of mini-batches."""
+        return ((self.root * gradient, size) for gradient, size in self.bare.mini_batches(rng, batch_size))
+
+    def cost(self) -> dict[str, float]:
+        """Spent so far."""
+        return self.bare.cost()

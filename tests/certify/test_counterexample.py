@@ -133,15 +133,15 @@ def test_the_cycles_of_a_whole_map_are_those_of_its_points():
 )
 def test_a_false_counterexample_is_rejected_with_what_fails(example, message):
     with pytest.raises(Rejected, match=message):
-        verify(Certificate("refuted", example.method, example.mu, example.L, 0.5, "", counterexample=example))
+        verify(Certificate("refuted", example.method, example.mu, example.L, counterexample=example))
 
 
 def test_a_counterexample_of_another_method_is_rejected():
     example = find(Method(1 / 9, 4 / 9), 1.0, 25.0)
     with pytest.raises(Rejected, match="speaks of another method or class"):
-        verify(Certificate("refuted", Method(0.01), 1.0, 25.0, 0.5, "", counterexample=example))
-    data = Certificate("refuted", example.method, 1.0, 25.0, 0.5, "", counterexample=example).to_json()
-    for key, value, message in (("kind", "tea", "unknown kind"), ("pieces", [7], "must be 0, 1 or 2")):
+        verify(Certificate("refuted", Method(0.01), 1.0, 25.0, counterexample=example))
+    data = Certificate("refuted", example.method, 1.0, 25.0, counterexample=example).to_json()
+    for key, value, message in (("kind", "tea", "unknown kind"), ("pieces", [7], "numbers 0, 1 or 2")):
         with pytest.raises(Rejected, match=message):
             verify(data | {"counterexample": data["counterexample"] | {key: value}})
 

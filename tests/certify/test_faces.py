@@ -44,7 +44,7 @@ def test_a_stored_certificate_is_verified_and_a_tampered_one_refused(capsys, tmp
     assert main(["verify", str(place)]) == 2
     caught = capsys.readouterr()
     assert caught.out == ""
-    assert caught.err.startswith("inertia: certificate rejected: ")
+    assert caught.err.startswith("inertia: rejected: ")
     assert caught.err.count("\n") == 1
 
 
@@ -176,3 +176,38 @@ def test_design_prints_and_draws_the_trade_off(capsys, tmp_path):
     assert (tmp_path / "trade-off.svg").is_file()
     assert main(["design", "--mu", "1", "--L", "10", "--count", "1"]) == 2
     assert "count = 1 is too few" in capsys.readouterr().err
+
+
+def hostile(folder):
+    """Files that are no certificate, and what is said of each."""
+    yield "deep.json", "[" * 100_000 + "]" * 100_000, "nested too deeply|is not JSON"
+    yield "deeper.json", '{"a":' * 50_000 + "1" + "}" * 50_000, "nested too deeply|is not JSON"
+    yield "twice.json", '{"format": "inertia certificate 2", "rate": 0.1, "rate": 0.9}', "a name stands in it twice"
+    yield "digits.json", '{"format": ' + "9" * 10_000 + "}", "is not JSON"
+    yield "large.json", " " * 2_000_001, "larger than any certificate"
+    yield "bytes.json", b"\xff\xfe\x00", "is not JSON"
+    yield "empty.json", "", "is not JSON"
+    yield "format.json", '{"format": {"format": []}}', "format is an object"
+    yield "old.json", '{"format": "inertia certificate 1"}', "must be 'inertia certificate 2'"
+
+
+def test_hostile_files_are_rejected_in_one_line(capsys, tmp_path):
+    for name, content, message in hostile(tmp_path):
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        assert main(["verify", str(tmp_path / name)]) == 2, name
+        caught = capsys.readouterr()
+        assert (caught.out, caught.err.count("\n")) == ("", 1)
+        assert re.search(f"inertia: rejected: .*({message})", caught.err), caught.err[:200]
+    assert main(["verify", str(tmp_path)]) == 2
+    assert "it is no regular file" in capsys.readouterr().err
+
+
+def test_the_constant_is_said_and_verified(capsys, tmp_path):
+    place = tmp_path / "proof[red].json"
+    assert main(["certify", "--alpha", "1", "--mu", "0.5", "--L", "1", "--out", str(place)]) == 0
+    said = capsys.readouterr().out
+    assert "From rest, the distance to the minimum after k steps is at most 1" in said
+    assert f"wrote {place}" in said
+    assert main(["verify", str(place), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["constant"], answer["file"]) == (json.loads(place.read_text())["constant"], str(place))

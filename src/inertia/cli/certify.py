@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as notation
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .options import Alpha, Beta, Gamma, Json
-from .output import emit, number, paper, screen, table
+from .output import emit, number, screen, table, tell
 
 if TYPE_CHECKING:
     from ..core.method import Method
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["certify", "register", "verify"]
 
 PLACE = 25
+_MOST = 2_000_000  # bytes of a file that is looked at: ours have some ten thousand
 _SIDE = 60  # nodes of a map along each axis
 
 Smallest = Annotated[float, typer.Option("--mu", help="Strong convexity: smallest curvature.")]
@@ -66,33 +68,58 @@ def certify(
         _say(found)
         for place in (out, drawn):
             if place is not None:
-                paper().print(f"wrote {place}")
+                tell(f"wrote {place}")
         if caption is not None:
-            paper().print(caption)
+            tell(caption)
 
 
 def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A certificate that `inertia certify --out` wrote.")], json: Json = False
 ) -> None:
     """Check a stored certificate in exact arithmetic, without any solver; a false one is refused with what fails."""
-    from ..errors import BadData
-    from ..theory.certify.certificate import Rejected, from_json
+    from ..theory.certify.certificate import from_json
     from ..theory.certify.certificate import verify as confirmed
 
+    data = _read(file)
+    says = confirmed(data)
+    if json:
+        certificate = from_json(data)
+        constant = None if certificate.known is None else certificate.known.constant
+        facts = {"file": str(file), "verdict": certificate.verdict, "rate": certificate.rate, "constant": constant}
+        emit(facts | {"checked": True, "says": says})
+    else:
+        tell(says)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The object in a JSON file; whatever else came is refused in a sentence, however large or deep it is."""
+    from ..errors import BadData
+    from ..theory.certify.certificate import Rejected
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a name stands in it twice")
+        return found
+
     try:
-        data = notation.loads(file.read_text(encoding="utf-8"))
+        if not file.is_file():
+            raise BadData(f"cannot read {file}: {'it is no regular file' if file.exists() else 'No such file or directory'}")
+        with file.open("rb") as opened:
+            content = opened.read(_MOST + 1)
     except OSError as error:
-        raise BadData(f"cannot read {file}: {error.strerror or error}") from error
+        raise error if isinstance(error, BadData) else BadData(f"cannot read {file}: {error.strerror or error}") from error
+    if len(content) > _MOST:
+        raise Rejected(f"{file} is larger than any certificate, {_MOST} bytes")
+    try:
+        data = notation.loads(content.decode("utf-8"), object_pairs_hook=once)
     except ValueError as error:
         raise Rejected(f"{file} is not a certificate: it is not JSON ({error})") from error
+    except RecursionError as error:
+        raise Rejected(f"{file} is not a certificate: it is nested too deeply") from error
     if not isinstance(data, dict):
         raise Rejected(f"{file} is not a certificate: it holds a {type(data).__name__}, not an object")
-    certificate = from_json(data)
-    says = confirmed(certificate)
-    if json:
-        emit({"file": str(file), "verdict": certificate.verdict, "rate": certificate.rate, "checked": True, "says": says})
-    else:
-        paper().print(says)
+    return data
 
 
 def _say(found: Certificate) -> None:
@@ -101,11 +128,15 @@ def _say(found: Certificate) -> None:
     rows = [["verdict", found.verdict], ["rate", number(found.rate, 8) if found.rate is not None else "none"]]
     rows += [["rate on quadratics", number(found.quadratic_rate, 8)], ["condition number", number(found.kappa, 6)]]
     table(rows)
-    say = paper().print
+    say = tell
     words = named(found.method)
     say(f"{words[0].upper()}{words[1:]}: {found.reason}.")
     if found.rate is not None:
         say(f"Re-checked in exact rational arithmetic: {pace(found.rate)}, whatever the function and its dimension.")
+        if math.isfinite(found.constant):
+            say(
+                f"From rest, the distance to the minimum after k steps is at most {found.constant:.6g} x {found.rate:.6g}^k of what it was."
+            )
     counter = found.counterexample
     if counter is not None and counter.kind == "quadratic":
         say(f"Curvature {number(counter.curvature)} is enough. Checked exactly.")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["emit", "number", "paper", "plain", "screen", "table"]
+__all__ = ["emit", "number", "paper", "plain", "screen", "table", "tell"]
 
 
 def plain(data: Any) -> Any:
@@ -61,6 +61,15 @@ def paper() -> Console:
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
+def tell(words: str) -> None:
+    """A line for people on stdout, as it is: brackets in names and paths are no markup. Wrapped only on a terminal.
+
+    >>> tell("wrote out[red]/report.html")
+    wrote out[red]/report.html
+    """
+    paper().print(words, markup=False)
+
+
 def screen(quiet: bool = False) -> Console:
     """The rich console of stderr: progress and remarks; silent when asked to be or when nobody watches."""
     from rich.console import Console
@@ -75,14 +84,15 @@ def table(rows: Iterable[Sequence[str]], head: Sequence[str] = (), left: bool = 
     rate   0.5
     """
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     drawn = Table(box=box.SIMPLE_HEAD if head else None, show_header=bool(head), pad_edge=False)
     kept = [list(row) for row in rows]
     for index in range(len(head) or max((len(row) for row in kept), default=0)):
-        drawn.add_column(head[index] if head else "", justify="left" if left or index == 0 else "right", overflow="fold")
+        drawn.add_column(escape(head[index]) if head else "", justify="left" if left or index == 0 else "right", overflow="fold")
     for row in kept:
-        drawn.add_row(*row)
+        drawn.add_row(*(escape(cell) for cell in row))
     paper().print(drawn)
 
 

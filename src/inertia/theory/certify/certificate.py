@@ -1,11 +1,12 @@
 """A certificate: what was claimed, the proof or the counterexample, and the exact check that makes it count.
 
-`verify` needs numpy and the standard library alone. It takes the method, mu, L and the rate as the exact fractions that
-their floats are, rebuilds the inequality from them, and looks at every pivot and every weight without rounding.
+`verify` needs numpy and the standard library alone. It takes the method, mu, L, the rate and the constant as the exact
+fractions that their floats are, rebuilds every inequality from them, and looks at every pivot and every weight without rounding.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Mapping
@@ -15,27 +16,24 @@ from typing import Any
 
 import numpy as np
 
-from ...core.method import Method, checked
-from ...errors import BadInput
-from .counterexample import Counterexample
+from ...core.method import Method
+from .constant import Bound, unbounded
+from .counterexample import WHY, Counterexample
 from .dissipation import Proof, Sides, Terms, pairs, sides, terms, whole
 from .exact import dyadic, exact, pivots
+from .frequency import quadratic_rate
+from .stored import FORMAT, LONGEST_MEMORY, Rejected, Stored, bound_json, counter_json, proof_json, read
 
-__all__ = ["Certificate", "Rejected", "failing", "from_json", "rounded", "verify"]
+__all__ = ["LONGEST_MEMORY", "Certificate", "Rejected", "failing", "from_json", "rounded", "verify"]
 
-FORMAT = "inertia certificate 1"
-VERDICTS = ("proved", "refuted", "open")
-
-
-class Rejected(BadInput):
-    """A certificate that does not prove what it says; the message names the inequality that fails."""
+_MOST_BITS = 6400  # of a number, times one more than the memory: what is multiplied exactly within seconds
 
 
 @dataclass(frozen=True)
 class Certificate:
     """What is known about a method on all mu-strongly convex L-smooth functions, and why.
 
-    proved: |xi_k - x*| <= constant rate^k |xi_0 - x*| from rest, in any dimension, re-checked exactly.
+    proved: |xi_k - x*| <= constant rate^k |xi_0 - x*| from rest (xi_{-1} = xi_0), in any dimension, re-checked exactly.
     refuted: `counterexample` is a function of the class on which the method never arrives.
     open: neither was found; nothing is claimed.
     """
@@ -44,12 +42,12 @@ class Certificate:
     method: Method
     mu: float
     L: float
-    quadratic_rate: float  # attained on a quadratic of the class: no certificate can be below
-    reason: str  # the verdict in one sentence
     rate: float | None = None  # contraction per step, where proved
     proof: Proof | None = None  # of Fractions, in units with L = 1
     counterexample: Counterexample | None = None
     checked: bool = False  # whether the exact check was done, here, on what is stored
+    tried: int = 3  # the longest memory that was tried
+    known: Bound | None = None  # the constant and its proof, where a file brought them
 
     @property
     def kappa(self) -> float:
@@ -57,37 +55,73 @@ class Certificate:
         return self.L / self.mu
 
     @property
+    def quadratic_rate(self) -> float:
+        """Rate attained on a quadratic of the class: no certificate can be below."""
+        return float(quadratic_rate(self.method, self.mu, self.L))
+
+    @property
+    def reason(self) -> str:
+        """The verdict in one sentence."""
+        if self.proof is not None and self.rate is not None:
+            return (
+                f"a Lyapunov function with memory {self.proof.memory} contracts by {self.rate:.6g} per step on every function of the class"
+            )
+        if self.counterexample is not None:
+            return WHY[self.counterexample.kind]
+        return f"no Lyapunov function with memory up to {self.tried} was found, and no counterexample: nothing is claimed"
+
+    @functools.cached_property
+    def bound(self) -> Bound | None:
+        """The constant with its exactly checked proof, searched when first asked for; None where nothing is proved.
+
+        Raises:
+            MissingExtra: it was not stored, and clarabel is not installed to find it.
+        """
+        if self.known is not None or self.verdict != "proved" or self.rate is None:
+            return self.known
+        from .bounding import bounded
+
+        return bounded(self.method, self.mu, self.L, self.rate)
+
+    @property
     def constant(self) -> float:
-        """C in |xi_k - x*| <= C rate^k |xi_0 - x*| from rest (k >= 0): what the first steps may cost. Not the least one."""
-        if self.proof is None or self.rate is None:
-            return math.inf
-        return _constant(self.method, self.mu, self.L, self.rate, self.proof)
+        """C in |xi_k - x*| <= C rate^k |xi_0 - x*| from rest (k >= 0): what the first steps may cost, proved like the rate.
+
+        Infinite where no constant is proved. Near the least one: within a few per cent where a quadratic is the worst function
+        of the class. Other functions may need several times what quadratics need.
+
+        Raises:
+            MissingExtra: as `bound`.
+        """
+        return math.inf if self.bound is None else self.bound.constant
 
     def to_json(self) -> dict[str, Any]:
-        """The certificate as plain numbers; the fractions of the proof as strings, so that nothing is rounded."""
-        counter = self.counterexample
-        data: dict[str, Any] = {
+        """The certificate as plain numbers; the fractions of the proofs as strings, so that nothing is rounded.
+
+        delta is no part of it: the claim is about the iterates xi.
+        """
+        attained, bound, counter = self.quadratic_rate, self.bound, self.counterexample
+        return {
             "format": FORMAT,
             "verdict": self.verdict,
             "rate": self.rate,
+            "constant": None if bound is None else bound.constant,
             "checked": self.checked,
-            "counterexample": None if counter is None else _counter_json(counter),
-            "method": {name: float(value) for name, value in self.method._asdict().items()},
+            "counterexample": None if counter is None else counter_json(counter),
+            "method": {name: float(getattr(self.method, name)) for name in Method._fields[:3]},
             "mu": self.mu,
             "L": self.L,
-            "quadratic_rate": self.quadratic_rate if math.isfinite(self.quadratic_rate) else None,
-            "constant": self.constant if math.isfinite(self.constant) else None,
+            "quadratic_rate": attained if math.isfinite(attained) else None,
             "reason": self.reason,
-            "proof": None,
+            "proof": None if self.proof is None else proof_json(self.proof),
+            "bound": None if bound is None else bound_json(bound),
         }
-        if self.proof is not None:
-            data["proof"] = {name: _strings(value) for name, value in self.proof._asdict().items()} | {"memory": self.proof.memory}
-        return data
 
     def save(self, path: Any) -> None:
         """Write the certificate as a JSON file that `inertia verify` reads."""
+        text = json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n"
         with open(path, "w", encoding="utf-8") as file:
-            file.write(json.dumps(self.to_json(), indent=1) + "\n")
+            file.write(text)
 
 
 def rounded(proof: Proof, bits: int = 60) -> Proof:
@@ -145,125 +179,97 @@ def _whole_claims(method: Method, mu: float, L: float, rate: float, proof: Proof
 def verify(data: Certificate | Mapping[str, Any]) -> str:
     """Check a certificate (or its JSON) from nothing but its numbers; returns what was confirmed, in one sentence.
 
+    Of a JSON certificate every number is checked: the rate and the constant by exact proofs, the rate on quadratics, the cycle
+    and the reason by computing them anew.
+
     Raises:
-        Rejected: it is not a certificate, claims nothing, or an inequality of it fails (which one is said).
+        Rejected: it is not a certificate, claims nothing, or a claim of it fails (which one is said).
     """
-    certificate = from_json(data) if isinstance(data, Mapping) else data
-    method, mu, L, rate = certificate.method, certificate.mu, certificate.L, certificate.rate
-    if certificate.verdict == "proved" and certificate.proof is not None and rate is not None:
-        problem = failing(method, mu, L, rate, certificate.proof)
+    if not isinstance(data, Mapping):
+        return _confirmed(data)
+    said = read(data)
+    made = _made(said)
+    words = _confirmed(made)
+    attained = made.quadratic_rate if math.isfinite(made.quadratic_rate) else None
+    if said.quadratic_rate != attained and not math.isclose(said.quadratic_rate or 0.0, attained or 0.0, rel_tol=1e-12):
+        raise Rejected(f"quadratic_rate = {said.quadratic_rate} is not that of this method, {attained}")
+    if said.reason != made.reason:
+        raise Rejected(f"its reason is not what its numbers say: {made.reason}")
+    if said.cycle is not None and said.counterexample is not None:
+        with np.errstate(all="ignore"):
+            cycle = said.counterexample.cycle()
+        if not np.allclose(said.cycle, cycle, rtol=1e-9, atol=1e-12 * float(np.abs(cycle).max())):
+            raise Rejected("the points of its cycle are not those of the counterexample")
+    return words
+
+
+def _confirmed(certificate: Certificate) -> str:
+    """The claim of a certificate in one sentence, once its exact check has passed."""
+    verdict, method, mu, L, rate = certificate.verdict, certificate.method, certificate.mu, certificate.L, certificate.rate
+    counter, proof = certificate.counterexample, certificate.proof
+    if verdict == "open":
+        raise Rejected("its verdict is 'open', it claims nothing that could be checked")
+    if counter is None if verdict == "refuted" else proof is None or rate is None:
+        raise Rejected(f"verdict '{verdict}' comes without its proof or counterexample")
+    if verdict == "proved" and proof is not None and rate is not None and counter is None:
+        size = max(max(value.denominator, abs(value.numerator)).bit_length() for value in _units(certificate))
+        longest = max(proof.memory, 0 if certificate.known is None else certificate.known.lyapunov.memory)
+        if size * (longest + 1) > _MOST_BITS:
+            raise Rejected(f"its numbers are too far apart to be checked with memory {longest}: alpha, beta, gamma, mu or L is extreme")
+        problem = failing(method, mu, L, rate, proof)
         if problem:
-            raise Rejected(f"certificate rejected: {problem}")
+            raise Rejected(problem)
         return (
-            f"proved: rate {rate!r} per step on every function with mu = {mu!r}, L = {L!r}, checked exactly "
-            f"(memory {certificate.proof.memory}, every pivot positive)"
+            f"proved: rate {rate!r} per step{_constant(certificate, rate)} on every function with mu = {mu!r}, L = {L!r}, checked exactly "
+            f"(memory {proof.memory}, every pivot positive)"
         )
-    counter = certificate.counterexample
-    if certificate.verdict == "refuted" and counter is not None:
-        if (counter.method, counter.mu, counter.L) != (method, mu, L):
-            raise Rejected("certificate rejected: the counterexample speaks of another method or class")
-        problem = counter.check()
-        if problem:
-            raise Rejected(f"certificate rejected: {problem}")
-        return f"refuted: on a {counter.kind} function with mu = {mu!r}, L = {L!r} the method never arrives, checked exactly"
-    if certificate.verdict == "open":
-        raise Rejected("certificate rejected: its verdict is 'open', it claims nothing that could be checked")
-    raise Rejected(f"certificate rejected: verdict '{certificate.verdict}' comes without its proof or counterexample")
+    if counter is None or proof is not None or rate is not None or certificate.known is not None:
+        raise Rejected(f"verdict '{verdict}' comes with what belongs to another verdict")
+    if (counter.method[:3], counter.mu, counter.L) != (method[:3], mu, L):
+        raise Rejected("the counterexample speaks of another method or class")
+    problem = counter.check()
+    if problem:
+        raise Rejected(problem)
+    return f"refuted: on a {counter.kind} function with mu = {mu!r}, L = {L!r} the method never arrives, checked exactly"
+
+
+def _constant(certificate: Certificate, rate: float) -> str:
+    """The constant in words once its own proof has passed; nothing where the certificate names none."""
+    if certificate.known is None:
+        return ""
+    problem = unbounded(_units(certificate), Fraction(rate), certificate.known)
+    if problem:
+        raise Rejected(f"constant = {certificate.known.constant!r} is not proved: {problem}")
+    return f" and constant {certificate.known.constant!r} from rest"
+
+
+def _units(certificate: Certificate) -> tuple[Fraction, Fraction, Fraction, Fraction]:
+    """alpha L, beta, gamma and mu/L as the fractions they are."""
+    alpha, beta, gamma, low, high = exact([*certificate.method[:3], certificate.mu, certificate.L])
+    return alpha * high, beta, gamma, low / high
 
 
 def from_json(data: Mapping[str, Any]) -> Certificate:
     """The certificate that `to_json` wrote. `checked` is False until `verify` has looked at it here.
 
+    What follows from the other numbers (the rate on quadratics, the reason, the cycle) is computed, not taken from the file.
+
     Raises:
-        Rejected: a field is missing or is not what it should be.
+        Rejected: a field is missing, unknown, or not what it should be.
     """
-    if data.get("format") != FORMAT:
-        raise Rejected(f"not a certificate: format is {data.get('format')!r}, and must be '{FORMAT}'")
-    try:
-        if data["verdict"] not in VERDICTS:
-            raise Rejected(f"not a certificate: verdict {data['verdict']!r} is none of {', '.join(VERDICTS)}")
-        method = checked(Method(**{name: float(value) for name, value in data["method"].items()}))
-        mu, L = float(data["mu"]), float(data["L"])
-        if not 0 < mu <= L < math.inf:
-            raise Rejected(f"not a certificate: mu = {mu:g}, L = {L:g} do not satisfy 0 < mu <= L")
-        stored, counter = data["proof"], data["counterexample"]
-        proof = None if stored is None else Proof(*(_fractions(stored[name]) for name in Proof._fields))
-        if proof is not None:
-            _right_shapes(proof)
-        return Certificate(
-            data["verdict"],
-            method,
-            mu,
-            L,
-            math.inf if data["quadratic_rate"] is None else float(data["quadratic_rate"]),
-            str(data["reason"]),
-            None if data["rate"] is None else float(data["rate"]),
-            proof,
-            None if counter is None else _counter_read(counter, method, mu, L),
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise Rejected(f"not a certificate: {type(error).__name__} at {error}") from error
+    return _made(read(data))
 
 
-def _right_shapes(proof: Proof) -> None:
-    N = proof.values.size
-    want = {"P": (N + 2, N + 2), "values": (N,), "decrease": (len(pairs(N)),), "positive": (len(pairs(N, past=True)),)}
-    for name, shape in want.items():
-        if N < 1 or getattr(proof, name).shape != shape:
-            raise Rejected(f"not a certificate: '{name}' has shape {getattr(proof, name).shape}, and must have {shape}")
+def _made(said: Stored) -> Certificate:
+    counter, known = said.counterexample, said.bound
+    return Certificate(said.verdict, said.method, said.mu, said.L, said.rate, said.proof, counter, tried=_tried(said), known=known)
 
 
-def _counter_json(counter: Counterexample) -> dict[str, Any]:
-    data: dict[str, Any] = {"kind": counter.kind, "curvature": counter.curvature, "pieces": list(counter.pieces)}
-    data["turns"] = None if counter.turns is None else list(counter.turns)
-    return data | {"cycle": counter.cycle().tolist() if counter.kind != "quadratic" else None}
-
-
-def _counter_read(data: Mapping[str, Any], method: Method, mu: float, L: float) -> Counterexample:
-    if data["kind"] not in ("quadratic", "lessard-recht-packard", "roots-of-unity"):
-        raise Rejected(f"not a certificate: unknown kind of counterexample {data['kind']!r}")
-    pieces = tuple(int(piece) for piece in data["pieces"])
-    if any(piece not in (0, 1, 2) for piece in pieces):
-        raise Rejected("not a certificate: pieces of the counterexample must be 0, 1 or 2")
-    curvature = None if data["curvature"] is None else float(data["curvature"])
-    turns = None if data["turns"] is None else (int(data["turns"][0]), int(data["turns"][1]))
-    return Counterexample(data["kind"], method, mu, L, curvature, pieces, turns)
-
-
-def _constant(method: Method, mu: float, L: float, rate: float, proof: Proof) -> float:
-    """sqrt(V_N / c) from rest, V_N bounded by |s| <= D |y| and q <= D^2 |y|^2/4."""
-    D = 1 - mu / L
-    alpha, beta, gamma, _ = method
-    a, m, memory = alpha * L, mu / L, proof.memory
-    size = [1.0, 1.0]  # bounds on |xi_{-1}|, |xi_0|, |xi_1|, ... in units of |xi_0 - x*|
-    slopes, bumps = [], []
-    for _ in range(memory):
-        point = abs(1 + gamma) * size[-1] + abs(gamma) * size[-2]
-        slopes.append(D * point)
-        bumps.append(D * D * point * point / 4)
-        size.append(abs(1 + beta) * size[-1] + abs(beta) * size[-2] + a * point)
-    matrix = np.abs(np.array(proof.P, dtype=float))
-    weights = sides(terms(a, beta, gamma, m, memory), Proof(*(np.array(part, dtype=float) for part in proof)), rate**2)
-    state = np.array([size[1], size[0], *slopes])
-    above = state @ matrix @ state + np.abs(np.array(proof.values, dtype=float)) @ np.array(bumps[::-1])
-    # V_k >= |xi_{k-N}|^2 / (inverse of the positive side)_00 whatever the rest of the state is, and V_k <= rate^(2(k-N)) V_N
-    below = np.linalg.solve(weights.positive, np.eye(len(state))[0])[0]
-    return max(math.sqrt(above * below), 1.0) if below > 0 else math.inf  # a false proof promises nothing
-
-
-def _strings(values: Any) -> Any:
-    array = np.asarray(values, dtype=object)
-    return [_strings(row) for row in array] if array.ndim > 1 else [str(value) for value in array]
-
-
-def _fractions(values: Any) -> Any:
-    rows = [[Fraction(value) for value in row] for row in values] if values and isinstance(values[0], list) else None
-    flat = [Fraction(value) for value in values] if rows is None else [value for row in rows for value in row]
-    array = np.empty(len(flat), dtype=object)
-    array[:] = flat
-    return array if rows is None else array.reshape(len(rows), -1)
+def _tried(said: Stored) -> int:
+    """The memory that the reason of an open certificate names."""
+    words = said.reason.split()
+    number = words[words.index("to") + 1] if said.verdict == "open" and "to" in words[:-1] else ""
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 4 else 3
 
 
 def _short(value: Any) -> str:

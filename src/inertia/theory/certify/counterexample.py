@@ -26,13 +26,20 @@ from numpy.typing import ArrayLike, NDArray
 from ...core.method import Method, step
 from .exact import Complex, turn
 
-__all__ = ["Counterexample", "cycling", "find"]
+__all__ = ["LONGEST", "PERIOD", "WHY", "Counterexample", "cycling", "find"]
 
 Array = NDArray[np.float64]
 
-_LONGEST = 40  # roots of unity tried
-_STEPS, _PERIOD = 4000, 12  # how long the one-dimensional run is watched, and the longest repetition looked for
+LONGEST = 40  # roots of unity tried
+PERIOD = 12  # longest repetition looked for in one dimension
+_STEPS = 4000  # how long the one-dimensional run is watched
 _START = 3.3
+
+WHY = {
+    "quadratic": "a quadratic of the class already has a mode that does not contract",
+    "lessard-recht-packard": "on the Lessard-Recht-Packard function, strongly convex and smooth, it cycles for ever",
+    "roots-of-unity": "on a piecewise-quadratic function of the plane it cycles for ever over roots of unity",
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ def _factor(method: Method, share: Any, sides: Any) -> tuple[Any, Any]:
     return (1 + beta - beta / omega - omega) / alpha, 1 + gamma - gamma / omega
 
 
-def cycling(method: Method, mu: ArrayLike, L: ArrayLike, longest: int = _LONGEST) -> Any:
+def cycling(method: Method, mu: ArrayLike, L: ArrayLike, longest: int = LONGEST) -> Any:
     """(l, K) of the first cycle over roots of unity, K = 2, ..., longest, that each method runs in; (0, 0) where none does.
 
     Methods, mu and L broadcast: the answer has two more entries on its last axis. Floats: a hint to be checked.
@@ -189,11 +196,11 @@ def _watch(method: Method, mu: float, L: float) -> tuple[int, ...]:
     for _ in range(_STEPS):
         slope = L * params if params < 1 else mu * params + (L - mu) if params < 2 else L * params - (L - mu)
         points.append(params)
-        if abs(params) > 1e6 or (len(points) > 200 and max(map(abs, points[-_PERIOD:])) < 1e-3):
+        if abs(params) > 1e6 or (len(points) > 200 and max(map(abs, points[-PERIOD:])) < 1e-3):
             return ()
         params, velocity = step(method, params, velocity, slope)
-    tail = np.array(points[-8 * _PERIOD :])
-    for period in range(2, _PERIOD + 1):
+    tail = np.array(points[-8 * PERIOD :])
+    for period in range(2, PERIOD + 1):
         if np.allclose(tail[period:], tail[:-period], rtol=0, atol=1e-9) and np.ptp(tail) > 1e-3:
             return tuple(int(piece) for piece in np.digitize(tail[-period:], [1.0, 2.0]))
     return ()

@@ -88,7 +88,7 @@ class Program:
         self.counts = (self.size * (self.size + 1) // 2, memory, len(pairs(memory)), len(pairs(memory, past=True)))
         count, signed = sum(self.counts), self.counts[0] + memory
         rows = terms(a, beta, gamma, m, memory)
-        units = self._proof(np.eye(count))  # every unknown on its own
+        units = self.proofs(np.eye(count))  # every unknown on its own
         still, moved = sides(rows, units, 0.0), sides(rows, units, 1.0)
         weights = np.eye(count + 1)[signed:count]
         margin = np.concatenate([stacked(np.eye(self.size + 1)), stacked(np.eye(self.size)), np.zeros(2 * memory + 1)])
@@ -97,7 +97,7 @@ class Program:
         self.level = np.append(np.trace(still.positive, axis1=1, axis2=2), 0.0) + weights.sum(axis=0)
         self.goal = np.eye(count + 1)[-1]
 
-    def _proof(self, x: Array) -> Proof:
+    def proofs(self, x: Array) -> Proof:
         """Unknowns (..., count) as the parts of a proof."""
         P, t, decrease, positive = np.split(x, np.cumsum(self.counts)[:-1], axis=-1)
         return Proof(symmetric(P, self.size), t, decrease, positive)
@@ -109,7 +109,7 @@ class Program:
             MissingExtra: clarabel is not installed.
         """
         x = maximise(self.goal, self.fixed + rho * rho * self.slope, (self.size + 1, self.size), self.level)
-        return None if x is None else Suggestion(float(x[-1]), self._proof(x[:-1]))
+        return None if x is None else Suggestion(float(x[-1]), self.proofs(x[:-1]))
 
 
 def _column(claims: Sides) -> Array:

@@ -319,15 +319,6 @@ def test_non_contiguous_parameters_equal_torch_and_keep_their_layout(mode):
 
 
 @pytest.mark.parametrize("mode", MODES, ids=NAMES)
-def test_sparse_gradients_are_refused(mode):
-    layer = torch.nn.Embedding(5, 3, sparse=True)
-    optimizer = Momentum(layer.parameters(), Method(0.1, beta=0.9), **mode)
-    layer(torch.tensor([1, 2])).sum().backward()
-    with pytest.raises(BadInput, match=r"gradient of parameter 0 .*sparse.*Embedding\(sparse=False\)"):
-        optimizer.step()
-
-
-@pytest.mark.parametrize("mode", MODES, ids=NAMES)
 def test_the_readout_point_is_shown_and_the_state_restored_to_the_bit(mode):
     ours = tensors()
     optimizer = Momentum(ours, TRIPLE, **mode)

@@ -1,16 +1,15 @@
 """Many small tensors as one large one: parameters, gradients and velocity of a group in three contiguous buffers.
 
-A step over a thousand tensors costs a thousand times the overhead of one; over one buffer it costs what memory costs.
-What it asks of you: parameters keep their values, shapes and identity, but their storage moves into the buffer when the
-optimizer is made (before or after wrapping in DDP). Gradients live in the buffer from the first step on as long as they
-are zeroed, not dropped: `optimizer.zero_grad(set_to_none=False)`. Dropped gradients (`set_to_none=True`, torch's default)
-are copied in at the next step: one more read and write of the gradients there, against one more read and write in the
-backward pass when they are kept. A parameter without a gradient is left alone, as in torch. Heavy ball and Nesterov take one
-pass of torch's fused kernel (read three buffers, write two); any other gamma reads two and writes one more.
+A step over a thousand tensors costs a thousand times the overhead of one; over one buffer it costs what memory costs, and
+0.4 us per tensor for finding out that every tensor is still at home.
 
-Finding out whether every gradient and parameter is still at home costs about 0.1 us per tensor. So three cheap signs are
-read first (how many tensors share each buffer, how often the gradients were written), and everything is looked at when
-one moved and at least every 64 steps. A parameter re-assigned by `p.data = ...` is refused with the remedy.
+Parameters keep their values, shapes and identity, but their memory moves into the buffer when the optimizer is made (before
+or after wrapping in DDP). Each has a storage of its own size there, so a saved part of a model holds that part only.
+Gradients that survive a step (`zero_grad(set_to_none=False)`) move in as well; dropped ones (torch's default) are copied at
+every step. A home is only used while nobody else holds the tensor that lives there: whatever has left home, is held by
+somebody, or was exchanged with another (`p.grad = ...`, `p.data = ...`, a replaced velocity) is stepped where it is, one
+tensor at a time, exactly as torch.optim.SGD would. Heavy ball and Nesterov take one pass of torch's fused kernel (read
+three buffers, write two); any other gamma reads two and writes one more.
 """
 
 from __future__ import annotations
@@ -25,21 +24,60 @@ import torch
 
 from ..core.method import Method
 from ..errors import BadInput
-from .update import Rule, advance, advance_fused, fusible
+from .update import HALF, Rule, advance, advance_fused, advance_sparse, fusible
 
-__all__ = ["Bucket"]
+__all__ = ["VELOCITY", "Bucket"]
 
 ALIGN = 64  # bytes: where each parameter starts, so that other kernels find it aligned
-LOOK = 64  # steps between two full looks
-VELOCITY = "momentum_buffer"
+VELOCITY = "momentum_buffer"  # torch.optim.SGD's name
 
-_use_count = getattr(torch._C, "_storage_Use_Count", None)
 _address = torch.Tensor.data_ptr
 _gradient = operator.attrgetter("grad")
+_velocity = operator.itemgetter(VELOCITY)
+_use_count = getattr(torch._C, "_storage_Use_Count", None)
+
+
+class Home:
+    """One buffer with a place for every parameter; each place is a tensor with a storage of its own size."""
+
+    def __init__(self, shapes: Sequence[tuple[Any, ...]], strides: Sequence[tuple[int, ...]], starts: Sequence[int], buffer: torch.Tensor):
+        self.buffer = buffer
+        views = (buffer.as_strided(*row) for row in zip(shapes, strides, starts, strict=True))
+        self.places = [_apart(view) for view in views]
+        self.addresses = list(map(_address, self.places))
+        self.wide = [index for index, shape in enumerate(shapes) if sum(size > 1 for size in shape) > 1]  # may be transposed
+        self.strides = [strides[index] for index in self.wide]
+
+    def holds(self, tensors: Sequence[torch.Tensor]) -> bool:
+        """Whether these are the tensors at home, each in its place; None and sparse tensors are not."""
+        try:
+            return list(map(_address, tensors)) == self.addresses and [tensors[k].stride() for k in self.wide] == self.strides
+        except (TypeError, RuntimeError):  # None, or a sparse tensor, has no address
+            return False
+
+    def has(self, index: int, tensor: torch.Tensor) -> bool:
+        """Whether this one is in its place."""
+        place = self.places[index]
+        return tensor.layout == torch.strided and tensor.data_ptr() == place.data_ptr() and tensor.stride() == place.stride()
+
+    def takes(self, index: int, tensor: torch.Tensor) -> bool:
+        """Whether the tensor may be copied into its place: it fits, and nobody holds what lived there."""
+        place = self.places[index]
+        return tensor.shape == place.shape and tensor.dtype == place.dtype and tensor.device == place.device and _alone(place)
+
+    def adopt(self, index: int, tensor: torch.Tensor) -> bool:
+        """Move a tensor that nobody shares into its place; it stays the same object."""
+        if tensor.layout != torch.strided or not self.takes(index, tensor) or not _alone(tensor):
+            return False
+        if tensor.numel() and not tensor.untyped_storage().resizable():  # memory of numpy, dlpack or another place
+            return False
+        self.places[index].copy_(tensor)
+        tensor.data = self.places[index]
+        return True
 
 
 class Bucket:
-    """The parameters of one group, dtype and device, re-homed as views of one buffer."""
+    """The parameters of one group, dtype and device, stepped as one buffer."""
 
     @torch.no_grad()
     def __init__(self, params: Sequence[torch.Tensor], velocity_dtype: torch.dtype, state: Any) -> None:
@@ -48,135 +86,150 @@ class Bucket:
         pad = max(1, ALIGN // params[0].element_size())
         # dense layouts (transposed, channels last) are kept; others become contiguous
         self.strides = [torch.empty_like(p, device="meta").stride() for p in self.params]
-        self.starts, total = [], 0
-        for p in self.params:
-            self.starts.append(total)
-            total += math.ceil(p.numel() / pad) * pad
-        self.stops = [*self.starts[1:], total]
-        self.flat = torch.zeros(total, dtype=params[0].dtype, device=params[0].device)
-        self.grad = torch.zeros_like(self.flat)
-        self.velocity: torch.Tensor | None = None
-        self.velocity_homes: list[int] = []
+        sizes = [math.ceil(p.numel() / pad) * pad for p in self.params]
+        *self.starts, self.total = itertools.accumulate(sizes, initial=0)
+        self.stops = [*self.starts[1:], self.total]
         self.velocity_dtype = velocity_dtype
-        for index, p in enumerate(self.params):
-            home = self._view(self.flat, index)
-            home.copy_(p)
-            p.data = home
-        self.homes = [p.data_ptr() for p in self.params]
-        self.grad_homes = [self._view(self.grad, index).data_ptr() for index in range(len(self.params))]
-        self.runs: list[tuple[int, int]] = []
-        self.age, self.seen = LOOK, -1
-        self.signs: tuple[int, ...] | None = None
+        self.value = self._home(params[0].dtype)
+        self.grad = self._home(params[0].dtype)
+        self.velocity: Home | None = None
+        for place, p in zip(self.value.places, self.params, strict=True):
+            place.copy_(p)
+            p.data = place
+        self.seen: list[tuple[int, int]] = [(0, 0)] * len(self.params)  # address and version of gradients last copied
         if any(state[p].get(VELOCITY) is not None for p in self.params if p in state):
             self._remember(state)
 
-    def _view(self, buffer: torch.Tensor, index: int) -> torch.Tensor:
-        p = self.params[index]
-        return buffer.as_strided(p.shape, self.strides[index], buffer.storage_offset() + self.starts[index])
+    def _home(self, dtype: torch.dtype) -> Home:
+        buffer = torch.zeros(self.total, dtype=dtype, device=self.params[0].device)
+        return Home([p.shape for p in self.params], self.strides, self.starts, buffer)
 
-    def _remember(self, state: Any) -> torch.Tensor:
-        """Give every parameter its part of one velocity buffer, with the values it had."""
-        buffer = torch.zeros_like(self.flat, dtype=self.velocity_dtype)
+    def _remember(self, state: Any) -> None:
+        """Give every parameter a place in one velocity buffer, with the value it had."""
+        self.velocity = self._home(self.velocity_dtype)
         for index, p in enumerate(self.params):
-            home = self._view(buffer, index)
-            old = state[p].get(VELOCITY)
-            if old is not None:
-                home.copy_(old)
-            state[p][VELOCITY] = home
-        self.velocity = buffer
-        self.velocity_homes = [state[p][VELOCITY].data_ptr() for p in self.params]
-        return buffer
+            held, place = state[p].get(VELOCITY), self.velocity.places[index]
+            if held is None:
+                state[p][VELOCITY] = place.detach()
+            elif not self.velocity.adopt(index, held):
+                place.copy_(held)
+                state[p][VELOCITY] = place.detach()
 
-    def step(self, rule: Rule, state: Any) -> None:
-        """One step of the whole bucket: one fused operation where every parameter has its gradient at home."""
+    @torch.compiler.disable
+    def step(self, rule: Rule, state: Any) -> bool:
+        """One step: the stretches at home in one operation, the others where they are. False when nothing is at home any more."""
         if self.velocity is None and rule.remembers:
             self._remember(state)
-        if not self._quiet(state):
-            self._look(state)
-        self.age += 1
         velocity = self.velocity if rule.remembers else None
-        if self.runs:
-            buffers = [_real(b) for b in (self.flat, self.grad, velocity) if b is not None]
-            scale = buffers[0].numel() // self.flat.numel()
-            if self.runs == [(0, self.flat.numel())]:
-                pieces = [[b] for b in buffers]
-            else:
-                pieces = [[b[scale * start : scale * stop] for start, stop in self.runs] for b in buffers]
-            _advance(pieces, rule)
-        self.seen = self.grad._version
+        at_home, guests = None, []
+        if not self._all_at_home(velocity, state):
+            at_home, guests = self._settle(velocity, state)
+        homes = [home for home in (self.value, self.grad, velocity) if home is not None]
+        if len(guests) < len(self.params) and self.total:
+            self._step_home(homes, at_home, rule)
+        for index in guests:
+            p = self.params[index]
+            _advance_guest(p, None if velocity is None else _kept_velocity(p, state, self.velocity_dtype), rule)
+        return len(guests) < len(self.params) or not self._left()
 
-    def _quiet(self, state: Any) -> bool:
-        """Whether the cheap signs say that nothing moved since the last full look."""
-        written = self.grad._version - self.seen
-        whole = self.age < LOOK and written > 0 and written % len(self.params) == 0
-        return whole and self.signs is not None and self.signs == self._signs(state)
-
-    def _signs(self, state: Any) -> tuple[int, ...] | None:
-        """How many velocities are kept, and how many tensors share each buffer; None where torch does not tell."""
-        if _use_count is None:
-            return None
-        buffers = (self.flat, self.grad) if self.velocity is None else (self.flat, self.grad, self.velocity)
-        return (len(state), *[_use_count(b.untyped_storage()._cdata) for b in buffers])
-
-    def _look(self, state: Any) -> None:
-        """Look at every parameter: refuse moved ones, bring gradients and velocities home, note who has a gradient."""
-        places = list(map(_address, self.params))
-        if places != self.homes:
-            index = next(k for k, (place, home) in enumerate(zip(places, self.homes, strict=True)) if place != home)
-            raise BadInput(
-                f"parameter {index} of a flat group (shape {tuple(self.params[index].shape)}) was re-assigned, so the flat buffer "
-                "no longer is the model: change values in place (p.data.copy_(...)), or call optimizer.rehome() after re-assigning"
-            )
-        grads = list(map(_gradient, self.params))
-        if not _at_home(grads, self.grad_homes):
-            self._bring(grads)
-        if self.velocity is not None:
-            self._keep_velocity(state, self.velocity)
-        have = [grad is not None for grad in grads]
-        self.runs = _runs(have, self.starts, self.stops)
-        self.age = 0
-        self.signs = self._signs(state) if all(have) else None
-
-    def _bring(self, grads: Sequence[torch.Tensor | None]) -> None:
-        """Copy gradients that live elsewhere into the buffer, and let the parameters hold them there."""
-        sources, homes = [], []
-        for index, (p, grad) in enumerate(zip(self.params, grads, strict=True)):
-            if grad is not None and grad.layout != torch.strided:
-                raise BadInput(f"the gradient of parameter {index} is sparse and a flat buffer is dense: use Embedding(sparse=False)")
-            if grad is not None and grad.data_ptr() != self.grad_homes[index]:
-                homes.append(self._view(self.grad, index))
-                sources.append(grad)
-                p.grad = homes[-1]
-        if sources:
-            torch._foreach_copy_(homes, sources)
-
-    def _keep_velocity(self, state: Any, velocity: torch.Tensor) -> None:
-        """Velocities that the user replaced or removed are read again."""
-        held = [state[p].get(VELOCITY) for p in self.params]
-        if _at_home(held, self.velocity_homes):
+    def _step_home(self, homes: list[Home], at_home: list[bool] | None, rule: Rule) -> None:
+        """Step what is at home (None: everything) in one operation."""
+        runs = [(0, self.total)] if at_home is None else _runs(at_home, self.starts, self.stops)
+        stepped = self.params if at_home is None else list(itertools.compress(self.params, at_home))
+        if not runs:
             return
-        for index, (p, own) in enumerate(zip(self.params, held, strict=True)):
-            if own is None or own.data_ptr() != self.velocity_homes[index]:
-                home = self._view(velocity, index)
-                home.zero_() if own is None else home.copy_(own)
-                state[p][VELOCITY] = home
+        if self.value.buffer.dtype in HALF and self.value.buffer.device.type == "cpu":
+            # one by one: torch's CPU kernels round the end of a half-precision tensor otherwise than its middle
+            places = [list(itertools.compress(home.places, at_home or itertools.repeat(True))) for home in homes]
+            advance(places[0], places[1], places[2] if len(places) > 2 else None, rule)
+        else:
+            buffers = [_real(home.buffer) for home in homes]
+            scale = buffers[0].numel() // self.total
+            _advance([[b[scale * start : scale * stop] for start, stop in runs] for b in buffers], rule)
+        torch.autograd.graph.increment_version(stepped)  # so that autograd sees what a later backward may not use
+
+    def _all_at_home(self, velocity: Home | None, state: Any) -> bool:
+        """Whether every parameter, gradient and velocity is in its place: the quick answer, at every step."""
+        if not self.value.holds(self.params) or not self.grad.holds(list(map(_gradient, self.params))):
+            return False
+        if velocity is None:
+            return True
+        try:
+            rows = state.values() if len(state) == len(self.params) else [state[p] for p in self.params]
+            return velocity.holds(list(map(_velocity, rows)))
+        except KeyError:
+            return False
+
+    def _settle(self, velocity: Home | None, state: Any) -> tuple[list[bool], list[int]]:
+        """Bring home what may come; which parameters to step at home, and which where they are."""
+        at_home, guests = [], []
+        sources: list[torch.Tensor] = []
+        places: list[torch.Tensor] = []
+        for index, p in enumerate(self.params):
+            grad = p.grad
+            settled = grad is not None and self._settled(index, p, velocity, state)
+            if grad is not None and settled and not self.grad.has(index, grad):
+                if not self.grad.takes(index, grad):
+                    settled = False
+                elif not (self._stayed(index, grad) and self.grad.adopt(index, grad)):
+                    sources.append(grad if grad.layout == torch.strided else grad.to_dense())
+                    places.append(self.grad.places[index])
+            at_home.append(settled)
+            if grad is not None and not settled:
+                guests.append(index)
+        if sources:
+            torch._foreach_copy_(places, sources)
+        return at_home, guests
+
+    def _settled(self, index: int, p: torch.Tensor, velocity: Home | None, state: Any) -> bool:
+        """Whether parameter and velocity are at home, or could be brought there."""
+        if not self.value.has(index, p) and not self.value.adopt(index, p):
+            return False
+        if velocity is None:
+            return True
+        held = state[p].get(VELOCITY)
+        if held is None and _alone(velocity.places[index]):
+            state[p][VELOCITY] = velocity.places[index].zero_().detach()
+            return True
+        return held is not None and (velocity.has(index, held) or velocity.adopt(index, held))
+
+    def _stayed(self, index: int, grad: torch.Tensor) -> bool:
+        """Whether this gradient was here at the last step and has been written since: then it is kept, not dropped."""
+        if grad.layout != torch.strided:
+            return False
+        (address, version), now = self.seen[index], (grad.data_ptr(), grad._version)
+        self.seen[index] = now
+        return now[0] == address and now[1] > version
+
+    def _left(self) -> bool:
+        """Whether the model moved to another dtype or device."""
+        like = self.value.buffer
+        return all(p.dtype != like.dtype or p.device != like.device for p in self.params)
 
 
-def _at_home(tensors: Sequence[Any], homes: list[int]) -> bool:
-    try:
-        return list(map(_address, tensors)) == homes
-    except (TypeError, RuntimeError):  # None, or a sparse tensor, has no address
-        return False
+def _advance_guest(p: torch.Tensor, velocity: torch.Tensor | None, rule: Rule) -> None:
+    if p.grad is not None and p.grad.layout != torch.strided:
+        advance_sparse(p, p.grad, velocity, rule)
+    elif p.grad is not None:
+        advance([p], [p.grad], None if velocity is None else [velocity], rule)
+
+
+def _kept_velocity(p: torch.Tensor, state: Any, dtype: torch.dtype) -> torch.Tensor:
+    if state[p].get(VELOCITY) is None:
+        state[p][VELOCITY] = torch.zeros_like(p, dtype=dtype, memory_format=torch.preserve_format)
+    return state[p][VELOCITY]
 
 
 def _advance(pieces: list[list[torch.Tensor]], rule: Rule) -> None:
     """torch's kernel in one pass; for other gammas a move to the hidden iterate first, then heavy ball from there."""
     params, grads, velocity = pieces[0], pieces[1], pieces[2] if len(pieces) > 2 else None
     alpha, beta, gamma, delta = rule.method
+    dtype, device = params[0].dtype, params[0].device.type
+    same = velocity is None or velocity[0].dtype == dtype
     from_hidden = rule._replace(method=Method(alpha * (1 + gamma), beta, 0.0, delta))
-    if fusible(rule, itertools.chain(*pieces)):
+    if same and fusible(rule, dtype, device):
         advance_fused(params, grads, velocity, rule)
-    elif velocity is not None and beta != 0 and not rule.weight_decay and fusible(from_hidden, itertools.chain(*pieces)):
+    elif same and velocity is not None and beta != 0 and not rule.weight_decay and dtype not in HALF and fusible(from_hidden, dtype, device):
         torch._foreach_add_(params, velocity, alpha=alpha * gamma)
         advance_fused(params, grads, velocity, from_hidden)
     else:
@@ -184,7 +237,7 @@ def _advance(pieces: list[list[torch.Tensor]], rule: Rule) -> None:
 
 
 def _runs(have: list[bool], starts: list[int], stops: list[int]) -> list[tuple[int, int]]:
-    """The stretches of the buffer whose parameters have a gradient, neighbours joined."""
+    """The stretches of the buffer whose parameters are stepped, neighbours joined."""
     runs: list[tuple[int, int]] = []
     for present, start, stop in zip(have, starts, stops, strict=True):
         if present and start != stop:
@@ -210,6 +263,22 @@ def _refuse_shared(params: Sequence[torch.Tensor]) -> None:
                 f"parameters {min(index, other)} and {max(index, other)} share memory, and moving them into one buffer would untie them: "
                 "pass the tied parameter once, or use flat=False"
             )
+
+
+def _apart(view: torch.Tensor) -> torch.Tensor:
+    """The same memory with a storage of its own size, so that saving it does not save the whole buffer."""
+    if not view.numel() or view.device.type not in ("cpu", "cuda"):
+        return view
+    return torch.from_dlpack(view)
+
+
+def _alone(tensor: torch.Tensor) -> bool:
+    """Whether no other tensor (nor numpy array) uses this one's memory."""
+    return tensor.numel() == 0 or (_use_count is not None and _use_count(tensor.untyped_storage()._cdata) == _ALONE)
+
+
+_SINGLE = torch.zeros(1)
+_ALONE = 0 if _use_count is None else _use_count(_SINGLE.untyped_storage()._cdata)
 
 
 def _real(buffer: torch.Tensor) -> torch.Tensor:

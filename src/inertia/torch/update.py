@@ -2,26 +2,28 @@
 
     velocity <- beta velocity + grad;   params <- params - alpha ((1 + gamma) velocity_new - gamma velocity_old)
 
-Written without a temporary wherever the method allows: heavy ball and Nesterov (gamma = beta) touch each tensor as often
-as torch.optim.SGD does; any other gamma costs one more pass over the parameters.
+Written without a temporary wherever the method allows: heavy ball and Nesterov (gamma = beta) make the same operations in
+the same order as torch.optim.SGD; any other gamma costs one more pass. In float16 and bfloat16 parameters are rounded once
+a step: what is taken from them is summed up first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from ..core.method import Method
 
-__all__ = ["Rule", "advance", "advance_fused", "advance_loop", "fusible"]
+__all__ = ["HALF", "Rule", "advance", "advance_fused", "advance_loop", "advance_sparse", "fusible"]
 
 Tensors = Sequence[torch.Tensor]
+HALF = (torch.float16, torch.bfloat16)
 
 
 class Rule(NamedTuple):
-    """What one parameter group does in one step: a method with plain floats and torch's own extras."""
+    """What one parameter group does in one step: a method and torch's own extras; alpha may be a tensor while compiling."""
 
     method: Method
     weight_decay: float = 0.0
@@ -37,24 +39,38 @@ class Rule(NamedTuple):
 def advance(params: Tensors, grads: Tensors, velocity: Tensors | None, rule: Rule) -> None:
     """One step in place over lists of tensors, by torch's foreach operations."""
     alpha, beta, gamma, _ = rule.method
+    summed = params[0].dtype in HALF or isinstance(alpha, torch.Tensor)  # one subtraction from the parameters
     if rule.maximize:
         grads = torch._foreach_neg(grads)
-    if rule.weight_decay and rule.decoupled:
-        torch._foreach_mul_(params, 1 - alpha * rule.weight_decay)
-    elif rule.weight_decay:
+    if rule.weight_decay and not rule.decoupled:
         grads = torch._foreach_add(grads, params, alpha=rule.weight_decay)
-    if velocity is None:
-        torch._foreach_add_(params, grads, alpha=-alpha)
-        return
-    if gamma not in (0, beta):
-        torch._foreach_add_(params, velocity, alpha=alpha * gamma)
-    torch._foreach_mul_(velocity, beta)
-    torch._foreach_add_(velocity, grads)
-    if gamma == beta and gamma != 0:  # (1 + beta) v' - beta v = g + beta v': no old velocity needed
-        torch._foreach_add_(params, grads, alpha=-alpha)
-        torch._foreach_add_(params, velocity, alpha=-alpha * beta)
+    elif rule.weight_decay and not summed:
+        torch._foreach_mul_(params, 1 - alpha * rule.weight_decay)
+    direction, times = grads, 1.0
+    if velocity is not None:
+        other = gamma not in (0, beta)
+        old = [v * -gamma for v in velocity] if other and summed else None
+        if other and not summed:
+            torch._foreach_add_(params, velocity, alpha=alpha * gamma)
+        if velocity[0].dtype in HALF and velocity[0].device.type == "cpu":
+            for v in velocity:  # on the CPU the list operation rounds beta to half precision first
+                v.mul_(beta)
+        else:
+            torch._foreach_mul_(velocity, beta)
+        torch._foreach_add_(velocity, grads)
+        if old is not None:
+            torch._foreach_add_(old, velocity, alpha=1 + gamma)
+            direction = old
+        elif gamma == beta and gamma != 0:  # (1 + beta) v' - beta v = g + beta v': no old velocity needed
+            direction = torch._foreach_add(grads, velocity, alpha=beta)
+        else:
+            direction, times = velocity, 1 + gamma
+    if rule.weight_decay and rule.decoupled and summed:
+        direction = torch._foreach_add(direction, params, alpha=rule.weight_decay)  # times is 1 here
+    if isinstance(alpha, torch.Tensor):  # stays a tensor in a compiled program: a new learning rate is no new program
+        torch._foreach_add_(params, torch._foreach_mul(direction, -alpha * times))
     else:
-        torch._foreach_add_(params, velocity, alpha=-alpha * (1 + gamma))
+        torch._foreach_add_(params, direction, alpha=-alpha * times)
 
 
 def advance_loop(params: Tensors, grads: Tensors, velocity: Tensors | None, rule: Rule) -> None:
@@ -63,18 +79,26 @@ def advance_loop(params: Tensors, grads: Tensors, velocity: Tensors | None, rule
         advance([param], [grad], None if velocity is None else [velocity[index]], rule)
 
 
-def fusible(rule: Rule, tensors: Iterable[torch.Tensor]) -> bool:
-    """Whether torch's own fused kernel makes this step right: heavy ball or Nesterov on contiguous tensors of one dtype.
+def advance_sparse(param: torch.Tensor, grad: torch.Tensor, velocity: torch.Tensor | None, rule: Rule) -> None:
+    """One step with a sparse gradient: plain descent touches its rows alone; momentum and decay move every row, as they should."""
+    if velocity is None and not rule.weight_decay:
+        param.add_(grad, alpha=rule.method.alpha if rule.maximize else -rule.method.alpha)
+    else:
+        advance([param], [grad.to_dense()], None if velocity is None else [velocity], rule)
+
+
+def fusible(rule: Rule, dtype: torch.dtype, device: str) -> bool:
+    """Whether torch's own fused kernel makes this step right, given contiguous tensors of one dtype: heavy ball and Nesterov.
 
     On the CPU only float32 and float64: in torch 2.13 the kernel's vector path is wrong for half precision (off by 2.8 after
     10 steps on 48 numbers), and it reads transposed tensors in the wrong order. Tests hold the cases that are used.
     """
-    _, beta, gamma, _ = rule.method
-    if gamma not in (0, beta) or (beta == 0 and rule.remembers):
+    alpha, beta, gamma, _ = rule.method
+    if gamma not in (0, beta) or (beta == 0 and rule.remembers) or isinstance(alpha, torch.Tensor):
         return False
-    kinds = {(tensor.dtype, tensor.device.type, tensor.is_contiguous()) for tensor in tensors}
-    (dtype, device, contiguous), *others = kinds
-    return not others and contiguous and dtype.is_floating_point and (device != "cpu" or dtype in (torch.float32, torch.float64))
+    if rule.weight_decay and rule.decoupled and dtype in HALF:
+        return False  # the parameters would be rounded twice
+    return device in ("cpu", "cuda", "mps", "xpu") and dtype in (torch.float32, torch.float64, *(() if device == "cpu" else HALF))
 
 
 def advance_fused(params: Any, grads: Any, velocity: Any, rule: Rule) -> None:

@@ -7,7 +7,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from inertia.core.method import Method  # noqa: E402
-from inertia.errors import BadInput  # noqa: E402
 from inertia.torch import Momentum  # noqa: E402
 
 NAMES = ["body.weight", "body.bias", "head.weight"]
@@ -126,7 +125,10 @@ def broken(change):
 
 
 REFUSED = {
-    "another shape": (lambda d: d["state"][0].update(momentum_buffer=torch.zeros(5)), r"velocity has shape \(5,\), its parameter shape \(4,\)"),
+    "another shape": (
+        lambda d: d["state"][0].update(momentum_buffer=torch.zeros(5)),
+        r"velocity has shape \(5,\), its parameter shape \(4,\)",
+    ),
     "no tensor": (lambda d: d["state"][1].update(momentum_buffer="x"), "velocity has type str"),
     "momentum": (lambda d: d["param_groups"][0].update(momentum=1.5), "beta = 1.5 is outside"),
     "decay": (lambda d: d["param_groups"][0].update(weight_decay=-0.1), "weight_decay = -0.1 is negative"),
@@ -137,7 +139,10 @@ REFUSED = {
         lambda d: (d["param_groups"][0].update(params=[0, 1]), d["param_groups"][0].update(param_names=NAMES[:2])),
         r"group 0 has 2 parameters there and 3 here \(new: head.weight; gone: none\); adapt it in a register_load_state_dict_pre_hook",
     ),
-    "another group": (lambda d: d["param_groups"].append(dict(d["param_groups"][0])), "different number of parameter groups: 2, and 1 here"),
+    "another group": (
+        lambda d: d["param_groups"].append(dict(d["param_groups"][0])),
+        "different number of parameter groups: 2, and 1 here",
+    ),
 }
 
 

@@ -71,7 +71,7 @@ def test_the_words_of_torch_sgd_are_understood(words, mode):
         (lambda p: Momentum(p), "give a Method.*or the words of torch.optim.SGD: lr=0.1, momentum=0.9"),
         (lambda p: Momentum(p, 0.1), r"0.1 is not a Method: write Momentum\(params, Method\(0.1, beta=0.9\)\), or lr=0.1, momentum=0.9"),
         (lambda p: Momentum(p, Method(0.1), momentum=0.9), "a Method and momentum are both given"),
-        (lambda p: Momentum(p, lr=0.1, momentum=0.9, dampening=0.5), "dampening = 0.5 .* multiply lr by 0.5"),
+        (lambda p: Momentum(p, lr=0.1, momentum=0.9, dampening=0.5), "dampening = 0.5 .*multiply lr by 0.5"),
         (lambda p: Momentum([{"params": p, "dampening": 0.5}], lr=0.1, momentum=0.9), "dampening = 0.5"),
         (lambda p: Momentum([{"params": p, "weight_decay": -1}], lr=0.1), "weight_decay = -1 is negative"),
         (lambda p: Momentum([{"params": p, "weight_decay": float("nan")}], lr=0.1), "weight_decay = nan"),
@@ -114,7 +114,10 @@ def embedding(**mode):
 @pytest.mark.parametrize("extra", [{}, {"maximize": True}], ids=str)
 def test_sparse_gradients_are_taken_as_torch_sgd_takes_them(mode, momentum, extra):
     tables = []
-    for make in (lambda p: Momentum(p, lr=0.1, momentum=momentum, **mode, **extra), lambda p: torch.optim.SGD(p, lr=0.1, momentum=momentum, **extra)):
+    for make in (
+        lambda p: Momentum(p, lr=0.1, momentum=momentum, **mode, **extra),
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=momentum, **extra),
+    ):
         torch.manual_seed(0)
         table = torch.nn.Embedding(6, 3, sparse=True).double()
         optimizer = make(table.parameters())
@@ -154,7 +157,9 @@ def units(a, b):
 @mode_of
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize(
-    "words", [{"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}, {}], ids=str
+    "words",
+    [{"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}, {}],
+    ids=str,
 )
 def test_half_precision_is_within_one_unit_of_torch_sgd(mode, dtype, words):
     """Step by step from SGD's own state, so that a difference of one unit does not grow into others."""
@@ -177,7 +182,10 @@ def test_half_precision_is_within_one_unit_of_torch_sgd(mode, dtype, words):
 @mode_of
 def test_small_nesterov_steps_in_bfloat16_move_as_torch_sgd_does(mode):
     ends = []
-    for make in (lambda p: Momentum(p, lr=1e-3, momentum=0.9, nesterov=True, **mode), lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9, nesterov=True)):
+    for make in (
+        lambda p: Momentum(p, lr=1e-3, momentum=0.9, nesterov=True, **mode),
+        lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9, nesterov=True),
+    ):
         p = torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
         optimizer = make([p])
         for _ in range(50):
@@ -241,21 +249,20 @@ def test_fused_falls_back_where_torch_s_kernel_cannot(fused):
     optimizer.step()  # nothing has a gradient
 
 
-def test_differentiable_steps_give_the_derivative_by_the_learning_rate():
-    def after(rate):
-        weight = torch.tensor([1.0, -2.0], dtype=torch.float64)
-        p = torch.nn.Parameter(weight).clone()
-        optimizer = Momentum([p], lr=0.1, momentum=0.5, differentiable=True)
+@pytest.mark.parametrize("method", [Method(0.1, 0.5), Method(0.1, 0.5, 0.5), Method(0.1, 0.5, 0.2)], ids=str)
+def test_differentiable_steps_give_the_derivative_that_finite_differences_give(method):
+    def after(scale):
+        p = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True).clone()
+        optimizer = Momentum([p], method, differentiable=True, weight_decay=0.1)
         for _ in range(3):
-            p.grad = rate * 3 * p.detach() ** 2
+            p.grad = scale * p.clone() ** 2
             optimizer.step()
         return (p**2).sum()
 
-    rate = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(after(rate), rate)
-    # by finite differences, with the gradients of the points as detached above
-    assert torch.isfinite(slope)
-    assert slope != 0
+    scale = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(after(scale), scale)
+    ends = [after(torch.tensor(0.7 + step, dtype=torch.float64)).item() for step in (-1e-6, 1e-6)]
+    assert slope.item() == pytest.approx((ends[1] - ends[0]) / 2e-6, rel=1e-6)
 
 
 @pytest.mark.slow

@@ -41,7 +41,6 @@ INPUTS = [(one, True) for one in sgd_inputs()] + [(one, False) for one in ENTRY.
 IDS = [one.desc or "default" for one, _ in INPUTS]
 IMPLEMENTATIONS = {
     "default": {}, "loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}, "flat": {"flat": True},
-    "differentiable": {"differentiable": True},
 }  # fmt: skip
 every_input = pytest.mark.parametrize(("given", "known"), INPUTS, ids=IDS)
 every_way = pytest.mark.parametrize("way", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS)
@@ -117,12 +116,25 @@ def test_groups_take_every_setting_each_for_itself(given, known):
 
 
 @every_input
+def test_differentiable_steps_walk_the_same_path_on_non_leaves(given, known):
+    ends = []
+    for way in ({"differentiable": True}, {}):
+        leaf = torch.nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
+        p = leaf.clone() if way else leaf
+        optimizer = Momentum([p], **chosen(given, way))
+        for step in range(4):
+            p.grad = torch.full((5,), 0.5 + step, dtype=torch.float64)
+            optimizer.step()
+        ends.append([p.detach()])
+    close(*ends)
+
+
+@every_input
 def test_complex_parameters_are_two_real_ones(given, known):
     torch.manual_seed(0)
     z = torch.nn.Parameter(torch.randn(3, dtype=torch.complex128))
     pair = torch.nn.Parameter(torch.view_as_real(z.detach()).clone())
     kwargs = chosen(given, {})
-    kwargs.pop("velocity_dtype", None)
     a, b = Momentum([z], **copy.deepcopy(kwargs)), Momentum([pair], **kwargs)
     for step in range(4):
         grad = torch.randn(3, dtype=torch.complex128, generator=torch.Generator().manual_seed(step))
@@ -156,7 +168,7 @@ def test_what_torch_refuses_is_refused(index):
     given = case.optimizer_error_input
     kwargs = given.kwargs if "lr" in given.kwargs else {"lr": 0.1} | given.kwargs
     if kwargs.get("momentum", 0) < 0:
-        assert Momentum(given.params, **kwargs).methods[0].beta < 0
+        assert Momentum(network().parameters(), **kwargs).methods[0].beta < 0
         return
     if case.error_on is common.OptimizerErrorEnum.CONSTRUCTION_ERROR:
         with pytest.raises(case.error_type):

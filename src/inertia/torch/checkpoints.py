@@ -38,7 +38,9 @@ def for_sgd(data: dict[str, Any]) -> None:
         data["param_groups"][-1].pop("param_names", None)
 
 
-def understood(state_dict: dict[str, Any], groups: list[dict[str, Any]], follow_names: bool) -> tuple[dict[str, Any], list[torch.Tensor | None]]:
+def understood(
+    state_dict: dict[str, Any], groups: list[dict[str, Any]], follow_names: bool
+) -> tuple[dict[str, Any], list[torch.Tensor | None]]:
     """The state dict as Momentum reads it, and every parameter's velocity as it was saved, in order.
 
     Raises:

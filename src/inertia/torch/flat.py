@@ -24,7 +24,7 @@ import torch
 
 from ..core.method import Method
 from ..errors import BadInput
-from .update import HALF, Rule, advance, advance_fused, advance_sparse, fusible
+from .update import HALF, Rule, advance, advance_fused, advance_loop, advance_sparse, fusible
 
 __all__ = ["VELOCITY", "Bucket"]
 
@@ -121,7 +121,8 @@ class Bucket:
         if self.velocity is None and rule.remembers:
             self._remember(state)
         velocity = self.velocity if rule.remembers else None
-        at_home, guests = None, []
+        at_home: list[bool] | None = None
+        guests: list[int] = []
         if not self._all_at_home(velocity, state):
             at_home, guests = self._settle(velocity, state)
         homes = [home for home in (self.value, self.grad, velocity) if home is not None]
@@ -141,7 +142,7 @@ class Bucket:
         if self.value.buffer.dtype in HALF and self.value.buffer.device.type == "cpu":
             # one by one: torch's CPU kernels round the end of a half-precision tensor otherwise than its middle
             places = [list(itertools.compress(home.places, at_home or itertools.repeat(True))) for home in homes]
-            advance(places[0], places[1], places[2] if len(places) > 2 else None, rule)
+            advance_loop(places[0], places[1], places[2] if len(places) > 2 else None, rule)
         else:
             buffers = [_real(home.buffer) for home in homes]
             scale = buffers[0].numel() // self.total
@@ -211,7 +212,7 @@ def _advance_guest(p: torch.Tensor, velocity: torch.Tensor | None, rule: Rule) -
     if p.grad is not None and p.grad.layout != torch.strided:
         advance_sparse(p, p.grad, velocity, rule)
     elif p.grad is not None:
-        advance([p], [p.grad], None if velocity is None else [velocity], rule)
+        advance_loop([p], [p.grad], None if velocity is None else [velocity], rule)
 
 
 def _kept_velocity(p: torch.Tensor, state: Any, dtype: torch.dtype) -> torch.Tensor:
@@ -229,7 +230,9 @@ def _advance(pieces: list[list[torch.Tensor]], rule: Rule) -> None:
     from_hidden = rule._replace(method=Method(alpha * (1 + gamma), beta, 0.0, delta))
     if same and fusible(rule, dtype, device):
         advance_fused(params, grads, velocity, rule)
-    elif same and velocity is not None and beta != 0 and not rule.weight_decay and dtype not in HALF and fusible(from_hidden, dtype, device):
+    elif (
+        same and velocity is not None and beta != 0 and not rule.weight_decay and dtype not in HALF and fusible(from_hidden, dtype, device)
+    ):
         torch._foreach_add_(params, velocity, alpha=alpha * gamma)
         advance_fused(params, grads, velocity, from_hidden)
     else:

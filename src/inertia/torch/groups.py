@@ -30,10 +30,13 @@ def said(method: Any, lr: Any, momentum: Any, dampening: Any, nesterov: Any) -> 
         return Method(lr, beta, beta if nesterov else 0.0)
     if not isinstance(method, tuple) or len(method) != 4:
         raise BadInput(
-            f"{method!r} is not a Method: write Momentum(params, Method({_example(method)}, beta=0.9)), or lr={_example(method)}, momentum=0.9"
+            f"{method!r} is not a Method: write Momentum(params, Method({_example(method)}, beta=0.9)), "
+            f"or lr={_example(method)}, momentum=0.9"
         )
     if given:
-        raise BadInput(f"a Method and {', '.join(given)} are both given: put them into the Method (lr is alpha, momentum beta, nesterov gamma = beta)")
+        raise BadInput(
+            f"a Method and {', '.join(given)} are both given: put them into the Method (lr is alpha, momentum beta, nesterov gamma = beta)"
+        )
     return Method(*method)
 
 
@@ -45,7 +48,7 @@ def refuse_dampening(dampening: float) -> None:
     """torch's dampening is lr * (1 - dampening) from the second step on, and no method of the family at the first."""
     if dampening != 0:
         raise BadInput(
-            f"dampening = {dampening:g} is a smaller learning rate from the second step on: leave it out and multiply lr by {1 - dampening:g}"
+            f"dampening = {dampening:g} is a smaller learning rate from the second step on: leave it out, multiply lr by {1 - dampening:g}"
         )
 
 

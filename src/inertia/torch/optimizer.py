@@ -18,7 +18,7 @@ from ..errors import BadInput
 from .checkpoints import for_sgd, understood
 from .flat import VELOCITY, Bucket
 from .groups import check_group, kept_dtype, method_of, refuse_dampening, rule_of, said, usable
-from .update import Rule, advance, advance_fused, advance_loop, advance_sparse, fusible
+from .update import HALF, Rule, advance, advance_fused, advance_loop, advance_sparse, fusible
 
 __all__ = ["Momentum"]
 
@@ -147,7 +147,7 @@ class Momentum(torch.optim.Optimizer):
             same = len({dtype for dtype in dtypes if dtype is not None}) == 1
             if whole and plain and same and fusible(rule, dtypes[0], device.type):
                 advance_fused(ps, gs, kept, rule)
-            elif one_by_one:
+            elif one_by_one or (device.type == "cpu" and dtypes[0] in HALF):  # there the list operations round beta itself
                 advance_loop(ps, gs, kept, rule)
             else:
                 advance(ps, gs, kept, rule)

@@ -1,4 +1,4 @@
-"""The heart, over lists of tensors: one update read by every mode of the optimizer (loop, foreach, fused, flat).
+"""The heart, over lists of tensors: one update in torch's three kinds of operations (loop, foreach, fused), read by every mode.
 
     velocity <- beta velocity + grad;   params <- params - alpha ((1 + gamma) velocity_new - gamma velocity_old)
 
@@ -49,14 +49,10 @@ def advance(params: Tensors, grads: Tensors, velocity: Tensors | None, rule: Rul
     direction, times = grads, 1.0
     if velocity is not None:
         other = gamma not in (0, beta)
-        old = [v * -gamma for v in velocity] if other and summed else None
+        old = torch._foreach_mul(velocity, -gamma) if other and summed else None
         if other and not summed:
             torch._foreach_add_(params, velocity, alpha=alpha * gamma)
-        if velocity[0].dtype in HALF and velocity[0].device.type == "cpu":
-            for v in velocity:  # on the CPU the list operation rounds beta to half precision first
-                v.mul_(beta)
-        else:
-            torch._foreach_mul_(velocity, beta)
+        torch._foreach_mul_(velocity, beta)
         torch._foreach_add_(velocity, grads)
         if old is not None:
             torch._foreach_add_(old, velocity, alpha=1 + gamma)
@@ -74,9 +70,25 @@ def advance(params: Tensors, grads: Tensors, velocity: Tensors | None, rule: Rul
 
 
 def advance_loop(params: Tensors, grads: Tensors, velocity: Tensors | None, rule: Rule) -> None:
-    """The same step one tensor at a time: least memory for temporaries, slowest on many small tensors."""
+    """The same step one tensor at a time, in torch.optim.SGD's own operations: what autograd can follow, and half precision on the CPU."""
+    alpha, beta, gamma, _ = rule.method
     for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
-        advance([param], [grad], None if velocity is None else [velocity[index]], rule)
+        if rule.maximize:
+            grad = -grad
+        if rule.weight_decay and not rule.decoupled:
+            grad = grad.add(param, alpha=rule.weight_decay)
+        direction = grad
+        if velocity is not None:
+            v = velocity[index]
+            old = v * -gamma if gamma not in (0, beta) else None
+            v.mul_(beta).add_(grad)
+            direction = v if gamma == 0 else grad.add(v, alpha=beta) if old is None else old.add(v, alpha=1 + gamma)
+        if rule.weight_decay and rule.decoupled:
+            direction = direction.add(param, alpha=rule.weight_decay)
+        if isinstance(alpha, torch.Tensor):
+            param.add_(direction * -alpha)
+        else:
+            param.add_(direction, alpha=-alpha)
 
 
 def advance_sparse(param: torch.Tensor, grad: torch.Tensor, velocity: torch.Tensor | None, rule: Rule) -> None:
@@ -84,7 +96,7 @@ def advance_sparse(param: torch.Tensor, grad: torch.Tensor, velocity: torch.Tens
     if velocity is None and not rule.weight_decay:
         param.add_(grad, alpha=rule.method.alpha if rule.maximize else -rule.method.alpha)
     else:
-        advance([param], [grad.to_dense()], None if velocity is None else [velocity], rule)
+        advance_loop([param], [grad.to_dense()], None if velocity is None else [velocity], rule)
 
 
 def fusible(rule: Rule, dtype: torch.dtype, device: str) -> bool:

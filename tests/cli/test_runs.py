@@ -23,7 +23,7 @@ from inertia.problems.simulation import Interrupted
 )
 def test_the_published_traces(inertia, alpha, beta, printed):
     answer = inertia("run", "valley", "--alpha", alpha, "--beta", beta, "--steps", 20, "--json").json
-    assert list(answer) == ["method", "steps", "losses", "final", "diverged_at"]
+    assert list(answer) == ["method", "steps", "losses", "final", "params", "diverged_at"]
     assert tuple(f"{value:.6f}" for value in answer["final"]) == printed
     assert answer["steps"] == 20
     assert len(answer["losses"]) == 21

@@ -39,7 +39,7 @@ def test_the_printed_traces(alpha, beta, gamma, printed):
 def test_nesterov_at_the_success_setting_diverges():
     method = Method(0.6, 0.5, 0.5)
     record = reference.run(VALLEY, method, 20)
-    xi = hidden(method, record.final, record.notes["velocity"])  # the source follows xi, frameworks hold y
+    xi = hidden(method, record.params, record.notes["velocity"])  # the source follows xi, frameworks hold y
     np.testing.assert_allclose(xi, [-0.0035247382364427915, -47633275.7399505], rtol=1e-12)
 
 

@@ -27,7 +27,7 @@ def walk(problem, method, steps, **words):
     for now in record.path[:-1]:
         velocity = method.beta * velocity + problem.gradient(now)
         path.append(path[-1] - method.alpha * velocity)
-    np.testing.assert_allclose(path[-1], hidden(method, record.final, record.notes["velocity"]), atol=1e-12)
+    np.testing.assert_allclose(path[-1], hidden(method, record.params, record.notes["velocity"]), atol=1e-12)
     return np.array(path)
 
 

@@ -106,7 +106,7 @@ def run(
 def answer(record: Record) -> dict[str, Any]:
     """What `run --json` writes."""
     data = record.to_json()
-    return {name: data[name] for name in ("method", "steps", "losses", "final", "diverged_at")}
+    return {name: data[name] for name in ("method", "steps", "losses", "final", "params", "diverged_at")}
 
 
 def _opened(out: Any) -> Any:

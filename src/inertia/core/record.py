@@ -18,12 +18,14 @@ __all__ = ["Record"]
 class Record:
     """One run: its method, the loss after every step (from step 0), where it ended and what it cost.
 
+    Losses are those of the parameters, which frameworks hold and train; evaluate and save `final`. The two differ where
+    delta is not gamma: Nesterov's form with delta = 0, triple momentum.
     `losses[0]` is the loss at the start; a run that stopped being finite keeps what was finite and names the step.
     """
 
     method: Method  # the coefficients at step 0 (a schedule scales them)
     losses: NDArray[np.float64]  # (steps + 1,) or shorter where the run diverged
-    final: NDArray[np.float64]  # last finite parameters
+    final: NDArray[np.float64]  # the point that the method promises, `method.readout`; the last finite parameters where it diverged
     steps: int  # steps asked for
     path: NDArray[np.float64] | None = None  # (steps + 1, n) parameters, where kept
     diverged_at: int | None = None  # first step whose loss or parameters were not finite
@@ -31,6 +33,12 @@ class Record:
     schedule: str = "constant"
     seed: int | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    params: NDArray[np.float64] | None = None  # last parameters, where the gradient is taken; as `final` where none are given
+
+    def __post_init__(self) -> None:
+        """Where nobody says otherwise the parameters are what is read out (delta = gamma)."""
+        if self.params is None:
+            object.__setattr__(self, "params", self.final)
 
     @property
     def loss(self) -> float:
@@ -44,6 +52,7 @@ class Record:
             "steps": self.steps,
             "losses": self.losses.tolist(),
             "final": self.final.tolist(),
+            "params": np.asarray(self.params).tolist(),
             "diverged_at": self.diverged_at,
             "gradients": self.gradients,
             "schedule": self.schedule,

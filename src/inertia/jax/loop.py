@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from ..core.method import Method, checked, step
+from ..core.method import Method, checked, readout, step
 from ..core.record import Record
 from ..core.schedule import tabulate
 from ..errors import BadInput
+from ..problems.simulation import coming
 
 __all__ = ["ground_of"]
 
@@ -60,18 +61,20 @@ def ground_of(
         checked(Method(*(column[0] for column in coefficients)))
         table = Method(*(jnp.asarray(column, start.dtype) for column in coefficients))
         *ends, path = whole(start, table)
-        final, velocity, losses, fine = (np.asarray(part, float) for part in ends)
+        params, velocity, losses, fine = (np.asarray(part, float) for part in ends)
         good = np.isfinite(losses) & np.append(True, fine > 0)
         diverged = None if good.all() else int(np.argmin(good))
         points = None if path is None else np.concatenate([np.asarray(start, float)[None], np.asarray(path, float)])[:diverged]
-        if diverged is not None:
-            final = np.asarray(start, float) if points is None else points[-1]
-        notes = {"params": unravel(jnp.asarray(final, start.dtype)), "velocity": velocity}
+        if diverged is None:
+            final = np.asarray(readout(Method(*map(float, coming(method, coefficients, steps))), params, velocity))
+        else:
+            final = params = np.asarray(start, float) if points is None else points[-1]
+        trees = {name: unravel(jnp.asarray(flat, start.dtype)) for name, flat in (("params", params), ("final", final))}
+        notes = trees | {"velocity": velocity}
         name = "constant" if isinstance(method, Method) else str(getattr(method, "name", "custom"))
         first_method = Method(*(float(column[0]) for column in coefficients))
-        return Record(
-            first_method, losses[:diverged], final, steps, points, diverged, steps if diverged is None else diverged, name, notes=notes
-        )
+        spent = steps if diverged is None else diverged
+        return Record(first_method, losses[:diverged], final, steps, points, diverged, spent, name, notes=notes, params=params)
 
     def hvp(vector: Any) -> Any:
         return np.asarray(product(start, jnp.asarray(vector, start.dtype)))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.method import Method, checked, step
+from ..core.method import Method, checked, readout, step
 from ..core.record import Record
 from ..core.schedule import Schedule, tabulate
 from ..errors import BadInput
@@ -94,7 +94,8 @@ def run_many(
     `start` and `velocity` are (n,) or (T, n); without a start, `problem.draw(seed)` or else `problem.start`. `batch_size`
     None means the whole loss. `losses` holds the full loss at the start, after every `evaluate_every` steps and after the
     last; where that is not every step, `notes["loss_steps"]` says which. A trial whose loss or parameters stop being finite
-    ends there: `diverged_at` is that step, losses and final are what came before. `progress(done, steps)` is called at most
+    ends there: `diverged_at` is that step, losses, params and final are what came before. `final` is read out of the last
+    parameters with the coefficients of the step to come. `progress(done, steps)` is called at most
     some 200 times, `stop(step, losses)` at every reading and ends all trials where it returns True.
 
     Raises:
@@ -106,11 +107,12 @@ def run_many(
     [0.499018, 0.000398]
     """
     _check_counts(problem, steps, batch_size, evaluate_every)
-    names, table = _table(methods, steps)
+    names, whole = _table(methods, steps)
+    table = Method(*(column[:steps] for column in whole))
     trials = table.alpha.shape[1]
     first = _spread("start", _start(problem, seed) if start is None else start, trials, problem.dimension)
     push = np.zeros_like(first) if velocity is None else _spread("velocity", velocity, trials, problem.dimension)
-    state = _Trials(problem, first, push, table, keep_path)
+    state = _Trials(problem, first, push, whole, keep_path)
     rows = batches(problem.examples, batch_size, seed)
     every = max(1, steps // 200)
     try:
@@ -162,13 +164,14 @@ class _Trials:
         self.readings: list[tuple[int, Array]] = []  # (step, losses (T,)), nan where the trial was gone
         self.path: list[Array] | None = [params.copy()] if keep_path else None
         self.cost = np.zeros(trials, dtype=int)
+        self.done = 0  # steps
 
     def advance(self, k: int, rows: Rows) -> None:
         """One step of every living trial; those whose parameters stop being finite leave."""
         now = Method(*(column[k, self.alive, None] for column in self.table))
         gradient = self.problem.gradient(self.params, rows)
         self.cost[self.alive] += (self.problem.examples or 1) if rows is None else len(rows)
-        before = self.params
+        before, self.done = self.params, k + 1
         self.params, self.velocity = step(now, self.params, self.velocity, gradient)
         self._drop(k + 1, np.asarray(np.isfinite(self.params).all(axis=-1)), before)
         if self.path is not None:
@@ -202,8 +205,11 @@ class _Trials:
         read_at = np.array([k for k, _ in self.readings], dtype=int)
         losses = np.array([reading for _, reading in self.readings]).reshape(len(read_at), len(self.final))
         path = None if self.path is None else np.array(self.path)
-        final, velocity = self.final.copy(), np.full_like(self.final, np.nan)
-        final[self.alive], velocity[self.alive] = self.params, self.velocity
+        params, velocity = self.final.copy(), np.full_like(self.final, np.nan)
+        params[self.alive], velocity[self.alive] = self.params, self.velocity
+        final = params.copy()
+        coming = Method(*(column[self.done, self.alive, None] for column in self.table))
+        final[self.alive] = readout(coming, self.params, self.velocity)
         dense = np.array_equal(read_at, np.arange(len(read_at)))
         made = []
         for trial, name in enumerate(names):
@@ -211,7 +217,7 @@ class _Trials:
             fine = np.isfinite(losses[:, trial])
             notes: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
             if fell < 0:
-                notes["velocity"] = velocity[trial]  # with it `method.readout` and `method.hidden` find x and xi
+                notes["velocity"] = velocity[trial]  # with it `method.hidden` finds xi
             if not dense:
                 notes["loss_steps"] = read_at[fine].tolist()
             made.append(
@@ -226,13 +232,14 @@ class _Trials:
                     schedule=name,
                     seed=seed,
                     notes=notes,
+                    params=params[trial],
                 )
             )
         return made
 
 
 def _table(methods: Any, steps: int) -> tuple[list[str], Method]:
-    """Names (T) and coefficients (steps, T) of all trials, checked."""
+    """Names (T) and coefficients (steps + 1, T) of all trials, checked; the last row only reads the final point out."""
     one = isinstance(methods, Method) or callable(methods)
     given = [methods] if one else list(methods)
     if not given:
@@ -242,16 +249,37 @@ def _table(methods: Any, steps: int) -> tuple[list[str], Method]:
         raise BadInput("a sequence of methods must hold one method each: give one Method of arrays instead, or single numbers")
     flat = Method(*(np.concatenate(columns, axis=1) for columns in zip(*tables, strict=True)))
     checked(Method(*(column[0] for column in flat)))
-    checked(flat._replace(alpha=np.where(flat.alpha == 0, 1.0, flat.alpha)))  # a schedule may come to rest, not start there
+    run = Method(*(column[:steps] for column in flat))
+    checked(run._replace(alpha=np.where(run.alpha == 0, 1.0, run.alpha)))  # a schedule may come to rest, not start there
     names = [_name(schedule) for schedule, table in zip(given, tables, strict=True) for _ in range(table.alpha.shape[1])]
     return names, flat
 
 
 def _tabulated(schedule: Any, steps: int) -> Method:
-    """The coefficients of one schedule, every field (steps, its trials)."""
+    """The coefficients of one schedule, every field (steps + 1, its trials): those of the step after the last read the end out."""
     if isinstance(schedule, Method):
         schedule = Method(*np.broadcast_arrays(*schedule))
-    return Method(*np.broadcast_arrays(*(np.reshape(column, (steps, -1)) for column in tabulate(schedule, steps))))
+    table = tabulate(schedule, steps)
+    whole = Method(*(np.concatenate([column, after[None]]) for column, after in zip(table, coming(schedule, table, steps), strict=True)))
+    return Method(*np.broadcast_arrays(*(np.reshape(column, (steps + 1, -1)) for column in whole)))
+
+
+def coming(schedule: Any, table: Method, steps: int) -> Method:
+    """The method of the step after the last, as torch's and optax's states hold it then; the last one where none is to be had.
+
+    >>> coming(Method(0.5), Method(np.array([0.5]), np.zeros(1), np.zeros(1), np.zeros(1)), 1).alpha.item()
+    0.5
+    """
+    last = Method(*(column[-1] for column in table))
+    if isinstance(schedule, Method):
+        return last
+    try:
+        after = Method(
+            *(np.broadcast_to(np.asarray(value, dtype=float), then.shape) for value, then in zip(schedule(steps), last, strict=True))
+        )
+    except Exception:  # a user's own schedule need not know more steps than it has
+        return last
+    return after if all(np.all(np.isfinite(value)) for value in after) else last
 
 
 def _name(schedule: Any) -> str:

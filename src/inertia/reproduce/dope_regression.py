@@ -38,7 +38,7 @@ def three_epochs(learning_rate: float, momentum: float, seed: int, every: int = 
         return [np.inf] * (3 * _EPOCH // every), first.final
     slow = method._replace(alpha=learning_rate / 10)
     kept = 10 * first.notes["velocity"]
-    last = run(problem, slow, _EPOCH, start=first.final, velocity=kept, batch_size=10, seed=seed + 10**6, evaluate_every=every)
+    last = run(problem, slow, _EPOCH, start=first.params, velocity=kept, batch_size=10, seed=seed + 10**6, evaluate_every=every)
     return [float(loss) for loss in (*first.losses[1:], *last.losses[1:])], last.final
 
 

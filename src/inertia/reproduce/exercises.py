@@ -158,8 +158,8 @@ def library_form(session: Session) -> list[Row]:
     """Which point do the parameters of a Nesterov optimizer denote, and what a falling learning rate does."""
     method = Method(0.3, 0.8, 0.8)
     ran = run(valley(), method, 20, keep_path=True)
-    xi = hidden(method, ran.final, ran.notes["velocity"])
-    gap = float(np.abs(ran.final - xi).max())
+    xi = hidden(method, ran.params, ran.notes["velocity"])
+    gap = float(np.abs(ran.params - xi).max())
     ends = [_dropped(inside) for inside in (True, False)]
     return [
         formula("001/exercise/library-form", walk(valley(), method, 20)[-1], xi, "params + alpha gamma velocity is the textbook iterate"),

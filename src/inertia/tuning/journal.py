@@ -105,7 +105,7 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 def _line(run: Record) -> str:
-    data = run.to_json() | {"final": [], "notes": dict(run.notes)}  # the last parameters would be most of the file
+    data = run.to_json() | {"final": [], "params": [], "notes": dict(run.notes)}  # the last parameters would be most of the file
     return json.dumps(data, default=lambda array: array.tolist()) + "\n"
 
 

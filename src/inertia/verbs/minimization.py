@@ -48,7 +48,8 @@ def minimize(
     """Minimise a numpy or JAX function (or a Problem) from x0 by plain steps of a method; returns a Record with its path.
 
     A numpy `f` maps (n,) to a number, with `gradient` or central differences (and a warning). Where x0 holds jax arrays (any
-    pytree), `f` is differentiated and the whole run compiled; `notes["params"]` then has the end in the shape of x0.
+    pytree), `f` is differentiated and the whole run compiled; `notes["params"]` and
+    `notes["final"]` then have the end in the shape of x0. `final` is the point that the method promises: evaluate and save it.
 
     `method=None` measures the curvature at x0 with error bars, chooses for its upper bar and keeps the best of the runs that
     verify it: heavy ball and Nesterov's form at their best for [mu, upper] where every curvature is positive, else

@@ -94,7 +94,7 @@ x, optimum = np.array([{state["x"]!r}, {state["y"]!r}]), np.array([{state["wx"]!
 Q = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
 method = Method({float(one.alpha)!r}, beta={float(one.beta)!r}, gamma={float(one.gamma)!r})
 ran = run(planar(tuple(curvatures), turn, optimum=optimum), method, {state["steps"]}, start=Q @ x + optimum)
-print(Q.T @ (ran.final - optimum), iterate(method, curvatures, {state["steps"]}, x).params)
+print(Q.T @ (ran.params - optimum), iterate(method, curvatures, {state["steps"]}, x).params)
 """
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import BadInput, nearest
 from .method import Method
 
-__all__ = ["SHAPES", "Scaled", "Schedule", "constant", "cosine", "linear", "shaped", "step_decay", "tabulate", "warmup"]
+__all__ = ["SHAPES", "Scaled", "Schedule", "coming", "constant", "cosine", "linear", "shaped", "step_decay", "tabulate", "warmup"]
 
 
 class Schedule(Protocol):
@@ -142,6 +142,24 @@ def tabulate(schedule: Schedule | Method, steps: int) -> Method:
     else:
         rows = [schedule(step) for step in range(steps)]
     return Method(*(_stack([row[index] for row in rows]) for index in range(4)))
+
+
+def coming(schedule: Any, table: Method, steps: int) -> Method:
+    """The method of the step after the last, as torch's and optax's states hold it then; the last one where none is to be had.
+
+    >>> coming(Method(0.5), Method(np.array([0.5]), np.zeros(1), np.zeros(1), np.zeros(1)), 1).alpha.item()
+    0.5
+    """
+    last = Method(*(column[-1] for column in table))
+    if isinstance(schedule, Method):
+        return last
+    try:
+        after = Method(
+            *(np.broadcast_to(np.asarray(value, dtype=float), then.shape) for value, then in zip(schedule(steps), last, strict=True))
+        )
+    except Exception:  # a user's own schedule need not know more steps than it has
+        return last
+    return after if all(np.all(np.isfinite(value)) for value in after) else last
 
 
 def _library(step: Any) -> Any:

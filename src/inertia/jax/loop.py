@@ -12,9 +12,8 @@ from jax.flatten_util import ravel_pytree
 
 from ..core.method import Method, checked, readout, step
 from ..core.record import Record
-from ..core.schedule import tabulate
+from ..core.schedule import coming, tabulate
 from ..errors import BadInput
-from ..problems.simulation import coming
 
 __all__ = ["ground_of"]
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.method import Method, checked, readout, step
 from ..core.record import Record
-from ..core.schedule import Schedule, tabulate
+from ..core.schedule import Schedule, coming, tabulate
 from ..errors import BadInput
 from .base import Array, Problem, Rows
 
@@ -262,24 +262,6 @@ def _tabulated(schedule: Any, steps: int) -> Method:
     table = tabulate(schedule, steps)
     whole = Method(*(np.concatenate([column, after[None]]) for column, after in zip(table, coming(schedule, table, steps), strict=True)))
     return Method(*np.broadcast_arrays(*(np.reshape(column, (steps + 1, -1)) for column in whole)))
-
-
-def coming(schedule: Any, table: Method, steps: int) -> Method:
-    """The method of the step after the last, as torch's and optax's states hold it then; the last one where none is to be had.
-
-    >>> coming(Method(0.5), Method(np.array([0.5]), np.zeros(1), np.zeros(1), np.zeros(1)), 1).alpha.item()
-    0.5
-    """
-    last = Method(*(column[-1] for column in table))
-    if isinstance(schedule, Method):
-        return last
-    try:
-        after = Method(
-            *(np.broadcast_to(np.asarray(value, dtype=float), then.shape) for value, then in zip(schedule(steps), last, strict=True))
-        )
-    except Exception:  # a user's own schedule need not know more steps than it has
-        return last
-    return after if all(np.all(np.isfinite(value)) for value in after) else last
 
 
 def _name(schedule: Any) -> str:

@@ -112,7 +112,9 @@ def test_dicts_outputs_with_a_loss_autoencoders_and_own_forwards():
     assert pytest.approx(truth, rel=1e-9) == room.measure(model, None, {"x": x, "y": y}, noise=0).L
     assert pytest.approx(truth, rel=1e-9) == room.measure(model, lambda out, batch: CE(out.logits, batch["y"]), {"x": x, "y": y}, noise=0).L
     assert pytest.approx(truth, rel=1e-9) == room.measure(model, None, (x, y), forward=lambda m, b: CE(m(b[0]), b[1]), noise=0).L
-    assert pytest.approx(truth, rel=1e-9) == room.measure(model, nn.CrossEntropyLoss(reduction="sum"), (x, y), noise=0).L
+    summed = nn.CrossEntropyLoss(reduction="sum")  # measured as the user's loop has it: the sum over the batch
+    assert pytest.approx(len(x) * truth, rel=1e-9) == room.measure(model, summed, (x, y), noise=0).L
+    assert pytest.approx(5 * truth, rel=1e-9) == room.measure(model, summed, (x, y), batch_size=5, noise=0).L
     assert pytest.approx(truth, rel=1e-9) == room.measure(model, nn.CrossEntropyLoss(reduction="none"), (x, y), noise=0).L
     auto = nn.Linear(4, 4).double()
     truth = np.linalg.eigvalsh(dense(auto, lambda: nn.functional.mse_loss(auto(x), x)))[-1]

@@ -125,7 +125,7 @@ def test_a_trainable_parameter_that_the_loss_does_not_use():
     truth = room.measure(model, CE, (x, y), rtol=1e-6, **ENDS)
     model.unused = nn.Linear(5, 7).double()
     found = room.measure(
-        model, lambda out, target: CE(out, target), (x, y), forward=lambda m, b: CE(m[2](m[1](m[0](b[0]))), b[1]), rtol=1e-6, **ENDS
+        model, None, (x, y), forward=lambda m, b: CE(m[2](m[1](m[0](b[0]))), b[1]), rtol=1e-6, **ENDS
     )
     assert found.dimension == truth.dimension + 42
     assert pytest.approx(truth.L, rel=1e-6) == found.L

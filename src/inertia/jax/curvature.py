@@ -19,11 +19,10 @@ from ..errors import BadInput
 from ..measurement.along import measured, watched
 from ..measurement.lanczos import FAILURE, krylov
 from ..measurement.model import Plan, Watch
+from .losses import Loss
 from .products import WAYS, JaxSource, rows_in, taken
 
-__all__ = ["Eigenvectors", "eigenvectors", "measure"]
-
-Loss = Callable[[Any, Any], Any]
+__all__ = ["Eigenvectors", "check_deterministic", "eigenvectors", "measure"]
 
 
 class Eigenvectors(NamedTuple):
@@ -37,12 +36,13 @@ class Eigenvectors(NamedTuple):
 
 
 def measure(
-    loss: Loss,
+    loss: Callable[..., Any],
     params: Any,
     data: Any,
     *,
     batch_size: int | None = None,
     examples: int | None = None,
+    size_of: Callable[[Any], int] | None = None,
     ends: str = "largest",
     rtol: float = 0.01,
     depth: int | None = None,
@@ -77,7 +77,7 @@ def measure(
     (4.0, 2)
     """
     whole = _subset(data, examples, seed)
-    source = _source(loss, params, whole, products, chunk, bool(sampling) or whole is not data)
+    source = _source(loss, params, whole, products, chunk, bool(sampling) or whole is not data, batch_size, size_of)
     plan = Plan(
         rtol=rtol, depth=depth, ends=ends, top=top, probes=probes, weights=weights, noise=noise, batch_size=batch_size,
         sampling=whole is not data if sampling is None else sampling, seed=seed, failure=failure, watch=watched(progress),
@@ -86,7 +86,7 @@ def measure(
 
 
 def eigenvectors(
-    loss: Loss, params: Any, data: Any, k: int = 1, *, rtol: float = 0.01, depth: int | None = None, seed: int = 0
+    loss: Callable[..., Any], params: Any, data: Any, k: int = 1, *, rtol: float = 0.01, depth: int | None = None, seed: int = 0
 ) -> Eigenvectors:
     """The k largest curvatures and their directions, shaped like `params`.
 
@@ -103,15 +103,26 @@ def eigenvectors(
     return Eigenvectors(run.values[::-1][:k].tolist(), run.residuals[::-1][:k].tolist(), shaped, run.upper, source.cost()["hvps"])
 
 
-def _source(loss: Loss, params: Any, data: Any, products: str, chunk: int | None, halves: bool) -> JaxSource:
+def _source(
+    loss: Callable[..., Any], params: Any, data: Any, products: str, chunk: int | None, halves: bool, batch_size: int | None = None,
+    size_of: Callable[[Any], int] | None = None,
+) -> JaxSource:  # fmt: skip
     if products not in {"exact", "differences"}:
         raise BadInput(f"products = {products!r} is not one of 'exact', 'differences'")
-    source = JaxSource(loss, params, data, chunk, 8 if halves else 1, WAYS[2 if products == "differences" else 0])
-    _check_deterministic(source)
+    weighed = Loss(loss, size_of)
+    first = data if isinstance(data, tuple | dict | np.ndarray | jax.Array) else next(iter(data), None) if isinstance(data, list) else None
+    source = JaxSource(weighed, params, data, chunk, 8 if halves else 1, WAYS[2 if products == "differences" else 0])
+    if first is not None:
+        weighed.learn(params, first, float(batch_size or rows_in(first)))
+        if weighed.other and (chunk is not None or halves) and len(source.sizes) > 1:
+            raise BadInput(f"{weighed.said}; then every batch is weighted right, and the data may be cut")
+        if weighed.other and len(source.sizes) > 1 and source.whole is not None:
+            source = JaxSource(weighed, params, data, rows_in(data), 1, WAYS[2 if products == "differences" else 0])
+    check_deterministic(source)
     return source
 
 
-def _check_deterministic(source: JaxSource) -> None:
+def check_deterministic(source: JaxSource) -> None:
     """Compiled and as written, the first batch must have the same loss: randomness drawn while tracing shows too."""
     looks = [jax.tree.map(jnp.asarray, next(iter(source.batches))) for _ in range(2)]
     same = all(_equal(a, b) for a, b in zip(*map(jax.tree.leaves, looks), strict=True))
@@ -119,7 +130,7 @@ def _check_deterministic(source: JaxSource) -> None:
         raise BadInput("the data differ at each reading (random augmentation or order?): pass arrays, or a list of batches")
     batch = next(source._chosen([0]))[1]
     compiled = source.graded(source.flat, batch, "batch 0")[0]
-    written = float(source.scalar(source.flat, batch))
+    written = float(source.scalar(source.unravel(source.flat), batch)[0])
     tolerance = 100 * float(jnp.finfo(source.dtype).eps) ** 0.75  # sums in another order differ by less
     if abs(compiled - written) > tolerance * max(abs(compiled), abs(written), 1e-12):
         raise BadInput(

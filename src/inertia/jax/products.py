@@ -15,6 +15,7 @@ from jax.flatten_util import ravel_pytree
 
 from ..errors import BadInput
 from ..measurement.vectors import Vectors
+from .losses import Loss, rows_in, taken
 
 __all__ = ["FULL", "JaxSource", "as_batches", "rows_in", "taken"]
 
@@ -27,29 +28,37 @@ WAYS = ("forward over reverse", "reverse over reverse", "differences of gradient
 class JaxSource:
     """A `Source` (see inertia.measurement.model): one function of a flat vector, made of a loss, parameters and batches."""
 
-    def __init__(self, loss: Callable[[Any, Any], Any], params: Any, data: Any, chunk: int | None, parts: int, way: str) -> None:
+    def __init__(
+        self, loss: Loss, params: Any, data: Any, chunk: int | None, parts: int, way: str = WAYS[0], programs: dict[str, Any] | None = None
+    ) -> None:
         self.notes: dict[str, Any] = {"frozen": []}
         self.flat, self.unravel = _flattened(params, self.notes["frozen"])
         self.dimension, self.dtype = int(self.flat.size), self.flat.dtype
         self.whole, self.batches = as_batches(data, chunk, parts)
         self.chunk = chunk
-        self.sizes = [rows_in(batch) for batch in self.batches]
+        self.sizes = [loss.size_of(batch) for batch in self.batches]
+        self.weights: dict[int, float] = {}  # of batches whose loss was asked for
         if not self.sizes:
             raise BadInput("the data hold no batches: an iterator had been read before, or a list was empty")
         self.price = PRICE
         self.way, self.spent = WAYS.index(way), {"hvps": 0.0, "gradients": 0.0}
 
-        def scalar(flat: Any, batch: Any) -> Any:
-            return _mean(loss(self.unravel(flat), batch))
+        self.scalar, unravel = loss, self.unravel
+        if loss.said:
+            self.notes["loss_is"] = loss.said
+        kept: dict[str, Any] = {} if programs is None else programs  # compiled once for all sources of a job
+        if not kept:
 
-        def forward(flat: Any, vector: Any, batch: Any) -> Any:
-            return jax.jvp(lambda f: jax.grad(scalar)(f, batch), (flat,), (vector,))[1]
+            def value(flat: Any, batch: Any) -> Any:
+                return loss(unravel(flat), batch)
 
-        def reverse(flat: Any, vector: Any, batch: Any) -> Any:
-            return jax.grad(lambda f: jnp.vdot(jax.grad(scalar)(f, batch), vector))(flat)
+            def slope(flat: Any, batch: Any) -> Any:
+                return jax.grad(lambda f: value(f, batch)[0])(flat)
 
-        self.scalar, self._graded = scalar, jax.jit(jax.value_and_grad(scalar))
-        self._products = [jax.jit(forward), jax.jit(reverse)]
+            kept["graded"] = jax.jit(jax.value_and_grad(value, has_aux=True))
+            kept["forward"] = jax.jit(lambda flat, vector, batch: jax.jvp(lambda f: slope(f, batch), (flat,), (vector,))[1])
+            kept["reverse"] = jax.jit(lambda flat, vector, batch: jax.grad(lambda f: jnp.vdot(slope(f, batch), vector))(flat))
+        self._graded, self._products = kept["graded"], [kept["forward"], kept["reverse"]]
 
     def position(self) -> Any:
         """The parameters as a flat vector."""
@@ -76,40 +85,43 @@ class JaxSource:
         """Mean loss and gradient of some batches at any parameters."""
         total, out = 0.0, np.zeros(self.dimension, np.float64 if self.dimension <= FULL else self.dtype)
         for index, batch in self._chosen(parts):
-            value, grad = self.graded(flat, batch, f"batch {index}")
-            total += self.sizes[index] * value
-            out += np.asarray(grad) * self.sizes[index]
-        weight = sum(self.sizes[index] for index in parts)
-        return total / weight, out / weight
+            value, grad, weight = self.graded(flat, batch, f"batch {index}")
+            self.weights[index] = weight
+            total += weight * value
+            out += np.asarray(grad) * np.asarray(weight, out.dtype)
+        weights = sum(self.weights[index] for index in parts)
+        return total / weights, out / np.asarray(weights, out.dtype)
 
-    def graded(self, flat: Any, batch: Any, name: str) -> tuple[float, Any]:
-        """Loss and gradient of one batch, both finite."""
-        value, grad = self._graded(flat, batch)
+    def graded(self, flat: Any, batch: Any, name: str) -> tuple[float, Any, float]:
+        """Loss, gradient and weight of one batch, all finite."""
+        (value, weight), grad = self._graded(flat, batch)
         if not np.isfinite(float(value)):
             raise BadInput(f"the loss of {name} is {float(value)}: look at its inputs, or measure at other parameters")
         if not np.isfinite(float(jnp.sum(grad))):
             raise BadInput(f"the gradient of {name} is not finite: look at its inputs, or measure at other parameters")
-        return float(value), grad
+        return float(value), grad, float(weight)
 
     def hvp(self, vector: Any, parts: Sequence[int] | None = None) -> Any:
         """Hessian of the mean loss over the batches (or some of them) times a vector."""
         chosen = list(range(len(self.sizes))) if parts is None else list(parts)
-        weight = sum(self.sizes[index] for index in chosen)
+        for index, batch in self._chosen([index for index in chosen if index not in self.weights]):
+            self.weights[index] = self.graded(self.flat, batch, f"batch {index}")[2]
+        weight, share = sum(self.weights[index] for index in chosen), sum(self.sizes[index] for index in chosen) / sum(self.sizes)
         out = np.zeros_like(vector)
         direction = jnp.asarray(vector, self.dtype)
         for index, batch in self._chosen(chosen):
             image = np.asarray(self._product(direction, batch))
             if not np.isfinite(np.sum(image)):
                 raise BadInput(f"the second derivative of batch {index} is not finite: look at its inputs and at the loss there")
-            out += image * np.asarray(self.sizes[index] / weight, out.dtype)
-        self.spent["hvps"] += weight / sum(self.sizes)
+            out += image * np.asarray(self.weights[index] / weight, out.dtype)
+        self.spent["hvps"] += share
         return out
 
     def mini_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[tuple[Any, int]]:
         """Gradients of mini-batches: rows drawn at random from arrays, the iterable's own batches otherwise."""
         total = sum(self.sizes)
         for batch in self.drawn(rng, batch_size):
-            size = rows_in(batch)
+            size = self.scalar.size_of(batch)
             self.spent["gradients"] += size / total
             yield np.asarray(self.graded(self.flat, batch, "a mini-batch")[1], np.float64), size
 
@@ -175,19 +187,6 @@ def as_batches(data: Any, chunk: int | None, parts: int) -> tuple[Any, Iterable[
     return data, _Chunks(data, -(-total // -(-total // limit)) if chunk is None else limit)
 
 
-def rows_in(batch: Any) -> int:
-    """Number of examples: the first dimension of the first array."""
-    for leaf in jax.tree.leaves(batch):
-        if np.ndim(leaf):
-            return int(np.shape(leaf)[0])
-    raise BadInput(f"a batch of type {type(batch).__name__} holds no array: batches are arrays, or tuples or dicts of arrays")
-
-
-def taken(data: Any, rows: Any) -> Any:
-    """The chosen rows of every array."""
-    return jax.tree.map(lambda leaf: leaf[rows], data)
-
-
 def _flattened(params: Any, report: list[str]) -> tuple[Any, Callable[[Any], Any]]:
     """Parameters as one real vector, half precision widened to float32."""
     leaves = jax.tree.leaves(params)
@@ -212,10 +211,3 @@ def _wide(leaf: Any) -> Any:
 
 def _widened(batch: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(_wide(leaf)), batch)
-
-
-def _mean(value: Any) -> Any:
-    """A scalar: the mean, where the loss returned one number per example."""
-    if not hasattr(value, "ndim") or not jnp.issubdtype(value.dtype, jnp.floating):
-        raise BadInput(f"the loss returned {type(value).__name__}: loss(params, batch) must return a real jax array")
-    return jnp.mean(value)

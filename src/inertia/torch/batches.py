@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import default_collate as collate_tensors
 
 from ..errors import BadInput
 
-__all__ = ["Batches", "Everything", "batches_of", "examples_in", "moved"]
+__all__ = ["Batches", "Everything", "Indexed", "as_tensors", "batches_of", "examples_in", "in_order", "moved", "seed_everything", "taken"]
+
+Size = Callable[[Any], int]  # examples in a batch
 
 
 class Batches:
     """Batches from any iterable that can be read again; every pass starts from the same random state."""
 
-    def __init__(self, source: Iterable[Any], limit: int | None, seed: int) -> None:
-        self.source, self.limit, self.seed = source, limit, seed
-        self.tensors: Any = None
+    tensors: Any = None  # the data, where they are tensors held whole
+    indexed = False  # whether any rows can be taken
+    natural: int | None = None  # batch size that the data come with
+
+    def __init__(self, source: Iterable[Any], limit: int | None = None, seed: int = 0, size_of: Size | None = None) -> None:
+        self.source, self.limit, self.seed, self.size_of = source, limit, seed, size_of or examples_in
 
     def __iter__(self) -> Iterator[Any]:
         """The batches in order, up to the limit of examples."""
@@ -31,18 +39,68 @@ class Batches:
         try:
             for batch in self.source:
                 yield batch
-                seen += examples_in(batch)
+                seen += self.size_of(batch)
                 if self.limit is not None and seen >= self.limit:
                     return
         finally:
             if generator is not None and before is not None:
                 generator.set_state(before)
 
+    def examined(self, most: int | None = None) -> tuple[int, int, bool]:
+        """Examples in all and in the first batch, and whether the data went on after `most` batches.
+
+        Raises:
+            BadInput: no batches.
+        """
+        counts = [self.size_of(batch) for batch in islice(self, None if most is None else most + 1)]
+        if not counts:
+            raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
+        more = most is not None and len(counts) > most
+        return sum(counts[:most] if most is not None else counts), counts[0], more
+
+
+class Indexed(Batches):
+    """A map-style Dataset, of which any rows can be taken; `order` are those it stands for, cut into chunks."""
+
+    indexed = True
+
+    def __init__(
+        self, dataset: Any, collate: Callable[[list[Any]], Any], order: Sequence[int] | np.ndarray[Any, Any], chunk: int, workers: int = 0
+    ) -> None:
+        self.dataset, self.collate, self.order, self.chunk, self.workers = dataset, collate, np.asarray(order), chunk, workers
+        self.examples = len(self.order)
+        super().__init__((), size_of=examples_in)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The chunks in order; the last may be smaller."""
+        seed_everything(self.seed)
+        yield from self.read(self.order[at : at + self.chunk] for at in range(0, self.examples, self.chunk))
+
+    def read(self, order: Iterable[Any]) -> Iterator[Any]:
+        """A batch for each set of rows of the dataset, in the loader's own worker processes where it has some."""
+        if not self.workers:
+            yield from (self.collate([self.dataset[int(row)] for row in rows]) for rows in order)
+            return
+        rows = [[int(row) for row in part] for part in order]
+        words: dict[str, Any] = {"num_workers": self.workers, "collate_fn": self.collate, "generator": torch.Generator().manual_seed(0)}
+        yield from DataLoader(self.dataset, batch_sampler=rows, **words)
+
+    def take(self, rows: Any) -> Any:
+        """The chosen of its rows, as one batch."""
+        return next(iter(Indexed(self.dataset, self.collate, self.order, self.chunk).read([self.order[np.asarray(rows)]])))
+
+    def part(self, rows: Any, chunk: int) -> Indexed:
+        """Some of its rows."""
+        return Indexed(self.dataset, self.collate, self.order if rows is None else self.order[np.asarray(rows)], chunk, self.workers)
+
 
 class Everything(Batches):
     """Tensors held whole, cut into chunks of consecutive rows; mini-batches are drawn from them at random."""
 
+    indexed = True
+
     def __init__(self, tensors: Any, chunk: int) -> None:
+        super().__init__((), size_of=examples_in)
         self.tensors, self.chunk = tensors, chunk
         self.examples = examples_in(tensors)
 
@@ -51,47 +109,113 @@ class Everything(Batches):
         for at in range(0, self.examples, self.chunk):
             yield taken(self.tensors, slice(at, at + self.chunk))
 
+    def read(self, order: Iterable[Any]) -> Iterator[Any]:
+        """A batch for each set of rows."""
+        return (self.take(rows) for rows in order)
 
-def batches_of(data: Any, examples: int | None, batch_size: int | None, seed: int) -> Batches:
+    def take(self, rows: Any) -> Any:
+        """The chosen rows, as one batch."""
+        return taken(self.tensors, torch.as_tensor(np.asarray(rows)).long())
+
+    def part(self, rows: Any, chunk: int) -> Everything:
+        """Some of its rows."""
+        return Everything(self.tensors if rows is None else self.take(rows), chunk)
+
+
+def batches_of(data: Any, examples: int | None, batch_size: int | None, seed: int, size_of: Size | None = None) -> Batches:
     """The data as Batches: tensors or arrays (inputs, targets), a dict of tensors, a DataLoader, a Dataset, or an iterable.
 
-    `examples` keeps that many: a random choice of rows from tensors, the first batches of anything else.
+    `examples` keeps that many: a random choice of rows where rows can be taken, the first batches of anything else.
 
     Raises:
         BadInput: nothing in it, tensors of different lengths, or more examples asked for than there are.
     """
-    whole = _tensors(data)
+    found = _opened(data, examples, batch_size, seed, size_of)
+    if size_of is not None:
+        found.size_of = size_of
+    if not isinstance(found, Everything | Indexed):
+        return found
+    total = found.examples
+    if total == 0:
+        raise BadInput("the data hold no examples")
+    if examples is not None and examples < 1:
+        raise BadInput(f"examples = {examples} is too few: measure on at least 1")
+    if examples is not None and examples > total:
+        raise BadInput(f"examples = {examples} is more than the {total} in the data: use at most that")
+    if examples is not None and examples < total:
+        natural, rows = found.natural, np.sort(np.random.default_rng([seed, 2]).choice(total, examples, replace=False))
+        found = found.part(rows, examples if isinstance(found, Everything) else found.chunk)
+        found.natural = natural
+    return found
+
+
+def _opened(data: Any, examples: int | None, batch_size: int | None, seed: int, size_of: Size | None) -> Batches:
+    """The data as the kind of batches that they are."""
+    whole = as_tensors(data)
     if whole is not None:
-        total = examples_in(whole)
-        if total == 0:
-            raise BadInput("the data hold no examples")
-        if examples is not None and examples > total:
-            raise BadInput(f"examples = {examples} is more than the {total} in the data: use at most that")
-        if examples is not None and examples < total:
-            rows = np.sort(np.random.default_rng([seed, 2]).choice(total, examples, replace=False))
-            whole = taken(whole, torch.as_tensor(rows))
-        return Everything(whole, examples_in(whole))
-    if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
-        data = DataLoader(data, batch_size=batch_size or 64)
-    if not isinstance(data, Iterable):
+        return Everything(whole, max(1, examples_in(whole)))
+    if isinstance(data, DataLoader):
+        return _loaded(data, examples, seed, size_of)
+    if isinstance(data, IterableDataset):
+        if batch_size is None:
+            raise BadInput("an IterableDataset gives single examples: say how many make a batch, batch_size=32, or pass a DataLoader of it")
+        data = DataLoader(data, batch_size=batch_size)
+    elif _mapped(data):
+        return _dataset(data, collate_tensors, batch_size or 64, None)
+    if not isinstance(data, Iterable) or isinstance(data, str | bytes):
         raise BadInput(
             f"data of type {type(data).__name__} cannot be read: pass (inputs, targets) tensors, a DataLoader or a list of batches"
         )
-    if isinstance(data, list) and data and all(isinstance(item, torch.Tensor) for item in data):
+    if isinstance(data, list) and data and all(isinstance(item, torch.Tensor | np.ndarray) for item in data):
         raise BadInput("a list of tensors may be two tensors or several batches: pass a tuple (inputs, targets), or a list of tuples")
-    return Batches(list(data) if isinstance(data, Iterator) else data, examples, seed)
+    return Batches(list(islice(data, 100_000)) if isinstance(data, Iterator) else data, examples, seed, size_of)
 
 
-def _tensors(data: Any) -> Any:
+def _mapped(data: Any) -> bool:
+    """Whether it is a map-style dataset: torch's, or anything with a length and items that is no container of batches."""
+    if isinstance(data, Dataset):
+        return True
+    plain = isinstance(data, list | tuple | Mapping | torch.Tensor | np.ndarray | str | bytes)
+    return not plain and hasattr(data, "__len__") and hasattr(data, "__getitem__")
+
+
+def _dataset(data: Any, collate: Callable[[list[Any]], Any], chunk: int, natural: int | None, workers: int = 0) -> Indexed:
+    """A map-style dataset; one of Hugging Face gives tensors."""
+    if hasattr(data, "with_format") and getattr(data, "format", {}).get("type") is None:
+        data = data.with_format("torch")
+    try:
+        total = len(data)
+    except TypeError:
+        raise BadInput(f"the dataset {type(data).__name__} has no length: give it __len__, or make it an IterableDataset") from None
+    found = Indexed(data, collate, np.arange(total), chunk, workers)
+    found.natural = natural
+    return found
+
+
+def _loaded(loader: Any, examples: int | None, seed: int, size_of: Size | None) -> Batches:
+    """A loader: its dataset where it shuffles that or reads it in order, else its own batches."""
+    drawn = type(loader.sampler) is RandomSampler and not loader.sampler.replacement and loader.sampler._num_samples is None
+    plain = type(loader.batch_sampler) is BatchSampler
+    if drawn and plain and not isinstance(loader.dataset, IterableDataset):
+        return _dataset(loader.dataset, loader.collate_fn, loader.batch_size, loader.batch_size, loader.num_workers)
+    return Batches(loader, examples, seed, size_of)
+
+
+def in_order(data: Any) -> bool:
+    """Whether a loader reads its examples in one fixed order."""
+    return isinstance(data, DataLoader) and type(data.sampler) is SequentialSampler and type(data.batch_sampler) is BatchSampler
+
+
+def as_tensors(data: Any) -> Any:
     """The data as tensors with one leading axis of examples, or None where they are batches."""
     if isinstance(data, torch.Tensor | np.ndarray):
         return torch.as_tensor(data)
     if isinstance(data, tuple) and data and all(isinstance(item, torch.Tensor | np.ndarray) for item in data):
         found: Any = tuple(torch.as_tensor(item) for item in data)
-        lengths = [len(item) for item in found]
+        lengths = [_length(item) for item in found]
     elif isinstance(data, Mapping) and data and all(isinstance(item, torch.Tensor | np.ndarray) for item in data.values()):
         found = {name: torch.as_tensor(item) for name, item in data.items()}
-        lengths = [len(item) for item in found.values()]
+        lengths = [_length(item) for item in found.values()]
     else:
         return None
     if len(set(lengths)) > 1:
@@ -99,15 +223,39 @@ def _tensors(data: Any) -> Any:
     return found
 
 
+def _length(tensor: torch.Tensor) -> int:
+    if tensor.ndim == 0:
+        raise BadInput("the data hold a single number: tensors need a first dimension of examples")
+    return len(tensor)
+
+
 def examples_in(batch: Any) -> int:
-    """Number of examples: the first dimension of the first tensor found."""
+    """Number of examples: the first dimension of the first tensor found; an object says itself (`num_graphs`, `len`).
+
+    >>> examples_in((torch.zeros(3, 2), torch.zeros(3)))
+    3
+    """
     if isinstance(batch, torch.Tensor):
         return len(batch) if batch.ndim else 1
+    if not isinstance(batch, Mapping | tuple | list | np.ndarray | str | bytes):
+        for name in ("num_graphs", "batch_size"):
+            if isinstance(found := getattr(batch, name, None), int) and not isinstance(found, bool):
+                return found
+        if dataclasses.is_dataclass(batch):
+            return examples_in({field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)})
+        if hasattr(batch, "__len__"):
+            return len(batch)
     parts = list(batch.values()) if isinstance(batch, Mapping) else list(batch) if isinstance(batch, tuple | list) else []
     for part in parts:
+        if isinstance(part, torch.Tensor) and part.ndim == 0:
+            continue
         if isinstance(part, torch.Tensor | np.ndarray | Mapping | tuple | list):
             return examples_in(torch.as_tensor(part) if isinstance(part, np.ndarray) else part)
-    raise BadInput(f"a batch of type {type(batch).__name__} holds no tensor: batches are tensors, (inputs, targets) or dicts of tensors")
+        if hasattr(part, "num_graphs"):
+            return int(part.num_graphs)
+    raise BadInput(
+        f"a batch of type {type(batch).__name__} does not show how many examples it holds: pass size_of=, a function batch -> number"
+    )
 
 
 def taken(tensors: Any, rows: Any) -> Any:
@@ -123,11 +271,16 @@ def moved(batch: Any, device: torch.device, widen: bool) -> Any:
         batch = torch.as_tensor(batch)
     if isinstance(batch, torch.Tensor):
         return batch.to(device=device, dtype=torch.float32 if widen and batch.dtype in {torch.float16, torch.bfloat16} else None)
-    if isinstance(batch, Mapping):
+    if isinstance(batch, dict):
         return {name: moved(item, device, widen) for name, item in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(moved(item, device, widen) for item in batch))
     if isinstance(batch, tuple | list):
-        return type(batch)(moved(item, device, widen) for item in batch) if not hasattr(batch, "_fields") else batch
-    return batch
+        return type(batch)(moved(item, device, widen) for item in batch)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        fields = [field.name for field in dataclasses.fields(batch) if field.init]
+        return dataclasses.replace(batch, **{name: moved(getattr(batch, name), device, widen) for name in fields})
+    return batch.to(device) if callable(getattr(batch, "to", None)) else batch
 
 
 def seed_everything(seed: int) -> None:

@@ -8,9 +8,7 @@ exactly as before.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,22 +17,15 @@ from torch import nn
 
 from ..core.method import Method
 from ..core.spectrum import Spectrum
-from ..errors import BadInput
 from ..measurement.along import measured, watched
 from ..measurement.lanczos import FAILURE, Lanczos, krylov
 from ..measurement.model import Plan, Watch
-from .batches import Everything, batches_of, examples_in, moved, taken
-from .deterministic import check_deterministic
-from .frozen import NORMS, Frozen, frozen, trainable
-from .graphs import graph_bytes
-from .products import TorchSource
+from .batches import batches_of
+from .losses import OTHER, Loss
+from .opening import opened
 from .trajectory import walked
 
 __all__ = ["Eigenvectors", "eigenvectors", "measure"]
-
-Loss = Callable[..., torch.Tensor]
-MEMORY = 1 << 30  # bytes for the gradient graphs that are kept
-LARGE = 5_000_000  # parameters from which on a model's own size rules the memory: graphs of several batches are not kept
 
 
 class Eigenvectors(NamedTuple):
@@ -49,12 +40,13 @@ class Eigenvectors(NamedTuple):
 
 def measure(
     model: nn.Module,
-    loss_fn: Loss | None,
+    loss_fn: Callable[..., Any] | None,
     data: Any,
     *,
     batch_size: int | None = None,
     examples: int | None = None,
     forward: Callable[[nn.Module, Any], torch.Tensor] | None = None,
+    size_of: Callable[[Any], int] | None = None,
     mode: str | None = None,
     ends: str = "largest",
     rtol: float = 0.01,
@@ -77,7 +69,10 @@ def measure(
 
     `data`: tensors (inputs, targets), a dict of tensors, a DataLoader, a Dataset or any iterable of batches; the loss of a
     batch is the mean loss_fn(model(inputs), target), `forward(model, batch)` in its stead where that is not the shape of
-    it. Batches are accumulated weighted by their size. `batch_size`, default the loader's, is that of the gradient noise.
+    it; where both are given, `loss_fn` judges what `forward` returns. Batches are accumulated weighted by their examples (or by
+    the class weights and tokens that count in torch's own losses); a loss that weighs them otherwise returns (sum, weight), and
+    `size_of(batch)` counts the examples of an unusual batch. A loss that is a sum over the batch is measured as that sum.
+    `batch_size`, default the loader's, is that of the gradient noise.
     `examples` measures a subset and then `provenance["sampling"]` tells bias and spread (`sampling=True` always does).
 
     `mode`: "train", "eval" or None (each module as it is); `provenance["frozen"]` says what that meant. Products stop when
@@ -98,8 +93,14 @@ def measure(
     >>> found.dimension, round(found.L, 4), found.upper >= found.L
     (4, 2.6667, True)
     """
-    with _source(model, loss_fn, data, batch_size, examples, forward, mode, products, chunk, memory, seed, bool(sampling)) as source:
-        subset = examples is not None and (not isinstance(source.batches, Everything) or source.batches.examples < _length(data))
+    batches, whole = batches_of(data, examples, batch_size, seed, size_of), batches_of(data, None, batch_size, seed, size_of)
+    subset = examples is not None and getattr(batches, "examples", -1) != getattr(whole, "examples", None)
+    evaluate = Loss(model, loss_fn, forward, size_of)
+    halves = examples is not None or bool(sampling)
+    words: dict[str, Any] = {"mode": mode, "products": products, "chunk": chunk, "memory": memory, "seed": seed, "halves": halves}
+    with opened(model, evaluate, batches, batch_size=batch_size, **words) as source:
+        if evaluate.kind == OTHER and sampling is None:
+            sampling = False
         plan = Plan(
             rtol=rtol, depth=depth, ends=ends, top=top, probes=probes, weights=weights, noise=noise, batch_size=batch_size,
             sampling=subset if sampling is None else sampling, seed=seed, failure=failure, watch=watched(progress),
@@ -109,7 +110,7 @@ def measure(
 
 def eigenvectors(
     model: nn.Module,
-    loss_fn: Loss | None,
+    loss_fn: Callable[..., Any] | None,
     data: Any,
     k: int = 1,
     *,
@@ -132,7 +133,8 @@ def eigenvectors(
     >>> [round(value, 4) for value in found.values], found.vectors[0]["weight"].abs().round(decimals=4)
     ([4.0, 1.0], tensor([[1., 0.]]))
     """
-    with _source(model, loss_fn, data, batch_size, None, forward, mode, "exact", None, None, seed, False) as source:
+    batches = batches_of(data, None, batch_size, seed)
+    with opened(model, Loss(model, loss_fn, forward), batches, batch_size=batch_size, mode=mode, seed=seed) as source:
         source.gradient()
         run: Lanczos = krylov(source.hvp, source.space(True), rtol=rtol, depth=depth, ends="largest", top=k, vectors=True, seed=seed)
         names = {id(p): name for name, p in model.named_parameters()}
@@ -142,96 +144,3 @@ def eigenvectors(
             shaped.append({names[id(p)]: part.view(p.shape).to(p.dtype) for p, part in zip(source.params, parts, strict=True)})
         largest, bars = run.values[::-1][:k].tolist(), run.residuals[::-1][:k].tolist()
         return Eigenvectors(largest, bars, shaped, run.upper, source.cost()["hvps"])
-
-
-@contextmanager
-def _source(
-    model: nn.Module, loss_fn: Any, data: Any, batch_size: int | None, examples: int | None, forward: Any, mode: str | None,
-    products: str, chunk: int | None, memory: float | None, seed: int, halves: bool,
-) -> Iterator[TorchSource]:  # fmt: skip
-    """The frozen model as a source of products."""
-    if products not in {"exact", "differences"}:
-        raise BadInput(f"products = {products!r} is not one of 'exact', 'differences'")
-    params = trainable(model)
-    batches = batches_of(data, examples, batch_size, seed)
-    evaluate = _mean_loss(model, loss_fn, forward)
-    dimension = sum(p.numel() for p in params)
-    allowed = memory if memory is not None else MEMORY if dimension < LARGE else 0
-    with frozen(model, mode, seed) as handle:
-        if isinstance(batches, Everything):
-            batches.chunk = _chunk(model, params, batches, evaluate, handle, chunk, batch_size, allowed, halves or examples is not None)
-        check_deterministic(model, batches, lambda batch: evaluate(moved(batch, params[0].device, handle.wide)), handle)
-        source = TorchSource(params, batches, evaluate, handle, allowed, "differences" if products == "differences" else "graph")
-        source.notes |= {"mode": _mode(model), "frozen": handle.report, "seed": seed}
-        try:
-            yield source
-        finally:
-            source.release()
-
-
-def _chunk(
-    model: nn.Module, params: Any, batches: Everything, evaluate: Any, handle: Frozen, chunk: int | None, batch_size: int | None,
-    memory: float, halves: bool,
-) -> int:  # fmt: skip
-    """Rows per batch: what the loss depends on (batch norm in train mode) first, else what fits a quarter of the memory."""
-    total = batches.examples
-    if any(isinstance(m, NORMS) and (m.training or not m.track_running_stats) for m in model.modules()):
-        return chunk or batch_size or total
-    if chunk is not None:
-        if chunk < 1:
-            raise BadInput(f"chunk = {chunk} is too few: a batch holds at least 1 example")
-        return min(chunk, total)
-    few = min(8, total)
-    handle.rewind(0)
-    sample = moved(taken(batches.tensors, slice(0, few)), params[0].device, handle.wide)
-    try:
-        each = graph_bytes(lambda: evaluate(sample), params) / few
-    except RuntimeError:
-        each = 0.0  # no second derivative: gradients alone are kept small by the batch
-    fits = int(max(memory, MEMORY / 4) / 4 // each) if each else total
-    limit = max(1, min(total, max(fits, min(total, 16))))
-    if halves:
-        limit = min(limit, math.ceil(total / 8))
-    return math.ceil(total / math.ceil(total / limit))  # chunks of nearly equal size
-
-
-def _mean_loss(model: nn.Module, loss_fn: Any, forward: Any) -> Callable[[Any], torch.Tensor]:
-    """Mean loss of one batch, a scalar tensor."""
-    if loss_fn is None and forward is None:
-
-        def own(model: nn.Module, batch: Any) -> torch.Tensor:
-            output = model(**batch) if isinstance(batch, Mapping) else model(*batch) if isinstance(batch, tuple | list) else model(batch)
-            value = output if isinstance(output, torch.Tensor) else getattr(output, "loss", None)
-            if value is None:
-                raise BadInput(f"loss_fn is None and the model returned a {type(output).__name__} without a loss: pass loss_fn or forward=")
-            return value
-
-        forward = own
-    summed = getattr(loss_fn, "reduction", "mean") == "sum"
-
-    def evaluate(batch: Any) -> torch.Tensor:
-        if forward is not None:
-            value = forward(model, batch)
-        elif isinstance(batch, Mapping):
-            value = loss_fn(model(**batch), batch)
-        elif isinstance(batch, tuple | list):
-            value = loss_fn(model(*batch[:-1]), batch[-1])
-        else:
-            value = loss_fn(model(batch), batch)
-        if not isinstance(value, torch.Tensor):
-            raise BadInput(f"the loss is a {type(value).__name__}: it must be a torch tensor made by the model")
-        value = value.mean() if value.ndim else value
-        return value / examples_in(batch) if summed else value
-
-    return evaluate
-
-
-def _mode(model: nn.Module) -> str:
-    """Which mode was measured, in a word."""
-    modes = {module.training for module in model.modules()}
-    return "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval"
-
-
-def _length(data: Any) -> int:
-    """Number of examples in data held whole."""
-    return batches_of(data, None, None, 0).examples  # type: ignore[attr-defined]

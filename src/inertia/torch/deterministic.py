@@ -17,7 +17,7 @@ __all__ = ["check_deterministic"]
 TOLERANCE = 1e-5  # relative: threads may sum in another order, a random layer differs by far more
 
 
-def check_deterministic(model: nn.Module, batches: Batches, evaluate: Callable[[Any], torch.Tensor], handle: Frozen) -> None:
+def check_deterministic(model: nn.Module, batches: Batches, evaluate: Callable[[Any], tuple[torch.Tensor, float]], handle: Frozen) -> None:
     """Evaluate the first batch twice.
 
     Raises:
@@ -44,14 +44,14 @@ def check_deterministic(model: nn.Module, batches: Batches, evaluate: Callable[[
     raise BadInput(f"the loss is not deterministic: {one:.6g}, then {two:.6g} on the same parameters; {cause}")
 
 
-def _look(batches: Batches, evaluate: Callable[[Any], torch.Tensor], handle: Frozen) -> tuple[Any, list[float]]:
+def _look(batches: Batches, evaluate: Callable[[Any], tuple[torch.Tensor, float]], handle: Frozen) -> tuple[Any, list[float]]:
     """Loss of the first batch and a sum of each of its tensors."""
     batch = next(iter(batches), None)
     if batch is None:
         return None, []
     handle.rewind(0)
     with torch.no_grad():
-        return float(evaluate(batch)), _sums(batch)
+        return float(evaluate(batch)[0]), _sums(batch)
 
 
 def _traced(model: nn.Module, look: Callable[[], Any]) -> list[tuple[str, float, float]]:

@@ -7,6 +7,7 @@ gradients, modes and random states are exactly what they were.
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -18,7 +19,9 @@ from torch import nn
 from ..errors import BadInput
 from .batches import seed_everything
 
-__all__ = ["Frozen", "frozen", "trainable"]
+__all__ = ["Frozen", "alone", "frozen", "trainable"]
+
+_TURN = threading.RLock()
 
 HALVES = {torch.float16, torch.bfloat16}
 NORMS = nn.modules.batchnorm._BatchNorm
@@ -84,6 +87,17 @@ class _Buffer:
 
 
 @contextmanager
+def alone() -> Iterator[None]:
+    """Random states as before at the end; they belong to the whole process, so threads that seed them take turns."""
+    with _TURN:
+        before = _random_state()
+        try:
+            yield
+        finally:
+            _restore_random(before)
+
+
+@contextmanager
 def frozen(model: nn.Module, mode: str | None, seed: int) -> Iterator[Frozen]:
     """Freeze the model (in train or eval mode, or as it is) and put everything back at the end, also after an error.
 
@@ -94,7 +108,7 @@ def frozen(model: nn.Module, mode: str | None, seed: int) -> Iterator[Frozen]:
         raise BadInput(f"mode = {mode!r} is not one of 'train', 'eval' or None (each module as it is)")
     modes = [(module, module.training) for module in model.modules()]
     with ExitStack() as stack:
-        stack.callback(_restore_random, _random_state())
+        stack.enter_context(alone())
         stack.callback(_restore_modes, modes)
         if mode is not None:
             model.train(mode == "train")

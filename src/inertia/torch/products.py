@@ -8,7 +8,7 @@ second derivative does not exist, differences of gradients step in and say so.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import count
 from typing import Any
@@ -18,9 +18,10 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import BadInput, InertiaWarning
-from .batches import Batches, Everything, examples_in, moved, taken
+from .batches import Batches, Everything, Indexed, moved
 from .frozen import Frozen
 from .graphs import foreign_functions, graph_bytes
+from .losses import Loss
 from .space import TensorVectors
 
 __all__ = ["FULL", "TorchSource"]
@@ -38,15 +39,18 @@ class TorchSource:
         self,
         params: Sequence[torch.Tensor],
         batches: Batches,
-        evaluate: Callable[[Any], torch.Tensor],
+        evaluate: Loss,
         handle: Frozen,
         memory: float,
         way: str,
+        lazy: bool = False,  # graphs are made for the first product, not with the gradient
     ) -> None:
         self.params, self.batches, self.evaluate, self.handle, self.memory, self.way = list(params), batches, evaluate, handle, memory, way
         self.dimension, self.price = sum(p.numel() for p in self.params), PRICE
         self.device, self.dtype = self.params[0].device, self.params[0].dtype
-        self.sizes: list[int] = []
+        self.sizes: list[int] = []  # examples in each batch
+        self.weights: list[float] = []  # and what its loss weighs
+        self.lazy = lazy
         self.notes: dict[str, Any] = {"products": "exact"}
         self.graphs: dict[int, list[torch.Tensor]] = {}
         self.room = 0  # how many batches' graphs fit
@@ -75,28 +79,33 @@ class TorchSource:
         """Mean loss and gradient over the batches, keeping the graphs that fit."""
         self.graphs.clear()
         total, out = 0.0, self._zeros()
-        sizes = []
+        sizes, weights = [], []
         for index, batch in enumerate(self.batches):
-            size = examples_in(batch)
-            sizes.append(size)
+            sizes.append(self.batches.size_of(batch))
+            weights.append(0.0)
             if parts is not None and index not in parts:
                 continue
             if index == 0:
                 self._plan_memory(batch)
-            loss, grads = self._differentiated(index, batch, keep=self.way != "differences" and len(self.graphs) < self.room)
-            total += size * loss
-            self._add(out, grads, size)
+            keep = self.way != "differences" and len(self.graphs) < self.room and not self.lazy
+            loss, grads, weights[-1] = self._differentiated(index, batch, keep=keep)
+            total += weights[-1] * loss
+            self._add(out, grads, weights[-1])
         if not sizes:
             raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
         self.sizes = sizes
+        if parts is None:
+            self.weights = weights
         self.spent["gradients"] += 1
-        weight = sum(size for index, size in enumerate(sizes) if parts is None or index in parts)
-        return total / weight, out.div_(weight)
+        return total / sum(weights), out.div_(sum(weights))
 
     def hvp(self, vector: torch.Tensor, parts: Sequence[int] | None = None) -> torch.Tensor:
         """Hessian of the mean loss over the batches (or some of them) times a vector."""
+        if not self.sizes:  # the weights of the batches are not known yet: with their gradients come the graphs
+            self.lazy = False
+            self.gradient()
         chosen = list(range(len(self.sizes))) if parts is None else list(parts)
-        weight = sum(self.sizes[index] for index in chosen)
+        weight, share = sum(self.weights[index] for index in chosen), sum(self.sizes[index] for index in chosen) / sum(self.sizes)
         while True:
             way = self.way
             try:
@@ -107,7 +116,7 @@ class TorchSource:
                 if isinstance(error, torch.OutOfMemoryError) or self.way == "differences":
                     raise
                 self._fall_back(error)
-        self.spent["hvps"] += weight / sum(self.sizes)
+        self.spent["hvps"] += share
         out.div_(weight)
         if not bool(torch.isfinite(out.sum())):
             for index in chosen if len(chosen) > 1 else ():
@@ -117,17 +126,20 @@ class TorchSource:
 
     def mini_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[tuple[torch.Tensor, int]]:
         """Gradients of mini-batches: rows drawn at random from tensors, the loader's own batches otherwise."""
-        whole = self.batches.tensors
-        drawn: Any = enumerate(self.batches) if whole is None else ((k, None) for k in count())
+        batches = self.batches
+        drawn: Any = enumerate(batches) if not isinstance(batches, Everything | Indexed) else ((k, None) for k in count())
         for index, batch in drawn:
-            if whole is not None:
-                rows = rng.choice(self.batches.examples, batch_size, replace=False)  # type: ignore[attr-defined]
-                batch = taken(whole, torch.as_tensor(np.sort(rows)))
-            size, out = examples_in(batch), self._zeros()
-            for piece in [batch] if whole is None else Everything(batch, self.batches.chunk):  # type: ignore[attr-defined]
-                self._add(out, self._differentiated(index, piece)[1], examples_in(piece) / size)
+            size, out, weight = batch_size, self._zeros(), 0.0
+            if isinstance(batches, Everything | Indexed):
+                pieces: Any = batches.part(np.sort(rng.choice(batches.examples, batch_size, replace=False)), batches.chunk)
+            else:
+                pieces, size = [batch], batches.size_of(batch)
+            for piece in pieces:
+                _, grads, part = self._differentiated(index, piece)
+                self._add(out, grads, part)
+                weight += part
             self.spent["gradients"] += size / sum(self.sizes)
-            yield out, size
+            yield out.div_(weight), size
 
     def cost(self) -> dict[str, float]:
         """Products and gradients of the whole data spent so far."""
@@ -144,7 +156,8 @@ class TorchSource:
         out, pieces = torch.zeros_like(vector), self._pieces(vector)
         for index, batch in self._needed(chosen):
             kept = index in self.graphs
-            grads = self.graphs[index] if kept else self._differentiated(index, batch, graph=True)[1]
+            grads = self.graphs[index] if kept else self._differentiated(index, batch, keep=self._room_left(), graph=True)[1]
+            kept = index in self.graphs
             live = [(g, piece) for g, piece in zip(grads, pieces, strict=True) if g is not None and g.requires_grad]
             if not live:
                 continue  # a loss that is linear in the parameters
@@ -152,7 +165,7 @@ class TorchSource:
                 found = torch.autograd.grad(
                     [g for g, _ in live], self.params, [piece for _, piece in live], retain_graph=kept, allow_unused=True
                 )
-            self._add(out, found, self.sizes[index])
+            self._add(out, found, self.weights[index])
             del grads, live, found  # two vectors that the next batch need not wait for
         return out
 
@@ -167,18 +180,18 @@ class TorchSource:
                     for p, value, piece in zip(self.params, saved, pieces, strict=True):
                         p.copy_(value).add_(piece, alpha=sign * reach)
                 for index, batch in self._needed(chosen):
-                    self._add(out, self._differentiated(index, batch)[1], sign * self.sizes[index] / (2 * reach))
+                    self._add(out, self._differentiated(index, batch)[1], sign * self.weights[index] / (2 * reach))
         finally:
             with torch.no_grad():
                 for p, value in zip(self.params, saved, strict=True):
                     p.copy_(value)
         return out
 
-    def _differentiated(self, index: int, batch: Any, keep: bool = False, graph: bool = False) -> tuple[float, Any]:
-        """Loss and gradient of one batch; keep=True remembers the gradient with its graph."""
+    def _differentiated(self, index: int, batch: Any, keep: bool = False, graph: bool = False) -> tuple[float, Any, float]:
+        """Loss, gradient and weight of one batch; keep=True remembers the gradient with its graph."""
         self.handle.rewind(index)
         with self._attention():
-            loss = self.evaluate(moved(batch, self.device, self.handle.wide))
+            loss, weight = self.evaluate(moved(batch, self.device, self.handle.wide))
             value = float(loss.detach())
             if not np.isfinite(value):
                 raise BadInput(f"the loss of {self._name(index)} is {value}: look at its inputs, or measure at other parameters")
@@ -202,7 +215,11 @@ class TorchSource:
                 keep = False
         if keep:
             self.graphs[index] = list(grads)
-        return value, grads
+        return value, grads, weight
+
+    def _room_left(self) -> bool:
+        """Whether a graph made for a product is kept for the next ones."""
+        return self.lazy and len(self.graphs) < self.room
 
     def _distrust(self, loss: torch.Tensor, grads: Any) -> None:
         """Functions outside torch may forget their second derivative without a word: then products are not symmetric, or zero."""
@@ -242,13 +259,13 @@ class TorchSource:
 
     def _plan_memory(self, batch: Any) -> None:
         """How many batches' graphs fit into the memory allowed; a single batch's always does, it is needed anyway."""
-        if self.way == "differences" or (isinstance(self.batches, Everything) and self.batches.chunk >= self.batches.examples):
+        if self.way == "differences" or (isinstance(self.batches, Everything | Indexed) and self.batches.chunk >= self.batches.examples):
             self.room = 1
             return
         self.handle.rewind(0)
         with self._attention():
             try:
-                each = graph_bytes(lambda: self.evaluate(moved(batch, self.device, self.handle.wide)), self.params)
+                each = graph_bytes(lambda: self.evaluate(moved(batch, self.device, self.handle.wide))[0], self.params)
             except RuntimeError as error:
                 self._fall_back(error)
                 each = 1
@@ -284,7 +301,7 @@ class TorchSource:
         return torch.zeros(self.dimension, dtype=torch.float64 if self.dimension <= FULL else self.dtype, device=self.device)
 
     def _name(self, index: int) -> str:
-        if isinstance(self.batches, Everything):
+        if isinstance(self.batches, Everything | Indexed):
             first, end = index * self.batches.chunk, min((index + 1) * self.batches.chunk, self.batches.examples)
             return f"batch {index} (examples {first} to {end - 1})"
         return f"batch {index}"

@@ -22,7 +22,9 @@ class TensorVectors(Vectors):
         self.device = device
 
     def random(self, rng: np.random.Generator) -> torch.Tensor:
-        """A vector with a uniformly random direction."""
+        """A vector with a uniformly random direction: of a small model the same in every framework."""
+        if self.dtype == torch.float64:
+            return torch.as_tensor(rng.standard_normal(self.dimension), device=self.device)
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         return torch.randn(self.dimension, dtype=self.dtype, device=self.device, generator=generator)
 

@@ -18,8 +18,8 @@ from ..core.method import Method
 from ..errors import BadInput
 from ..tuning.batches import batch_order
 from .batches import examples_in, moved, taken
-from .curvature import _mean_loss
 from .frozen import NORMS, trainable
+from .losses import Loss
 
 __all__ = ["Job", "Outcome", "restored", "train", "weight"]
 
@@ -63,7 +63,7 @@ def train(job: Job, tell: Callable[[int], None] | None = None, *, keep: bool = F
     model = job.model if keep else copy.deepcopy(job.model)
     params = trainable(model)
     optimizer = (job.optimizer or _sgd(job.method))(params)
-    evaluate = _mean_loss(model, job.loss_fn, job.forward)
+    evaluate = Loss(model, job.loss_fn, job.forward)
     readings: list[tuple[int, float, float]] = []
 
     def read(step: int) -> bool:
@@ -83,7 +83,7 @@ def train(job: Job, tell: Callable[[int], None] | None = None, *, keep: bool = F
             for group in optimizer.param_groups:
                 group["lr"] = float(job.method.alpha * factor)
             optimizer.zero_grad(set_to_none=True)
-            loss = evaluate(moved(next(batches), params[0].device, False))
+            loss = evaluate.step(moved(next(batches), params[0].device, False))
             loss.backward()  # type: ignore[no-untyped-call]
             if job.clip is not None:
                 torch.nn.utils.clip_grad_norm_(params, job.clip)
@@ -152,7 +152,7 @@ def _averages(optimizer: Any) -> bool:
 
 
 @contextmanager
-def _averaged(optimizer: Any, model: nn.Module, evaluate: Callable[[Any], torch.Tensor], job: Job) -> Iterator[None]:
+def _averaged(optimizer: Any, model: nn.Module, evaluate: Loss, job: Job) -> Iterator[None]:
     """The model where its optimizer wants it read; batch norms have then seen the data there."""
     if not _averages(optimizer):
         yield
@@ -188,20 +188,20 @@ def _stream(job: Job) -> Iterator[Any]:
             )
 
 
-def _whole(model: nn.Module, evaluate: Callable[[Any], torch.Tensor], data: Any, device: torch.device) -> float:
+def _whole(model: nn.Module, evaluate: Loss, data: Any, device: torch.device) -> float:
     """Mean loss over all examples, in eval mode."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    total, count = 0.0, 0
+    total, count = 0.0, 0.0
     try:
         with torch.no_grad():
             for batch in _pieces(data):
-                size = examples_in(batch)
-                total, count = total + size * float(evaluate(moved(batch, device, False))), count + size
+                value, size = evaluate(moved(batch, device, False))
+                total, count = total + size * float(value), count + size
     finally:
         for module, mode in modes:
             module.training = mode
-    return total / max(count, 1)
+    return total / count if count else float("nan")
 
 
 def _pieces(data: Any) -> Iterator[Any]:

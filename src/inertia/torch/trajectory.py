@@ -10,7 +10,7 @@ import torch
 
 from ..core.method import Method, step
 from ..measurement.model import Plan
-from .batches import examples_in, taken
+from .batches import Everything, Indexed
 from .products import TorchSource
 
 __all__ = ["walked"]
@@ -23,7 +23,7 @@ def walked(source: TorchSource, plan: Plan, method: Method) -> Generator[None, N
     try:
         for number, batch in enumerate(_forever(source, plan), start=1):
             source.release()
-            _, grads = source._differentiated(number, batch)
+            _, grads, _ = source._differentiated(number, batch)
             with torch.no_grad():
                 for at, (p, g) in enumerate(zip(source.params, grads, strict=True)):
                     moved, velocity[at] = step(method, p, velocity[at], torch.zeros_like(p) if g is None else g)
@@ -39,11 +39,10 @@ def walked(source: TorchSource, plan: Plan, method: Method) -> Generator[None, N
 def _forever(source: TorchSource, plan: Plan) -> Any:
     """Mini-batches to train on, drawn from tensors at the batch size asked for, else the loader's own, over and over."""
     rng = np.random.default_rng([plan.seed, 3])
-    whole = source.batches.tensors
+    batches = source.batches
     while True:
-        if whole is None:
-            yield from source.batches
+        if not isinstance(batches, Everything | Indexed):
+            yield from batches
             continue
-        size = min(plan.batch_size or examples_in(whole), examples_in(whole))
-        rows = rng.choice(examples_in(whole), size, replace=False)
-        yield taken(whole, torch.as_tensor(np.sort(rows)))
+        size = min(plan.batch_size or batches.natural or batches.examples, batches.examples)
+        yield batches.take(np.sort(rng.choice(batches.examples, size, replace=False)))

@@ -29,7 +29,7 @@ from ..tuning.plan import Plan, comparable, planned
 from ..tuning.report import Tuning
 from ..tuning.search import Trial
 from ..tuning.walked import DEPTH, END, OTHERS, SHALLOW, look, observed
-from .batches import Batches, Everything, batches_of, examples_in
+from .batches import Batches, Everything, Indexed, batches_of, examples_in
 from .curvature import measure
 from .frozen import trainable
 from .training import Job, Outcome, restored, train, weight
@@ -125,7 +125,7 @@ def prepared(
     batches = batches_of(data, None, batch_size, seed)
     count, size = _sizes(batches, batch_size)
     plan = planned(count, steps=steps, batch_size=size, schedule=schedule, warmup=warmup, clip=clip, weight_decay=weight_decay)
-    source = batches.tensors if isinstance(batches, Everything) else batches.source
+    source = _read(batches)
     held = None if validation is None else _readable(validation, size, seed)
     return Job(model, loss_fn, forward, source, held, plan.factors, size, seed, weight_decay, clip, ()), plan
 
@@ -237,4 +237,9 @@ def _sizes(batches: Batches, batch_size: int | None) -> tuple[int, int]:
 def _readable(data: Any, batch_size: int, seed: int) -> Any:
     """Validation data as tensors, or as an iterable of batches."""
     batches = batches_of(data, None, batch_size, seed)
-    return batches.tensors if isinstance(batches, Everything) else batches.source
+    return _read(batches)
+
+
+def _read(batches: Batches) -> Any:
+    """Tensors, or an iterable of batches."""
+    return batches.tensors if isinstance(batches, Everything) else batches if isinstance(batches, Indexed) else batches.source

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..errors import BadInput
 
-__all__ = ["TAIL", "batch_order", "readings", "sample_rows"]
+__all__ = ["TAIL", "batch_order", "readings", "sample_part", "sample_rows"]
 
 TAIL = 4  # readings in the last tenth of a run: what runs are compared by
 _MOST, _FEWEST = 40, 20  # readings of a run; between them so many that they look at as many examples as its steps do
@@ -58,3 +58,12 @@ def sample_rows(examples: int, wanted: int, seed: int) -> NDArray[np.intp] | Non
     if wanted >= examples:
         return None
     return np.sort(np.random.default_rng([seed, examples]).choice(examples, wanted, replace=False))
+
+
+def sample_part(examples: int) -> int:
+    """Rows in each of the about eight parts that a sample is cut into: their scatter is the sampling error.
+
+    >>> sample_part(42)
+    6
+    """
+    return -(-examples // 8)

@@ -123,13 +123,23 @@ def _products(probe: Probe, source: Source, loss: float, gradient: Any, norm: fl
         max(place.upper, along.largest + 2 * place.sampling), min(place.smallest, along.smallest), loss,
     )  # fmt: skip
     quadratures = [quadrature(probe, source, start, work.shaken)[1] for start in starts]
-    nodes = np.concatenate([q.nodes for q in quadratures]) if quadratures else np.empty(0)
-    shares = np.concatenate([q.shares for q in quadratures]) if quadratures else np.empty(0)
-    order = np.argsort(nodes, kind="stable")
-    shaken = Quadrature(nodes[order], shares[order] * (trace / shares.sum() if len(shares) else 1.0))
+    shaken = _pooled(quadratures, trace, tolerance(place, probe.rounding))
     probe.pay(source, work.examples)
     convex = place.smallest >= -tolerance(place, probe.rounding)
     return _Found(loss, norm, seen, Noise(trace, error, shaken), place, convex, gradient)
+
+
+def _pooled(quadratures: list[Quadrature], trace: float, close: float) -> Quadrature:
+    """Several quadratures as one, which sums to the trace; nodes closer than rounding are one."""
+    if not quadratures:
+        return Quadrature(np.empty(0), np.empty(0))
+    nodes, shares = (np.concatenate(parts) for parts in zip(*((q.nodes, q.shares) for q in quadratures), strict=True))
+    order = np.argsort(nodes, kind="stable")
+    nodes, shares = nodes[order], shares[order] * (trace / shares.sum())
+    first = np.flatnonzero(np.diff(nodes, prepend=-np.inf) > close)
+    sums = np.add.reduceat(shares, first)
+    means = np.add.reduceat(shares * nodes, first) / np.where(sums > 0, sums, 1.0)
+    return Quadrature(np.where(sums > 0, means, nodes[first]), sums)
 
 
 def _walked(probe: Probe, at: Point, found: _Found) -> Curvature | None:

@@ -16,7 +16,7 @@ from ..errors import Diverged
 from ..measurement.model import Source
 from ..measurement.vectors import Vectors
 from ..problems.base import Array, Problem, Rows
-from .batches import batch_order, sample_rows
+from .batches import batch_order, sample_part, sample_rows
 from .budget import Budget
 from .penalty import penalised
 from .recipe import Recipe
@@ -24,7 +24,6 @@ from .trainable import Group, Metric, Progress, Readings, Run, Sample
 
 __all__ = ["ADAM_BETA2", "ADAM_EPSILON", "CLIP_ROUNDING", "ProblemJob", "ProblemSource"]
 
-PARTS = 8  # batches that a sample is cut into: their scatter is the sampling error
 ADAM_BETA2, ADAM_EPSILON = 0.999, 1e-8  # Kingma and Ba 2015, Algorithm 1; the defaults of torch and optax
 CLIP_ROUNDING = 1e-6  # added to the norm, as torch.nn.utils.clip_grad_norm_ does
 
@@ -38,7 +37,8 @@ class ProblemSource:
         self.problem, self.at, self.rows = problem, at, rows
         self.dimension = problem.dimension
         self.notes: dict[str, Any] = {"products": "exact", "frozen": []}
-        self.parts: list[Rows] = [None] if rows is None else list(np.array_split(rows, min(PARTS, len(rows))))
+        cut = 1 if rows is None else sample_part(len(rows))
+        self.parts: list[Rows] = [None] if rows is None else [rows[at : at + cut] for at in range(0, len(rows), cut)]
         self.sizes = [problem.examples or 1] if rows is None else [len(part) for part in self.parts if part is not None]
         self.spent = {"hvps": 0.0, "gradients": 0.0}
 

@@ -130,8 +130,9 @@ def scatter(probe: Probe, source: Source, gradient: Any) -> tuple[float, float, 
     return trace, float(np.std(squares, ddof=1) / math.sqrt(len(squares))), starts if trace > 0 else []
 
 
-def curvature_at(probe: Probe, at: Point, where: str, examples: int) -> Curvature:
-    """The ends of the spectrum at another point, from few products."""
+def curvature_at(probe: Probe, at: Point, where: str, examples: int | None = None) -> Curvature:
+    """The ends of the spectrum at another point, from few products; on as many examples as at the start unless told."""
+    examples = probe.work.examples if examples is None else examples
     with probe.open(at, examples) as source:
         loss, _ = source.gradient()
         loss -= 0.5 * probe.budget.weight_decay * probe.job.norm(at) ** 2

@@ -1,0 +1,351 @@
+"""The JAX door: a loss, its parameters and its data as a Trainable; runs of one seed train together under vmap."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.method import Method, step
+from ..errors import BadInput
+from ..measurement.model import Source
+from ..tuning.batches import batch_order, sample_part, sample_rows
+from ..tuning.budget import Budget
+from ..tuning.numpy_door import ADAM_BETA2, ADAM_EPSILON, CLIP_ROUNDING
+from ..tuning.penalty import penalised
+from ..tuning.recipe import Recipe
+from ..tuning.trainable import Group, Metric, Progress, Readings, Run, Sample
+from .curvature import check_deterministic
+from .feeding import Feed, feed
+from .losses import Loss
+from .products import JaxSource, taken
+
+__all__ = ["JaxJob"]
+
+_TOGETHER = 4  # runs at a time under vmap, and with it the memory
+
+
+class JaxJob:
+    """A training job in JAX: `loss(params, batch)` or `loss(params, batch, key)`, parameters, data in any form.
+
+    Args:
+        loss: mean loss of a batch; with a third argument it is given a fresh key each step (dropout), the same one while measuring.
+            It may return (sum, weight).
+        params: a pytree of real arrays, or a function seed -> pytree: then every seed has its own initialisation.
+        data: an array, a tuple or a dict of arrays with the examples first, or any iterable of batches.
+        validation: data of any of these kinds, or None.
+        batch_size: examples of one step; None: that of the batches, or all of the arrays.
+        size_of: `size_of(batch)` counts the examples of a batch that does not show them.
+        metric: `metric(params)` is what runs are compared by.
+        steps: length of a run, where the data have no end that could be found.
+        together: runs that train at once.
+
+    Raises:
+        BadInput: something that cannot be trained, in one sentence.
+    """
+
+    def __init__(
+        self,
+        loss: Callable[..., Any],
+        params: Any,
+        data: Any,
+        *,
+        validation: Any = None,
+        batch_size: int | None = None,
+        size_of: Callable[[Any], int] | None = None,
+        metric: Callable[[Any], float] | None = None,
+        examples: int | None = None,
+        steps: int | None = None,
+        together: int = _TOGETHER,
+        name: str = "task",
+        seed: int = 0,
+    ) -> None:
+        self.name, self.metric, self.together = name, metric, max(1, together)
+        self.group: Group | None = None
+        made = callable(params) and jax.tree_util.all_leaves([params])
+        self._make = params if made else None
+        self._begin = _arrays(params(seed) if made else params)
+        self.dimension = sum(int(np.size(leaf)) for leaf in jax.tree.leaves(self._begin))
+        self.feed = feed(data, size_of)
+        self.examples, own, self.endless = self.feed.counted(steps, examples)
+        if own is not None and batch_size not in (None, own):
+            raise BadInput(f"batch_size = {batch_size}, but the batches of the data hold {own}: leave it out, or pass arrays")
+        self.batch_size = own if batch_size is None else batch_size
+        self.held = None if validation is None else feed(validation, size_of)
+        self.validated, self.reseeded, self.uniform = validation is not None or metric is not None, made, True
+        weighed = Loss(loss, size_of)
+        first = self.feed.whole if self.feed.batches is None else next(iter(self.feed.batches))
+        weighed.learn(self._begin, first, float(self.batch_size or self.examples))
+        self._programs = _Programs(weighed)  # compiled with this job, and freed with it
+        self._checked = False
+
+    def start(self, seed: int) -> Any:
+        """Where a run of this seed begins."""
+        if self._make is None:
+            return self._begin
+        found = _arrays(self._make(seed))
+        if jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, self._begin):
+            raise BadInput(f"params({seed}) has other arrays than the first: only its numbers may differ")
+        return found
+
+    def read(self, at: Any) -> Readings:
+        """Whole training and validation loss."""
+        stacked = _spread(at, 1)
+        return Readings(float(self._whole(self.feed, stacked)[0]), float(self._judged(stacked)[0]))
+
+    @contextmanager
+    def source(self, at: Any, sample: Sample, *, decay: float = 0.0, metric: Metric | None = None) -> Iterator[Source]:
+        """Gradients and products at a point."""
+        if self.feed.batches is None:
+            rows = sample_rows(self.examples, sample.examples, sample.seed)
+            data = self.feed.whole if rows is None else taken(self.feed.whole, rows)
+            chunk = None if rows is None else sample_part(len(rows))
+        else:
+            data, chunk, seen = [], None, 0
+            for batch, size in self.feed.pieces():
+                data.append(batch)
+                seen += size
+                if seen >= sample.examples:
+                    break
+        source = JaxSource(self._programs.loss, at, data, chunk, 1, programs=self._programs.products)
+        if not self._checked:
+            check_deterministic(source)
+            self._checked = True
+        if self.endless:
+            source.notes["data"] = f"endless: measured and read on their first {self.examples} examples"
+        yield penalised(source, decay)
+
+    def norm(self, at: Any) -> float:
+        """Euclidean norm of the parameters."""
+        return math.sqrt(sum(float(np.sum(np.square(np.asarray(leaf, np.float64)))) for leaf in jax.tree.leaves(at)))
+
+    def shift(self, at: Any, by: Any) -> Any:
+        """The point moved."""
+        leaves, tree = jax.tree.flatten(at)
+        cuts = np.cumsum([np.size(leaf) for leaf in leaves])[:-1]
+        parts = np.split(np.asarray(by), cuts)
+        moved = [
+            jnp.asarray(np.asarray(leaf, np.float64) + part.reshape(np.shape(leaf)), leaf.dtype)
+            for leaf, part in zip(leaves, parts, strict=True)
+        ]
+        return jax.tree.unflatten(tree, moved)
+
+    def walk(self, at: Any, recipe: Recipe, budget: Budget, steps: int, seed: int) -> Any | None:
+        """Where steps at the constant peak rate lead."""
+        run, batches = self._planned(budget, np.ones(steps), seed)
+        state = self._programs.begin(_spread(at, 1))
+        state = self._programs.steps(state, _fields([recipe]), self.feed, run, 0, steps, batches)
+        found = jax.tree.map(lambda leaf: leaf[0], state[0])
+        return found if all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(found)) else None
+
+    def run(
+        self,
+        recipes: Sequence[Recipe],
+        budget: Budget,
+        seeds: Sequence[int],
+        *,
+        marks: NDArray[np.int64],
+        keep: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Run]:
+        """Full runs; those that share a seed share their batches and train at once."""
+        found: dict[int, Run] = {}
+        for seed in dict.fromkeys(seeds):
+            mine = [index for index, other in enumerate(seeds) if other == seed]
+            for first in range(0, len(mine), self.together):
+                block = mine[first : first + self.together]
+                runs = self._block([recipes[k] for k in block], budget, seed, marks, keep, progress)
+                found |= dict(zip(block, runs, strict=True))
+        return [found[index] for index in range(len(recipes))]
+
+    def pack(self, at: Any) -> bytes:
+        """The leaves as the bytes of an npz file."""
+        held = io.BytesIO()
+        np.savez(held, *(np.asarray(leaf) for leaf in jax.tree.leaves(at)))
+        return held.getvalue()
+
+    def unpack(self, data: bytes) -> Any | None:
+        """The parameters that `pack` wrote."""
+        leaves, tree = jax.tree.flatten(self._begin)
+        try:
+            with np.load(io.BytesIO(data)) as found:
+                kept = [found[f"arr_{index}"] for index in range(len(leaves))]
+                # bfloat16 comes back as raw bytes
+                kept = [k.view(leaf.dtype) if k.dtype.kind == "V" else k for k, leaf in zip(kept, leaves, strict=True)]
+                return jax.tree.unflatten(
+                    tree, [jnp.asarray(k, leaf.dtype).reshape(leaf.shape) for k, leaf in zip(kept, leaves, strict=True)]
+                )
+        except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def _block(
+        self, recipes: list[Recipe], budget: Budget, seed: int, marks: NDArray[np.int64], keep: bool, progress: Progress | None
+    ) -> list[Run]:
+        """Runs of one seed that train at once."""
+        error, now = "", 0
+        training: list[NDArray[np.float64]] = []
+        held: list[NDArray[np.float64]] = []
+        state, fields = self._programs.begin(_spread(self.start(seed), len(recipes))), _fields(recipes)
+        run, batches = self._planned(budget, budget.factors, seed)
+        stage = f"running {len(recipes)} at once" if len(recipes) > 1 else "running"
+        try:
+            for mark in marks.tolist():
+                state = self._programs.steps(state, fields, self.feed, run, now, mark, batches) if mark > now else state
+                now = mark
+                training.append(self._whole(self.feed, state[0]))
+                held.append(self._judged(state[0]))
+                if progress is not None:
+                    progress(stage, mark, budget.steps)
+                if not np.any(np.isfinite(training[-1])):
+                    break
+        except Exception as raised:  # whatever a user's loss raises is a result
+            error = f"{type(raised).__name__}: {raised}".splitlines()[0]
+        curves, judged = (np.array(rows).reshape(len(training), len(recipes)) for rows in (training, held))
+        done = []
+        for index, recipe in enumerate(recipes):
+            wrong = np.flatnonzero(~np.isfinite(curves[:, index]) | (self.held is not None) & ~np.isfinite(judged[:, index]))
+            kept = int(wrong[0]) if wrong.size else len(curves)
+            diverged = int(marks[kept]) if wrong.size else None
+            last = int(marks[kept]) if kept < len(marks) else budget.steps
+            end = self.pack(jax.tree.map(lambda leaf, i=index: leaf[i], state[0])) if keep and diverged is None and not error else None
+            done.append(
+                Run(
+                    recipe, seed, budget.steps, marks[:kept], curves[:kept, index], judged[:kept, index], diverged_at=diverged, error=error,
+                    gradients=last * budget.batch_size, end=end,
+                )
+            )  # fmt: skip
+        return done
+
+    def _planned(self, budget: Budget, factors: NDArray[np.float64], seed: int) -> tuple[_Stretch, Iterator[Any]]:
+        """What all steps of a run share, and its batches."""
+        steps, order = len(factors), None
+        if self.feed.batches is None:
+            order = jnp.asarray(batch_order(self.examples, budget.batch_size, steps, seed))
+        run = _Stretch(order, jnp.asarray(factors), jax.random.key(seed), budget.weight_decay, budget.clip)
+        return run, self.feed.steps(budget.batch_size, steps, seed)
+
+    def _whole(self, data: Any, stacked: Any) -> NDArray[np.float64]:
+        """The whole loss of stacked points."""
+        total: Any = 0.0
+        weights: Any = 0.0
+        for batch, _ in data.pieces():
+            values, weight = (np.asarray(part, np.float64) for part in self._programs.evaluate(stacked, batch))
+            total, weights = total + weight * values, weights + weight
+        return np.asarray(total / weights, dtype=float)
+
+    def _judged(self, stacked: Any) -> NDArray[np.float64]:
+        """The metric or the validation loss of stacked points; nan where there is neither."""
+        count = jax.tree.leaves(stacked)[0].shape[0]
+        if self.metric is not None:
+            return np.array([float(self.metric(jax.tree.map(lambda leaf, i=i: leaf[i], stacked))) for i in range(count)])
+        return np.full(count, np.nan) if self.held is None else self._whole(self.held, stacked)
+
+
+class _Programs:
+    """Everything compiled of one loss: it lives as long as its job, and the loss with it."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+        def one(state: Any, fields: Any, batch: Any, factor: Any, key: Any, decay: Any, clip: Any) -> Any:
+            params, first, second, count = state
+            grad = jax.grad(lambda p: loss.raw(p, batch, key)[0])(params)
+            norm = jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(grad)))
+            shrink = jnp.minimum(1.0, clip / (norm + CLIP_ROUNDING))
+            grad = jax.tree.map(lambda g: (g * shrink).astype(g.dtype), grad)
+            count = count + 1
+
+            def moved(p: Any, m: Any, s: Any, g: Any) -> tuple[Any, Any, Any]:
+                plain = step(Method(factor * fields[0], fields[1], fields[2], fields[2]), p, m, g + decay * p)
+                mean = fields[1] * m + (1 - fields[1]) * g
+                square = ADAM_BETA2 * s + (1 - ADAM_BETA2) * g * g
+                seen, size = mean / (1 - fields[1] ** count), jnp.sqrt(square / (1 - ADAM_BETA2**count)) + ADAM_EPSILON
+                rate = factor * fields[0]
+                adam = p * (1 - rate * decay) - rate * seen / size, mean
+                chosen = (jnp.where(fields[3] > 0, a, b) for a, b in zip(adam, plain, strict=True))
+                return *(new.astype(p.dtype) for new in chosen), square.astype(p.dtype)
+
+            triples = jax.tree.map(moved, params, first, second, grad)
+            return *jax.tree.transpose(jax.tree.structure(params), jax.tree.structure((0, 0, 0)), triples), count
+
+        def stretch(state: Any, fields: Any, data: Any, order: Any, factors: Any, key: Any, extra: Any, first: Any, last: Any) -> Any:
+            def body(now: Any, state: Any) -> Any:
+                batch = jax.tree.map(lambda leaf: leaf[order[now]], data)
+                return one(state, fields, batch, factors[now], jax.random.fold_in(key, now), *extra)
+
+            return jax.lax.fori_loop(first, last, body, state)  # bounds are arguments: stretches of any length, compiled once
+
+        alone = (None,) * 5
+        self._advance = jax.jit(jax.vmap(one, in_axes=(0, 0, *alone)))
+        self._stretch = jax.jit(jax.vmap(stretch, in_axes=(0, 0, *alone, None, None)))
+        self._evaluate = jax.jit(lambda stacked, batch: jax.lax.map(lambda p: loss(p, batch), stacked))
+        self.products: dict[str, Any] = {}
+
+    def begin(self, stacked: Any) -> Any:
+        """The state of runs at stacked points."""
+        zero = jax.tree.map(jnp.zeros_like, stacked)
+        return stacked, zero, zero, jnp.zeros(jax.tree.leaves(stacked)[0].shape[0])
+
+    def steps(self, state: Any, fields: Any, feed: Feed, run: _Stretch, first: int, last: int, batches: Iterator[Any]) -> Any:
+        """The state after the steps first to last: of arrays in one compiled loop, of batches one by one."""
+        extra = run.decay, np.inf if run.clip is None else run.clip
+        if run.order is not None:
+            return self._stretch(state, fields, feed.whole, run.order, run.factors, run.key, extra, first, last)
+        for k in range(first, last):
+            state = self._advance(state, fields, next(batches), run.factors[k], jax.random.fold_in(run.key, k), *extra)
+        return state
+
+    def evaluate(self, stacked: Any, batch: Any) -> Any:
+        """Values and weights of a batch at stacked points."""
+        return self._evaluate(stacked, batch)
+
+
+class _Stretch(NamedTuple):
+    """What is the same for all steps of a run."""
+
+    order: Any  # (steps, batch) rows of arrays; None for batches
+    factors: Any  # (steps,)
+    key: Any
+    decay: float
+    clip: float | None
+
+
+def _arrays(params: Any) -> Any:
+    """The parameters as arrays.
+
+    Raises:
+        BadInput: a leaf that is no real floating-point array.
+    """
+    leaves = jax.tree.leaves(params)
+    odd = next((leaf for leaf in leaves if not _real(leaf)), None)
+    if odd is not None:
+        what = type(odd).__name__ if not hasattr(odd, "dtype") else f"{odd.dtype} array"
+        raise BadInput(
+            f"params hold a {what}: they must be real floating-point arrays; split a module with arrays and functions first, such as "
+            "params, static = eqx.partition(model, eqx.is_inexact_array), and combine them in the loss"
+        )
+    if not leaves:
+        raise BadInput("params hold no array: curvature is measured along the arrays in params")
+    return jax.tree.map(jnp.asarray, params)
+
+
+def _real(leaf: Any) -> bool:
+    return isinstance(leaf, float | np.floating) or (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating))
+
+
+def _spread(params: Any, count: int) -> Any:
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *jnp.shape(leaf))), params)
+
+
+def _fields(recipes: Sequence[Recipe]) -> Any:
+    """Learning rate, momentum, look-ahead and whether it is Adam, (T, 4)."""
+    rows = [(r.learning_rate, r.momentum, r.momentum * r.nesterov, float(r.optimizer == "adamw")) for r in recipes]
+    return jnp.asarray(np.array(rows))

@@ -1,0 +1,337 @@
+"""The torch door: a model, its loss and its data as a Trainable."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..errors import BadInput, InertiaWarning
+from ..measurement.model import Source
+from ..tuning.batches import sample_part, sample_rows
+from ..tuning.budget import Budget
+from ..tuning.penalty import penalised
+from ..tuning.recipe import Recipe
+from ..tuning.trainable import Group, Metric, Progress, Readings, Run, Sample
+from .batches import Batches, Everything, Indexed, batches_of, in_order
+from .frozen import NORMS, trainable
+from .grouping import shares_of
+from .losses import MEAN, OTHER, Loss
+from .opening import opened
+from .running import State, Training, load, packed, state_of, train, unpacked, whole
+
+__all__ = ["TorchJob"]
+
+_READ = 20  # an endless stream is read at so many marks as many batches as a run has steps, all together
+
+
+class TorchJob:
+    """A training job in torch: a module (or a function seed -> module), its loss, data in any form.
+
+    Args:
+        model: a module, or a function seed -> module: then every seed has its own initialisation.
+        loss_fn: `loss_fn(model(inputs), targets)`; None: the model returns its loss. It may return (sum, weight).
+        data: tensors (inputs, targets), a dict of tensors, a Dataset, a DataLoader, or any iterable of batches.
+        validation: data of any of these kinds, or None.
+        batch_size: examples of one step; None: the loader's, or all of the tensors.
+        forward: `forward(model, batch)` in place of `model(inputs)`; without `loss_fn` it returns the loss.
+        size_of: `size_of(batch)` counts the examples of a batch that does not show them.
+        metric: `metric(model)` is what runs are compared by, in evaluation mode.
+        groups: parameter groups [{"params": ..., "scale": 0.1, "weight_decay": 0.0}, ...]; see `grouping`.
+        accumulate: micro-batches whose gradients are averaged in one step.
+        steps: length of a run, where the data have no end that could be found.
+        executor: anything with `submit`, where runs are made.
+        mode: "train", "eval" or None (each module as it is): how the model is measured.
+
+    Raises:
+        BadInput: something that cannot be trained, in one sentence.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | Callable[[int], nn.Module],
+        loss_fn: Any,
+        data: Any,
+        *,
+        validation: Any = None,
+        batch_size: int | None = None,
+        forward: Callable[..., Any] | None = None,
+        size_of: Callable[[Any], int] | None = None,
+        metric: Callable[[nn.Module], float] | None = None,
+        groups: Any = None,
+        accumulate: int = 1,
+        examples: int | None = None,
+        steps: int | None = None,
+        executor: Any = None,
+        mode: str | None = None,
+        name: str = "task",
+        seed: int = 0,
+    ) -> None:
+        self.name, self.metric, self.executor, self.mode, self.accumulate = name, metric, executor, mode, accumulate
+        self.group: Group | None = None
+        self._make = None if isinstance(model, nn.Module) else model
+        self._model = _module(model, seed)
+        self._begin = state_of(self._model)
+        self.dimension = sum(p.numel() for p in trainable(self._model))
+        if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
+            raise BadInput(f"accumulate = {accumulate!r}: give the number of micro-batches of one step, such as 4")
+        if in_order(data):
+            warnings.warn(
+                "the DataLoader reads its examples in one fixed order: runs follow it; pass shuffle=True if your training shuffles",
+                InertiaWarning, stacklevel=3,
+            )  # fmt: skip
+        self.data = _fed(data, batch_size, seed, size_of, accumulate)
+        self.endless = False
+        self.examples, self.batch_size = self._counted(batch_size, examples, steps)
+        self.held = None if validation is None else _fed(validation, batch_size or self.batch_size or 64, seed, size_of, 1)
+        self.validated, self.reseeded = validation is not None or metric is not None, self._make is not None
+        scale = (self.batch_size or self.examples) / accumulate
+        self.loss = Loss(nn.Identity(), loss_fn, forward, size_of, scale)
+        self.shares = shares_of(groups, model, self._model)
+        self.uniform = not self.shares
+        self._chunk, self._checked = 0, False
+        self._learn(seed)
+        if executor is not None:
+            _sendable(executor, (self._model, self.loss, self.data, self.held, metric))
+
+    def start(self, seed: int) -> State:
+        """Where a run of this seed begins."""
+        if self._make is None:
+            return dict(self._begin)
+        made, here = state_of(_module(self._make, seed)), self._begin
+        if {name: t.shape for name, t in made.items()} != {name: t.shape for name, t in here.items()}:
+            raise BadInput(f"the model of seed {seed} has other parameters than the first one: only its initialisation may differ")
+        return made
+
+    def read(self, at: State) -> Readings:
+        """Whole training and validation loss."""
+        task = self._task(at, Recipe(1.0), np.ones(0), 0, (0,))
+        found = train(task, model=task.model)
+        if found.error:
+            raise BadInput(f"the loss cannot be read at the start: {found.error}")
+        return Readings(float(found.training[0]), float(found.validation[0])) if len(found.training) else self._unread(at)
+
+    def _unread(self, at: State) -> Readings:
+        """Readings that are not finite."""
+        load(self._model, at)
+        device = trainable(self._model)[0].device
+        held = float("nan") if self.held is None else whole(self._model, self.loss.of(self._model), self.held, device)
+        return Readings(whole(self._model, self.loss.of(self._model), self.data, device), held)
+
+    @contextmanager
+    def source(self, at: State, sample: Sample, *, decay: float = 0.0, metric: Metric | None = None) -> Iterator[Source]:
+        """Gradients and products at a point."""
+        load(self._model, at)
+        loss = self.loss.of(self._model)
+        if isinstance(self.data, Everything | Indexed):
+            rows = sample_rows(self.examples, sample.examples, sample.seed)
+            used = self.examples if rows is None else len(rows)
+            chunk = min(self._chunk, used if rows is None else sample_part(used))
+            if loss.kind == OTHER or self._coupled():
+                chunk = min(used, max(1, self.batch_size or used) // self.accumulate)
+            batches: Batches = self.data.part(rows, chunk)
+        else:
+            batches, chunk = Batches(self.data.source, sample.examples, sample.seed, self.data.size_of), 0
+        if loss.kind == OTHER:
+            loss.kind = MEAN  # over batches of the run's own size
+        words: dict[str, Any] = {"mode": self.mode, "seed": sample.seed, "lazy": True, "checked": True}
+        with opened(self._model, loss, batches, chunk=chunk or None, batch_size=sample.batch_size, **words) as source:
+            if self.loss.said:
+                source.notes["loss_is"] = self.loss.said
+            if self.endless:
+                source.notes["data"] = f"endless: measured and read on their first {self.examples} examples"
+            yield penalised(source, decay)
+
+    def norm(self, at: State) -> float:
+        """Euclidean norm of the trainable parameters."""
+        return math.sqrt(sum(float(at[name].double().square().sum()) for name in self._names()))
+
+    def shift(self, at: State, by: torch.Tensor) -> State:
+        """The point moved."""
+        moved, first = dict(at), 0
+        for name in self._names():
+            size = at[name].numel()
+            moved[name] = (at[name] + by[first : first + size].view(at[name].shape)).to(at[name].dtype)
+            first += size
+        return moved
+
+    def walk(self, at: State, recipe: Recipe, budget: Budget, steps: int, seed: int) -> State | None:
+        """Where steps at the constant peak rate lead."""
+        task = self._task(at, recipe, np.ones(steps), seed, (steps,), budget)
+        model = copy.deepcopy(task.model)
+        task = task._replace(data=self.data, held=None, metric=None)
+        found = train(task._replace(marks=()), model=model)
+        there = state_of(model)
+        fine = not found.error and all(bool(torch.isfinite(there[name]).all()) for name in self._names())
+        return there if fine else None
+
+    def run(
+        self,
+        recipes: Sequence[Recipe],
+        budget: Budget,
+        seeds: Sequence[int],
+        *,
+        marks: NDArray[np.int64],
+        keep: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Run]:
+        """Full runs, one after the other or on the executor; one whose worker is lost is a result too."""
+        at = tuple(int(mark) for mark in marks)
+        tasks = [
+            self._task(self.start(seed), recipe, budget.factors, seed, at, budget, keep)
+            for recipe, seed in zip(recipes, seeds, strict=True)
+        ]
+        tell = None if progress is None else lambda done: progress("running", done, budget.steps)
+        if self.executor is None:
+            return [train(task, tell) for task in tasks]
+        futures = [self.executor.submit(train, task) for task in tasks]
+        found = []
+        for done, (task, future) in enumerate(zip(tasks, futures, strict=True), start=1):
+            found.append(_outcome(task, future))
+            if progress is not None:
+                progress("running on the executor", done, len(tasks))
+        return found
+
+    def pack(self, at: State) -> bytes:
+        """A point as bytes."""
+        return packed(at)
+
+    def unpack(self, data: bytes) -> State | None:
+        """The point that `pack` wrote."""
+        return unpacked(data, self._begin)
+
+    def _names(self) -> list[str]:
+        return [name for name, p in self._model.named_parameters() if p.requires_grad]
+
+    def _coupled(self) -> bool:
+        """Whether the loss of an example depends on its batch: batch norms in train mode."""
+        train_mode = self.mode == "train"
+        return any(isinstance(m, NORMS) and (m.training or train_mode or not m.track_running_stats) for m in self._model.modules())
+
+    def _task(
+        self, at: State, recipe: Recipe, factors: NDArray[np.float64], seed: int, marks: tuple[int, ...], budget: Budget | None = None,
+        keep: bool = False,
+    ) -> Training:  # fmt: skip
+        """A run from a point; the model in it is a copy of its own."""
+        with torch.inference_mode(False):
+            model = copy.deepcopy(self._model)
+            load(model, at)
+        size = self.examples if budget is None else budget.batch_size
+        decay, clip = (0.0, None) if budget is None else (budget.weight_decay, budget.clip)
+        return Training(
+            model, self.loss, self._reading(size), self.held, self.metric, factors, size, self.accumulate, decay, clip, self.shares, recipe,
+            seed, marks, keep,
+        )  # fmt: skip
+
+    def _reading(self, size: int) -> Batches:
+        """The data, in chunks of the batch size where the loss is one of batches."""
+        if isinstance(self.data, Everything | Indexed) and self.loss.kind == OTHER:
+            return self.data.part(None, size)
+        return self.data
+
+    def _counted(self, batch_size: int | None, limit: int | None, steps: int | None) -> tuple[int, int | None]:
+        """Examples in the data, and the batch size they come with or that was asked for."""
+        data = self.data
+        if isinstance(data, Everything | Indexed):
+            own = data.natural
+            if own is not None and batch_size not in (None, own):
+                raise BadInput(f"batch_size = {batch_size}, but the batches of the data hold {own}: leave it out, or pass the dataset")
+            return data.examples, own if batch_size is None else batch_size
+        most = None if hasattr(data.source, "__len__") else max(8, (steps or 1000) * self.accumulate)
+        total, first, more = data.examined(most)
+        if more and limit is None:
+            self.endless = True
+            limit = max(8, (steps or 1000) // _READ) * first
+        if limit is not None and limit < total:
+            data.limit, total = limit, limit
+        if batch_size is not None and batch_size != first * self.accumulate:
+            raise BadInput(f"batch_size = {batch_size}, but the batches of the data hold {first}: leave it out, or pass tensors")
+        return total, first * self.accumulate
+
+    def _learn(self, seed: int) -> None:
+        """How the loss adds up, whether it is deterministic, and how many examples fit into memory at once."""
+        loss = self.loss.of(self._model)
+        data = self.data.part(None, self.data.chunk) if isinstance(self.data, Everything | Indexed) else self.data
+        with opened(self._model, loss, data, batch_size=self.batch_size, mode=self.mode, seed=seed) as source:
+            self.loss.kind = loss.kind
+            self._chunk = source.batches.chunk if isinstance(source.batches, Everything | Indexed) else 0
+
+
+def _fed(data: Any, batch_size: int | None, seed: int, size_of: Any, accumulate: int) -> Batches:
+    """The data as batches; a dataset without a batch size is asked for one."""
+    found = batches_of(data, None, None if batch_size is None else max(1, batch_size // accumulate), seed, size_of)
+    if isinstance(found, Indexed) and batch_size is None and found.natural is None:
+        raise BadInput(f"a {type(data).__name__} has no batches of its own: give the examples of one step, such as batch_size=32")
+    if isinstance(found, Indexed):
+        found.natural = None if found.natural is None else found.natural * accumulate
+    return found
+
+
+def _module(model: Any, seed: int) -> nn.Module:
+    """A copy of the module, or the one that a function of the seed makes."""
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise BadInput(f"model is the class {model.__name__}: pass an instance, {model.__name__}(...)")
+    if not isinstance(model, nn.Module) and not callable(model):
+        raise BadInput(f"a model of type {type(model).__name__} cannot be tuned: pass a torch.nn.Module, or a function seed -> module")
+    with torch.inference_mode(False):
+        made = model if isinstance(model, nn.Module) else model(seed)
+        if not isinstance(made, nn.Module):
+            raise BadInput(f"model(seed) returned a {type(made).__name__}: it must return a torch.nn.Module")
+        if any(p.device.type == "meta" for p in made.parameters()):
+            raise BadInput("the model is on the device 'meta', which holds no numbers: move it (model.to('cpu')) and initialise it")
+        if any(isinstance(p, nn.parameter.UninitializedParameter) for p in made.parameters()):
+            raise BadInput("the model has lazy modules without parameters yet: call it once on a batch, then pass it")
+        trainable(made)
+        try:
+            return copy.deepcopy(made)
+        except Exception as error:
+            raise BadInput(f"the model cannot be copied ({type(error).__name__}: {error}): runs start from copies of it") from error
+
+
+def _sendable(executor: Any, parts: tuple[Any, ...]) -> None:
+    """Refuse, before anything is measured, what cannot reach the executor's workers."""
+    if not callable(getattr(executor, "submit", None)):
+        raise BadInput(
+            f"an executor of type {type(executor).__name__} has no submit: pass one of concurrent.futures' kind, such as "
+            "ProcessPoolExecutor, joblib's loky.get_reusable_executor(), dask's client.get_executor() or MPIPoolExecutor"
+        )
+    if type(executor).__name__ == "ThreadPoolExecutor" or "loky" in type(executor).__module__ or "distributed" in type(executor).__module__:
+        return  # threads share memory; loky and dask pickle functions by value
+    for what, part in zip(("model", "loss", "data", "validation data", "metric"), parts, strict=True):
+        try:
+            pickle.dumps(part)
+        except Exception as error:
+            raise BadInput(
+                f"the {what} cannot be sent to another process ({str(error).splitlines()[0][:100]}): define it with def at the top of a "
+                "module, not as a lambda or inside a function, or leave executor out"
+            ) from error
+
+
+def _outcome(task: Training, future: Any) -> Run:
+    """What became of a run elsewhere."""
+    try:
+        found = future.result()
+    except Exception as error:  # a lost worker, a full disk, a cancelled job: a result
+        words = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Run(task.recipe, task.seed, len(task.factors), np.empty(0, np.int64), np.empty(0), np.empty(0), error=words)
+    return found if isinstance(found, Run) else _outcome(task, _Failed(found))
+
+
+class _Failed:
+    """A future whose worker returned something else."""
+
+    def __init__(self, found: Any) -> None:
+        self.found = found
+
+    def result(self) -> Any:
+        """Raise what is wrong."""
+        raise TypeError(f"the executor returned a {type(self.found).__name__}, not the run")

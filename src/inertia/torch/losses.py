@@ -1,0 +1,168 @@
+"""What a model's loss of a batch is worth: a mean over its examples, a sum, or a weighted mean, so that batches add up right.
+
+A loss that is summed over a batch is kept so, as the objective of the user's own loop: the sum over `scale` examples.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import BadInput
+from .batches import examples_in
+
+__all__ = ["MEAN", "OTHER", "SUM", "Loss"]
+
+MEAN, SUM, OTHER = "mean", "sum", "neither a mean nor a sum over examples"
+_PROBED = 12  # examples with which a loss is asked how it adds up
+_ASK = "return (sum, weight) from the loss, such as (loss * n, n) for n tokens, and every batch is weighted right"
+
+
+class Loss:
+    """The loss of a model on a batch, with the weight that the batch has among others.
+
+    `loss(batch)` gives (value, weight): whole losses are sums of weight times value over the sum of weights. `step(batch)`
+    is what the user's own training loop would differentiate.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_fn: Any = None,
+        forward: Callable[[nn.Module, Any], Any] | None = None,
+        size_of: Callable[[Any], int] | None = None,
+        scale: float = 1.0,
+        kind: str | None = None,
+    ) -> None:
+        self.model, self.loss_fn, self.forward, self.size_of, self.scale = model, loss_fn, forward, size_of or examples_in, scale
+        declared = getattr(loss_fn, "reduction", None)
+        self.kind = kind or {"sum": SUM, "mean": MEAN}.get(declared if isinstance(declared, str) else "")
+
+    def of(self, model: nn.Module) -> Loss:
+        """The same loss of another model."""
+        return Loss(model, self.loss_fn, self.forward, self.size_of, self.scale, self.kind)
+
+    def __call__(self, batch: Any) -> tuple[torch.Tensor, float]:
+        """Value of a batch and its weight."""
+        value, weight = self.raw(batch)
+        if weight is not None:
+            return value, weight
+        size = float(self.size_of(batch))
+        return (value * (self.scale / size), size) if self.kind == SUM else (value, self._own_weight(batch, size))
+
+    def step(self, batch: Any) -> torch.Tensor:
+        """What training differentiates."""
+        return self.raw(batch)[0]
+
+    def raw(self, batch: Any) -> tuple[torch.Tensor, float | None]:
+        """The loss as it is, a scalar, and its weight where it tells."""
+        value = self._evaluated(batch)
+        weight = None
+        if isinstance(value, tuple | list) and len(value) == 2:
+            total, count = value
+            weight = float(count.detach() if isinstance(count, torch.Tensor) else count)
+            if not weight > 0 or not math.isfinite(weight):
+                raise BadInput(f"the loss returned (sum, weight) with weight {weight:g}: the weight of a batch must be positive")
+            value = total / weight
+        if not isinstance(value, torch.Tensor):
+            raise BadInput(f"the loss is a {type(value).__name__}: it must be a torch tensor made by the model")
+        if value.is_complex():
+            raise BadInput("the loss is complex: minimise a real number, such as its .abs() or .real")
+        return (value.mean() if value.ndim else value), weight
+
+    def _evaluated(self, batch: Any) -> Any:
+        loss_fn, model = self.loss_fn, self.model
+        if self.forward is not None:
+            made = self.forward(model, batch)
+            return made if loss_fn is None else self._judged(made, batch)
+        if loss_fn is None:
+            output = _called(model, batch)
+            value = output if isinstance(output, torch.Tensor) else getattr(output, "loss", None)
+            if value is None and isinstance(output, Mapping):
+                value = output.get("loss")
+            if value is None:
+                raise BadInput(f"loss_fn is None and the model returned a {type(output).__name__} without a loss: pass loss_fn or forward=")
+            return value
+        if isinstance(batch, Mapping):
+            return loss_fn(model(**batch), batch)
+        if isinstance(batch, tuple | list):
+            return loss_fn(model(*batch[:-1]), batch[-1])
+        return loss_fn(model(batch), batch)
+
+    def _judged(self, output: Any, batch: Any) -> Any:
+        """loss_fn of what `forward` made: with the targets, where the batch has them last."""
+        return self.loss_fn(output, batch[-1] if isinstance(batch, tuple | list) and len(batch) > 1 else batch)
+
+    def _own_weight(self, batch: Any, size: float) -> float:
+        """Sum of class weights of the targets that count, for torch's own classification losses; else the examples."""
+        fn = self.loss_fn
+        if not isinstance(fn, nn.CrossEntropyLoss | nn.NLLLoss) or not isinstance(batch, tuple | list):
+            return size
+        target = batch[-1]
+        if not isinstance(target, torch.Tensor) or target.is_floating_point():
+            return size
+        counted = target[target != fn.ignore_index]
+        return float(counted.numel() if fn.weight is None else fn.weight.to(counted.device)[counted].sum())
+
+    def learn(self, take: Callable[[Any], Any], total: int) -> None:
+        """Find out whether it is a mean or a sum over examples, by asking two unequal parts and both together."""
+        if self.kind is not None or total < 3:
+            self.kind = self.kind or MEAN
+            return
+        rows = np.unique(np.linspace(0, total - 1, min(_PROBED, total)).round().astype(int))
+        cut = max(1, len(rows) // 3)
+        with torch.no_grad(), _evaluating(self.model):
+            (a, weight), (b, _), (both, _) = (self.raw(take(part)) for part in (rows[:cut], rows[cut:], rows))
+        epsilon = float(torch.finfo(a.dtype).eps) ** 0.5
+        a, b, both = float(a), float(b), float(both)
+        share = cut / len(rows)
+        size = epsilon * max(abs(a), abs(b), abs(both), 1e-30)
+        if weight is not None or not math.isfinite(a + b + both) or abs(share * a + (1 - share) * b - both) <= size:
+            self.kind = MEAN
+        else:
+            self.kind = SUM if abs(a + b - both) <= size else OTHER
+
+    def refuse_cutting(self, what: str) -> None:
+        """Say that a loss which does not add up over examples cannot be cut.
+
+        Raises:
+            BadInput: it is such a loss.
+        """
+        if self.kind == OTHER:
+            raise BadInput(f"the loss of a batch is {OTHER} (class weights, ignored tokens?), so {what} would change it: {_ASK}")
+
+    @property
+    def said(self) -> str:
+        """A note about the loss, where there is something to say."""
+        if self.kind == SUM:
+            return f"the loss is a sum over the batch: everything is of the sum over {self.scale:g} examples"
+        return f"the loss of a batch is {OTHER}: whole losses are means over batches; {_ASK}" if self.kind == OTHER else ""
+
+
+def _called(model: nn.Module, batch: Any) -> Any:
+    """The model's own output; of a dict only what its forward takes."""
+    if isinstance(batch, Mapping):
+        known = inspect.signature(model.forward).parameters
+        if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()) and any(name in known for name in batch):
+            batch = {name: value for name, value in batch.items() if name in known}
+        return model(**batch)
+    return model(*batch) if isinstance(batch, tuple | list) else model(batch)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Any:
+    """The model in evaluation mode, and back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

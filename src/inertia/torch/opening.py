@@ -1,0 +1,122 @@
+"""A frozen model opened as a source of gradients and products: what `measure` and the tuner's door share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import BadInput
+from .batches import Batches, Everything, Indexed, as_tensors, examples_in, moved, taken
+from .deterministic import check_deterministic
+from .frozen import NORMS, Frozen, frozen, trainable
+from .graphs import graph_bytes
+from .losses import MEAN, OTHER, SUM, Loss
+from .products import TorchSource
+
+__all__ = ["LARGE", "MEMORY", "mode_of", "opened"]
+
+MEMORY = 1 << 30  # bytes for the gradient graphs that are kept
+LARGE = 5_000_000  # parameters from which on a model's own size rules the memory: graphs of several batches are not kept
+
+
+@contextmanager
+def opened(
+    model: nn.Module,
+    evaluate: Loss,
+    batches: Batches,
+    *,
+    batch_size: int | None = None,
+    mode: str | None = None,
+    products: str = "exact",
+    chunk: int | None = None,
+    memory: float | None = None,
+    seed: int = 0,
+    halves: bool = False,
+    checked: bool = False,
+    lazy: bool = False,
+) -> Iterator[TorchSource]:
+    """The model, frozen, as a source of products; `checked`: its loss is known to be deterministic, and how it adds up."""
+    if products not in {"exact", "differences"}:
+        raise BadInput(f"products = {products!r} is not one of 'exact', 'differences'")
+    params = trainable(model)
+    if any(p.is_complex() for p in params):
+        raise BadInput("the model has complex parameters: curvature is along real numbers; hold their real and imaginary parts instead")
+    dimension = sum(p.numel() for p in params)
+    allowed = memory if memory is not None else MEMORY if dimension < LARGE else 0
+    with frozen(model, mode, seed) as handle:
+        if not checked:
+            _learn(evaluate, batches, batch_size, params[0].device, handle)
+        if isinstance(batches, Everything | Indexed):
+            batches.chunk = _chunk(model, params, batches, evaluate, handle, chunk, batch_size, allowed, halves)
+        if not checked:
+            check_deterministic(model, batches, lambda batch: evaluate(moved(batch, params[0].device, handle.wide)), handle)
+        source = TorchSource(params, batches, evaluate, handle, allowed, "differences" if products == "differences" else "graph", lazy)
+        source.notes |= {"mode": mode_of(model), "frozen": handle.report, "seed": seed}
+        if evaluate.said:
+            source.notes["loss_is"] = evaluate.said
+        try:
+            yield source
+        finally:
+            source.release()
+
+
+def _learn(evaluate: Loss, batches: Batches, batch_size: int | None, device: torch.device, handle: Frozen) -> None:
+    """How the loss adds up, and of how many examples a sum is."""
+    known = isinstance(batches, Everything | Indexed)
+    first = None if known else next(iter(batches), None)
+    if evaluate.kind is None and known:
+        evaluate.learn(lambda rows: moved(batches.take(rows), device, handle.wide), batches.examples)  # type: ignore[attr-defined]
+    elif evaluate.kind is None:
+        whole = as_tensors(tuple(first)) if isinstance(first, list | tuple) and first else as_tensors(first)
+        if whole is None:
+            evaluate.kind = MEAN
+        else:
+            evaluate.learn(lambda rows: moved(taken(whole, torch.as_tensor(rows)), device, handle.wide), examples_in(whole))
+    if evaluate.kind == SUM and evaluate.scale == 1.0:
+        own = batches.examples if known else batches.size_of(first) if first is not None else 1  # type: ignore[attr-defined]
+        evaluate.scale = float(batch_size or batches.natural or own)
+
+
+def _chunk(
+    model: nn.Module, params: Any, batches: Everything | Indexed, evaluate: Loss, handle: Frozen, chunk: int | None,
+    batch_size: int | None, memory: float, halves: bool,
+) -> int:  # fmt: skip
+    """Rows per batch: what the loss depends on (batch norm in train mode) first, else what fits a quarter of the memory."""
+    total = batches.examples
+    if any(isinstance(m, NORMS) and (m.training or not m.track_running_stats) for m in model.modules()):
+        return chunk or batch_size or total
+    if chunk is not None:
+        if chunk < 1:
+            raise BadInput(f"chunk = {chunk} is too few: a batch holds at least 1 example")
+        if chunk < total:
+            evaluate.refuse_cutting(f"chunk = {chunk}")
+        return min(chunk, total)
+    if evaluate.kind == OTHER:
+        if halves:
+            evaluate.refuse_cutting("cutting the data for the sampling error")
+        return total
+    few = min(8, total)
+    handle.rewind(0)
+    sample = moved(batches.take(range(few)), params[0].device, handle.wide)
+    try:
+        each = graph_bytes(lambda: evaluate(sample)[0], params) / few
+    except RuntimeError:
+        each = 0.0  # no second derivative: gradients alone are kept small by the batch
+    fits = int(max(memory, MEMORY / 4) / 4 // each) if each else total
+    limit = max(1, min(total, max(fits, min(total, 16))))
+    if isinstance(batches, Indexed):
+        limit = min(limit, max(batches.chunk, 16))
+    if halves:
+        limit = min(limit, math.ceil(total / 8))
+    return math.ceil(total / math.ceil(total / limit))  # chunks of nearly equal size
+
+
+def mode_of(model: nn.Module) -> str:
+    """Which mode was measured, in a word."""
+    modes = {module.training for module in model.modules()}
+    return "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval"

@@ -85,18 +85,23 @@ def quadratic(h, **settings):
 
 def test_a_saddle_with_extremes_of_equal_size():
     h = np.concatenate([[-2.0, 2.0], np.random.default_rng(0).normal(0, 0.3, 400).clip(-1.5, 1.5)])
+    missed = 0
     for seed in range(10):
         found = quadratic(h, ends="both", seed=seed)
         assert (found.mu, found.L) == pytest.approx((-2, 2), rel=0.01)
-        assert found.provenance["smallest_lower"] <= -2 <= 2 <= found.upper
+        missed += not found.provenance["smallest_lower"] <= -2 <= 2 <= found.upper
+    assert missed <= 1  # of 20 bars, each of which may miss with probability 0.005: two with probability 0.005
 
 
 def test_a_second_eigenvalue_two_per_cent_below_the_first():
     h = np.concatenate([[0.3802, 0.3711, 0.33, 0.3, -0.3011, -0.29], 0.25 * np.random.default_rng(1).uniform(-1, 1, 3000) ** 9])
+    missed = 0
     for seed in range(30):
         found = quadratic(h, seed=seed)
-        assert 0.99 * 0.3802 <= found.L <= 0.3802 * (1 + 1e-9) <= found.upper * (1 + 1e-9)
+        assert found.L <= 0.3802 * (1 + 1e-9)
+        missed += not (found.L >= 0.99 * 0.3802 and found.upper * (1 + 1e-9) >= 0.3802)
         assert found.upper <= 1.01 * found.L
+    assert missed <= 2  # of 30 bars, each of which may miss with probability 0.005: three with probability 0.0005
 
 
 def test_the_smallest_eigenvalue_to_one_per_cent_where_the_bulk_is_near():
@@ -124,9 +129,7 @@ def test_a_trainable_parameter_that_the_loss_does_not_use():
     model, (x, y) = network(), data()
     truth = room.measure(model, CE, (x, y), rtol=1e-6, **ENDS)
     model.unused = nn.Linear(5, 7).double()
-    found = room.measure(
-        model, None, (x, y), forward=lambda m, b: CE(m[2](m[1](m[0](b[0]))), b[1]), rtol=1e-6, **ENDS
-    )
+    found = room.measure(model, None, (x, y), forward=lambda m, b: CE(m[2](m[1](m[0](b[0]))), b[1]), rtol=1e-6, **ENDS)
     assert found.dimension == truth.dimension + 42
     assert pytest.approx(truth.L, rel=1e-6) == found.L
     frozen = network()

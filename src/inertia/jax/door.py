@@ -7,26 +7,25 @@ import math
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.method import Method, step
 from ..errors import BadInput
 from ..measurement.model import Source
 from ..tuning.batches import batch_order, sample_part, sample_rows
 from ..tuning.budget import Budget
-from ..tuning.numpy_door import ADAM_BETA2, ADAM_EPSILON, CLIP_ROUNDING
 from ..tuning.penalty import penalised
 from ..tuning.recipe import Recipe
 from ..tuning.trainable import Group, Metric, Progress, Readings, Run, Sample
 from .curvature import check_deterministic
-from .feeding import Feed, feed
+from .feeding import feed
 from .losses import Loss
 from .products import JaxSource, taken
+from .stepping import Programs, Stretch, fields_of
 
 __all__ = ["JaxJob"]
 
@@ -84,7 +83,7 @@ class JaxJob:
         weighed = Loss(loss, size_of)
         first = self.feed.whole if self.feed.batches is None else next(iter(self.feed.batches))
         weighed.learn(self._begin, first, float(self.batch_size or self.examples))
-        self._programs = _Programs(weighed)  # compiled with this job, and freed with it
+        self._programs = Programs(weighed)  # compiled with this job, and freed with it
         self._checked = False
 
     def start(self, seed: int) -> Any:
@@ -142,7 +141,7 @@ class JaxJob:
         """Where steps at the constant peak rate lead."""
         run, batches = self._planned(budget, np.ones(steps), seed)
         state = self._programs.begin(_spread(at, 1))
-        state = self._programs.steps(state, _fields([recipe]), self.feed, run, 0, steps, batches)
+        state = self._programs.steps(state, fields_of([recipe]), self.feed, run, 0, steps, batches)
         found = jax.tree.map(lambda leaf: leaf[0], state[0])
         return found if all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(found)) else None
 
@@ -193,7 +192,7 @@ class JaxJob:
         error, now = "", 0
         training: list[NDArray[np.float64]] = []
         held: list[NDArray[np.float64]] = []
-        state, fields = self._programs.begin(_spread(self.start(seed), len(recipes))), _fields(recipes)
+        state, fields = self._programs.begin(_spread(self.start(seed), len(recipes))), fields_of(recipes)
         run, batches = self._planned(budget, budget.factors, seed)
         stage = f"running {len(recipes)} at once" if len(recipes) > 1 else "running"
         try:
@@ -224,12 +223,12 @@ class JaxJob:
             )  # fmt: skip
         return done
 
-    def _planned(self, budget: Budget, factors: NDArray[np.float64], seed: int) -> tuple[_Stretch, Iterator[Any]]:
+    def _planned(self, budget: Budget, factors: NDArray[np.float64], seed: int) -> tuple[Stretch, Iterator[Any]]:
         """What all steps of a run share, and its batches."""
         steps, order = len(factors), None
         if self.feed.batches is None:
             order = jnp.asarray(batch_order(self.examples, budget.batch_size, steps, seed))
-        run = _Stretch(order, jnp.asarray(factors), jax.random.key(seed), budget.weight_decay, budget.clip)
+        run = Stretch(order, jnp.asarray(factors), jax.random.key(seed), budget.weight_decay, budget.clip)
         return run, self.feed.steps(budget.batch_size, steps, seed)
 
     def _whole(self, data: Any, stacked: Any) -> NDArray[np.float64]:
@@ -247,75 +246,6 @@ class JaxJob:
         if self.metric is not None:
             return np.array([float(self.metric(jax.tree.map(lambda leaf, i=i: leaf[i], stacked))) for i in range(count)])
         return np.full(count, np.nan) if self.held is None else self._whole(self.held, stacked)
-
-
-class _Programs:
-    """Everything compiled of one loss: it lives as long as its job, and the loss with it."""
-
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
-
-        def one(state: Any, fields: Any, batch: Any, factor: Any, key: Any, decay: Any, clip: Any) -> Any:
-            params, first, second, count = state
-            grad = jax.grad(lambda p: loss.raw(p, batch, key)[0])(params)
-            norm = jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(grad)))
-            shrink = jnp.minimum(1.0, clip / (norm + CLIP_ROUNDING))
-            grad = jax.tree.map(lambda g: (g * shrink).astype(g.dtype), grad)
-            count = count + 1
-
-            def moved(p: Any, m: Any, s: Any, g: Any) -> tuple[Any, Any, Any]:
-                plain = step(Method(factor * fields[0], fields[1], fields[2], fields[2]), p, m, g + decay * p)
-                mean = fields[1] * m + (1 - fields[1]) * g
-                square = ADAM_BETA2 * s + (1 - ADAM_BETA2) * g * g
-                seen, size = mean / (1 - fields[1] ** count), jnp.sqrt(square / (1 - ADAM_BETA2**count)) + ADAM_EPSILON
-                rate = factor * fields[0]
-                adam = p * (1 - rate * decay) - rate * seen / size, mean
-                chosen = (jnp.where(fields[3] > 0, a, b) for a, b in zip(adam, plain, strict=True))
-                return *(new.astype(p.dtype) for new in chosen), square.astype(p.dtype)
-
-            triples = jax.tree.map(moved, params, first, second, grad)
-            return *jax.tree.transpose(jax.tree.structure(params), jax.tree.structure((0, 0, 0)), triples), count
-
-        def stretch(state: Any, fields: Any, data: Any, order: Any, factors: Any, key: Any, extra: Any, first: Any, last: Any) -> Any:
-            def body(now: Any, state: Any) -> Any:
-                batch = jax.tree.map(lambda leaf: leaf[order[now]], data)
-                return one(state, fields, batch, factors[now], jax.random.fold_in(key, now), *extra)
-
-            return jax.lax.fori_loop(first, last, body, state)  # bounds are arguments: stretches of any length, compiled once
-
-        alone = (None,) * 5
-        self._advance = jax.jit(jax.vmap(one, in_axes=(0, 0, *alone)))
-        self._stretch = jax.jit(jax.vmap(stretch, in_axes=(0, 0, *alone, None, None)))
-        self._evaluate = jax.jit(lambda stacked, batch: jax.lax.map(lambda p: loss(p, batch), stacked))
-        self.products: dict[str, Any] = {}
-
-    def begin(self, stacked: Any) -> Any:
-        """The state of runs at stacked points."""
-        zero = jax.tree.map(jnp.zeros_like, stacked)
-        return stacked, zero, zero, jnp.zeros(jax.tree.leaves(stacked)[0].shape[0])
-
-    def steps(self, state: Any, fields: Any, feed: Feed, run: _Stretch, first: int, last: int, batches: Iterator[Any]) -> Any:
-        """The state after the steps first to last: of arrays in one compiled loop, of batches one by one."""
-        extra = run.decay, np.inf if run.clip is None else run.clip
-        if run.order is not None:
-            return self._stretch(state, fields, feed.whole, run.order, run.factors, run.key, extra, first, last)
-        for k in range(first, last):
-            state = self._advance(state, fields, next(batches), run.factors[k], jax.random.fold_in(run.key, k), *extra)
-        return state
-
-    def evaluate(self, stacked: Any, batch: Any) -> Any:
-        """Values and weights of a batch at stacked points."""
-        return self._evaluate(stacked, batch)
-
-
-class _Stretch(NamedTuple):
-    """What is the same for all steps of a run."""
-
-    order: Any  # (steps, batch) rows of arrays; None for batches
-    factors: Any  # (steps,)
-    key: Any
-    decay: float
-    clip: float | None
 
 
 def _arrays(params: Any) -> Any:
@@ -343,9 +273,3 @@ def _real(leaf: Any) -> bool:
 
 def _spread(params: Any, count: int) -> Any:
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *jnp.shape(leaf))), params)
-
-
-def _fields(recipes: Sequence[Recipe]) -> Any:
-    """Learning rate, momentum, look-ahead and whether it is Adam, (T, 4)."""
-    rows = [(r.learning_rate, r.momentum, r.momentum * r.nesterov, float(r.optimizer == "adamw")) for r in recipes]
-    return jnp.asarray(np.array(rows))

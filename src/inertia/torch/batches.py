@@ -46,6 +46,12 @@ class Batches:
             if generator is not None and before is not None:
                 generator.set_state(before)
 
+    def name(self, index: int) -> str:
+        """What a batch is called in messages."""
+        if not isinstance(self, Everything | Indexed):
+            return f"batch {index}"
+        return f"batch {index} (examples {index * self.chunk} to {min((index + 1) * self.chunk, self.examples) - 1})"
+
     def examined(self, most: int | None = None) -> tuple[int, int, bool]:
         """Examples in all and in the first batch, and whether the data went on after `most` batches.
 

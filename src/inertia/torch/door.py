@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +21,12 @@ from ..tuning.budget import Budget
 from ..tuning.penalty import penalised
 from ..tuning.recipe import Recipe
 from ..tuning.trainable import Group, Metric, Progress, Readings, Run, Sample
-from .batches import Batches, Everything, Indexed, batches_of, in_order
+from .batches import Batches, Everything, Indexed, in_order
 from .frozen import NORMS, trainable
 from .grouping import shares_of
 from .losses import MEAN, OTHER, Loss
 from .opening import opened
+from .preparing import fed, module_of, outcome, sendable
 from .running import State, Training, load, packed, state_of, train, unpacked, whole
 
 __all__ = ["TorchJob"]
@@ -79,7 +79,7 @@ class TorchJob:
         self.name, self.metric, self.executor, self.mode, self.accumulate = name, metric, executor, mode, accumulate
         self.group: Group | None = None
         self._make = None if isinstance(model, nn.Module) else model
-        self._model = _module(model, seed)
+        self._model = module_of(model, seed)
         self._begin = state_of(self._model)
         self.dimension = sum(p.numel() for p in trainable(self._model))
         if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
@@ -89,10 +89,10 @@ class TorchJob:
                 "the DataLoader reads its examples in one fixed order: runs follow it; pass shuffle=True if your training shuffles",
                 InertiaWarning, stacklevel=3,
             )  # fmt: skip
-        self.data = _fed(data, batch_size, seed, size_of, accumulate)
+        self.data = fed(data, batch_size, seed, size_of, accumulate)
         self.endless = False
         self.examples, self.batch_size = self._counted(batch_size, examples, steps)
-        self.held = None if validation is None else _fed(validation, batch_size or self.batch_size or 64, seed, size_of, 1)
+        self.held = None if validation is None else fed(validation, batch_size or self.batch_size or 64, seed, size_of, 1)
         self.validated, self.reseeded = validation is not None or metric is not None, self._make is not None
         scale = (self.batch_size or self.examples) / accumulate
         self.loss = Loss(nn.Identity(), loss_fn, forward, size_of, scale)
@@ -101,13 +101,13 @@ class TorchJob:
         self._chunk, self._checked = 0, False
         self._learn(seed)
         if executor is not None:
-            _sendable(executor, (self._model, self.loss, self.data, self.held, metric))
+            sendable(executor, (self._model, self.loss, self.data, self.held, metric))
 
     def start(self, seed: int) -> State:
         """Where a run of this seed begins."""
         if self._make is None:
             return dict(self._begin)
-        made, here = state_of(_module(self._make, seed)), self._begin
+        made, here = state_of(module_of(self._make, seed)), self._begin
         if {name: t.shape for name, t in made.items()} != {name: t.shape for name, t in here.items()}:
             raise BadInput(f"the model of seed {seed} has other parameters than the first one: only its initialisation may differ")
         return made
@@ -196,7 +196,7 @@ class TorchJob:
         futures = [self.executor.submit(train, task) for task in tasks]
         found = []
         for done, (task, future) in enumerate(zip(tasks, futures, strict=True), start=1):
-            found.append(_outcome(task, future))
+            found.append(outcome(task, future))
             if progress is not None:
                 progress("running on the executor", done, len(tasks))
         return found
@@ -264,74 +264,3 @@ class TorchJob:
         with opened(self._model, loss, data, batch_size=self.batch_size, mode=self.mode, seed=seed) as source:
             self.loss.kind = loss.kind
             self._chunk = source.batches.chunk if isinstance(source.batches, Everything | Indexed) else 0
-
-
-def _fed(data: Any, batch_size: int | None, seed: int, size_of: Any, accumulate: int) -> Batches:
-    """The data as batches; a dataset without a batch size is asked for one."""
-    found = batches_of(data, None, None if batch_size is None else max(1, batch_size // accumulate), seed, size_of)
-    if isinstance(found, Indexed) and batch_size is None and found.natural is None:
-        raise BadInput(f"a {type(data).__name__} has no batches of its own: give the examples of one step, such as batch_size=32")
-    if isinstance(found, Indexed):
-        found.natural = None if found.natural is None else found.natural * accumulate
-    return found
-
-
-def _module(model: Any, seed: int) -> nn.Module:
-    """A copy of the module, or the one that a function of the seed makes."""
-    if isinstance(model, type) and issubclass(model, nn.Module):
-        raise BadInput(f"model is the class {model.__name__}: pass an instance, {model.__name__}(...)")
-    if not isinstance(model, nn.Module) and not callable(model):
-        raise BadInput(f"a model of type {type(model).__name__} cannot be tuned: pass a torch.nn.Module, or a function seed -> module")
-    with torch.inference_mode(False):
-        made = model if isinstance(model, nn.Module) else model(seed)
-        if not isinstance(made, nn.Module):
-            raise BadInput(f"model(seed) returned a {type(made).__name__}: it must return a torch.nn.Module")
-        if any(p.device.type == "meta" for p in made.parameters()):
-            raise BadInput("the model is on the device 'meta', which holds no numbers: move it (model.to('cpu')) and initialise it")
-        if any(isinstance(p, nn.parameter.UninitializedParameter) for p in made.parameters()):
-            raise BadInput("the model has lazy modules without parameters yet: call it once on a batch, then pass it")
-        trainable(made)
-        try:
-            return copy.deepcopy(made)
-        except Exception as error:
-            raise BadInput(f"the model cannot be copied ({type(error).__name__}: {error}): runs start from copies of it") from error
-
-
-def _sendable(executor: Any, parts: tuple[Any, ...]) -> None:
-    """Refuse, before anything is measured, what cannot reach the executor's workers."""
-    if not callable(getattr(executor, "submit", None)):
-        raise BadInput(
-            f"an executor of type {type(executor).__name__} has no submit: pass one of concurrent.futures' kind, such as "
-            "ProcessPoolExecutor, joblib's loky.get_reusable_executor(), dask's client.get_executor() or MPIPoolExecutor"
-        )
-    if type(executor).__name__ == "ThreadPoolExecutor" or "loky" in type(executor).__module__ or "distributed" in type(executor).__module__:
-        return  # threads share memory; loky and dask pickle functions by value
-    for what, part in zip(("model", "loss", "data", "validation data", "metric"), parts, strict=True):
-        try:
-            pickle.dumps(part)
-        except Exception as error:
-            raise BadInput(
-                f"the {what} cannot be sent to another process ({str(error).splitlines()[0][:100]}): define it with def at the top of a "
-                "module, not as a lambda or inside a function, or leave executor out"
-            ) from error
-
-
-def _outcome(task: Training, future: Any) -> Run:
-    """What became of a run elsewhere."""
-    try:
-        found = future.result()
-    except Exception as error:  # a lost worker, a full disk, a cancelled job: a result
-        words = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Run(task.recipe, task.seed, len(task.factors), np.empty(0, np.int64), np.empty(0), np.empty(0), error=words)
-    return found if isinstance(found, Run) else _outcome(task, _Failed(found))
-
-
-class _Failed:
-    """A future whose worker returned something else."""
-
-    def __init__(self, found: Any) -> None:
-        self.found = found
-
-    def result(self) -> Any:
-        """Raise what is wrong."""
-        raise TypeError(f"the executor returned a {type(self.found).__name__}, not the run")

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -49,8 +49,7 @@ class TorchSource:
         self.dimension, self.price = sum(p.numel() for p in self.params), PRICE
         self.device, self.dtype = self.params[0].device, self.params[0].dtype
         self.sizes: list[int] = []  # examples in each batch
-        self.weights: list[float] = []  # and what its loss weighs
-        self.lazy = lazy
+        self.weights, self.lazy = list[float](), lazy  # what the loss of each batch weighs
         self.notes: dict[str, Any] = {"products": "exact"}
         self.graphs: dict[int, list[torch.Tensor]] = {}
         self.room = 0  # how many batches' graphs fit
@@ -121,7 +120,9 @@ class TorchSource:
         if not bool(torch.isfinite(out.sum())):
             for index in chosen if len(chosen) > 1 else ():
                 self.hvp(vector, [index])  # raises at the batch where it happens
-            raise BadInput(f"the second derivative of {self._name(chosen[0])} is not finite: look at its inputs and at the loss there")
+            raise BadInput(
+                f"the second derivative of {self.batches.name(chosen[0])} is not finite: look at its inputs and at the loss there"
+            )
         return out
 
     def mini_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[tuple[torch.Tensor, int]]:
@@ -129,11 +130,9 @@ class TorchSource:
         batches = self.batches
         drawn: Any = enumerate(batches) if not isinstance(batches, Everything | Indexed) else ((k, None) for k in count())
         for index, batch in drawn:
-            size, out, weight = batch_size, self._zeros(), 0.0
+            out, weight, pieces, size = self._zeros(), 0.0, cast(Any, [batch]), batch_size if batch is None else batches.size_of(batch)
             if isinstance(batches, Everything | Indexed):
-                pieces: Any = batches.part(np.sort(rng.choice(batches.examples, batch_size, replace=False)), batches.chunk)
-            else:
-                pieces, size = [batch], batches.size_of(batch)
+                pieces = batches.part(np.sort(rng.choice(batches.examples, batch_size, replace=False)), batches.chunk)
             for piece in pieces:
                 _, grads, part = self._differentiated(index, piece)
                 self._add(out, grads, part)
@@ -156,7 +155,11 @@ class TorchSource:
         out, pieces = torch.zeros_like(vector), self._pieces(vector)
         for index, batch in self._needed(chosen):
             kept = index in self.graphs
-            grads = self.graphs[index] if kept else self._differentiated(index, batch, keep=self._room_left(), graph=True)[1]
+            grads = (
+                self.graphs[index]
+                if kept
+                else self._differentiated(index, batch, keep=self.lazy and len(self.graphs) < self.room, graph=True)[1]
+            )
             kept = index in self.graphs
             live = [(g, piece) for g, piece in zip(grads, pieces, strict=True) if g is not None and g.requires_grad]
             if not live:
@@ -194,7 +197,7 @@ class TorchSource:
             loss, weight = self.evaluate(moved(batch, self.device, self.handle.wide))
             value = float(loss.detach())
             if not np.isfinite(value):
-                raise BadInput(f"the loss of {self._name(index)} is {value}: look at its inputs, or measure at other parameters")
+                raise BadInput(f"the loss of {self.batches.name(index)} is {value}: look at its inputs, or measure at other parameters")
             if not loss.requires_grad:
                 raise BadInput(
                     "the loss does not depend on any trainable parameter: is the model called inside it, without no_grad or detach?"
@@ -207,7 +210,7 @@ class TorchSource:
                 self._fall_back(error)
                 return self._differentiated(index, batch, keep=self.way != "differences")
         if any(g is not None and not bool(torch.isfinite(g.detach().sum())) for g in grads):
-            raise BadInput(f"the gradient of {self._name(index)} is not finite: look at its inputs, or measure at other parameters")
+            raise BadInput(f"the gradient of {self.batches.name(index)} is not finite: look at its inputs, or measure at other parameters")
         if (keep or graph) and not self.trusted:
             self.trusted = True
             self._distrust(loss, grads)
@@ -216,10 +219,6 @@ class TorchSource:
         if keep:
             self.graphs[index] = list(grads)
         return value, grads, weight
-
-    def _room_left(self) -> bool:
-        """Whether a graph made for a product is kept for the next ones."""
-        return self.lazy and len(self.graphs) < self.room
 
     def _distrust(self, loss: torch.Tensor, grads: Any) -> None:
         """Functions outside torch may forget their second derivative without a word: then products are not symmetric, or zero."""
@@ -299,9 +298,3 @@ class TorchSource:
 
     def _zeros(self) -> torch.Tensor:
         return torch.zeros(self.dimension, dtype=torch.float64 if self.dimension <= FULL else self.dtype, device=self.device)
-
-    def _name(self, index: int) -> str:
-        if isinstance(self.batches, Everything | Indexed):
-            first, end = index * self.batches.chunk, min((index + 1) * self.batches.chunk, self.batches.examples)
-            return f"batch {index} (examples {first} to {end - 1})"
-        return f"batch {index}"

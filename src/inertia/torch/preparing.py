@@ -1,0 +1,90 @@
+"""What a torch job is made of, checked when it is made: its data, a copy of its model, a way to its workers."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import BadInput
+from ..tuning.trainable import Run
+from .batches import Batches, Indexed, batches_of
+from .frozen import trainable
+from .running import Training
+
+__all__ = ["fed", "module_of", "outcome", "sendable"]
+
+
+def fed(data: Any, batch_size: int | None, seed: int, size_of: Any, accumulate: int) -> Batches:
+    """The data as batches; a dataset without a batch size is asked for one."""
+    found = batches_of(data, None, None if batch_size is None else max(1, batch_size // accumulate), seed, size_of)
+    if isinstance(found, Indexed) and batch_size is None and found.natural is None:
+        raise BadInput(f"a {type(data).__name__} has no batches of its own: give the examples of one step, such as batch_size=32")
+    if isinstance(found, Indexed):
+        found.natural = None if found.natural is None else found.natural * accumulate
+    return found
+
+
+def module_of(model: Any, seed: int) -> nn.Module:
+    """A copy of the module, or the one that a function of the seed makes."""
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise BadInput(f"model is the class {model.__name__}: pass an instance, {model.__name__}(...)")
+    if not isinstance(model, nn.Module) and not callable(model):
+        raise BadInput(f"a model of type {type(model).__name__} cannot be tuned: pass a torch.nn.Module, or a function seed -> module")
+    with torch.inference_mode(False):
+        made = model if isinstance(model, nn.Module) else model(seed)
+        if not isinstance(made, nn.Module):
+            raise BadInput(f"model(seed) returned a {type(made).__name__}: it must return a torch.nn.Module")
+        if any(p.device.type == "meta" for p in made.parameters()):
+            raise BadInput("the model is on the device 'meta', which holds no numbers: move it (model.to('cpu')) and initialise it")
+        if any(isinstance(p, nn.parameter.UninitializedParameter) for p in made.parameters()):
+            raise BadInput("the model has lazy modules without parameters yet: call it once on a batch, then pass it")
+        trainable(made)
+        try:
+            return copy.deepcopy(made)
+        except Exception as error:
+            raise BadInput(f"the model cannot be copied ({type(error).__name__}: {error}): runs start from copies of it") from error
+
+
+def sendable(executor: Any, parts: tuple[Any, ...]) -> None:
+    """Refuse, before anything is measured, what cannot reach the executor's workers."""
+    if not callable(getattr(executor, "submit", None)):
+        raise BadInput(
+            f"an executor of type {type(executor).__name__} has no submit: pass one of concurrent.futures' kind, such as "
+            "ProcessPoolExecutor, joblib's loky.get_reusable_executor(), dask's client.get_executor() or MPIPoolExecutor"
+        )
+    if type(executor).__name__ == "ThreadPoolExecutor" or "loky" in type(executor).__module__ or "distributed" in type(executor).__module__:
+        return  # threads share memory; loky and dask pickle functions by value
+    for what, part in zip(("model", "loss", "data", "validation data", "metric"), parts, strict=True):
+        try:
+            pickle.dumps(part)
+        except Exception as error:
+            raise BadInput(
+                f"the {what} cannot be sent to another process ({str(error).splitlines()[0][:100]}): define it with def at the top of a "
+                "module, not as a lambda or inside a function, or leave executor out"
+            ) from error
+
+
+def outcome(task: Training, future: Any) -> Run:
+    """What became of a run elsewhere."""
+    try:
+        found = future.result()
+    except Exception as error:  # a lost worker, a full disk, a cancelled job: a result
+        words = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Run(task.recipe, task.seed, len(task.factors), np.empty(0, np.int64), np.empty(0), np.empty(0), error=words)
+    return found if isinstance(found, Run) else outcome(task, _Failed(found))
+
+
+class _Failed:
+    """A future whose worker returned something else."""
+
+    def __init__(self, found: Any) -> None:
+        self.found = found
+
+    def result(self) -> Any:
+        """Raise what is wrong."""
+        raise TypeError(f"the executor returned a {type(self.found).__name__}, not the run")

@@ -6,80 +6,22 @@ that is emptied); no linear recursion at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.method import Method
+from .identified import NONLINEAR, Identified, named
 from .noise import adaptive, errors
 from .series import SHAPES, Fit, Series, Steps, fit, fit_steps, method_of
 
 __all__ = ["NONLINEAR", "Identified", "judge", "named"]
 
-NONLINEAR = "not a linear momentum method"
 Array = NDArray[np.float64]
 
 SLACK = 100  # times rounding that a true recursion may leave over
 NOISY = 0.5  # share of the movement that a noisy history may leave unexplained
-
-
-@dataclass(frozen=True)
-class Identified:
-    """What an optimizer really is: its method (None where it is none), what is known beside, and the evidence in words."""
-
-    verdict: str  # "heavy ball", "Nesterov", "gradient descent: no momentum", "momentum with gamma = ...", NONLINEAR
-    method: Method | None  # the last coefficients where they change in time
-    inside: bool | None = None  # learning rate inside the buffer; None where it never changed or there is no buffer
-    weight_decay: float = 0.0
-    decoupled: bool | None = None  # None where there is no decay or it cannot be told
-    residual: float = 0.0  # unexplained share of the movement, 0 is perfect
-    error: Method | None = None  # standard errors of the method's numbers
-    lost: tuple[int, ...] = ()  # steps at which the momentum was not there, though it was before
-    alphas: tuple[float, ...] = ()  # step by step, where they change
-    betas: tuple[float, ...] = ()
-    evidence: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = field(default=())  # what a person should act on
-
-    @property
-    def linear(self) -> bool:
-        """Whether a member of the family explains what was seen."""
-        return self.method is not None
-
-    def __str__(self) -> str:
-        """A few lines for people."""
-        lines = [self.verdict]
-        if self.method is not None:
-            lines.append("  " + ", ".join(f"{name} = {value:.6g}" for name, value in self.method._asdict().items() if name != "delta"))
-        lines += [f"  {text}" for text in self.evidence] + [f"  warning: {text}" for text in self.warnings]
-        return "\n".join(lines)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers, strings and lists."""
-        numbers = {key: None if value is None else {n: float(v) for n, v in value._asdict().items()} for key, value in
-                   (("method", self.method), ("error", self.error))}  # fmt: skip
-        return {
-            "verdict": self.verdict, "linear": self.linear, **numbers, "inside": self.inside, "weight_decay": self.weight_decay,
-            "decoupled": self.decoupled, "residual": self.residual, "lost": list(self.lost), "alphas": list(self.alphas),
-            "betas": list(self.betas), "evidence": list(self.evidence), "warnings": list(self.warnings),
-        }  # fmt: skip
-
-
-def named(method: Method, error: Method | None = None, tolerance: float = 1e-6) -> str:
-    """The method's name, numbers closer than their error taken as equal.
-
-    >>> named(Method(0.1, 0.9, 0.9)), named(Method(0.1))
-    ('Nesterov', 'gradient descent: no momentum')
-    """
-    slack = max(tolerance, *(4 * abs(value) for value in error[1:3])) if error is not None else tolerance
-    if abs(method.beta) <= slack and abs(method.gamma) <= slack:
-        return "gradient descent: no momentum"
-    if abs(method.gamma) <= slack:
-        return "heavy ball"
-    if abs(method.gamma - method.beta) <= slack:
-        return "Nesterov"
-    return f"momentum with gamma = {method.gamma:.4g}"
 
 
 def judge(series: Series, *, exact: bool = False, decoupled: bool | None = None) -> Identified:

@@ -1,0 +1,230 @@
+"""The experiment on an optimizer that can be started anew: designed gradients in, its recursion out, checked by a run.
+
+A `Bench` starts the optimizer from rest on tensors of our own, puts the parameters where we want them before every step
+and hands it the gradients that we want. So nothing is left to chance: impulses in the gradients and in the parameters
+(see `kernel`), the same at other sizes of gradient (is it linear? is something clipped?), and at the end a run with random
+gradients from a random start that the recursion must reproduce.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from .clipping import clipped
+from .kernel import SLACK, accumulation, compressed, decays, recursion
+from .recursion import Array, Clip, Recursion, simulate
+
+__all__ = ["SIZES", "STEPS", "Bench", "Look", "Outcome", "examine"]
+
+STEPS = 64  # of the main look; more where a step needs many gradients
+LONGEST = 512
+BASE = 1e-3  # size of the gradients of the main look
+SIZES = (1e-6, 1.0, 1e3, 1e6)  # the others
+CHECKED = 32  # steps of the run that must be reproduced
+
+
+class Bench(Protocol):
+    """An optimizer on tensors of our own, all with the same number of entries."""
+
+    names: tuple[str, ...]  # of its tensors (parameter groups, leaves of a tree)
+    rounding: float  # of the arithmetic of its moves
+    adjustable: bool  # whether `factors` can multiply its learning rate
+
+    def run(self, grads: Array, points: Array | None = None, start: Array | None = None, factors: Array | None = None) -> Array:
+        """Start anew and step: grads (steps, tensors, n), parameters put to `points` before every step if given."""
+        ...
+
+
+Any_bench = TypeVar("Any_bench", bound=Bench)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one tensor's moves are: a recursion, or None and why."""
+
+    found: Recursion | None
+    residual: float = 0.0  # largest unexplained share of a step in the run that had to be reproduced
+    clip: Clip | None = None
+    every: int = 1
+    why: str = ""
+    gains: tuple[float, ...] = ()  # |move|/|gradient| at BASE and SIZES, where they differ
+    below: Recursion | None = None  # what it is for small gradients, where large ones are treated in another way
+    per_rate: bool | None = None  # whether decoupled decay is multiplied by the learning rate
+
+
+@dataclass(frozen=True)
+class Look:
+    """The kernels of all tensors at one size of gradient, blocks of accumulated gradients taken together."""
+
+    kernels: Array  # (tensors, steps, steps)
+    pulls: Array
+    every: int
+
+
+def examine(bench_of: Callable[[int], Any_bench], seed: int = 0) -> tuple[Any_bench, list[Outcome]]:
+    """Find the recursion of every tensor; `bench_of(n)` makes a bench whose tensors have at least n entries."""
+    bench = bench_of(3 * STEPS)
+    look = _look(bench, STEPS)
+    first = _first_move(look, bench)
+    if first is None:
+        return bench, [Outcome(None, why=f"it does not move in {LONGEST} steps, whatever the gradient: is the learning rate 0?")] * len(
+            bench.names
+        )
+    if 12 * (first + 1) > STEPS:
+        steps = min(12 * (first + 1), LONGEST)
+        bench = bench_of(3 * steps)
+        look = _look(bench, steps)
+    tolerance = SLACK * bench.rounding
+    found = [_recursion(look, i, bench, tolerance) for i in range(len(bench.names))]
+    gains, same = _sizes(bench, look, tolerance)
+    outcomes = [Outcome(one, every=look.every, gains=() if all(same) else gains[i]) for i, one in enumerate(found)]
+    if any(one is None for one in found):
+        why = "its moves are no short linear recursion in the gradients"
+        outcomes = [out if out.found is not None else replace(out, why=why) for out in outcomes]
+    generator = np.random.default_rng(seed)
+    if not same[0] and not any(same):
+        return bench, [Outcome(None, why="the size of the gradient changes what it does", gains=gains[i]) for i in range(len(found))]
+    outcomes = [_where_the_rate_sits(bench, look, i, out, tolerance) for i, out in enumerate(outcomes)]
+    if not all(same):
+        return bench, _bounded(bench, look, outcomes, gains, generator)
+    return bench, _reproduced(bench, look, outcomes, None, BASE, generator)
+
+
+def _look(bench: Bench, steps: int, factors: Array | None = None, size: float = BASE) -> Look:
+    """One run: entry j gets a gradient at step j, entry steps + j (and 2 steps + j) stands away from 0 at step j."""
+    tensors = len(bench.names)
+    width = 3 * steps
+    grads, points = np.zeros((steps, tensors, width)), np.zeros((steps, tensors, width))
+    index = np.arange(steps)
+    # the parameter's value is no power of two: its rounding is that of any number
+    places = 1 + np.random.default_rng(1).random((2, steps))
+    grads[index, :, index] = size
+    points[index, :, steps + index] = places[0][:, None]
+    points[index, :, 2 * steps + index] = -places[1][:, None]
+    moves = bench.run(grads, points, factors=factors)  # (steps, tensors, width)
+    kernels = moves[:, :, :steps].transpose(1, 0, 2) / size
+    pulls = moves[:, :, steps : 2 * steps] / places[0] - moves[:, :, 2 * steps :] / places[1]
+    every = accumulation(kernels[0], SLACK * bench.rounding)
+    return Look(
+        np.array([compressed(one, every) for one in kernels]),
+        np.array([compressed(one, every) for one in pulls.transpose(1, 0, 2) / 2]),
+        every,
+    )
+
+
+def _first_move(look: Look, bench: Bench) -> int | None:
+    """The first step that moves at all; a longer look where the short one saw none."""
+    moving = np.flatnonzero(np.any(look.kernels != 0, axis=(0, 2)))
+    if moving.size:
+        return (int(moving[0]) + 1) * look.every - 1
+    grads = np.full((LONGEST, len(bench.names), 3 * STEPS), BASE)
+    moving = np.flatnonzero(np.any(bench.run(grads, grads * 0) != 0, axis=(1, 2)))
+    return int(moving[0]) if moving.size else None
+
+
+def _recursion(look: Look, leaf: int, bench: Bench, tolerance: float) -> Recursion | None:
+    if not np.all(np.isfinite(look.kernels[leaf])) or not np.any(look.kernels[leaf]):
+        return None
+    found = recursion(look.kernels[leaf], tolerance)
+    return None if found is None else decays(look.kernels[leaf], look.pulls[leaf], found, bench.rounding, tolerance)
+
+
+def _sizes(bench: Bench, look: Look, tolerance: float) -> tuple[list[tuple[float, ...]], list[bool]]:
+    """Gains |move|/|gradient| at every size by tensor, and whether each size of SIZES shows the kernel of the main look."""
+    steps = min(look.kernels.shape[1], max(8, 2)) * look.every
+    blocks = steps // look.every
+    index, tensors, width = np.arange(steps), len(bench.names), 3 * look.kernels.shape[1] * look.every
+    base = look.kernels[:, :blocks, :blocks]
+    scale = np.abs(base).max(axis=2, keepdims=True)
+    gains, same = [np.linalg.norm(base, axis=(1, 2))], []
+    for size in SIZES:
+        grads = np.zeros((steps, tensors, width))
+        grads[index, :, index] = size
+        moves = bench.run(grads, grads * 0)[:, :, :steps].transpose(1, 0, 2) / size
+        kernels = np.array([compressed(one, look.every) for one in moves])
+        gains.append(np.linalg.norm(kernels, axis=(1, 2)))
+        same.append(bool(np.all(np.abs(kernels - base) <= tolerance * scale)))
+    return [tuple(float(gain[i]) for gain in gains) for i in range(tensors)], same
+
+
+def _where_the_rate_sits(bench: Bench, look: Look, leaf: int, out: Outcome, tolerance: float) -> Outcome:
+    """Change the learning rate in the middle of the look: does the old speed survive? is the decay changed with it?"""
+    found = out.found
+    if found is None:
+        return out
+    per_rate = _per_rate(found, bench.rounding)
+    undecided = found.inside is None and np.any(found.beta)
+    if not bench.adjustable or not (undecided or np.ptp(found.beta) > 0 or (found.omega is not None and per_rate is None)):
+        return replace(out, per_rate=per_rate)
+    steps = look.kernels.shape[1] * look.every
+    factors = np.where(np.arange(steps) < steps // 2, 1.0, 0.25)
+    again = _look(bench, steps, factors)
+    other = recursion(again.kernels[leaf], tolerance)
+    if other is None:
+        return replace(out, per_rate=per_rate)
+    if undecided and other.inside is not None:
+        found = replace(found, inside=other.inside)
+    if found.omega is not None and per_rate is None:
+        slower = decays(again.kernels[leaf], again.pulls[leaf], other, bench.rounding, tolerance)
+        per_rate = None if slower is None else _per_rate(slower, bench.rounding)
+    return replace(out, found=found, per_rate=per_rate)
+
+
+def _per_rate(found: Recursion, rounding: float) -> bool | None:
+    """Whether decoupled decay is multiplied by the learning rate; None where the rate never changes."""
+    if found.omega is None or not np.any(found.alpha):
+        return None
+    noise = rounding * 8
+    rate = found.alpha * np.where(np.arange(found.steps) == 0, found.first, 1.0)
+    scaled = np.abs(found.omega - rate * (found.omega @ rate) / (rate @ rate)).max()
+    steady = np.abs(found.omega - found.omega.mean()).max()
+    if max(scaled, steady) <= noise:
+        return None
+    return bool(scaled < steady)
+
+
+def _reproduced(
+    bench: Bench, look: Look, outcomes: list[Outcome], clip: Clip | None, size: float, generator: np.random.Generator
+) -> list[Outcome]:
+    """A run with random gradients from a random start: what the recursions do not reproduce is none."""
+    known = [out.found for out in outcomes]
+    blocks = min(CHECKED, look.kernels.shape[1])
+    shape = (blocks * look.every, len(bench.names), 3 * look.kernels.shape[1] * look.every)
+    grads = generator.standard_normal(shape) * size
+    if clip is not None:  # gradients of every length around the bound
+        grads *= 10 ** generator.uniform(-1.5, 1.5, (shape[0], 1, 1)) / (1 if clip.kind == "value" else np.sqrt(shape[2]))
+    start = generator.standard_normal(shape[1:])
+    moves = bench.run(grads, start=start)[look.every - 1 :: look.every]
+    means = grads.reshape(blocks, look.every, *shape[1:]).mean(axis=1)
+    whole = [one if one is not None else Recursion(*np.zeros((3, blocks))) for one in known]
+    ours = simulate(whole, means, start=start, clip=clip)
+    places = np.abs(start) + np.cumsum(np.abs(moves), axis=0)
+    checked = []
+    for i, out in enumerate(outcomes):
+        rest = np.linalg.norm(moves[:, i] - ours[:, i], axis=1)
+        blur = 100 * bench.rounding * np.linalg.norm(places[:, i], axis=1)  # differences of parameters, and decay read from them
+        sizes = np.maximum(np.linalg.norm(moves[:, i], axis=1), 1e-300)
+        allowed = 10 * SLACK * bench.rounding * np.maximum.accumulate(sizes) + blur
+        if out.found is not None and not np.all(rest <= allowed):  # not finite included
+            out = Outcome(None, why="a run with random gradients does not follow the recursion that impulses show", gains=out.gains)
+        checked.append(replace(out, residual=float(np.max(np.maximum(rest - blur, 0) / sizes)), clip=clip))
+    return checked
+
+
+def _bounded(
+    bench: Bench, look: Look, outcomes: list[Outcome], gains: list[tuple[float, ...]], generator: np.random.Generator
+) -> list[Outcome]:
+    """Large gradients are treated in another way: clipped, if one kind of bound reproduces a run."""
+    known = [out.found for out in outcomes]
+    if any(one is None for one in known):
+        return [replace(out, found=None, below=out.found, gains=gains[i]) for i, out in enumerate(outcomes)]
+    for clip in clipped(bench.run, [one for one in known if one is not None], look.every, 3 * look.kernels.shape[1] * look.every, gains):
+        found = _reproduced(bench, look, outcomes, clip, clip.bound, generator)
+        if all(out.found is not None for out in found):
+            return found
+    why = "small gradients pass unchanged and large ones are cut, by a rule that is neither a bound on the norm nor on each number"
+    return [Outcome(None, why=why, gains=gains[i], below=out.found) for i, out in enumerate(outcomes)]

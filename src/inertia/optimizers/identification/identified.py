@@ -1,0 +1,100 @@
+"""The answer: what an optimizer is, in words and in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...core.method import Method
+
+__all__ = ["NONLINEAR", "Identified", "named", "scheduled"]
+
+NONLINEAR = "not a linear momentum method"
+
+
+@dataclass(frozen=True)
+class Identified:
+    """What an optimizer really is: its method (None where it is none), what is known beside, and the evidence in words."""
+
+    verdict: str  # "heavy ball", "Nesterov", "gradient descent: no momentum", "momentum with gamma = ...", NONLINEAR
+    method: Method | None  # the last coefficients where they change in time (the last before a learning rate of 0)
+    inside: bool | None = None  # learning rate inside the buffer; None where it never changed or there is no buffer
+    weight_decay: float = 0.0  # added to the gradient, or: parameters shrink by learning rate times it
+    decoupled: bool | None = None  # None where there is no decay or it cannot be told
+    residual: float = 0.0  # unexplained share of the movement, 0 is perfect
+    error: Method | None = None  # standard errors of the method's numbers
+    lost: tuple[int, ...] = ()  # steps at which the momentum was not there, though it was before
+    alphas: tuple[float, ...] = ()  # learning rate of every step from step 0 on, where it changes
+    betas: tuple[float, ...] = ()  # momentum of every step from step 0 on, where it changes
+    evidence: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())  # what a person should act on
+    name: str = ""  # of the tensor or parameter group, where there are several
+    groups: tuple[Identified, ...] = ()  # one for each parameter group, where they differ
+    decay_times_rate: bool | None = None  # whether decoupled decay is multiplied by the learning rate; None: cannot be told
+    dampening: float = 0.0  # torch's: the first gradient enters the buffer undamped
+    clip: str = ""  # "norm", "tensor norm" or "value", where gradients are clipped
+    clip_bound: float | None = None
+    accumulation: int = 1  # gradients averaged into one step
+
+    @property
+    def linear(self) -> bool:
+        """Whether a member of the family explains what was seen."""
+        return self.method is not None
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the learning rate changed while it was looked at."""
+        return bool(self.alphas)
+
+    def __str__(self) -> str:
+        """A few lines for people."""
+        lines = [f"{self.name}: {self.verdict}" if self.name else self.verdict]
+        if self.method is not None and not self.groups:
+            numbers = ", ".join(f"{name} = {value:.6g}" for name, value in self.method._asdict().items() if name != "delta")
+            lines.append(f"  {numbers} (learning rate, momentum, look-ahead)")
+        lines += [f"  {text}" for text in self.evidence] + [f"  warning: {text}" for text in self.warnings]
+        for group in self.groups:
+            lines += [f"  {line}" for line in str(group).splitlines()]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists."""
+        numbers = {key: None if value is None else {n: float(v) for n, v in value._asdict().items()} for key, value in
+                   (("method", self.method), ("error", self.error))}  # fmt: skip
+        return {
+            "verdict": self.verdict, "linear": self.linear, **numbers, "inside": self.inside, "weight_decay": self.weight_decay,
+            "decoupled": self.decoupled, "decay_times_rate": self.decay_times_rate, "dampening": self.dampening, "clip": self.clip,
+            "clip_bound": self.clip_bound, "accumulation": self.accumulation, "residual": self.residual, "lost": list(self.lost),
+            "alphas": list(self.alphas), "betas": list(self.betas), "evidence": list(self.evidence), "warnings": list(self.warnings),
+            "name": self.name, "groups": [group.to_json() for group in self.groups],
+        }  # fmt: skip
+
+
+def named(method: Method, error: Method | None = None, tolerance: float = 1e-6) -> str:
+    """The method's name, numbers closer than their error taken as equal.
+
+    >>> named(Method(0.1, 0.9, 0.9)), named(Method(0.1))
+    ('Nesterov', 'gradient descent: no momentum')
+    """
+    slack = max(tolerance, *(4 * abs(value) for value in error[1:3])) if error is not None else tolerance
+    if abs(method.beta) <= slack and abs(method.gamma) <= slack:
+        return "gradient descent: no momentum"
+    if abs(method.gamma) <= slack:
+        return "heavy ball"
+    if abs(method.gamma - method.beta) <= slack:
+        return "Nesterov"
+    return f"momentum with gamma = {method.gamma:.4g}"
+
+
+def scheduled(method: Method, betas: tuple[float, ...] = (), tolerance: float = 1e-6) -> str:
+    """The same in a user's words, for a learning rate that changes.
+
+    >>> scheduled(Method(0.1, 0.9)), scheduled(Method(0.1))
+    ('SGD, momentum 0.9, under a schedule', 'SGD, no momentum, under a schedule')
+    """
+    kind = named(method, tolerance=tolerance)
+    if kind.startswith("gradient"):
+        return "SGD, no momentum, under a schedule"
+    number = f"momentum {min(betas):.4g} to {max(betas):.4g}" if betas else f"momentum {method.beta:.6g}"
+    look = {"heavy ball": "", "Nesterov": " (Nesterov)"}.get(kind, f" (look-ahead gamma = {method.gamma:.4g})")
+    return f"SGD, {number}{look}, under a schedule"

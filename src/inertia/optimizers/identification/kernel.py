@@ -1,0 +1,184 @@
+"""From impulse responses to coefficients: which recursion has this kernel?
+
+A linear optimizer moves by d[k] = sum over j <= k of G[k, j] g[j] + W[k, j] x[j]. Feeding an impulse at step j into
+coordinate j, with the parameters held at 0, shows the whole of G at once, and impulses in the parameters show W: nothing
+is assumed, and a learning rate of 0 only blanks a row. With D the diagonal of G, a momentum method has below it
+
+    outside:  G[k, j]/D[k] = kappa beta^(k-j-1)        inside:  G[k, j]/D[j] = kappa beta^(k-j-1),
+
+    kappa = beta - gamma/(1 + gamma),   D[k] = -alpha[k] (1 + gamma),
+
+whatever the schedule. Coupled decay adds lambda x to the gradient, so W = lambda G; decoupled decay only changes the
+diagonal of W. Every candidate is checked against the whole kernel; the simplest that passes is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from .recursion import Array, Recursion, simulate
+
+__all__ = ["SLACK", "accumulation", "compressed", "decays", "kernel_of", "recursion"]
+
+SLACK = 1000  # times rounding: products of some dozen rounded numbers over all steps
+
+
+def accumulation(kernel: Array, tolerance: float) -> int:
+    """How many gradients make one step: N where only every N-th row moves and its columns are alike within blocks of N."""
+    steps = len(kernel)
+    rows = np.flatnonzero(np.any(kernel != 0, axis=1))
+    if not rows.size or kernel[0, 0] != 0:
+        return 1
+    every = int(rows[0]) + 1
+    while every <= steps // 3:
+        if np.all((rows + 1) % every == 0):
+            blocks = kernel[every - 1 :: every, : steps // every * every].reshape(steps // every, steps // every, every)
+            if np.all(np.ptp(blocks, axis=2) <= tolerance * np.abs(blocks).max(axis=(1, 2), keepdims=True)[..., 0]):
+                return every
+        break
+    return 1
+
+
+def compressed(kernel: Array, every: int) -> Array:
+    """The kernel of whole blocks: the response at a block's end to a constant input over a block."""
+    if every == 1:
+        return kernel
+    blocks = len(kernel) // every
+    rows = kernel[every - 1 : blocks * every : every, : blocks * every]
+    return rows.reshape(blocks, blocks, every).sum(axis=2)
+
+
+def kernel_of(found: Recursion) -> Array:
+    """The gradient kernel of a recursion: its answers to impulses."""
+    impulses = np.eye(found.steps)[:, None, :]
+    plain = replace(found, coupled=0.0, omega=None)
+    return simulate([plain], impulses, np.zeros_like(impulses))[:, 0, :]
+
+
+def recursion(kernel: Array, tolerance: float) -> Recursion | None:
+    """The simplest recursion with this kernel, or None.
+
+    Where the learning rate sits is None if both places explain the moves: it never changed, or there is no buffer.
+    """
+    scale = np.abs(kernel).max(axis=1, keepdims=True)
+    fits = []
+    for candidate in _candidates(kernel, tolerance):
+        if not np.all(np.abs(kernel_of(candidate) - kernel) <= tolerance * scale):
+            continue
+        if candidate.inside is None or np.ptp(candidate.beta) > 0:
+            return fits[0] if fits else candidate
+        if fits and fits[0].inside != candidate.inside:
+            return replace(fits[0], inside=None)
+        fits.append(candidate)
+    return fits[0] if fits else None
+
+
+def _candidates(kernel: Array, tolerance: float) -> Iterator[Recursion]:
+    diagonal = np.diag(kernel).copy()
+    steps, none = len(kernel), np.zeros(len(kernel))
+    below = np.tril(kernel, -1)
+    if np.all(np.abs(below) <= tolerance * np.abs(kernel).max(axis=1, keepdims=True)):
+        yield Recursion(-diagonal, none, none, inside=None)
+        return
+    if steps < 5:
+        return
+    for inside in (False, True):
+        divisor = diagonal[None, :] if inside else diagonal[:, None]
+        ratios = np.divide(below, divisor, out=np.zeros_like(kernel), where=divisor != 0)
+        yield from _steady(kernel, ratios, tolerance, inside)
+    yield from _moving(kernel, diagonal, tolerance)
+
+
+def _steady(kernel: Array, ratios: Array, tolerance: float, inside: bool) -> Iterator[Recursion]:
+    """Momentum and look-ahead stay; the learning rate of every step is free."""
+    steps = len(kernel)
+    one, two = np.diag(ratios, -1)[1:], np.diag(ratios, -2)[1:]  # lags 1 and 2, without the first column
+    seen = np.abs(one) > tolerance * np.abs(one).max(initial=0)
+    if not seen.any():
+        return
+    kappa = float(np.median(one[seen]))
+    later = two[np.abs(two) > tolerance * abs(kappa)]
+    betas = [float(np.median(later)) / kappa if later.size else kappa]
+    if not later.size:
+        betas.append(0.0)  # the buffer is emptied every other step, or there is no buffer and one gradient is remembered
+    for beta in betas:
+        if kappa == 0 or not np.isfinite(beta) or abs(beta) > 1 + tolerance:
+            continue
+        gamma = (beta - kappa) / (1 - (beta - kappa))
+        if abs(beta - kappa) <= 10 * tolerance:
+            gamma = 0.0
+        alpha = -np.diag(kernel) / (1 + gamma)
+        first = _first(ratios, kappa, beta, alpha, inside)
+        alpha[0] = alpha[0] / first
+        lost = _lost(kernel, tolerance)
+        full = np.full(steps, beta), np.full(steps, gamma)
+        yield Recursion(alpha, *full, inside=inside, first=first, lost=lost)
+
+
+def _first(ratios: Array, kappa: float, beta: float, alpha: Array, inside: bool) -> float:
+    """How much more the first gradient weighs than the others: the first column tells (inside: the first rate tells)."""
+    if inside:
+        rest = alpha[1:]
+        return float(alpha[0] / rest[0]) if rest[0] != 0 and np.ptp(rest) <= 1e-12 * np.abs(rest).max() and alpha[0] != 0 else 1.0
+    rows = np.flatnonzero(np.abs(ratios[:, 0]) > 0)
+    if not rows.size:
+        return 1.0
+    k = int(rows[0])
+    weight = float(ratios[k, 0] / (kappa * beta ** (k - 1))) if beta != 0 or k == 1 else 1.0
+    return weight if np.isfinite(weight) and weight > 0 and abs(weight - 1) > 1e-9 else 1.0
+
+
+def _lost(kernel: Array, tolerance: float) -> tuple[int, ...]:
+    """Steps at which nothing of earlier gradients is left though the step itself moves."""
+    past = np.abs(np.tril(kernel, -1)).max(axis=1)
+    own = np.abs(np.diag(kernel))
+    gone = (own > 0) & (past <= tolerance * own)
+    gone[0] = False
+    before = np.array([np.any(kernel[:k, :k] != 0) for k in range(len(kernel))])
+    return tuple(np.flatnonzero(gone & before).tolist())
+
+
+def _moving(kernel: Array, diagonal: Array, tolerance: float) -> Iterator[Recursion]:
+    """The momentum moves with the steps, as under a one-cycle schedule: heavy ball, or Nesterov with gamma = beta."""
+    steps = len(kernel)
+    own = np.abs(diagonal)
+    for nesterov in (False, True):
+        beta = np.zeros(steps)
+        for k in range(1, steps):
+            alive = np.flatnonzero(own[k:] > 0)
+            if not alive.size:
+                beta[k] = beta[k - 1]
+                continue
+            m = k + int(alive[0])
+            ratio = kernel[m, k - 1] / kernel[m, k] if kernel[m, k] != 0 else 0.0
+            if nesterov and m == k:
+                ratio = (ratio + np.sqrt(max(ratio * ratio + 4 * ratio, 0.0))) / 2
+            beta[k] = ratio
+        beta[0] = beta[1]
+        beta[np.abs(beta) <= tolerance] = 0.0
+        gamma = beta if nesterov else np.zeros(steps)
+        yield Recursion(-diagonal / (1 + gamma), beta, gamma, inside=False)
+
+
+def decays(kernel: Array, pull: Array, found: Recursion, rounding: float, tolerance: float) -> Recursion | None:
+    """The recursion with its weight decay, from W (pull); None where W is no decay.
+
+    Below the diagonal the parameters were 0, so those numbers are exact; on it they carry the rounding of a difference of
+    parameters of size 1, `rounding`.
+    """
+    scale = np.abs(kernel).max(axis=1, keepdims=True)
+    low, past = np.tril(pull, -1), np.tril(kernel, -1)
+    weight = float(np.sum(past**2))
+    coupled = float(np.sum(low * past)) / weight if weight else 0.0
+    if np.any(np.abs(low - coupled * past) > tolerance * max(abs(coupled), 1e-300) * scale):
+        return None
+    if weight and np.abs(coupled) * np.sqrt(weight) <= rounding * 1e-3:
+        coupled = 0.0
+    omega = coupled * np.diag(kernel) - np.diag(pull)  # what is left on the diagonal
+    blur = rounding * np.maximum(1.0, np.abs(np.diag(pull)))
+    if np.all(np.abs(omega) <= 8 * blur) and abs(omega.mean()) <= 5 * blur.max() / np.sqrt(len(omega)):
+        return replace(found, coupled=coupled)
+    return replace(found, coupled=coupled, omega=omega)

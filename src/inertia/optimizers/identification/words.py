@@ -1,0 +1,213 @@
+"""From a recursion to words: what it is called, what is beside it, what cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...core.method import Method
+from .bench import BASE, SIZES, Outcome
+from .identified import NONLINEAR, Identified, named, scheduled
+from .recursion import Clip, Recursion
+
+__all__ = ["grouped", "missing", "told"]
+
+WHERE = {True: "inside the buffer (as in Keras): the old speed survives when it changes", False: "outside the buffer (as in torch and optax)"}
+CUT = {
+    "norm": "the norm of all gradients together is at most",
+    "tensor norm": "the norm of each tensor's gradient is at most",
+    "value": "no number is larger than",
+}
+
+
+def told(out: Outcome, rounding: float, declared: float | None = None, name: str = "") -> Identified:
+    """One tensor's or group's verdict."""
+    if out.found is None:
+        return Identified(NONLINEAR, None, residual=1.0, evidence=tuple(_refused(out, rounding)), name=name)
+    found = out.found
+    rates, evidence, warnings = np.abs(found.alpha), [], []
+    resolution = 100 * rounding
+    moved = bool(np.ptp(rates) > resolution * rates.max())
+    alive = np.flatnonzero(rates > 0)
+    last = int(alive[-1])
+    steady = tuple(int(k) for k in found.lost)
+    moving = bool(np.ptp(found.beta[1:]) > 1000 * resolution) and found.steps > 1
+    betas = tuple(float(b) for b in found.beta) if moving else ()
+    method = Method(float(rates[last]), _clean(float(found.beta[last]), rounding), _clean(float(found.gamma[last]), rounding))
+    evidence.append(f"one recursion explains every step: unexplained share {out.residual:.1e}")
+    if out.every > 1:
+        evidence.append(f"it steps once in {out.every} gradients, with their mean (a sum of {out.every} at a {out.every}th of the rate is the same)")
+    if moved:
+        evidence += _schedule(found, rates)
+    if moving:
+        evidence.append(f"momentum changes in time, between {min(betas):.4g} and {max(betas):.4g}")
+    if found.inside is not None and np.any(found.beta):
+        evidence.append(f"the learning rate sits {WHERE[found.inside]}")
+    elif moved and np.any(found.beta):
+        evidence.append("inside or outside the buffer: cannot be told, the learning rate changed too little")
+    dampening = 1 - 1 / found.first if found.first != 1 else 0.0
+    if dampening:
+        evidence.append(
+            f"the first gradient weighs {found.first:.4g} times as much: torch's undamped first step, dampening = {dampening:.4g}"
+            f" (lr {method.alpha * found.first:.6g}, of which {method.alpha:.6g} reaches the later gradients)"
+        )
+    decay, decoupled, text = _decay(found, out.per_rate, rounding)
+    evidence += text
+    cut = out.clip
+    if cut is not None:
+        evidence += _clipping(cut, method, named(method))
+    if found.alpha[last] < 0:
+        warnings.append("it moves up the gradient: it maximizes (or the gradient's sign is wrong)")
+    verdict = scheduled(method, betas) if moved or moving else named(method)
+    verdict += f", gradients clipped ({CUT[cut.kind]} {cut.bound:.6g})" if cut is not None else ""
+    return missing(Identified(
+        verdict, method, found.inside if np.any(found.beta) else None, decay, decoupled, out.residual, None, steady,
+        tuple(rates.tolist()) if moved else (), betas, tuple(evidence), (*warnings, *_losses(found)), name, (),
+        out.per_rate if decoupled else None, dampening, "" if cut is None else cut.kind, None if cut is None else cut.bound, out.every,
+    ), declared if not moving else None)  # fmt: skip
+
+
+def _clean(value: float, rounding: float) -> float:
+    """A number without its last digits, which are rounding: 0.9 for 0.9000000000000001."""
+    digits = 11 if rounding < 1e-12 else 6
+    return float(f"{value:.{digits}g}") if abs(value) > 100 * rounding else 0.0
+
+
+def _schedule(found: Recursion, rates: np.ndarray) -> list[str]:
+    texts = [f"the learning rate changes: {rates[0]:.4g} at step 0, {rates[-1]:.4g} at step {len(rates) - 1}, at most {rates.max():.4g}"]
+    corrected = _bias_correction(rates)
+    if corrected is not None:
+        texts.append(f"it falls as lr/(1 - {corrected:.6g}^(step + 1)), the bias correction of an average")
+    elif np.any(rates[1:-1] == 0):
+        texts.append(f"it is 0 at {int(np.sum(rates == 0))} of {len(rates)} steps")
+    return texts
+
+
+def _bias_correction(rates: np.ndarray) -> float | None:
+    """The decay b where rates[k] (1 - b^(k+1)) is one number: then 1 - rates[1]/rates[0] ... solves for b."""
+    if len(rates) < 4 or not np.all(rates > 0) or rates[0] <= rates[1]:
+        return None
+    decay = rates[0] / rates[1] - 1  # (1 - b^2)/(1 - b) = 1 + b
+    fixed = rates * (1 - decay ** (1.0 + np.arange(len(rates))))
+    return float(decay) if 0 < decay < 1 and np.ptp(fixed) <= 1e-5 * np.ptp(rates) else None
+
+
+def _decay(found: Recursion, per_rate: bool | None, rounding: float) -> tuple[float, bool | None, list[str]]:
+    """Weight decay as people set it, its kind, and the sentence."""
+    lost = 8 * rounding / np.sqrt(found.steps)  # what a difference of parameters of size 1 cannot show
+    both = found.coupled != 0 and found.omega is not None
+    rate = np.abs(found.alpha) * np.where(np.arange(found.steps) == 0, found.first, 1.0)
+    if found.omega is not None:
+        weight = float(found.omega @ rate / (rate @ rate))
+        if not np.any(found.beta) and not np.any(found.gamma) and per_rate is not False:
+            text = f"weight decay {weight:.6g}; without momentum it is the same whether added to the gradient or taken from the parameters"
+            return weight, None, [text]
+        shrink = f"{found.omega.mean():.6g}" if np.ptp(found.omega) <= 4 * lost + 1e-9 * np.abs(found.omega).max() else "a changing share"
+        text = f"weight decay {weight:.6g}, decoupled: parameters shrink by lr times it"
+        if per_rate is False:
+            weight = float(found.omega.mean())
+            text = f"weight decay {weight:.6g}, decoupled: parameters shrink by it at every step, whatever the learning rate"
+        elif per_rate is None:
+            text = f"weight decay {weight:.6g}, decoupled (parameters shrink by lr times it, {shrink} at each step; whether a change of the"
+            text += " rate would change that cannot be told)"
+        texts = [text]
+        if both:
+            texts.append(f"beside it {found.coupled:.6g} times the parameters is added to the gradient")
+        return weight, True, texts
+    if found.coupled:
+        sign = -1.0 if np.median(found.alpha) < 0 else 1.0
+        return sign * found.coupled, False, [f"weight decay {sign * found.coupled:.6g}, added to the gradient"]
+    return 0.0, None, []
+
+
+def _clipping(cut: Clip, method: Method, kind: str) -> list[str]:
+    place = {"gradient": "", "decayed gradient": ", after weight decay is added", "update": " (it is the update that is cut)"}[cut.place]
+    return [
+        "small gradients pass unchanged and large ones are cut: this looks like clipping",
+        f"{CUT[cut.kind]} {cut.bound:.6g}{place}",
+        f"below the threshold it is {kind}, alpha {method.alpha:.4g}, beta {method.beta:.4g}, gamma {method.gamma:.4g}",
+    ]
+
+
+def _refused(out: Outcome, rounding: float) -> list[str]:
+    texts = [out.why]
+    if out.gains:
+        sizes = (BASE, *SIZES)
+        order = np.argsort(sizes)
+        shown = ", ".join(f"{sizes[i]:g}: {out.gains[i]:.3g}" for i in order)
+        texts.append(f"gain |change|/|gradient| by size of gradient: {shown}")
+    if out.below is not None and np.any(out.below.alpha):
+        rates = np.abs(out.below.alpha)
+        k = int(np.flatnonzero(rates)[-1])
+        method = Method(float(rates[k]), _clean(float(out.below.beta[k]), rounding), _clean(float(out.below.gamma[k]), rounding))
+        texts.append("small gradients pass unchanged and large ones are cut: this looks like clipping")
+        texts.append(
+            f"below the threshold it is {named(method)}, alpha {method.alpha:.4g}, beta {method.beta:.4g}, gamma {method.gamma:.4g}"
+        )
+    return texts
+
+
+def _losses(found: Recursion) -> list[str]:
+    """What the steps without momentum look like: from somewhere on, every so often, or now and then."""
+    lost = list(found.lost)
+    if not lost or not np.any(found.beta):
+        return []
+    gaps = np.unique(np.diff(lost))
+    if len(lost) > 1 and gaps.size == 1:
+        shown = ", ".join(map(str, lost[:4]))
+        return [f"the buffer is emptied every {gaps[0]} steps (steps {shown}, ...): an optimizer re-created each epoch?"]
+    return [f"the buffer is emptied at step {', '.join(map(str, lost[:6]))}: a new optimizer, or state that was cleared?"]
+
+
+def missing(verdict: Identified, declared: float | None) -> Identified:
+    """Hold the momentum that was asked for against the one that is there."""
+    from dataclasses import replace
+
+    method: Method | None = verdict.method
+    if declared is None or method is None or abs(declared - method.beta) <= 1e-3 + 4 * (verdict.error.beta if verdict.error else 0):
+        return verdict
+    if method.beta == 0:
+        text = f"momentum {declared:g} was asked for and is not there: every step starts from an empty buffer (state lost between steps?)"
+    else:
+        text = f"momentum {declared:g} was asked for, {method.beta:.4g} is there"
+    return replace(verdict, warnings=(*verdict.warnings, text))
+
+
+def grouped(verdicts: Sequence[Identified]) -> Identified:
+    """One verdict where all tensors or groups are alike; else each is told."""
+    from dataclasses import replace
+
+    kinds: list[Identified] = []
+    for one in verdicts:
+        if not any(_alike(one, other) for other in kinds):
+            kinds.append(one)
+    if len(kinds) == 1:
+        return replace(kinds[0], name="")
+    names = {id(kind): _names([one.name for one in verdicts if _alike(one, kind)], [one.name for one in verdicts]) for kind in kinds}
+    each = tuple(replace(kind, name=", ".join(names[id(kind)])) for kind in kinds)
+    first = each[0]
+    warnings = tuple(dict.fromkeys(f"{one.name}: {text}" for one in each for text in one.warnings))
+    verdict = f"{len(each)} kinds of parameters, each stepped in its own way: " + "; ".join(f"{one.name}: {one.verdict}" for one in each)
+    return replace(
+        first, verdict=verdict, name="", groups=each, evidence=("the numbers above the groups are those of " + first.name,), warnings=warnings
+    )
+
+
+def _names(mine: list[str], everyone: list[str]) -> list[str]:
+    """Names of tensors, shortened to their group's where all of the group are among them."""
+    short = []
+    for name in mine:
+        group = name.split(", tensors")[0]
+        whole = all(other in mine for other in everyone if other.split(", tensors")[0] == group)
+        short.append(group if whole else name)
+    return list(dict.fromkeys(short))
+
+
+def _alike(one: Identified, other: Identified) -> bool:
+    a, b = one.method, other.method
+    if (a is None) != (b is None) or one.verdict != other.verdict or one.decoupled != other.decoupled or one.lost != other.lost:
+        return False
+    near = [(one.weight_decay, other.weight_decay), (one.dampening, other.dampening), *zip(one.alphas, other.alphas, strict=False)]
+    near += list(zip(a, b, strict=True)) if a is not None and b is not None else []
+    return len(one.alphas) == len(other.alphas) and all(abs(x - y) <= 1e-6 * max(abs(x), abs(y)) + 1e-300 for x, y in near)

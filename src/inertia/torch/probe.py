@@ -50,7 +50,7 @@ def identify(factory: Any, *, seed: int = 0) -> Identified:
     verdicts = []
     for out, (i, ndim) in zip(outcomes, owners, strict=True):
         name = f"group {i}" + (f", tensors of rank {ndim}" if len(ranks[i]) > 1 else "")
-        verdicts.append(told(out, ROUNDING, _declared(groups[i]), name))
+        verdicts.append(told(out, _declared(groups[i]), name))
     return grouped(verdicts)
 
 

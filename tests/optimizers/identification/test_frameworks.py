@@ -68,7 +68,7 @@ def test_a_scheduler_that_moves_momentum_is_seen(torch):
     found = identify(cycling)
     assert found.inside is False
     assert "momentum changes in time" in " ".join(found.evidence)
-    assert "something sets the momentum while training" in found.warnings[0]
+    assert not found.warnings  # the schedule is meant
     steady = identify(lambda p: (o := torch.optim.SGD(p, lr=0.1, momentum=0.9), torch.optim.lr_scheduler.ExponentialLR(o, 0.95)))
     assert steady.method.beta == pytest.approx(0.9)
     assert not steady.warnings

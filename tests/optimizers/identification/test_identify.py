@@ -211,5 +211,5 @@ def test_bad_boxes_are_named():
         identify(lambda grad: grad * np.nan)
     with pytest.raises(BadInput, match="float is not a step"):
         identify(0.1)
-    with pytest.raises(BadInput, match="size = 3 is too small"):
-        identify(sign, size=3)
+    with pytest.raises(BadInput, match="size = 0: a probe gradient needs at least 1 number"):
+        identify(sign, size=0)

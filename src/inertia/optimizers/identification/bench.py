@@ -24,6 +24,7 @@ STEPS = 64  # of the main look; more where a step needs many gradients
 LONGEST = 512
 BASE = 1e-3  # size of the gradients of the main look
 SIZES = (1e-6, 1.0, 1e3, 1e6)  # the others
+SINGLE = float(np.finfo(np.float32).eps)
 CHECKED = 32  # steps of the run that must be reproduced
 
 
@@ -53,45 +54,71 @@ class Outcome:
     why: str = ""
     gains: tuple[float, ...] = ()  # |move|/|gradient| at BASE and SIZES, where they differ
     below: Recursion | None = None  # what it is for small gradients, where large ones are treated in another way
+    rounding: float = 0.0  # the precision by which it was judged
     per_rate: bool | None = None  # whether decoupled decay is multiplied by the learning rate
 
 
 @dataclass(frozen=True)
 class Look:
-    """The kernels of all tensors at one size of gradient, blocks of accumulated gradients taken together."""
+    """The kernels of all tensors at one size of gradient."""
 
     kernels: Array  # (tensors, steps, steps)
     pulls: Array
-    every: int
+    rounding: float
+    every: int = 1  # gradients in one step
+
+    @property
+    def steps(self) -> int:
+        """How many gradients were given."""
+        return self.kernels.shape[1] * self.every
+
+    def folded(self, rounding: float) -> Look:
+        """Blocks of accumulated gradients taken together."""
+        every = accumulation(self.kernels[0], SLACK * rounding)
+        folded = [np.array([compressed(one, every) for one in all_of]) for all_of in (self.kernels, self.pulls)]
+        return Look(*folded, rounding, every)
 
 
 def examine(bench_of: Callable[[int], Any_bench], seed: int = 0) -> tuple[Any_bench, list[Outcome]]:
-    """Find the recursion of every tensor; `bench_of(n)` makes a bench whose tensors have at least n entries."""
+    """Find the recursion of every tensor; `bench_of(n)` makes a bench whose tensors have at least n entries.
+
+    Where double precision explains nothing, the optimizer may keep its buffers in single precision: it is judged by that.
+    """
     bench = bench_of(3 * STEPS)
     look = _look(bench, STEPS)
     first = _first_move(look, bench)
     if first is None:
-        return bench, [Outcome(None, why=f"it does not move in {LONGEST} steps, whatever the gradient: is the learning rate 0?")] * len(
-            bench.names
-        )
+        why = f"it does not move in {LONGEST} steps, whatever the gradient: is the learning rate 0?"
+        return bench, [Outcome(None, why=why)] * len(bench.names)
     if 12 * (first + 1) > STEPS:
         steps = min(12 * (first + 1), LONGEST)
         bench = bench_of(3 * steps)
         look = _look(bench, steps)
-    tolerance = SLACK * bench.rounding
-    found = [_recursion(look, i, bench, tolerance) for i in range(len(bench.names))]
+    outcomes = _judged(bench, look, bench.rounding, seed)
+    if any(out.found is None for out in outcomes) and bench.rounding < SINGLE:
+        single = _judged(bench, replace(look, rounding=SINGLE), SINGLE, seed)
+        if all(out.found is not None for out in single):
+            return bench, single
+    return bench, outcomes
+
+
+def _judged(bench: Bench, look: Look, rounding: float, seed: int) -> list[Outcome]:
+    """The outcomes at one precision."""
+    look = look.folded(rounding)
+    tolerance = SLACK * rounding
+    found = [_recursion(look, i, tolerance) for i in range(len(bench.names))]
     gains, same = _sizes(bench, look, tolerance)
-    outcomes = [Outcome(one, every=look.every, gains=() if all(same) else gains[i]) for i, one in enumerate(found)]
+    outcomes = [Outcome(one, every=look.every, rounding=rounding) for one in found]
     if any(one is None for one in found):
         why = "its moves are no short linear recursion in the gradients"
         outcomes = [out if out.found is not None else replace(out, why=why) for out in outcomes]
-    generator = np.random.default_rng(seed)
-    if not same[0] and not any(same):
-        return bench, [Outcome(None, why="the size of the gradient changes what it does", gains=gains[i]) for i in range(len(found))]
+    if not any(same):
+        return [Outcome(None, why="the size of the gradient changes what it does", gains=gains[i]) for i in range(len(found))]
     outcomes = [_where_the_rate_sits(bench, look, i, out, tolerance) for i, out in enumerate(outcomes)]
+    generator = np.random.default_rng(seed)
     if not all(same):
-        return bench, _bounded(bench, look, outcomes, gains, generator)
-    return bench, _reproduced(bench, look, outcomes, None, BASE, generator)
+        return _bounded(bench, look, outcomes, gains, generator)
+    return _reproduced(bench, look, outcomes, None, BASE, generator)
 
 
 def _look(bench: Bench, steps: int, factors: Array | None = None, size: float = BASE) -> Look:
@@ -108,36 +135,31 @@ def _look(bench: Bench, steps: int, factors: Array | None = None, size: float = 
     moves = bench.run(grads, points, factors=factors)  # (steps, tensors, width)
     kernels = moves[:, :, :steps].transpose(1, 0, 2) / size
     pulls = moves[:, :, steps : 2 * steps] / places[0] - moves[:, :, 2 * steps :] / places[1]
-    every = accumulation(kernels[0], SLACK * bench.rounding)
-    return Look(
-        np.array([compressed(one, every) for one in kernels]),
-        np.array([compressed(one, every) for one in pulls.transpose(1, 0, 2) / 2]),
-        every,
-    )
+    return Look(kernels, pulls.transpose(1, 0, 2) / 2, bench.rounding)
 
 
 def _first_move(look: Look, bench: Bench) -> int | None:
     """The first step that moves at all; a longer look where the short one saw none."""
     moving = np.flatnonzero(np.any(look.kernels != 0, axis=(0, 2)))
     if moving.size:
-        return (int(moving[0]) + 1) * look.every - 1
+        return int(moving[0])
     grads = np.full((LONGEST, len(bench.names), 3 * STEPS), BASE)
     moving = np.flatnonzero(np.any(bench.run(grads, grads * 0) != 0, axis=(1, 2)))
     return int(moving[0]) if moving.size else None
 
 
-def _recursion(look: Look, leaf: int, bench: Bench, tolerance: float) -> Recursion | None:
+def _recursion(look: Look, leaf: int, tolerance: float) -> Recursion | None:
     if not np.all(np.isfinite(look.kernels[leaf])) or not np.any(look.kernels[leaf]):
         return None
     found = recursion(look.kernels[leaf], tolerance)
-    return None if found is None else decays(look.kernels[leaf], look.pulls[leaf], found, bench.rounding, tolerance)
+    return None if found is None else decays(look.kernels[leaf], look.pulls[leaf], found, look.rounding, tolerance)
 
 
 def _sizes(bench: Bench, look: Look, tolerance: float) -> tuple[list[tuple[float, ...]], list[bool]]:
     """Gains |move|/|gradient| at every size by tensor, and whether each size of SIZES shows the kernel of the main look."""
     steps = min(look.kernels.shape[1], max(8, 2)) * look.every
     blocks = steps // look.every
-    index, tensors, width = np.arange(steps), len(bench.names), 3 * look.kernels.shape[1] * look.every
+    index, tensors, width = np.arange(steps), len(bench.names), 3 * look.steps
     base = look.kernels[:, :blocks, :blocks]
     scale = np.abs(base).max(axis=2, keepdims=True)
     gains, same = [np.linalg.norm(base, axis=(1, 2))], []
@@ -156,21 +178,20 @@ def _where_the_rate_sits(bench: Bench, look: Look, leaf: int, out: Outcome, tole
     found = out.found
     if found is None:
         return out
-    per_rate = _per_rate(found, bench.rounding)
+    per_rate = _per_rate(found, look.rounding)
     undecided = found.inside is None and np.any(found.beta)
     if not bench.adjustable or not (undecided or np.ptp(found.beta) > 0 or (found.omega is not None and per_rate is None)):
         return replace(out, per_rate=per_rate)
-    steps = look.kernels.shape[1] * look.every
-    factors = np.where(np.arange(steps) < steps // 2, 1.0, 0.25)
-    again = _look(bench, steps, factors)
+    factors = np.where(np.arange(look.steps) < look.steps // 2, 1.0, 0.25)
+    again = _look(bench, look.steps, factors).folded(look.rounding)
     other = recursion(again.kernels[leaf], tolerance)
     if other is None:
         return replace(out, per_rate=per_rate)
     if undecided and other.inside is not None:
         found = replace(found, inside=other.inside)
     if found.omega is not None and per_rate is None:
-        slower = decays(again.kernels[leaf], again.pulls[leaf], other, bench.rounding, tolerance)
-        per_rate = None if slower is None else _per_rate(slower, bench.rounding)
+        slower = decays(again.kernels[leaf], again.pulls[leaf], other, look.rounding, tolerance)
+        per_rate = None if slower is None else _per_rate(slower, look.rounding)
     return replace(out, found=found, per_rate=per_rate)
 
 
@@ -193,7 +214,7 @@ def _reproduced(
     """A run with random gradients from a random start: what the recursions do not reproduce is none."""
     known = [out.found for out in outcomes]
     blocks = min(CHECKED, look.kernels.shape[1])
-    shape = (blocks * look.every, len(bench.names), 3 * look.kernels.shape[1] * look.every)
+    shape = (blocks * look.every, len(bench.names), 3 * look.steps)
     grads = generator.standard_normal(shape) * size
     if clip is not None:  # gradients of every length around the bound
         grads *= 10 ** generator.uniform(-1.5, 1.5, (shape[0], 1, 1)) / (1 if clip.kind == "value" else np.sqrt(shape[2]))
@@ -206,9 +227,9 @@ def _reproduced(
     checked = []
     for i, out in enumerate(outcomes):
         rest = np.linalg.norm(moves[:, i] - ours[:, i], axis=1)
-        blur = 100 * bench.rounding * np.linalg.norm(places[:, i], axis=1)  # differences of parameters, and decay read from them
+        blur = 100 * look.rounding * np.linalg.norm(places[:, i], axis=1)  # differences of parameters, and decay read from them
         sizes = np.maximum(np.linalg.norm(moves[:, i], axis=1), 1e-300)
-        allowed = 10 * SLACK * bench.rounding * np.maximum.accumulate(sizes) + blur
+        allowed = 10 * SLACK * look.rounding * np.maximum.accumulate(sizes) + blur
         if out.found is not None and not np.all(rest <= allowed):  # not finite included
             out = Outcome(None, why="a run with random gradients does not follow the recursion that impulses show", gains=out.gains)
         checked.append(replace(out, residual=float(np.max(np.maximum(rest - blur, 0) / sizes)), clip=clip))
@@ -222,7 +243,7 @@ def _bounded(
     known = [out.found for out in outcomes]
     if any(one is None for one in known):
         return [replace(out, found=None, below=out.found, gains=gains[i]) for i, out in enumerate(outcomes)]
-    for clip in clipped(bench.run, [one for one in known if one is not None], look.every, 3 * look.kernels.shape[1] * look.every, gains):
+    for clip in clipped(bench.run, [one for one in known if one is not None], look.every, 3 * look.steps, gains):
         found = _reproduced(bench, look, outcomes, clip, clip.bound, generator)
         if all(out.found is not None for out in found):
             return found

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.method import Method
-from .identified import NONLINEAR, Identified, named
+from .identified import NONLINEAR, Identified, named, scheduled
 from .noise import adaptive, errors
+from .recursion import Recursion
+from .scheduled import under_schedule
 from .series import SHAPES, Fit, Series, Steps, fit, fit_steps, method_of
 
 __all__ = ["NONLINEAR", "Identified", "judge", "named"]
@@ -31,11 +33,46 @@ def judge(series: Series, *, exact: bool = False, decoupled: bool | None = None)
         found = fit(series, shape)
         if found.residual <= tolerance:
             return _steady(series, found, tolerance, decoupled)
+    found_rates = under_schedule(series, tolerance) if _may_be_scheduled(series, tolerance) else None
+    if found_rates is not None:
+        cut = _clipped(series, np.abs(found_rates.alpha[1:]))
+        return cut if cut is not None else _scheduled(found_rates, tolerance)
     for shape in SHAPES:
         steps = fit_steps(series, shape)
         if steps is not None and np.all(steps.residual <= tolerance * 10) and _settled(steps):
             return _changing(series, steps, tolerance)
     return nonlinear(series) if exact else noisy(series)
+
+
+def _may_be_scheduled(series: Series, tolerance: float) -> bool:
+    """Whether each step may be a recursion by itself: it is, or it cannot be seen (no move at some step, few numbers)."""
+    steps = fit_steps(series, SHAPES[-1] if series.start_known else SHAPES[-2])
+    if steps is None:
+        return series.grads.shape[1] > 1
+    still = ~np.any(series.changes != 0, axis=1)
+    unseen = still[1:] | still[:-1]
+    return bool(np.all(steps.residual[~unseen] <= 10 * tolerance)) and not unseen.all()
+
+
+def _scheduled(found: Recursion, tolerance: float) -> Identified:
+    """Momentum and look-ahead stay, the learning rate moves."""
+    slack, rates = max(1e-6, 100 * tolerance), np.abs(found.alpha)
+    last = int(np.flatnonzero(rates > slack * rates.max())[-1])
+    beta, gamma = (0.0 if abs(value[0]) <= slack else float(value[0]) for value in (found.beta, found.gamma))
+    method, upward = _upward(Method(float(found.alpha[last]), beta, gamma))
+    inside = found.inside if beta else None
+    evidence = [f"each step is explained by one momentum and its own learning rate, from {rates[0]:.4g} at step 0 to {rates[-1]:.4g}"]
+    if beta:
+        evidence.append("the learning rate changes" + _WHERE[inside] if inside is not None else _EITHER)
+    decay = found.coupled if found.omega is None else float(found.omega[last] / found.alpha[last])
+    kind = None if not decay or not beta else found.omega is not None
+    if decay:
+        how = {True: "decoupled (parameters shrink by lr times it)", False: "added to the gradient", None: "of either kind: the same here"}
+        evidence.append(f"weight decay {decay:.6g}, {how[kind]}")
+    return Identified(
+        scheduled(method, tolerance=slack), method, inside, decay, kind, tolerance,
+        alphas=tuple(rates.tolist()), evidence=tuple(evidence), warnings=tuple(upward),
+    )  # fmt: skip
 
 
 def _settled(steps: Steps) -> bool:
@@ -70,8 +107,8 @@ def _steady(series: Series, found: Fit, tolerance: float, known: bool | None) ->
 
 
 def _clean(method: Method, tolerance: float) -> Method:
-    """Numbers below what the data can resolve are zero."""
-    return Method(*(0.0 if abs(value) <= tolerance else float(value) for value in method))
+    """Numbers below what the data can resolve are zero; alpha has a unit, so no size of it is small by itself."""
+    return Method(float(method.alpha), *(0.0 if abs(value) <= tolerance else float(value) for value in method[1:]))
 
 
 def _upward(method: Method) -> tuple[Method, list[str]]:
@@ -135,7 +172,9 @@ def _changing(series: Series, steps: Steps, tolerance: float) -> Identified:
     varies = usable.size > 0 and np.ptp(betas[usable]) > 10 * slack
     if varies:
         evidence.append(f"momentum changes in time, between {betas[usable].min():.4g} and {betas[usable].max():.4g}")
-        warnings.append("something sets the momentum while training (a scheduler?): is that meant?")
+        jumps = np.abs(np.diff(betas[usable])) > 10 * slack
+        if jumps.mean() < 0.5:  # one that moves at most steps is a schedule of its own, as one-cycle
+            warnings.append("something sets the momentum while training (a scheduler?): is that meant?")
     if decay:
         evidence.append(f"weight decay {decay:.6g}")
     now = (usable[-1:] if varies else usable) if usable.size else np.arange(len(a))
@@ -145,9 +184,18 @@ def _changing(series: Series, steps: Steps, tolerance: float) -> Identified:
     clean = _clean(method, slack)
     return Identified(
         named(clean, tolerance=10 * slack), clean, inside, decay, None, float(steps.residual.max()), None,
-        tuple(int(k) for k in lost), tuple(np.abs(alphas).tolist()) if moved else (),
-        tuple(betas.tolist()) if varies or lost.size else (), tuple(evidence), (*upward, *warnings, *_losses(lost, len(a) + 1)),
+        tuple(int(k) for k in lost), tuple(np.abs(_from_start(series, alphas, gammas)).tolist()) if moved else (),
+        (float(betas[0]), *betas.tolist()) if varies or lost.size else (), tuple(evidence), (*upward, *warnings, *_losses(lost, len(a) + 1)),
     )  # fmt: skip
+
+
+def _from_start(series: Series, alphas: Array, gammas: Array) -> Array:
+    """The rates with that of step 0 before them: seen from rest, else not a number."""
+    grad, change = series.grads[0], series.changes[0]
+    along = (1 + float(np.median(gammas))) * grad if gammas.size else grad
+    rate = -float(change @ along) / max(float(along @ along), 1e-300)
+    known = np.linalg.norm(change + rate * along) <= 1e-3 * np.linalg.norm(change)
+    return np.concatenate([[rate if known else np.nan], alphas])
 
 
 def _filled(values: Array, sound: NDArray[np.bool_]) -> Array:
@@ -167,6 +215,7 @@ def _clipped(series: Series, rates: Array) -> Identified | None:
     return Identified(NONLINEAR, None, residual=1.0, evidence=(text,))
 
 
+_EITHER = "inside or outside the buffer: cannot be told, the learning rate changed too little"
 _WHERE = {True: ", and sits inside the buffer (as in Keras)", False: ", and sits outside the buffer (as in torch and optax)", None: ""}
 
 
@@ -175,8 +224,8 @@ def _inside(c: Any, outer: Any, present: Any, slack: float) -> bool | None:
     if rows.sum() < 2:
         return None
     within, without = np.ptp(c[rows]), np.ptp(outer[rows])
-    if max(within, without) <= 10 * slack:
-        return None
+    if max(within, without) <= 10 * slack or 0.1 < within / max(without, 1e-300) < 10:
+        return None  # both stay, or both move (a one-cycle schedule): the two places are one method
     return bool(within < without)
 
 

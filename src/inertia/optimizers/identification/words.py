@@ -21,14 +21,17 @@ CUT = {
 }
 
 
-def told(out: Outcome, rounding: float, declared: float | None = None, name: str = "") -> Identified:
+def told(out: Outcome, declared: float | None = None, name: str = "") -> Identified:
     """One tensor's or group's verdict."""
+    rounding = out.rounding
     if out.found is None:
         return Identified(NONLINEAR, None, residual=1.0, evidence=tuple(_refused(out, rounding)), name=name)
     found = out.found
     rates, evidence, warnings = np.abs(found.alpha), [], []
     resolution = 100 * rounding
     moved = bool(np.ptp(rates) > resolution * rates.max())
+    eager = _eager_start(found, rates, resolution)
+    moved = moved and not eager
     alive = np.flatnonzero(rates > 0)
     last = int(alive[-1])
     steady = tuple(int(k) for k in found.lost)
@@ -38,6 +41,8 @@ def told(out: Outcome, rounding: float, declared: float | None = None, name: str
     evidence.append(f"one recursion explains every step: unexplained share {out.residual:.1e}")
     if out.every > 1:
         evidence.append(f"it steps once in {out.every} gradients, with their mean (a sum of {out.every} at a {out.every}th of the rate is the same)")
+    if eager:
+        evidence.append("the first step takes the gradient before it as equal to the first: a plain step")
     if moved:
         evidence += _schedule(found, rates)
     if moving:
@@ -82,6 +87,12 @@ def _schedule(found: Recursion, rates: np.ndarray) -> list[str]:
     elif np.any(rates[1:-1] == 0):
         texts.append(f"it is 0 at {int(np.sum(rates == 0))} of {len(rates)} steps")
     return texts
+
+
+def _eager_start(found: Recursion, rates: np.ndarray, resolution: float) -> bool:
+    """Whether only the first step is another: as if the gradient before it had been the same (optax's optimistic descent)."""
+    steady = len(rates) > 2 and np.ptp(rates[1:]) <= resolution * rates.max()
+    return bool(steady and not np.any(found.beta) and abs(rates[0] * (1 + found.gamma[0]) - rates[1]) <= resolution * rates[1] < abs(rates[0] - rates[1]))
 
 
 def _bias_correction(rates: np.ndarray) -> float | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .core.record import Record
     from .core.spectrum import Spectrum, spectrum
     from .errors import InertiaError
-    from .optimizers.identification.probe import identify
+    from .verbs.identification import identify
     from .theory.catalog import best
     from .theory.certify.search import certify
     from .theory.citations import cite
@@ -31,7 +31,7 @@ _HOME = {
     "cite": "theory.citations",
     "edge": "theory.modes",
     "certify": "theory.certify.search",
-    "identify": "optimizers.identification.probe",
+    "identify": "verbs.identification",
     "InertiaError": "errors",
     "loss_curve": "theory.quadratic",
     "Method": "core.method",

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import BadInput
-from .loaded import load_function, theirs
+from .loaded import theirs
 from .options import Json, Seed
 from .output import emit
+from .sliced import load_factory
 
 if TYPE_CHECKING:
     from ..optimizers.identification import Identified
@@ -33,15 +34,18 @@ def register(app: typer.Typer) -> None:
 def identify(target: Target, declared: Declared = None, seed: Seed = 0, as_json: Json = False) -> None:
     """Probe an optimizer as a black box: its (alpha, beta, gamma), weight decay, or that it is no momentum method.
 
-    FACTORY(params) returns a torch optimizer, or (optimizer, scheduler); FACTORY() returns an optax transformation, a
-    torch optimizer, or a function step(grad) -> change of the parameters (numpy arrays of shape (8,)).
+    FACTORY(params) returns a torch optimizer, or (optimizer, scheduler), for the list of parameters that it is given (not a
+    model). FACTORY() returns an optax transformation, a Keras or torch optimizer, or a function step(grad) -> change of the
+    parameters (numpy arrays of shape (8,)).
+
+    No training is started: of the file only imports, definitions and the assignments that FACTORY needs are run.
 
     Example: [bold]inertia identify train.py:make_optimizer[/bold]
     """
     path, _, name = target.rpartition(":")
     if not path or not name:
         raise BadInput(f"'{target}' is not FILE.py:FACTORY: write it like train.py:make_optimizer")
-    factory = load_function(Path(path), name, "def {name}(params): return an optimizer")
+    factory = load_factory(Path(path), name, "def {name}(params): return an optimizer")
     found = theirs(Path(path), lambda: _identify(factory, declared, seed))
     if as_json:
         emit(found)
@@ -50,26 +54,23 @@ def identify(target: Target, declared: Declared = None, seed: Seed = 0, as_json:
 
 
 def _identify(factory: Callable[..., Any], declared: float | None, seed: int) -> Identified:
-    needed = [p for p in inspect.signature(factory).parameters.values() if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD]
+    from ..verbs.identification import identify as any_of_them
+
+    try:
+        needed = [p for p in inspect.signature(factory).parameters.values() if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD]
+    except ValueError:  # a class of an extension
+        needed = []
     if len(needed) > 1:
-        raise BadInput(f"{factory.__name__} needs {len(needed)} arguments: give a function of (params) or of nothing")
+        name = getattr(factory, "__name__", "the factory")
+        raise BadInput(f"{name} needs {len(needed)} arguments: give a function of (params) or of nothing")
     if needed:
         from ..torch.probe import identify as identify_torch
 
-        return identify_torch(factory, seed=seed)
+        return identify_torch(factory, declared=declared, seed=seed)
     made = factory()
-    if hasattr(made, "init") and hasattr(made, "update"):
-        from ..jax.probe import identify as identify_optax
-
-        return identify_optax(made, declared=declared, seed=seed)
-    if hasattr(made, "param_groups"):
-        from ..torch.probe import identify as identify_torch
-
-        return identify_torch(made, seed=seed)
-    if not callable(made):
+    if not callable(made) and not hasattr(made, "update") and not hasattr(made, "step") and not hasattr(made, "apply"):
         raise BadInput(
-            f"the factory made a {type(made).__name__}: return a torch optimizer, an optax transformation, or step(grad) -> change"
+            f"the factory made a {type(made).__name__}: return a torch optimizer, an optax transformation, a Keras optimizer,"
+            " or step(grad) -> change"
         )
-    from ..optimizers.identification import identify as probe
-
-    return probe(made, declared=declared, seed=seed)
+    return any_of_them(made, declared=declared, seed=seed)

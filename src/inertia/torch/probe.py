@@ -23,7 +23,7 @@ TENSORS = 4  # given to a factory: matrices and vectors in turn, as the weights 
 ROUNDING = float(np.finfo(np.float64).eps)
 
 
-def identify(factory: Any, *, seed: int = 0) -> Identified:
+def identify(factory: Any, *, declared: float | None = None, seed: int = 0) -> Identified:
     """What a torch optimizer really is: learning rate, momentum, look-ahead, weight decay, clipping, schedule.
 
     It is started anew on small float64 tensors of our own, fed designed gradients at parameters that we set, and what is
@@ -34,6 +34,7 @@ def identify(factory: Any, *, seed: int = 0) -> Identified:
         factory: `factory(params)`, which makes the optimizer for a list of four float64 parameters (matrices and vectors
             in turn), or returns (optimizer, scheduler): the scheduler then steps after every step. Or an optimizer, or
             such a pair: copies on tensors of our own are probed, yours is left as it is.
+        declared: the momentum that was asked for, where it is not the one that the groups declare.
         seed: of the run that must be reproduced.
 
     Raises:
@@ -50,7 +51,7 @@ def identify(factory: Any, *, seed: int = 0) -> Identified:
     verdicts = []
     for out, (i, ndim) in zip(outcomes, owners, strict=True):
         name = f"group {i}" + (f", tensors of rank {ndim}" if len(ranks[i]) > 1 else "")
-        verdicts.append(told(out, _declared(groups[i]), name))
+        verdicts.append(told(out, _declared(groups[i]) if declared is None else declared, name))
     return grouped(verdicts)
 
 

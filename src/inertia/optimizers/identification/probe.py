@@ -64,6 +64,8 @@ def identify(
     """
     if grads is not None:
         return missing(judge(series_of(step, grads, seed=seed)), declared)
+    if is_keras(step):
+        return identify_keras(step, declared, seed)
     if not callable(step):
         raise BadInput(f"{type(step).__name__} is not a step: give a function grad -> change, or both histories (params, grads)")
     if size < 1:

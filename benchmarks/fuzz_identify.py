@@ -73,37 +73,46 @@ def _one(found: Any, truth: Truth) -> tuple[str, str]:
     wrong = []
     rates = np.array(truth.rates)
     undamped = 1 - truth.dampening
+    rates = rates[:12] if truth.every > 1 else rates  # as many blocks are looked at
+    # a first weight and a momentum that moves cannot be separated exactly: both are taken as going on smoothly
+    near = 1e-2 if truth.betas is not None and (truth.dampening or truth.nesterov) else 2e-6
     moved = np.ptp(rates) > 1e-9 * rates.max()
     read = np.array(found.alphas[: len(rates)]) if found.alphas else np.full(len(rates), found.method.alpha)
     if len(read) < len(rates):
         rates = rates[: len(read)]
-    if not np.allclose(read, rates * undamped, rtol=2e-6, atol=1e-9 * rates.max()):
+    if not np.allclose(read, rates * undamped, rtol=near, atol=3e-7 * rates.max()):
         k = int(np.argmax(np.abs(read - rates * undamped)))
         wrong.append(f"rate of step {k} is {read[k]:.6g}, set was {rates[k] * undamped:.6g}")
     if moved and "schedule" not in found.verdict:
         wrong.append("the schedule is not named")
     if truth.betas is not None:
         betas = np.array(found.betas[1 : len(truth.betas)])
-        if not np.allclose(betas, truth.betas[1:], atol=1e-6):
+        if not np.allclose(betas, truth.betas[1:], atol=near):
             wrong.append(f"momentum of every step: {betas[:4]}, set were {truth.betas[1:5]}")
     elif abs(found.method.beta - truth.beta) > 2e-6 or found.betas:
         wrong.append(f"momentum {found.method.beta:.6g}, set was {truth.beta:.6g}")
     look = found.method.beta if truth.nesterov else 0.0
     if abs(found.method.gamma - look) > 2e-6:
         wrong.append(f"look-ahead {found.method.gamma:.6g}, set was {look:.6g}")
-    if abs(found.dampening - truth.dampening) > 1e-6 and truth.beta:
+    if abs(found.dampening - truth.dampening) > near and truth.beta:
         wrong.append(f"dampening {found.dampening:.6g}, set was {truth.dampening:.6g}")
     wrong += _decay(found, truth, rates * undamped)
     if truth.inside is not None and found.inside is not None and found.inside != truth.inside:
         wrong.append(f"inside = {found.inside}")
-    if (found.clip, found.clip_bound is None) != ((truth.clip[0], False) if truth.clip else ("", True)):
-        wrong.append(f"clip {found.clip} {found.clip_bound}, set was {truth.clip}")
-    elif truth.clip and abs(found.clip_bound - truth.clip[1]) > 1e-5 * truth.clip[1]:
+    wrong += _around(found, truth)
+    wrong += [f"warning: {text}" for text in found.warnings]
+    return ("misread", "; ".join(wrong)) if wrong else ("right", "")
+
+
+def _around(found: Any, truth: Truth) -> list[str]:
+    """Clipping and accumulation."""
+    kind, bound = truth.clip or ("", None)
+    wrong = []
+    if found.clip != kind or (bound and abs(found.clip_bound - bound) > 1e-5 * bound):
         wrong.append(f"clip {found.clip} {found.clip_bound}, set was {truth.clip}")
     if found.accumulation != truth.every:
         wrong.append(f"accumulation {found.accumulation}, set was {truth.every}")
-    wrong += [f"warning: {text}" for text in found.warnings]
-    return ("misread", "; ".join(wrong)) if wrong else ("right", "")
+    return wrong
 
 
 def _decay(found: Any, truth: Truth, rates: Any) -> list[str]:
@@ -113,7 +122,11 @@ def _decay(found: Any, truth: Truth, rates: Any) -> list[str]:
     if truth.decoupled is False and truth.beta:
         blur = 0.0  # it stays in the buffer, where nothing hides it
     if blur > 0.2:
-        return [] if abs(found.weight_decay - truth.decay) <= 10 * blur * truth.decay else [f"weight decay {found.weight_decay:.6g} out of nothing"]
+        return (
+            []
+            if abs(found.weight_decay - truth.decay) <= 10 * blur * truth.decay
+            else [f"weight decay {found.weight_decay:.6g} out of nothing"]
+        )
     wrong = []
     if abs(found.weight_decay - truth.decay) > (1e-6 + 5 * blur) * truth.decay:
         wrong.append(f"weight decay {found.weight_decay:.6g}, set was {truth.decay:.6g}")
@@ -188,7 +201,10 @@ def _torch_truth(factory: Any, options: dict[str, Any], kind: str, clip: tuple[s
     """The learning rate and momentum that each group holds at every step, read while the scheduler runs alone."""
     import torch
 
-    made = factory([torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)) for _ in range(4)])
+    params = [torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)) for _ in range(4)]
+    for p in params:
+        p.grad = torch.zeros_like(p)
+    made = factory(params)
     optimizer, scheduler = made if isinstance(made, tuple) else (made, None)
     rates: list[list[float]] = [[] for _ in optimizer.param_groups]
     betas: list[list[float]] = [[] for _ in optimizer.param_groups]
@@ -282,7 +298,9 @@ def _optax(draw: np.random.Generator) -> Setting:
     truth = Truth(rates, beta, nesterov, decay=decay, decoupled=False if beta and decay else None, inside=False if beta else None)
     base = optax.sgd(schedule, momentum=beta or None, nesterov=nesterov)
     if kind == "inject":
-        base = optax.inject_hyperparams(optax.sgd, static_args=("nesterov",))(learning_rate=schedule, momentum=beta or None, nesterov=nesterov)
+        base = optax.inject_hyperparams(optax.sgd, static_args=("nesterov",))(
+            learning_rate=schedule, momentum=beta or None, nesterov=nesterov
+        )
     if kind == "inside" and beta:
         before = optax.scale_by_schedule(lambda k: step * schedule(k)) if callable(schedule) else optax.scale(step * rate)
         base, truth.inside = optax.chain(before, optax.trace(beta, nesterov)), True

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from .core.record import Record
     from .core.spectrum import Spectrum, spectrum
     from .errors import InertiaError
-    from .verbs.identification import identify
     from .theory.catalog import best
     from .theory.certify.search import certify
     from .theory.citations import cite
     from .theory.milestones import steps_to
     from .theory.modes import edge, rate
     from .theory.quadratic import loss_curve
+    from .verbs.identification import identify
     from .verbs.minimization import minimize
 
 _HOME = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -85,31 +86,34 @@ def _tree(transform: Any, params: Any) -> Any:
     )
 
 
-def _labels(found: Any, depth: int = 6, seen: set[int] | None = None) -> Iterator[Any]:
+def _labels(found: Any, depth: int = 8, seen: set[int] | None = None) -> Iterator[Any]:
     """Trees of labels or masks that the transformation's functions hold: their structure is that of the parameters."""
     seen = set() if seen is None else seen
     if depth == 0 or id(found) in seen:
         return
     seen.add(id(found))
-    if isinstance(found, tuple) or hasattr(found, "init"):
-        for one in (getattr(found, "init", None), getattr(found, "update", None), *(found if isinstance(found, tuple) else ())):
-            yield from _labels(one, depth, seen)
-    elif inspect.ismethod(found):
-        for one in vars(found.__self__).values():
-            yield from _labels(one, depth - 1, seen)
-    elif callable(found):
-        for cell in getattr(found, "__closure__", None) or ():
-            try:
-                yield from _labels(cell.cell_contents, depth - 1, seen)
-            except ValueError:  # an empty cell
-                continue
-    elif isinstance(found, dict | list):
+    if isinstance(found, dict | list):
         leaves = jax.tree.leaves(found)
         if leaves and all(isinstance(leaf, str | bool | int) for leaf in leaves):
             yield jax.tree.map(lambda _: 1, found)
-        for one in found.values() if isinstance(found, dict) else found:
-            if callable(one) or hasattr(one, "init"):
-                yield from _labels(one, depth - 1, seen)
+    for one in _inside(found):
+        if callable(one) or isinstance(one, dict | list | tuple) or hasattr(one, "init"):
+            yield from _labels(one, depth - 1, seen)
+
+
+def _inside(found: Any) -> Iterator[Any]:
+    """What a transformation, a function or a collection holds."""
+    if isinstance(found, dict):
+        yield from found.values()
+    elif isinstance(found, list | tuple):
+        yield from found
+    elif inspect.ismethod(found):
+        yield from vars(found.__self__).values()
+    elif hasattr(found, "init"):
+        yield from (found.init, found.update)
+    for cell in getattr(found, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # an empty cell
+            yield cell.cell_contents
 
 
 def _arrays(tree: Any, width: int) -> Any:
@@ -162,7 +166,8 @@ class _Bench:
 
     def run(self, grads: Any, points: Any = None, start: Any = None, factors: Any = None) -> Any:
         """Step a fresh state; see `Bench`."""
-        wide = [(0, 0)] * 2 + [(0, self.width - grads.shape[2])]
+        size = grads.shape[2]
+        wide = [(0, 0)] * 2 + [(0, self.width - size)]
         grads = np.pad(grads, wide)
         place = np.zeros(grads.shape[1:]) if start is None else np.pad(start, wide[1:])
         points = None if points is None else np.pad(points, wide)
@@ -180,7 +185,7 @@ class _Bench:
                 one["learning_rate"] = rate
             moves.append(np.asarray(move))
             place = place + moves[-1]
-        return np.array(moves, dtype=float)[:, :, : grads.shape[2]]
+        return np.array(moves, dtype=float)[:, :, :size]
 
 
 def _held(state: Any) -> Iterator[dict[str, Any]]:

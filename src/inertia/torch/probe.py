@@ -56,7 +56,7 @@ def identify(factory: Any, *, declared: float | None = None, seed: int = 0) -> I
 
 
 def _declared(group: dict[str, Any]) -> float | None:
-    value = group.get("momentum")
+    value: Any = group.get("momentum")
     return float(value) if isinstance(value, int | float) or torch.is_tensor(value) else None
 
 
@@ -68,7 +68,7 @@ class _Made:
         if _needs_closure(self.optimizer):
             name = type(self.optimizer).__name__
             raise BadInput(
-                f"{name}.step needs a closure: it asks for the loss itself, perhaps several times a step, so probe gradients cannot tell it;"
+                f"{name}.step needs a closure: it asks for the loss itself, perhaps several times, so probe gradients cannot tell it;"
                 " it is no momentum method"
             )
         if own is not None and {id(p) for p in self.params()} - {id(p) for p in own}:

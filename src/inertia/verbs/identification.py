@@ -53,7 +53,13 @@ def identify(
     ('heavy ball', 0.9)
     """
     made = optimizer
-    if grads is None and callable(optimizer) and not hasattr(optimizer, "step") and not hasattr(optimizer, "apply") and _of_nothing(optimizer):
+    if (
+        grads is None
+        and callable(optimizer)
+        and not hasattr(optimizer, "step")
+        and not hasattr(optimizer, "apply")
+        and _of_nothing(optimizer)
+    ):
         made = optimizer()
     parts = made if isinstance(made, tuple | list) else (made,)
     if grads is None and any(hasattr(part, "param_groups") or hasattr(getattr(part, "optimizer", None), "param_groups") for part in parts):

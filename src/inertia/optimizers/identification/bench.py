@@ -31,9 +31,17 @@ CHECKED = 32  # steps of the run that must be reproduced
 class Bench(Protocol):
     """An optimizer on tensors of our own, all with the same number of entries."""
 
-    names: tuple[str, ...]  # of its tensors (parameter groups, leaves of a tree)
-    rounding: float  # of the arithmetic of its moves
-    adjustable: bool  # whether `factors` can multiply its learning rate
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its tensors: parameter groups, leaves of a tree."""
+
+    @property
+    def rounding(self) -> float:
+        """Of the arithmetic of its moves."""
+
+    @property
+    def adjustable(self) -> bool:
+        """Whether `factors` can multiply its learning rate."""
 
     def run(self, grads: Array, points: Array | None = None, start: Array | None = None, factors: Array | None = None) -> Array:
         """Start anew and step: grads (steps, tensors, n), parameters put to `points` before every step if given."""
@@ -75,8 +83,8 @@ class Look:
     def folded(self, rounding: float) -> Look:
         """Blocks of accumulated gradients taken together."""
         every = accumulation(self.kernels[0], SLACK * rounding)
-        folded = [np.array([compressed(one, every) for one in all_of]) for all_of in (self.kernels, self.pulls)]
-        return Look(*folded, rounding, every)
+        kernels, pulls = (np.array([compressed(one, every) for one in all_of]) for all_of in (self.kernels, self.pulls))
+        return Look(kernels, pulls, rounding, every)
 
 
 def examine(bench_of: Callable[[int], Any_bench], seed: int = 0) -> tuple[Any_bench, list[Outcome]]:
@@ -110,8 +118,7 @@ def _judged(bench: Bench, look: Look, rounding: float, seed: int) -> list[Outcom
     gains, same = _sizes(bench, look, tolerance)
     outcomes = [Outcome(one, every=look.every, rounding=rounding) for one in found]
     if any(one is None for one in found):
-        why = "its moves are no short linear recursion in the gradients"
-        outcomes = [out if out.found is not None else replace(out, why=why) for out in outcomes]
+        outcomes = [out if out.found is not None else replace(out, why=_why(look, i)) for i, out in enumerate(outcomes)]
     if not any(same):
         return [Outcome(None, why="the size of the gradient changes what it does", gains=gains[i]) for i in range(len(found))]
     outcomes = [_where_the_rate_sits(bench, look, i, out, tolerance) for i, out in enumerate(outcomes)]
@@ -119,6 +126,13 @@ def _judged(bench: Bench, look: Look, rounding: float, seed: int) -> list[Outcom
     if not all(same):
         return _bounded(bench, look, outcomes, gains, generator)
     return _reproduced(bench, look, outcomes, None, BASE, generator)
+
+
+def _why(look: Look, leaf: int) -> str:
+    moving = int(np.sum(np.any(look.kernels[leaf] != 0, axis=1)))
+    if moving < 6:
+        return f"it moves at {moving} of {look.steps} steps (the learning rate is 0 at the others): too few to tell its momentum"
+    return "its moves are no short linear recursion in the gradients"
 
 
 def _look(bench: Bench, steps: int, factors: Array | None = None, size: float = BASE) -> Look:
@@ -152,6 +166,8 @@ def _recursion(look: Look, leaf: int, tolerance: float) -> Recursion | None:
     if not np.all(np.isfinite(look.kernels[leaf])) or not np.any(look.kernels[leaf]):
         return None
     found = recursion(look.kernels[leaf], tolerance)
+    if found is not None and np.any(found.beta) and np.sum(np.any(look.kernels[leaf] != 0, axis=1)) < (6 if np.ptp(found.beta) else 3):
+        return None  # two moves are explained by many momenta
     return None if found is None else decays(look.kernels[leaf], look.pulls[leaf], found, look.rounding, tolerance)
 
 
@@ -199,11 +215,11 @@ def _per_rate(found: Recursion, rounding: float) -> bool | None:
     """Whether decoupled decay is multiplied by the learning rate; None where the rate never changes."""
     if found.omega is None or not np.any(found.alpha):
         return None
-    noise = rounding * 8
+    noise = rounding * 16 * max(1.0, float(np.abs(found.omega).max()))
     rate = found.alpha * np.where(np.arange(found.steps) == 0, found.first, 1.0)
     scaled = np.abs(found.omega - rate * (found.omega @ rate) / (rate @ rate)).max()
     steady = np.abs(found.omega - found.omega.mean()).max()
-    if max(scaled, steady) <= noise:
+    if max(scaled, steady) <= noise or 0.1 < scaled / max(steady, 1e-300) < 10:
         return None
     return bool(scaled < steady)
 
@@ -218,7 +234,8 @@ def _reproduced(
     grads = generator.standard_normal(shape) * size
     if clip is not None:  # gradients of every length around the bound
         grads *= 10 ** generator.uniform(-1.5, 1.5, (shape[0], 1, 1)) / (1 if clip.kind == "value" else np.sqrt(shape[2]))
-    start = generator.standard_normal(shape[1:])
+    reach = max((float(np.abs(one.alpha).max()) for one in known if one is not None), default=1.0) * size
+    start = generator.standard_normal(shape[1:]) * min(1.0, 1e4 * reach)  # so that rounding of the parameters hides no move
     moves = bench.run(grads, start=start)[look.every - 1 :: look.every]
     means = grads.reshape(blocks, look.every, *shape[1:]).mean(axis=1)
     whole = [one if one is not None else Recursion(*np.zeros((3, blocks))) for one in known]
@@ -227,7 +244,7 @@ def _reproduced(
     checked = []
     for i, out in enumerate(outcomes):
         rest = np.linalg.norm(moves[:, i] - ours[:, i], axis=1)
-        blur = 100 * look.rounding * np.linalg.norm(places[:, i], axis=1)  # differences of parameters, and decay read from them
+        blur = 100 * bench.rounding * np.linalg.norm(places[:, i], axis=1)  # differences of parameters, and decay read from them
         sizes = np.maximum(np.linalg.norm(moves[:, i], axis=1), 1e-300)
         allowed = 10 * SLACK * look.rounding * np.maximum.accumulate(sizes) + blur
         if out.found is not None and not np.all(rest <= allowed):  # not finite included
@@ -244,7 +261,8 @@ def _bounded(
     if any(one is None for one in known):
         return [replace(out, found=None, below=out.found, gains=gains[i]) for i, out in enumerate(outcomes)]
     for clip in clipped(bench.run, [one for one in known if one is not None], look.every, 3 * look.steps, gains):
-        found = _reproduced(bench, look, outcomes, clip, clip.bound, generator)
+        gain = max(float(np.abs(one.alpha * (1 + one.gamma)).max()) for one in known if one is not None)
+        found = _reproduced(bench, look, outcomes, clip, clip.bound / (gain if clip.place == "update" else 1.0), generator)
         if all(out.found is not None for out in found):
             return found
     why = "small gradients pass unchanged and large ones are cut, by a rule that is neither a bound on the norm nor on each number"

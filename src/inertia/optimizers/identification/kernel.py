@@ -32,14 +32,12 @@ def accumulation(kernel: Array, tolerance: float) -> int:
     rows = np.flatnonzero(np.any(kernel != 0, axis=1))
     if not rows.size or kernel[0, 0] != 0:
         return 1
-    every = int(rows[0]) + 1
-    while every <= steps // 3:
-        if np.all((rows + 1) % every == 0):
-            blocks = kernel[every - 1 :: every, : steps // every * every].reshape(steps // every, steps // every, every)
-            if np.all(np.ptp(blocks, axis=2) <= tolerance * np.abs(blocks).max(axis=(1, 2), keepdims=True)[..., 0]):
-                return every
-        break
-    return 1
+    every = int(np.gcd.reduce(rows + 1))  # a learning rate of 0 leaves out whole blocks
+    if every == 1 or every > steps // 3:
+        return 1
+    blocks = kernel[every - 1 :: every, : steps // every * every].reshape(steps // every, steps // every, every)
+    alike = np.ptp(blocks, axis=2) <= tolerance * np.abs(blocks).max(axis=(1, 2), keepdims=True)[..., 0]
+    return every if np.all(alike) else 1
 
 
 def compressed(kernel: Array, every: int) -> Array:
@@ -64,7 +62,7 @@ def recursion(kernel: Array, tolerance: float) -> Recursion | None:
     Where the learning rate sits is None if both places explain the moves: it never changed, or there is no buffer.
     """
     scale = np.abs(kernel).max(axis=1, keepdims=True)
-    fits = []
+    fits: list[Recursion] = []
     for candidate in _candidates(kernel, tolerance):
         if not np.all(np.abs(kernel_of(candidate) - kernel) <= tolerance * scale):
             continue
@@ -157,10 +155,17 @@ def _moving(kernel: Array, diagonal: Array, tolerance: float) -> Iterator[Recurs
             if nesterov and m == k:
                 ratio = (ratio + np.sqrt(max(ratio * ratio + 4 * ratio, 0.0))) / 2
             beta[k] = ratio
-        beta[0] = beta[1]
+        # a first weight and the momentum of step 1 act only together, as do momentum and rate of step 0: taken as going on smoothly
+        smooth = 2 * beta[2] - beta[3]
+        first = beta[1] / smooth if smooth != 0 else 1.0
+        first = first if first > 0 and abs(first - 1) > 0.05 and not nesterov and beta[2] != 0 else 1.0
+        beta[1] /= first
+        beta[0] = 2 * beta[1] - beta[2]
         beta[np.abs(beta) <= tolerance] = 0.0
         gamma = beta if nesterov else np.zeros(steps)
-        yield Recursion(-diagonal / (1 + gamma), beta, gamma, inside=False)
+        alpha = -diagonal / (1 + gamma)
+        alpha[0] /= first
+        yield Recursion(alpha, beta, gamma, inside=False, first=first)
 
 
 def decays(kernel: Array, pull: Array, found: Recursion, rounding: float, tolerance: float) -> Recursion | None:
@@ -179,6 +184,7 @@ def decays(kernel: Array, pull: Array, found: Recursion, rounding: float, tolera
         coupled = 0.0
     omega = coupled * np.diag(kernel) - np.diag(pull)  # what is left on the diagonal
     blur = rounding * np.maximum(1.0, np.abs(np.diag(pull)))
-    if np.all(np.abs(omega) <= 8 * blur) and abs(omega.mean()) <= 5 * blur.max() / np.sqrt(len(omega)):
+    # the rounding of differences averages out, that of lambda and of the rates does not
+    if np.all(np.abs(omega) <= 16 * blur) and abs(omega.mean()) <= (5 / np.sqrt(len(omega)) + 16 * np.abs(np.diag(pull)).max()) * rounding:
         return replace(found, coupled=coupled)
     return replace(found, coupled=coupled, omega=omega)

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.method import Method
 from ...errors import BadInput
-from .series import Series, series_of
 from .identified import NONLINEAR, Identified
 from .keras_bench import identify_keras, is_keras
+from .series import Series, series_of
 from .verdict import judge
 from .words import missing
 

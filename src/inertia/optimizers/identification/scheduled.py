@@ -39,6 +39,7 @@ class _Shape(NamedTuple):
 def under_schedule(series: Series, tolerance: float) -> Recursion | None:
     """The recursion with the fewest numbers that explains every step from rest, its rates free; None if none does."""
     fits: list[Recursion] = []
+    last: tuple[str, str] = ("", "")
     for shape in _shapes(series):
         if fits and (shape.look, shape.decay) != last:
             break

@@ -185,7 +185,8 @@ def _changing(series: Series, steps: Steps, tolerance: float) -> Identified:
     return Identified(
         named(clean, tolerance=10 * slack), clean, inside, decay, None, float(steps.residual.max()), None,
         tuple(int(k) for k in lost), tuple(np.abs(_from_start(series, alphas, gammas)).tolist()) if moved else (),
-        (float(betas[0]), *betas.tolist()) if varies or lost.size else (), tuple(evidence), (*upward, *warnings, *_losses(lost, len(a) + 1)),
+        (float(betas[0]), *betas.tolist()) if varies or lost.size else (),
+        tuple(evidence), (*upward, *warnings, *_losses(lost, len(a) + 1)),
     )  # fmt: skip
 
 

@@ -13,7 +13,10 @@ from .recursion import Clip, Recursion
 
 __all__ = ["grouped", "missing", "told"]
 
-WHERE = {True: "inside the buffer (as in Keras): the old speed survives when it changes", False: "outside the buffer (as in torch and optax)"}
+WHERE = {
+    True: "inside the buffer (as in Keras): the old speed survives when it changes",
+    False: "outside the buffer (as in torch and optax)",
+}
 CUT = {
     "norm": "the norm of all gradients together is at most",
     "tensor norm": "the norm of each tensor's gradient is at most",
@@ -32,15 +35,16 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
     moved = bool(np.ptp(rates) > resolution * rates.max())
     eager = _eager_start(found, rates, resolution)
     moved = moved and not eager
-    alive = np.flatnonzero(rates > 0)
-    last = int(alive[-1])
+    last = int(np.flatnonzero(rates > resolution * rates.max())[-1])
     steady = tuple(int(k) for k in found.lost)
     moving = bool(np.ptp(found.beta[1:]) > 1000 * resolution) and found.steps > 1
     betas = tuple(float(b) for b in found.beta) if moving else ()
     method = Method(float(rates[last]), _clean(float(found.beta[last]), rounding), _clean(float(found.gamma[last]), rounding))
     evidence.append(f"one recursion explains every step: unexplained share {out.residual:.1e}")
     if out.every > 1:
-        evidence.append(f"it steps once in {out.every} gradients, with their mean (a sum of {out.every} at a {out.every}th of the rate is the same)")
+        evidence.append(
+            f"it steps once in {out.every} gradients, with their mean (a sum of {out.every} at a {out.every}th of the rate is the same)"
+        )
     if eager:
         evidence.append("the first step takes the gradient before it as equal to the first: a plain step")
     if moved:
@@ -62,7 +66,7 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
     cut = out.clip
     if cut is not None:
         evidence += _clipping(cut, method, named(method))
-    if found.alpha[last] < 0:
+    if found.alpha[int(np.argmax(rates))] < 0:
         warnings.append("it moves up the gradient: it maximizes (or the gradient's sign is wrong)")
     verdict = scheduled(method, betas) if moved or moving else named(method)
     verdict += f", gradients clipped ({CUT[cut.kind]} {cut.bound:.6g})" if cut is not None else ""
@@ -92,7 +96,11 @@ def _schedule(found: Recursion, rates: np.ndarray) -> list[str]:
 def _eager_start(found: Recursion, rates: np.ndarray, resolution: float) -> bool:
     """Whether only the first step is another: as if the gradient before it had been the same (optax's optimistic descent)."""
     steady = len(rates) > 2 and np.ptp(rates[1:]) <= resolution * rates.max()
-    return bool(steady and not np.any(found.beta) and abs(rates[0] * (1 + found.gamma[0]) - rates[1]) <= resolution * rates[1] < abs(rates[0] - rates[1]))
+    return bool(
+        steady
+        and not np.any(found.beta)
+        and abs(rates[0] * (1 + found.gamma[0]) - rates[1]) <= resolution * rates[1] < abs(rates[0] - rates[1])
+    )
 
 
 def _bias_correction(rates: np.ndarray) -> float | None:
@@ -127,7 +135,7 @@ def _decay(found: Recursion, per_rate: bool | None, rounding: float) -> tuple[fl
             texts.append(f"beside it {found.coupled:.6g} times the parameters is added to the gradient")
         return weight, True, texts
     if found.coupled:
-        sign = -1.0 if np.median(found.alpha) < 0 else 1.0
+        sign = float(np.sign(found.alpha[np.argmax(np.abs(found.alpha))]))
         return sign * found.coupled, False, [f"weight decay {sign * found.coupled:.6g}, added to the gradient"]
     return 0.0, None, []
 
@@ -201,7 +209,12 @@ def grouped(verdicts: Sequence[Identified]) -> Identified:
     warnings = tuple(dict.fromkeys(f"{one.name}: {text}" for one in each for text in one.warnings))
     verdict = f"{len(each)} kinds of parameters, each stepped in its own way: " + "; ".join(f"{one.name}: {one.verdict}" for one in each)
     return replace(
-        first, verdict=verdict, name="", groups=each, evidence=("the numbers above the groups are those of " + first.name,), warnings=warnings
+        first,
+        verdict=verdict,
+        name="",
+        groups=each,
+        evidence=("the numbers above the groups are those of " + first.name,),
+        warnings=warnings,
     )
 
 

@@ -1,0 +1,75 @@
+"""Random settings of real optimizers: none misread, hardly any that cannot be told (the 500 of each: benchmarks/fuzz_identify.py)."""
+
+import collections
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+FUZZ = Path(__file__).parents[3] / "benchmarks" / "fuzz_identify.py"
+
+
+@pytest.fixture(scope="module")
+def fuzz():
+    spec = importlib.util.spec_from_file_location("fuzz_identify", FUZZ)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fuzz_identify"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def tally(fuzz, settings):
+    counted, wrong = collections.Counter(), []
+    for setting in settings:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what frameworks say about their own schedulers
+            verdict, why = fuzz.judged(setting.identify(), setting)
+        counted[verdict] += 1
+        wrong += [f"{setting.said}: {why}"] if verdict == "misread" else []
+    assert not wrong
+    assert counted["cannot tell"] <= 0.05 * len(settings) + 1
+    assert counted["right"] > 0.9 * len(settings) - 1
+
+
+def test_random_settings_of_torch_are_read_right(fuzz):
+    pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        settings = fuzz.torch_settings(60, seed=7)
+    tally(fuzz, settings)
+
+
+def test_random_settings_of_optax_are_read_right(fuzz):
+    pytest.importorskip("jax")
+    tally(fuzz, fuzz.optax_settings(12, seed=7))
+
+
+def test_random_settings_of_keras_are_read_right(fuzz):
+    pytest.importorskip("keras")
+    tally(fuzz, fuzz.keras_settings(4, seed=7))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["torch", "optax"])
+def test_five_hundred_random_settings_are_read_right(fuzz, framework):
+    pytest.importorskip({"torch": "torch", "optax": "jax"}[framework])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        settings = fuzz.SETTINGS[framework](500, seed=11)
+    tally(fuzz, settings)
+
+
+def test_the_judge_of_readings_sees_what_is_wrong(fuzz):
+    """A test that cannot fail is none: the same reading held against other settings is a misreading."""
+    torch = pytest.importorskip("torch")
+    from inertia.torch import identify
+
+    found = identify(lambda ps: torch.optim.SGD(ps, lr=0.1, momentum=0.9, weight_decay=1e-3))
+    right = fuzz.Truth([0.1] * 40, 0.9, decay=1e-3, decoupled=False, inside=False)
+    assert fuzz.judged(found, fuzz.Setting("", lambda: None, [right]))[0] == "right"
+    others = [{"beta": 0.8}, {"nesterov": True}, {"decay": 2e-3}, {"decoupled": True}, {"rates": [0.2] * 40}, {"every": 2}]
+    for other in [*others, {"clip": ("norm", 1.0)}, {"inside": True}, {"dampening": 0.1}]:
+        wrong = fuzz.Truth(**{**right.__dict__, **other})
+        assert fuzz.judged(found, fuzz.Setting("", lambda: None, [wrong]))[0] == "misread", other

@@ -36,11 +36,6 @@ def load_factory(path: Path, name: str, example: str) -> Callable[..., Any]:
         raise BadInput(f"{path} is not a Python file: its name must end in .py")
     tree = theirs(path, lambda: ast.parse(path.read_bytes(), filename=str(path)))
     kept, unset = _slice(tree, name)
-    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
-    if not any(name in _bound(node) for node in kept):
-        if any(name in _bound(node) for node in ast.walk(tree) if isinstance(node, ast.stmt)):
-            raise BadInput(f"{name} in {path} is set where identify runs nothing (in a loop or a block): define it at the top of the file")
-        raise BadInput(f"{path} has no function '{name}': {nearest(name, functions) if functions else 'it defines none'}")
     for needed, line in unset:
         raise BadInput(
             f"{name} in {path} needs '{needed}', which line {line} sets in a loop or a block; identify runs only imports, definitions and"
@@ -56,6 +51,11 @@ def load_factory(path: Path, name: str, example: str) -> Callable[..., Any]:
         theirs(path, lambda: exec(code, module.__dict__))
     finally:
         sys.path.pop(0)
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    if not any(name in _bound(node) for node in kept):
+        if any(name in _bound(node) for node in ast.walk(tree) if isinstance(node, ast.stmt)):
+            raise BadInput(f"{name} in {path} is set where identify runs nothing (in a loop or a block): define it at the top of the file")
+        raise BadInput(f"{path} has no function '{name}': {nearest(name, functions) if functions else 'it defines none'}")
     factory = getattr(module, name, None)
     if not callable(factory):
         raise BadInput(f"{name} in {path} is a {type(factory).__name__}, not a function: write {example.format(name=name)}")

@@ -46,7 +46,7 @@ def test_a_script_without_a_main_guard_starts_no_training(tmp_path, capsys):
     assert found["verdict"] == "Nesterov"
     assert main(["identify", f"{file}:late"]) == 2
     said = capsys.readouterr().err
-    assert "needs 'rate', which line 20 sets in a loop or a block" in said
+    assert "needs 'rate', which line 19 sets in a loop or a block" in said
 
 
 def test_parameter_groups_are_told_one_by_one():

@@ -62,6 +62,7 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
             f" (lr {method.alpha * found.first:.6g}, of which {method.alpha:.6g} reaches the later gradients)"
         )
     decay, decoupled, text = _decay(found, out.per_rate, rounding)
+    decay = float(f"{decay:.10g}")
     evidence += text
     cut = out.clip
     if cut is not None:

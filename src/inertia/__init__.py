@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .theory.milestones import steps_to
     from .theory.modes import edge, rate
     from .theory.quadratic import loss_curve
+    from .verbs.dispatch import check, simulate, tune
     from .verbs.identification import identify
     from .verbs.minimization import minimize
 
@@ -31,12 +32,15 @@ _HOME = {
     "cite": "theory.citations",
     "edge": "theory.modes",
     "certify": "theory.certify.search",
+    "check": "verbs.dispatch",
     "identify": "verbs.identification",
     "InertiaError": "errors",
     "loss_curve": "theory.quadratic",
     "Method": "core.method",
     "minimize": "verbs.minimization",
     "rate": "theory.modes",
+    "simulate": "verbs.dispatch",
+    "tune": "verbs.dispatch",
     "Record": "core.record",
     "Spectrum": "core.spectrum",
     "spectrum": "core.spectrum",
@@ -51,14 +55,17 @@ __all__ = [
     "__version__",
     "best",
     "certify",
+    "check",
     "cite",
     "edge",
     "identify",
     "loss_curve",
     "minimize",
     "rate",
+    "simulate",
     "spectrum",
     "steps_to",
+    "tune",
 ]
 
 

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "inertia"
 FILES = sorted(SRC.rglob("*.py"))
+SCRIPTS = sorted(SRC.rglob("*.js"))
 
 # A room may import rooms of a lower floor, or stay inside itself.
 FLOOR = {
@@ -28,7 +29,8 @@ FLOOR = {
 
 # Heavy packages, and the only rooms that may import them.
 HEAVY = {"jax": {"jax", "tasks"}, "optax": {"jax", "tasks"}, "torch": {"torch", "tasks"}}
-LONGEST_FUNCTION, LONGEST_MODULE = 60, 300
+LONGEST_FUNCTION, LONGEST_MODULE, LONGEST_SCRIPT = 60, 250, 380  # in statements
+WIDEST = 8  # names that one assignment may set
 REFUSED = {"utils", "util", "misc", "helpers", "common"}
 
 
@@ -64,15 +66,33 @@ def test_frameworks_stay_in_their_rooms(path):
             assert room(path) in HEAVY.get(name, {room(path)}), f"{path}:{node.lineno} imports {name}"
 
 
+def statements(node):
+    """How many statements a piece of code holds, however it is broken into lines."""
+    return sum(isinstance(part, ast.stmt) for part in ast.walk(node)) - isinstance(node, ast.stmt)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
 def test_nothing_is_too_long(path):
-    text = path.read_text()
-    assert text.count("\n") <= LONGEST_MODULE, f"{path} has {text.count(chr(10))} lines"
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(path.read_text())
+    assert statements(tree) <= LONGEST_MODULE, f"{path} has {statements(tree)} statements"
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            doc = ast.get_docstring(node, clean=False)
-            size = node.end_lineno - node.lineno + 1 - (doc.count("\n") + 1 if doc else 0)
-            assert size <= LONGEST_FUNCTION, f"{path}:{node.name} has {size} lines without its docstring"
+            assert statements(node) <= LONGEST_FUNCTION, f"{path}:{node.name} has {statements(node)} statements"
+        if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Store):
+            assert len(node.elts) <= WIDEST, f"{path}:{node.lineno} packs {len(node.elts)} assignments into one"
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: str(p.relative_to(SRC)))
+def test_no_script_of_the_page_is_too_long(path):
+    javascript = pytest.importorskip("tree_sitter_javascript", reason="tree-sitter-javascript, which counts statements, is not installed")
+    from tree_sitter import Language, Parser
+
+    waiting, count = [Parser(Language(javascript.language())).parse(path.read_bytes()).root_node], 0
+    while waiting:
+        node = waiting.pop()
+        count += node.type.endswith(("_statement", "_declaration"))
+        waiting += node.children
+    assert count <= LONGEST_SCRIPT, f"{path} has {count} statements"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))

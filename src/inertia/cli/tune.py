@@ -1,7 +1,11 @@
-"""The main command: `tune` measures a task, predicts, verifies by a few runs, and recommends, with the evidence."""
+"""The main command: `tune` measures a task, proposes settings, verifies them by a few runs, and recommends one, with the evidence."""
 
 from __future__ import annotations
 
+import math
+import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,19 +13,17 @@ import typer
 
 from ..errors import BadInput, Diverged
 from .options import Json, Out, Seed
-from .output import emit, number, paper, table
+from .output import emit, paper, plain, screen, table
 from .progress import bar
-from .sources import any_task, batches_of, theirs_in
+from .sources import any_task, theirs_in
 
 if TYPE_CHECKING:
-    from ..core.record import Record
-    from ..tasks import Task
-    from ..tuning import Tuning
+    from ..tuning.policy import Trial
+    from ..tuning.result import Tuning
 
 __all__ = ["register", "tune"]
 
 PLACE = 10
-JOURNAL = "runs.jsonl"
 
 
 def register(app: typer.Typer) -> None:
@@ -39,47 +41,63 @@ def tune(
     schedule: Annotated[
         str | None, typer.Option("--schedule", metavar="NAME", help="constant, linear or cosine (default: the task's own).")
     ] = None,
-    warmup: Annotated[int | None, typer.Option("--warmup", help="Steps of warm-up before the schedule (models only).")] = None,
-    momentum: Annotated[float | None, typer.Option("--momentum", help="Fix the momentum and tune the learning rate alone.")] = None,
+    warmup: Annotated[int | None, typer.Option("--warmup", help="Steps of warm-up before the schedule.")] = None,
+    optimizer: Annotated[str, typer.Option("--optimizer", help="sgd or adamw.")] = "sgd",
+    momentum: Annotated[float | None, typer.Option("--momentum", "--beta", help="Fix the momentum; tune the learning rate alone.")] = None,
     nesterov: Annotated[bool | None, typer.Option("--nesterov/--heavy-ball", help="Form of the fixed momentum.")] = None,
-    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Added to gradients, as in torch (models only).")] = None,
-    clip: Annotated[float | None, typer.Option("--clip", help="Clip gradients to this norm (models only).")] = None,
+    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Added to the gradient, as in torch's SGD.")] = None,
+    clip: Annotated[float | None, typer.Option("--clip", help="Clip gradients to this norm.")] = None,
     validate: Annotated[bool, typer.Option("--validation", help="Compare runs by the validation loss.")] = False,
-    branch: Annotated[str | None, typer.Option("--branch", metavar="NAME", help="quadratic or network (default: measured).")] = None,
-    runs: Annotated[int | None, typer.Option("--runs", min=1, help="Verification runs, at most (default 3).")] = None,
+    runs: Annotated[int, typer.Option("--runs", help="Full training runs, at most; 0 gives advice without a run.")] = 3,
+    max_cost: Annotated[float | None, typer.Option("--max-cost", help="The most to spend, in runs, measuring included.")] = None,
+    prove: Annotated[bool, typer.Option("--prove", help="One more run, without momentum, at its own learning rate.")] = False,
+    experience: Annotated[Path | None, typer.Option("--experience", help="Folder of finished tunings, which help and grow.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Also run parameter-free optimizers, untuned (models only).")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Take up the finished runs in --out of a tuning that was cut short.")] = False,
     seed: Seed = 0,
     json: Json = False,
     out: Out = None,
 ) -> None:
-    """Which learning rate and momentum a task needs on its budget: measured, predicted, then verified by a few runs."""
-    from ..tasks.tuning import compare_task, rivals_of
+    """Which learning rate and momentum a task needs on its budget: measured, then verified by a few runs."""
+    from ..tasks.tuning import compare_task, rivals_of, tune_task
+    from ..tuning.ask import Asked
 
     if resume and out is None:
         raise BadInput("--resume needs --out, the folder in which the finished runs are: add --out DIR")
-    settings: dict[str, Any] = {
-        "warmup": warmup, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay, "clip": clip,
-        "branch": branch, "runs": runs, "validate": validate or None,
-    }  # fmt: skip
+    asked = Asked(runs, math.inf if max_cost is None else max_cost, seed, prove, optimizer, momentum, nesterov, experience)
     loaded = any_task(task)
     if compare:
         rivals_of(loaded)  # refuse now what could not be compared later
-    shape, size = _budgeted(loaded, steps, batch_size, schedule)
-    budget = {"task": task, "steps": loaded.steps if steps is None else steps, "batch_size": size, "schedule": shape, "seed": seed}
+    settings: dict[str, Any] = {
+        "steps": steps, "batch_size": batch_size, "schedule": schedule, "warmup": warmup, "weight_decay": weight_decay, "clip": clip,
+        "validate": validate or None,
+    }  # fmt: skip
     folder = _opened(out)
-    found = _tuned(loaded, task, budget, settings, folder, resume, json)
-    rivals = theirs_in(task, lambda: compare_task(loaded, found, shape, **settings)) if compare else []
-    whole = found.to_json() | {"task": task} | ({"rivals": rivals} if compare else {})
+    finished: list[Trial] = []
+    try:
+        with bar(f"tune {task}", quiet=json) as tell:
+            found: Tuning = theirs_in(
+                task,
+                lambda: tune_task(
+                    loaded, asked, **settings, journal=out, resume=resume, on_run=finished.append,
+                    progress=lambda stage, done, total: tell(done, total, stage),
+                    on_estimate=lambda cost: None if json else _estimated(cost),
+                ),
+            )  # fmt: skip
+    except (KeyboardInterrupt, Diverged) as stop:
+        if folder is not None:
+            _keep(folder, task, seed, finished, "Interrupted" if isinstance(stop, KeyboardInterrupt) else "Diverged")
+        raise
+    found = replace(found, task=task, command=f"inertia {shlex.join(sys.argv[1:])}" if sys.argv[1:2] == ["tune"] else "")
+    if compare:
+        found = found.compared(tuple(theirs_in(task, lambda: compare_task(loaded, found, **settings))))
+    whole = plain(found.to_json() | ({"rivals": list(found.rivals)} if compare else {}) | {"interrupted": False})
     if folder is not None:
-        try:
-            _save(folder, task, found, whole)
-        except BadInput as error:  # a disk that filled up: the work is not lost
-            raise BadInput(f"{error}; the finished runs are in {folder.path / JOURNAL}: make room, then add --resume") from error
+        _save(found, folder, whole)
     if json:
-        emit(answer(whole))
+        emit(_answer(whole))
     else:
-        _say(task, found, whole)
+        _say(found)
         if folder is not None:
             from .results import name_files
 
@@ -87,60 +105,16 @@ def tune(
             name_files(folder)
 
 
-def _budgeted(loaded: Task, steps: int | None, batch_size: int | None, schedule: str | None) -> tuple[Any, int | None]:
-    """The schedule and the batch size, checked as far as the kind of task allows before anything is loaded or run."""
-    from ..core.method import Method
-    from ..core.schedule import shaped
-
-    count = loaded.steps if steps is None else steps
-    if count < 1:
-        raise BadInput(f"steps = {count} is too few: tuning needs a budget of at least 1 step")
-    shape = loaded.schedule if schedule is None else schedule
-    if isinstance(shape, str):
-        shaped(shape, Method(1.0), count)  # says which schedules there are
-    if loaded.kind == "numpy":
-        return shape, batches_of(loaded, batch_size)
-    return shape, loaded.batch_size if batch_size is None else batch_size
+def _estimated(cost: float) -> None:
+    """The price, before anything starts."""
+    screen().print(f"about {cost:.3g} runs at most, measuring included")
 
 
-def _tuned(loaded: Task, task: str, budget: dict[str, Any], settings: dict[str, Any], folder: Any, resume: bool, quiet: bool) -> Tuning:
-    """The tuning itself; what was finished is kept when it is cut short."""
-    from ..tasks.tuning import tune_task
-    from ..tuning.journal import Journal
-
-    finished: list[Record] = []
-    journal = None if folder is None else Journal(folder.path / JOURNAL, resume=resume)
-    asked = {name: budget[name] for name in ("steps", "batch_size", "schedule", "seed")}
-    try:
-        with bar(f"tune {task}", quiet=quiet) as tell:
-            return theirs_in(  # type: ignore[no-any-return]
-                task,
-                lambda: tune_task(
-                    loaded,
-                    **asked,
-                    progress=lambda stage, done, total: tell(done, total, stage),
-                    on_record=finished.append,
-                    journal=journal,
-                    **settings,
-                ),
-            )
-    except (KeyboardInterrupt, Diverged) as stop:
-        if folder is not None:
-            shown = budget if isinstance(budget["schedule"], str) else budget | {"schedule": "custom"}
-            _keep(folder, shown, finished, "Interrupted" if isinstance(stop, KeyboardInterrupt) else "Diverged")
-        raise
-
-
-def answer(whole: dict[str, Any]) -> dict[str, Any]:
-    """What `tune --json` writes: the contract's keys (record.json under --out has everything)."""
-    names = ("task", "steps", "batch_size", "schedule", "regime", "recommendation", "predicted_loss", "verified_loss", "runs")
-    kept = {name: whole[name] for name in (*names, "cost_in_runs", "measurement", "seed")}
-    advice = ("alpha", "beta", "gamma", "torch", "optax", "keras")
-    kept["recommendation"] = {name: whole["recommendation"][name] for name in advice}
-    row = ("alpha", "beta", "gamma", "steps", "loss", "diverged")
-    if "rivals" in whole:
-        kept["rivals"] = whole["rivals"]
-    kept["runs"] = [{name: run[name] for name in row} for run in whole["runs"]]
+def _answer(whole: dict[str, Any]) -> dict[str, Any]:
+    """What `tune --json` writes: record.json under --out has the curves of the runs as well."""
+    left_out = ("marks", "training", "validation")
+    kept = {name: value for name, value in whole.items() if name not in ("interrupted", "spectrum", "curves")}
+    kept["runs"] = [{name: value for name, value in run.items() if name not in left_out} for run in whole["runs"]]
     return kept
 
 
@@ -152,107 +126,65 @@ def _opened(out: Path | None) -> Any:
     return Folder(out)
 
 
-def _budget(found: Tuning) -> str:
-    batch = "the whole loss" if found.batch_size is None else f"batches of {found.batch_size}"
-    return f"{found.steps} steps of {batch}, {found.schedule} schedule, seed {found.seed}"
-
-
-def _say(task: str, found: Tuning, whole: dict[str, Any]) -> None:
+def _say(found: Tuning) -> None:
+    """The answer first, then the runs, then why, then what to copy."""
     from ..report.text import glyphs, spark
-    from ..report.tuning import disagreement, reached, runs_table, verdict
-    from ..report.words import sentence
+    from ..report.tuning import rivals_rows, runs_table
+    from ..tuning.code import keras_note, lines
+    from ..tuning.judging import values
+    from ..tuning.reasons import figure, interval, on_answer, on_cost, on_margin, on_momentum, remarks
 
-    say, facts = paper().print, found.measurement
-    bar_of = f"largest curvature {facts['largest']:.4g} (upper bar {facts['largest_upper']:.4g})"
-    say(f"[bold]{task}[/bold]: {_budget(found)}")
-    table(
-        [
-            [
-                "measured",
-                f"{bar_of}, gradient noise {facts['noise_trace']:.3g}",
-            ],
-            ["predicted", _forecast(found)]
-            if found.branch == "network"
-            else ["predicted", f"loss {found.predicted_loss:.4g} at the end, from {facts['loss']:.4g}"],
-            ["verified", f"loss {found.verified_loss:.4g} {spark(found.curves.actual[found.best][1], 24, glyphs())}"],
-            *([["sharpness", _sharpness(found)]] if "edge" in facts else []),
-            ["cost", f"{found.cost_in_runs:.1f} runs, the measurement included ({facts.get('in_runs', 0.0):.1f})"],
-        ],
-        left=True,
-    )
-    shown = runs_table(found.runs)
-    marked = [[*row, "recommended" if index == found.best else ""] for index, row in enumerate(shown.rows)]
-    table(marked, head=(*shown.head, ""))
-    say(sentence(found.verdict))
-    say(sentence(found.margin))
-    for note in [*found.notes, disagreement(found)]:
-        if note:
-            say(sentence(note))
-    if whole.get("rivals"):
-        say("\nParameter-free optimizers, one untuned run each:")
-        table(reached(whole["rivals"]), head=("optimizer", found.judged_by))
-        say(sentence(verdict(found, whole["rivals"])))
-    say("\nTo copy:")
-    for framework, line in _lines(whole).items():
-        for part in line.splitlines():
-            print(f"  {framework:<6} {part}")
-    if whole["recommendation"].get("keras_note"):
-        say(f"  ({whole['recommendation']['keras_note']})")
+    say, judged = paper().print, found.budget.objective
+    say(f"[bold]{_escaped(on_answer(found))}[/bold]")
+    if found.trained:
+        for framework, text in lines(found.recipe, found.budget).items():
+            for line in text.splitlines():
+                print(f"  {framework:<6} {line}")
+        if note := keras_note(found.recipe, found.budget):
+            say(_escaped(f"  ({note})"))
+    rows = []
+    if found.expected is not None:
+        rows.append(["expected", f"{interval(found.expected)} on a fresh seed"])
+    rows += [[f"{recipe.family}, {figure(recipe.learning_rate, 3)}", f"expected {interval(said)}"] for recipe, said in found.references]
+    if found.best is not None:
+        rows.append(["run", spark(values(found.runs[found.best], judged), 32, glyphs())])
+    rows += [["cost", on_cost(found)]]
+    print()
+    table(rows, left=True)
+    if found.runs:
+        shown = runs_table(found)
+        marked = [[*row, "recommended" if index == found.best and found.trained else ""] for index, row in enumerate(shown.rows)]
+        table(marked, head=(*shown.head, ""))
+    for words in [f"{on_momentum(found)}.", f"{on_margin(found)}.", *remarks(found)]:
+        say(_escaped(words))
+    if found.rivals:
+        say("\nOther optimizers, one untuned run each:")
+        table(rivals_rows(found.rivals), head=("optimizer", judged.name))
 
 
-def _forecast(found: Tuning) -> str:
-    """What can be said beforehand of a network: which runs its curvature asks for first, in units of 1/curvature."""
-    largest = found.measurement["largest"]
-    first = [f"{float(run.method.alpha):.3g} with momentum {float(run.method.beta):g}" for run in found.runs[:2]]
-    units = [f"{float(run.method.alpha) * largest:.2g}" for run in found.runs[:2]]
-    return f"learning rates around {' and '.join(first)} ({' and '.join(units)} over the largest curvature early on)"
+def _escaped(words: str) -> str:
+    from rich.markup import escape
+
+    return escape(words)
 
 
-def _sharpness(found: Tuning) -> str:
-    """The largest curvature on the way, beside the edge of the recommended method."""
-    facts = found.measurement
-    way = [f"{facts[key]:.3g}" for key in ("largest_at_start", "largest_after_walk", "largest_at_end") if key in facts]
-    walked = ", a short walk, end" if "largest_after_walk" in facts else ", end"
-    where = f"{' -> '.join(way)} (start{walked if 'largest_at_end' in facts else walked.removesuffix(', end')})"
-    lacking = f"; at the end not measured: {facts['end_not_measured']}" if "end_not_measured" in facts else ""
-    return f"{where}{lacking}; the recommended method's edge is {facts['edge']:.3g}"
+def _save(found: Tuning, folder: Any, whole: dict[str, Any]) -> None:
+    from ..report.tuning import save
+
+    try:
+        save(found, folder, whole)
+    except BadInput as error:  # a disk that filled up: the work is not lost
+        raise BadInput(f"{error}; the finished runs are in {folder.path}: make room, then add --resume") from error
 
 
-def _lines(whole: dict[str, Any]) -> dict[str, str]:
-    """The lines to copy, one statement to a line."""
-    lines = whole["recommendation"]["lines"]
-    return {name: lines[name.lower()].replace("; scheduler", "\nscheduler") for name in ("torch", "optax", "Keras")}
-
-
-def _save(folder: Any, task: str, found: Tuning, whole: dict[str, Any]) -> None:
-    from ..report.tuning import blocks, verdict
-    from ..report.words import sentence
-    from .results import save
-
-    advice = whole["recommendation"]
-    kind = "Nesterov momentum" if found.method.gamma else "momentum"
-    lede = (
-        f"Learning rate {number(advice['alpha'])} with {kind} {number(advice['beta'])}: measured, then verified by "
-        f"{len(found.runs)} training runs. Loss {found.measurement['loss']:.4g} falls to {found.verified_loss:.4g}."
-    )
-    if " won: " in (words := verdict(found, whole.get("rivals", []))):
-        lede += f" {sentence(words)}"
-    save(
-        folder,
-        f"Tuning {task}",
-        lede,
-        blocks(found, _lines(whole), advice.get("keras_note", ""), whole.get("rivals", [])),
-        whole | {"interrupted": False},
-        _budget(found),
-    )
-
-
-def _keep(folder: Any, budget: dict[str, Any], finished: list[Record], reason: str) -> None:
-    """What a tuning that was cut short leaves: every run as far as it came, and no report of an older tuning beside it."""
+def _keep(folder: Any, task: str, seed: int, finished: list[Trial], reason: str) -> None:
+    """What a tuning that was cut short leaves: every finished run, and no report of an older tuning beside it."""
     from ..report.tuning import started
+    from ..tuning.stored import to_plain
     from .results import save
 
     folder.remove([f"{name}.{kind}" for name in ("spectrum", "learning-rate", "momentum") for kind in ("png", "svg")])
-    lede = f"{reason}: {len(finished)} verification runs had begun; nothing is recommended."
-    record = budget | {"interrupted": reason == "Interrupted", "ended": reason.lower(), "runs": [run.to_json() for run in finished]}
-    save(folder, f"Tuning {budget['task']}, cut short", lede, started(finished), record, f"{budget['steps']} steps, seed {budget['seed']}")
+    lede = f"{reason}: {len(finished)} runs were finished; nothing is recommended. Add --resume to go on from them."
+    runs = [{key: value for key, value in to_plain(trial.run).items() if key != "end"} for trial in finished]
+    record = {"task": task, "seed": seed, "interrupted": reason == "Interrupted", "ended": reason.lower(), "runs": runs}
+    save(folder, f"Tuning {task}, cut short", lede, started(finished, "training loss"), record, f"seed {seed}")

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from .probe import identify
     from .rivals import compare
     from .transform import momentum, readout, with_method
-    from .tuning import tune
+    from .tuning import check, tune
 
 # The modules are named otherwise than their functions: a submodule would hide a function of its own name.
 _HOME = {
+    "check": "tuning",
     "compare": "rivals",
     "eigenvectors": "curvature",
     "identify": "probe",
@@ -29,7 +30,7 @@ _HOME = {
     "with_method": "transform",
 }
 
-__all__ = ["compare", "eigenvectors", "identify", "measure", "momentum", "readout", "tune", "with_method"]
+__all__ = ["check", "compare", "eigenvectors", "identify", "measure", "momentum", "readout", "tune", "with_method"]
 
 
 def __getattr__(name: str) -> Any:

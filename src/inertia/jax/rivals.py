@@ -17,7 +17,8 @@ import optax
 import optax.contrib
 
 from ..tuning.batches import batch_order
-from ..tuning.plan import Plan, planned
+from ..tuning.budget import Budget
+from ..tuning.factors import budget_of
 from .products import rows_in
 
 __all__ = ["RIVALS", "compare", "run_rival"]
@@ -54,7 +55,7 @@ def compare(
     >>> sorted(row["name"] for row in rows)
     ['MoMo', 'Prodigy', 'schedule-free SGD']
     """
-    plan = planned(rows_in(data), steps=steps, batch_size=batch_size, schedule=schedule, **added)
+    plan = budget_of(rows_in(data), steps=steps, batch_size=batch_size, schedule=schedule, **added)
     found = []
     for name, make in RIVALS.items():
         factors = jnp.asarray(plan.factors, jnp.float32)
@@ -65,7 +66,7 @@ def compare(
 
 
 def run_rival(
-    loss: Callable[[Any, Any], Any], params: Any, data: Any, plan: Plan, rival: Any, *, seed: int = 0, validation: Any = None
+    loss: Callable[[Any, Any], Any], params: Any, data: Any, plan: Budget, rival: Any, *, seed: int = 0, validation: Any = None
 ) -> float:
     """Final loss of one optax transformation on the plan's batches."""
     order = jnp.asarray(batch_order(plan.examples, plan.batch_size, plan.steps, seed))

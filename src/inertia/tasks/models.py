@@ -12,12 +12,12 @@ from typing import Any, cast
 
 from ..errors import BadInput, nearest
 from ..problems import Problem
-from ..tuning.plan import enough
+from ..tuning.factors import enough
 from . import Task
 
 __all__ = ["MODELS", "jax_task", "torch_task"]
 
-_SETTINGS = ("warmup", "weight_decay", "clip", "momentum", "nesterov", "branch", "runs", "examples")
+_SETTINGS = ("warmup", "weight_decay", "clip")
 _ARGUMENTS = {"steps", "batch_size", "schedule", "validation", "judged", "name", "about"}
 _NOTHING = cast(Problem, None)  # a network has no formula: everything is asked of its framework
 
@@ -39,13 +39,12 @@ def jax_task(
     """A task in JAX: `loss(params, batch)`, starting params (or a function seed -> params), arrays with the examples first.
 
     Runs are compared by the loss on the `validation` data (where there are any, unless `judged` is False).
-    `settings` are passed on to `inertia.jax.tune`: warmup, weight_decay, clip, momentum, nesterov, branch, runs, examples,
-    together.
+    `settings` are the budget's others: warmup, weight_decay, clip.
 
     >>> jax_task(lambda w, batch: (w - batch) ** 2, 0.0, None, steps=100).kind
     'jax'
     """
-    _checked(steps, settings, "together")
+    _checked(steps, settings)
     extra = {"loss": loss, "params": params, "data": data, "validation": validation, "judged": judged, "settings": settings}
     return Task(name, _NOTHING, steps, batch_size, schedule, about, "jax", extra)
 
@@ -66,8 +65,7 @@ def torch_task(
 ) -> Task:
     """A task in torch: a module (or a function seed -> module), its loss, tensors or a DataLoader.
 
-    `settings` are passed on to `inertia.torch.tune`: warmup, weight_decay, clip, momentum, nesterov, branch, runs, examples,
-    forward, executor.
+    `settings` are the budget's others, warmup, weight_decay and clip, and forward and executor as for `inertia.torch.tune`.
 
     >>> torch_task(None, None, None, steps=100).kind
     'torch'

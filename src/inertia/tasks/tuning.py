@@ -1,66 +1,122 @@
-"""One door to tune any Task, whoever computes its gradients."""
+"""One road from any Task to an answer: its door, its budget, and what else it was made with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from .. import tuning as room
-from ..core.record import Record
 from ..errors import BadInput, require
-from ..tuning.decide import Progress
-from ..tuning.journal import Journal
+from ..tuning.ask import Asked, ask, second_opinion
+from ..tuning.budget import Budget, Objective
+from ..tuning.checking import Check
+from ..tuning.factors import budget_of
+from ..tuning.recipe import Recipe
+from ..tuning.result import Tuning
+from ..tuning.trainable import Progress, Trainable
 from . import Task
 
-__all__ = ["arguments", "compare_task", "rivals_of", "tune_task"]
+__all__ = ["arguments", "check_task", "compare_task", "job_of", "rivals_of", "tune_task"]
+
+_BUDGET = ("steps", "batch_size", "schedule", "warmup", "weight_decay", "clip")
 
 
-def tune_task(
-    task: Task,
-    *,
-    steps: int | None = None,
-    batch_size: int | None = None,
-    schedule: Any = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-    on_record: Callable[[Record], None] | None = None,
-    journal: Journal | None = None,
-    validate: bool | None = None,
-    **settings: Any,
-) -> room.Tuning:
-    """Measure, choose and verify for a Task; what is None is the task's own.
+def job_of(task: Task, *, validate: bool | None = None, executor: Any = None, **given: Any) -> tuple[Trainable, Budget]:
+    """A task behind the door of its framework, with its budget; what is None is the task's own.
 
-    `validate` compares runs by the loss on the task's validation data (default: as the task says). `settings` (warmup, weight_decay, clip,
-    momentum, nesterov, branch, runs) override the task's.
+    Args:
+        validate: compare runs by the loss on the task's validation data (default: as the task says).
+        executor: where runs are made (torch only).
+        given: steps, batch_size, schedule, warmup, weight_decay, clip: override the task's.
 
     Raises:
-        BadInput: settings that this kind of task does not have, and what its `tune` raises.
+        BadInput: settings that this kind of task does not have, or that no run can use.
         MissingExtra: its framework is not installed.
-
-    >>> from . import load
-    >>> tune_task(load("valley"), steps=20).verified_loss < 1e-3
-    True
     """
-    given = {name: value for name, value in settings.items() if value is not None}
-    budget: dict[str, Any] = {
-        "steps": task.steps if steps is None else steps,
-        "batch_size": task.batch_size if batch_size is None else batch_size,
-        "schedule": task.schedule if schedule is None else schedule,
-        "seed": seed, "progress": progress, "on_record": on_record, "journal": journal,
-    }  # fmt: skip
+    words = _words(task, given)
+    held = _held_out(task, validate)
+    objective = Objective("validation loss", held_out=True) if held else Objective()
+    job: Trainable
     if task.kind == "numpy":
-        unknown = sorted(given.keys() & {"warmup", "weight_decay", "clip"}) + ["validation data"] * bool(validate)
-        if unknown:
-            raise BadInput(f"{task.name} is a problem with a formula, which has no {' or '.join(unknown)}: leave it out, or tune a model")
-        return room.tune(task.problem, **budget, **given)
-    words = task.extra["settings"] | given
+        from ..tuning.numpy_door import ProblemJob
+
+        job = ProblemJob(task.problem)
+        if words["batch_size"] is not None and task.problem.examples is None:
+            raise BadInput(f"batch_size = {words['batch_size']}, but {task.name} is one function without examples: leave batch_size out")
+    elif task.kind == "jax":
+        require("jax", "jax")
+        from ..jax.door import JaxJob
+
+        job = JaxJob(
+            task.extra["loss"], task.extra["params"], task.extra["data"], validation=task.extra["validation"],
+            batch_size=words["batch_size"], steps=words["steps"], name=task.name,
+        )  # fmt: skip
+    else:
+        require("torch", "torch")
+        from ..torch.door import TorchJob
+
+        extra, settings = task.extra, task.extra["settings"]
+        job = TorchJob(
+            extra["model"], extra["loss_fn"], extra["data"], validation=extra["validation"], batch_size=words["batch_size"],
+            steps=words["steps"],
+            forward=settings.get("forward"), executor=executor or settings.get("executor"), name=task.name,
+        )  # fmt: skip
+    return job, budget_of(job.examples, objective=objective, **words)
+
+
+def _words(task: Task, given: dict[str, Any]) -> dict[str, Any]:
+    """The budget's words: those given, else the task's settings, else its own."""
+    own = {"steps": task.steps, "batch_size": task.batch_size, "schedule": task.schedule}
+    own |= {name: value for name, value in task.extra.get("settings", {}).items() if name in _BUDGET}
+    return own | {name: value for name, value in given.items() if value is not None and name in _BUDGET}
+
+
+def _held_out(task: Task, validate: bool | None) -> bool:
+    if task.kind == "numpy":
+        if validate:
+            raise BadInput(f"{task.name} is a problem with a formula, which has no validation data: leave --validation out")
+        return False
     if validate and task.extra["validation"] is None:
         raise BadInput(f"{task.name} has no validation data: pass validation= where the task is made")
-    if task.extra["judged"] if validate is None else validate:
-        words["validation"] = task.extra["validation"]
-    extra = task.extra
-    given_by = (extra["loss"], extra["params"]) if task.kind == "jax" else (extra["model"], extra["loss_fn"])
-    return _tuner(task.kind)(*given_by, extra["data"], name=task.name, **budget, **words)  # type: ignore[no-any-return]
+    judged = task.extra["judged"] if validate is None else validate
+    return bool(judged and task.extra["validation"] is not None)
+
+
+def tune_task(task: Task, asked: Asked | None = None, **given: Any) -> Tuning:
+    """Measure, choose and verify for a Task.
+
+    Args:
+        asked: how to search (default: three runs).
+        given: what `job_of` and `tuning.ask.ask` take.
+
+    Raises:
+        BadInput, MissingExtra: see `job_of`.
+
+    >>> from . import load
+    >>> found = tune_task(load("valley"), steps=20)
+    >>> found.verified_loss < 1e-2
+    True
+    """
+    kept = {name: given.pop(name) for name in ("journal", "resume", "progress", "on_run", "on_estimate") if name in given}
+    job, budget = job_of(task, **given)
+    return ask(job, budget, asked or Asked(), **kept)
+
+
+def check_task(task: Task, recipe: Recipe, seed: int = 0, *, progress: Progress | None = None, **given: Any) -> Check:
+    """A second opinion on `recipe` for a task, without any run.
+
+    Args:
+        given: what `job_of` takes.
+
+    Raises:
+        BadInput, Diverged: what `job_of` and measuring raise.
+
+    >>> from . import load
+    >>> said = check_task(load("valley"), Recipe(0.1))
+    >>> said.stable, round(said.room, 2)
+    (True, 5.0)
+    """
+    job, budget = job_of(task, **given)
+    return second_opinion(job, budget, recipe, seed=seed, progress=progress)
 
 
 def rivals_of(task: Task) -> Callable[..., list[dict[str, Any]]]:
@@ -82,20 +138,22 @@ def rivals_of(task: Task) -> Callable[..., list[dict[str, Any]]]:
     return torch_compare
 
 
-def compare_task(task: Task, found: room.Tuning, schedule: Any = None, **settings: Any) -> list[dict[str, Any]]:
-    """Final losses of the parameter-free optimizers on the budget of a tuning, best first; `settings` as given to `tune_task`."""
-    words = task.extra["settings"] | {name: value for name, value in settings.items() if value is not None}
-    added = {name: words[name] for name in ("warmup", "weight_decay", "clip", "forward") if name in words}
-    if found.judged_by == "validation loss":
+def compare_task(task: Task, found: Tuning, *, validate: bool | None = None, **given: Any) -> list[dict[str, Any]]:
+    """Final losses of the parameter-free optimizers on the budget of a tuning, best first; settings as given to `tune_task`."""
+    words = _words(task, given)
+    added: dict[str, Any] = {name: words[name] for name in ("warmup", "weight_decay", "clip") if words.get(name)}
+    if "forward" in task.extra.get("settings", {}):
+        added["forward"] = task.extra["settings"]["forward"]
+    if found.budget.objective.held_out:
         added["validation"] = task.extra["validation"]
     return rivals_of(task)(
-        *arguments(task, found.seed), steps=found.steps, batch_size=found.batch_size,
-        schedule=task.schedule if schedule is None else schedule, seed=found.seed, **added,
+        *arguments(task, found.seed), steps=found.budget.steps, batch_size=None if found.budget.full_batch else found.budget.batch_size,
+        schedule=words["schedule"], seed=found.seed, **added,
     )  # fmt: skip
 
 
 def arguments(task: Task, seed: int) -> tuple[Any, ...]:
-    """What the framework's `tune` and `measure` are called with: a model or parameters made for the seed."""
+    """What the framework's `measure` and `compare` are called with: a model or parameters made for the seed."""
     extra = task.extra
     if task.kind == "jax":
         return extra["loss"], _made(extra["params"], seed), extra["data"]
@@ -105,14 +163,3 @@ def arguments(task: Task, seed: int) -> tuple[Any, ...]:
 def _made(thing: Any, seed: int) -> Any:
     """A model or parameters, or what a function of the seed makes of them (a module can be called too, but is no factory)."""
     return thing(seed) if callable(thing) and not hasattr(thing, "parameters") else thing
-
-
-def _tuner(kind: str) -> Callable[..., Any]:
-    require(kind, kind)
-    if kind == "jax":
-        from ..jax.tuning import tune as tuner
-
-        return tuner
-    from ..torch.tuning import tune as torch_tuner
-
-    return torch_tuner

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from .optimizer import Momentum
     from .probe import identify
     from .rivals import compare
-    from .tuning import tune
+    from .tuning import check, tune
 
 # The modules are named otherwise than their functions: a submodule would hide a function of its own name.
 _HOME = {
     "Momentum": "optimizer",
+    "check": "tuning",
     "compare": "rivals",
     "eigenvectors": "curvature",
     "identify": "probe",
@@ -27,7 +28,7 @@ _HOME = {
     "tune": "tuning",
 }
 
-__all__ = ["Momentum", "compare", "eigenvectors", "identify", "measure", "tune"]
+__all__ = ["Momentum", "check", "compare", "eigenvectors", "identify", "measure", "tune"]
 
 
 def __getattr__(name: str) -> Any:

@@ -114,7 +114,7 @@ class TorchJob:
 
     def read(self, at: State) -> Readings:
         """Whole training and validation loss."""
-        task = self._task(at, Recipe(1.0), np.ones(0), 0, (0,))
+        task = self.task(at, Recipe(1.0), np.ones(0), 0, (0,))
         found = train(task, model=task.model)
         if found.error:
             raise BadInput(f"the loss cannot be read at the start: {found.error}")
@@ -166,7 +166,7 @@ class TorchJob:
 
     def walk(self, at: State, recipe: Recipe, budget: Budget, steps: int, seed: int) -> State | None:
         """Where steps at the constant peak rate lead."""
-        task = self._task(at, recipe, np.ones(steps), seed, (steps,), budget)
+        task = self.task(at, recipe, np.ones(steps), seed, (steps,), budget)
         model = copy.deepcopy(task.model)
         task = task._replace(data=self.data, held=None, metric=None)
         found = train(task._replace(marks=()), model=model)
@@ -187,8 +187,7 @@ class TorchJob:
         """Full runs, one after the other or on the executor; one whose worker is lost is a result too."""
         at = tuple(int(mark) for mark in marks)
         tasks = [
-            self._task(self.start(seed), recipe, budget.factors, seed, at, budget, keep)
-            for recipe, seed in zip(recipes, seeds, strict=True)
+            self.task(self.start(seed), recipe, budget.factors, seed, at, budget, keep) for recipe, seed in zip(recipes, seeds, strict=True)
         ]
         tell = None if progress is None else lambda done: progress("running", done, budget.steps)
         if self.executor is None:
@@ -217,7 +216,7 @@ class TorchJob:
         train_mode = self.mode == "train"
         return any(isinstance(m, NORMS) and (m.training or train_mode or not m.track_running_stats) for m in self._model.modules())
 
-    def _task(
+    def task(
         self, at: State, recipe: Recipe, factors: NDArray[np.float64], seed: int, marks: tuple[int, ...], budget: Budget | None = None,
         keep: bool = False,
     ) -> Training:  # fmt: skip

@@ -7,16 +7,18 @@ authors' own packages with their defaults (and Prodigy's bias correction, as in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from ..core.method import Method
 from ..errors import require
-from .training import Job, train
-from .tuning import prepared, survived
+from ..tuning.budget import Budget
+from ..tuning.factors import budget_of
+from ..tuning.recipe import Recipe
+from ..tuning.trainable import Run
+from .door import TorchJob
+from .running import train
 
 __all__ = ["RIVALS", "compare", "run_rival"]
 
@@ -48,11 +50,12 @@ def compare(
     schedule: Any = "linear",
     seed: int = 0,
     validation: Any = None,
+    forward: Callable[..., Any] | None = None,
     **added: Any,
 ) -> list[dict[str, Any]]:
     """Final loss of each rival in one untuned run, best first; None where it diverged, with `error` where it raised.
 
-    Arguments as in `inertia.torch.tune` (`added`: warmup, weight_decay, clip, forward); the loss is that on `validation`
+    Arguments as in `inertia.torch.tune` (`added`: warmup, weight_decay, clip); the loss is that on `validation`
     where given. Every run starts from a copy of the model and sees the batches that a tuning with this seed sees.
 
     Raises:
@@ -65,19 +68,20 @@ def compare(
     >>> sorted(row["name"] for row in rows)
     ['MoMo', 'Prodigy', 'schedule-free SGD']
     """
-    job, _ = prepared(
-        model, loss_fn, data, validation=validation, steps=steps, batch_size=batch_size, schedule=schedule, seed=seed, **added
-    )
+    job = TorchJob(model, loss_fn, data, validation=validation, batch_size=batch_size, forward=forward, steps=steps, seed=seed)
+    budget = budget_of(job.examples, steps=steps, batch_size=job.batch_size, schedule=schedule, **added)
     found: list[dict[str, Any]] = []
     for name in RIVALS:
-        final = survived(partial(run_rival, job, name))
-        said = {"name": name, "loss": None, "error": final} if isinstance(final, str) else {"name": name, "loss": final}
-        found.append(said if said["loss"] is None or np.isfinite(said["loss"]) else {"name": name, "loss": None})
+        run = run_rival(job, budget, name, seed)
+        if run.error:
+            found.append({"name": name, "loss": None, "error": run.error})
+        else:
+            judged = run.training if validation is None else run.validation
+            found.append({"name": name, "loss": float(judged[-1]) if run.diverged_at is None else None})
     return sorted(found, key=lambda row: np.inf if row["loss"] is None else row["loss"])
 
 
-def run_rival(job: Job, name: str) -> float:
-    """Final loss of one rival on the job's batches."""
-    steps = len(job.factors)
-    factors = np.ones(steps) if name == "schedule-free SGD" else job.factors  # its averaging stands in for a schedule
-    return train(job._replace(method=Method(1.0), optimizer=RIVALS[name], factors=factors, marks=(steps,))).losses[-1]
+def run_rival(job: TorchJob, budget: Budget, name: str, seed: int) -> Run:
+    """One untuned run of a rival on the job's batches."""
+    task = job.task(job.start(seed), Recipe(1.0), budget.factors, seed, (0, int(budget.steps)), budget)
+    return train(task._replace(optimizer=RIVALS[name]))

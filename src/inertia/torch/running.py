@@ -115,7 +115,17 @@ def _steps(task: Training, model: nn.Module, read: list[tuple[int, float, float]
             value.backward()  # type: ignore[no-untyped-call]
         if task.clip is not None:
             torch.nn.utils.clip_grad_norm_(params, task.clip)
+        if task.optimizer is not None and task.weight_decay:  # the recipe's own optimizer decays by itself
+            _decay(params, task.weight_decay)
         optimizer.step(lambda value=value: value)  # MoMo asks for the loss; nobody else looks at it
+
+
+def _decay(params: Sequence[torch.Tensor], decay: float) -> None:
+    """Add decay times the parameters to their gradients, as torch.optim.SGD does."""
+    with torch.no_grad():
+        for p in params:
+            if p.grad is not None:
+                p.grad.add_(p, alpha=decay)
 
 
 def _optimizer(task: Training, model: nn.Module) -> Any:

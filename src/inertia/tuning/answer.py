@@ -8,6 +8,7 @@ import numpy as np
 
 from .budget import Budget
 from .code import keras_note, lines, settings
+from .drawn import curves, spectrum_of
 from .judging import final
 from .measurement import Measurement
 from .policy import Expectation
@@ -56,6 +57,8 @@ def answer(found: Tuning) -> dict[str, Any]:
         },
         "cost_in_runs": found.cost.spent,
         "measurement": measured(found.measurement, budget),
+        "spectrum": spectrum_of(found).to_json(),
+        "curves": curves(found),
         "seed": found.seed,
         "notes": remarks(found),
         "version": found.version,

@@ -26,8 +26,14 @@ class Objective:
     sign: float = 1.0
 
     @staticmethod
-    def of(held_out: bool) -> Objective:
-        """The validation loss, or the training loss."""
+    def of(held_out: bool, metric: bool = False, maximize: bool = True) -> Objective:
+        """A metric that is to rise (or fall), the validation loss, or the training loss.
+
+        >>> Objective.of(True).name, Objective.of(False, metric=True).sign
+        ('validation loss', -1.0)
+        """
+        if metric:
+            return Objective("metric", held_out=True, sign=-1.0 if maximize else 1.0)
         return Objective("validation loss", held_out=True) if held_out else Objective()
 
 
@@ -36,7 +42,7 @@ class Budget:
     """Steps, batches and schedule of a run, and what is added to plain steps.
 
     Raises:
-        BadInput: fewer than 16 steps, a batch outside the data, factors that no run can use, negative decay or clipping.
+        BadInput: a batch outside the data, factors that no run can use, negative decay or clipping.
 
     >>> Budget(steps=100, batch_size=10, examples=50, factors=np.ones(100)).epochs
     20.0
@@ -55,10 +61,6 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Refuse what no run can use, in one sentence each."""
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int | np.integer):
-            raise BadInput(f"steps = {self.steps!r} is not a whole number: give the length of a training run, such as 1000")
-        if self.steps < FEWEST:
-            raise BadInput(f"steps = {self.steps} is too few: tuning needs a run of at least {FEWEST} steps")
         if self.examples < 1:
             raise BadInput("the data hold no examples")
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int | np.integer):

@@ -14,7 +14,7 @@ from ..core.schedule import SHAPES, Scaled, Schedule, shaped, tabulate, warmup
 from ..errors import BadInput
 from .budget import FEWEST, Budget, Objective
 
-__all__ = ["Shape", "budget_of", "factors_of"]
+__all__ = ["Shape", "budget_of", "enough", "factors_of"]
 
 Shape: TypeAlias = str | Callable[..., Any]  # a name of core.schedule.SHAPES; step -> factor; or (method, steps) -> Schedule
 
@@ -66,6 +66,18 @@ def _takes_two(function: Callable[..., Any]) -> bool:
     return True
 
 
+def enough(steps: Any) -> None:
+    """Refuse a number of steps that no tuning can use.
+
+    Raises:
+        BadInput: not a whole number, or fewer than 16.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer):
+        raise BadInput(f"steps = {steps!r} is not a whole number: give the length of a training run, such as 1000")
+    if steps < FEWEST:
+        raise BadInput(f"steps = {steps} is too few: tuning needs a run of at least {FEWEST} steps")
+
+
 def budget_of(
     examples: int,
     *,
@@ -86,8 +98,7 @@ def budget_of(
     >>> budget_of(100, steps=16, batch_size=10).factors[:2]
     array([1.    , 0.9375])
     """
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < FEWEST:
-        Budget(steps, 1, max(examples, 1), np.ones(1))  # says what is wrong
+    enough(steps)
     name, factors = factors_of(schedule, int(steps), warmup if 0 <= warmup < steps else 0)
     size = examples if batch_size is None else batch_size
     return Budget(int(steps), size, examples, factors, name, weight_decay, clip, warmup, objective or Objective(), uniform)

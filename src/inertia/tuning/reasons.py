@@ -27,6 +27,7 @@ __all__ = [
     "on_momentum",
     "on_run",
     "remarks",
+    "span",
     "summary",
     "why",
 ]
@@ -78,6 +79,15 @@ def interval(expected: Expectation) -> str:
     '0.5 (80 % interval 0.4 to 0.7)'
     """
     return f"{figure(expected.loss, 3)} (80 % interval {figure(expected.low, 3)} to {figure(expected.high, 3)})"
+
+
+def span(expected: Expectation) -> str:
+    """Median and interval, for tables.
+
+    >>> span(Expectation(0.5, 0.4, 0.7))
+    '0.5 (0.4 to 0.7)'
+    """
+    return f"{figure(expected.loss, 3)} ({figure(expected.low, 3)} to {figure(expected.high, 3)})"
 
 
 def named(found: Tuning) -> str:

@@ -1,0 +1,141 @@
+"""What a person asks for, checked and turned into a Budget and a policy: the one place where all doors' `tune` come together."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import BadInput, nearest
+from .budget import Budget
+from .checking import Check, check
+from .experience.policy import ExperiencePolicy
+from .loop import Maker, estimate, tune
+from .measurement import Measurement
+from .policy import Policy, Trial
+from .recipe import OPTIMIZERS, Recipe
+from .result import Tuning
+from .store import Journal, Memory, Store
+from .trainable import Progress, Trainable
+
+__all__ = ["Asked", "Line", "ask", "policy_of", "second_opinion", "shown"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How to search: everything of a tuning that is not the job, its budget or its bookkeeping."""
+
+    runs: int = 3  # full runs, at most; 0: advice from the measurement alone
+    max_cost: float = math.inf  # in runs, measuring included
+    seed: int = 0
+    prove: bool = False  # one more run, without momentum
+    optimizer: str = "sgd"
+    momentum: float | None = None  # fixed, where given
+    nesterov: bool | None = None  # its form, where momentum is fixed
+    experience: str | os.PathLike[str] | None = None  # a folder of finished tunings that helps, and is added to
+
+    def __post_init__(self) -> None:
+        """Refuse what no tuning can use."""
+        if self.optimizer not in (*OPTIMIZERS, "any"):
+            raise BadInput(f"unknown optimizer '{self.optimizer}': {nearest(self.optimizer, (*OPTIMIZERS, 'any'))}")
+        if self.momentum is not None and not 0 <= self.momentum < 1:
+            raise BadInput(f"momentum = {self.momentum:g} is outside [0, 1): give one below 1, such as 0.9")
+        if self.nesterov is not None and self.momentum is None:
+            raise BadInput("nesterov is only used with a fixed momentum: give momentum as well, such as 0.9")
+        if not self.max_cost > 0:
+            raise BadInput(f"max_cost = {self.max_cost:g}: give the most that may be spent, in runs, such as 3.5")
+
+
+def ask(
+    job: Trainable,
+    budget: Budget,
+    asked: Asked,
+    *,
+    journal: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: Progress | bool | None = None,
+    on_run: Callable[[Trial], None] | None = None,
+    on_estimate: Callable[[float], None] | None = None,
+) -> Tuning:
+    """Tune a job behind a door: the estimate is told first, finished work is kept in the folder `journal`, where one is given.
+
+    Raises:
+        BadInput, Diverged: see `loop.tune`.
+    """
+    told = estimate(job, budget, asked.runs, prove=asked.prove, max_cost=asked.max_cost)
+    if on_estimate is not None:
+        on_estimate(told)
+    store: Store = Memory() if journal is None else Journal(journal, resume=resume)
+    try:
+        with shown(progress) as tell:
+            found = tune(
+                job, budget, policy_of(asked), runs=asked.runs, max_cost=asked.max_cost, seed=asked.seed, prove=asked.prove, store=store,
+                progress=tell, on_run=on_run, asked=_searched(asked),
+            )  # fmt: skip
+    finally:
+        if isinstance(store, Journal):
+            store.close()
+    return replace(found, notes=dict(found.notes) | {"resumed": store.resumed})
+
+
+def second_opinion(job: Trainable, budget: Budget, recipe: Recipe, *, seed: int = 0, progress: Progress | bool | None = None) -> Check:
+    """What is known of a recipe on a job without any run; see `checking.check`."""
+    with shown(progress) as tell:
+        return check(job, budget, recipe, policy_of(Asked(optimizer=recipe.optimizer)), seed=seed, progress=tell)
+
+
+def policy_of(asked: Asked) -> Maker:
+    """How to search for what was asked."""
+
+    def make(seen: Measurement, budget: Budget, seed: int) -> Policy:
+        fixed = {"momentum": asked.momentum, "nesterov": asked.nesterov}
+        return ExperiencePolicy(seen, budget, seed, optimizer=asked.optimizer, **fixed)  # type: ignore[arg-type]
+
+    return make
+
+
+@contextmanager
+def shown(progress: Progress | bool | None) -> Iterator[Progress | None]:
+    """Who is told how far it is: True is a line on stderr with the time left."""
+    if progress is not True:
+        yield progress or None
+        return
+    line = Line()
+    try:
+        yield line
+    finally:
+        line.close()
+
+
+class Line:
+    """One line on stderr: what is being done, how far, and about how long it will take."""
+
+    def __init__(self) -> None:
+        self.stage, self.begun, self.said = "", 0.0, 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Say so, at most ten times a second."""
+        now = time.monotonic()
+        if stage != self.stage:
+            self.stage, self.begun, self.said = stage, now, 0.0
+        if now - self.said < 0.1:
+            return
+        self.said = now
+        left = (now - self.begun) * (total - done) / done if done else math.nan
+        rest = f", {left:.0f} s left" if math.isfinite(left) and done < total else ""
+        sys.stderr.write(f"\r{stage}: {done} of {total}{rest}\x1b[K")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Leave the line empty."""
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+def _searched(asked: Asked) -> dict[str, Any]:
+    return {"optimizer": asked.optimizer, "momentum": asked.momentum, "nesterov": asked.nesterov}

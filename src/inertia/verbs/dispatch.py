@@ -1,0 +1,140 @@
+"""`inertia.tune`, `check` and `simulate` for a Problem, a torch module or a JAX loss: whichever they are given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from ..core.method import Method
+from ..core.record import Record
+from ..core.schedule import Schedule
+from ..errors import BadInput
+from ..problems.base import Problem
+from ..problems.simulation import run
+from ..tuning.ask import Asked
+from ..tuning.checking import Check
+from ..tuning.recipe import Recipe
+from ..tuning.result import Tuning
+
+__all__ = ["check", "simulate", "tune"]
+
+
+def tune(job: Any, *given: Any, **options: Any) -> Tuning:
+    """Which learning rate and momentum a training job needs on its budget: measured, then verified by a few full runs.
+
+    Args:
+        job: a Problem, the name of a built-in task, a task, a torch module (or a function seed -> module), or a JAX loss(params, batch).
+        given: for a module: loss_fn, data; for a JAX loss: params, data. See `inertia.torch.tune` and `inertia.jax.tune`.
+        options: steps (required but for tasks), batch_size (examples a step; default all), schedule ("linear"), warmup, weight_decay, clip,
+            validation; runs (3: full runs at most, 0 for advice), max_cost (in runs, measuring included), seed (0), prove (one more run,
+            without momentum), optimizer ("sgd" or "adamw"), momentum and nesterov (fixed where given), experience (a folder), journal (a
+            folder) and resume, progress.
+
+    Returns:
+        A Tuning: print it, or call its `torch(params)`, `optax()`, `keras()`, `save(folder)`.
+
+    Raises:
+        BadInput: something that cannot be tuned, or settings that no run can use.
+        Diverged: loss or gradient not finite at the start.
+        MissingExtra: the framework is not installed.
+
+    >>> from inertia.problems import valley
+    >>> tune(valley(), steps=30).verified_loss < 1e-3
+    True
+    """
+    return _verb("tune", job, given, options)  # type: ignore[no-any-return]
+
+
+def check(job: Any, *given: Any, lr: float, momentum: float = 0.0, nesterov: bool = False, optimizer: str = "sgd", **options: Any) -> Check:
+    """A second opinion on a learning rate and momentum, without any training run.
+
+    Args:
+        job, given: as for `tune`.
+        lr: the learning rate in use (its peak, under a schedule).
+        momentum: momentum of SGD, beta1 of AdamW.
+        nesterov: SGD in Nesterov's form.
+        optimizer: "sgd" or "adamw".
+        options: the budget and `seed`, as for `tune`.
+
+    Raises:
+        BadInput, Diverged, MissingExtra: as `tune`.
+
+    >>> from inertia.problems import valley
+    >>> check(valley(), lr=0.1, steps=30).stable
+    True
+    """
+    setting = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "optimizer": optimizer}
+    return _verb("check", job, given, options | setting)  # type: ignore[no-any-return]
+
+
+def simulate(problem: Problem, method: Method | Schedule, steps: int, **options: Any) -> Record:
+    """Run a Method on a Problem in numpy, step by step: the oracle that everything which steps is held against.
+
+    Args:
+        problem: what to minimise.
+        method: a Method, or a schedule of Methods.
+        steps: how many.
+        options: see `inertia.problems.simulation.run`.
+
+    Raises:
+        BadInput: coefficients that no run can use, or a batch larger than the data.
+
+    >>> from inertia.problems import valley
+    >>> simulate(valley(), Method(0.6, 0.5), 60).loss < 1e-6
+    True
+    """
+    return run(problem, method, steps, **options)
+
+
+def _verb(name: str, job: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """The verb in the room that understands the job."""
+    from .. import tasks
+
+    if isinstance(job, str):
+        job = tasks.load(job)
+    if isinstance(job, Problem):
+        job = tasks.Task(job.name, job, options.pop("steps", 0))
+    if isinstance(job, tasks.Task):
+        return _on_task(name, job, given, options)
+    if _torch(job) or any(_torch(each) for each in (*given, *options.values())):
+        from .. import torch as room
+    elif callable(job):
+        from .. import jax as room  # type: ignore[no-redef]
+    else:
+        raise BadInput(
+            f"{name} was given a {type(job).__name__}: pass a Problem, the name of a task, a torch module with its loss and data, or a JAX "
+            "loss(params, batch) with params and data"
+        )
+    return getattr(room, name)(job, *given, **options)
+
+
+def _on_task(name: str, task: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """The verb for a task, whose data are its own."""
+    from ..tasks.tuning import check_task, tune_task
+
+    if given:
+        raise BadInput(f"{name} was given a {type(given[0]).__name__} after {task.name}, which has its own loss and data: leave it out")
+    if "validation" in options:
+        options["validate"] = options.pop("validation") is not None
+    if name == "check":
+        recipe = Recipe(*(options.pop(word) for word in ("lr", "momentum", "nesterov", "optimizer")))
+        return check_task(task, recipe, options.pop("seed", 0), **options)
+    asked = {word: options.pop(word) for word in (f.name for f in fields(Asked)) if word in options}
+    return tune_task(task, Asked(**asked), **options)
+
+
+def _torch(thing: Any, depth: int = 2) -> bool:
+    """Whether something is torch's: a module, a tensor, a loader, or a tuple or dict of them; torch is only looked at if it is loaded."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    if isinstance(thing, torch.nn.Module | torch.Tensor) or type(thing).__module__.split(".")[0] == "torch":
+        return True
+    inner = thing.values() if isinstance(thing, Mapping) else thing if isinstance(thing, tuple | list) else ()
+    return depth > 0 and any(_torch(each, depth - 1) for each in _few(inner))
+
+
+def _few(items: Iterable[Any]) -> list[Any]:
+    return [item for item, _ in zip(items, range(4), strict=False)]

@@ -4,35 +4,31 @@ import json
 
 import pytest
 
-from inertia import Method
-from inertia.cli.tune import answer
+from inertia.cli.tune import _answer
 from inertia.errors import Diverged
-from inertia.problems import valley
-from inertia.problems.simulation import Interrupted, run
-from inertia.tuning import tune
 
-KEYS = [
+KEYS = {
     "task", "steps", "batch_size", "schedule", "regime", "recommendation", "predicted_loss", "verified_loss", "runs",
-    "cost_in_runs", "measurement", "seed",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def result():
-    return tune(valley(), steps=20, schedule="constant")
+    "cost_in_runs", "measurement", "seed", "momentum", "cost", "expected",
+}  # fmt: skip
 
 
 def test_json_is_the_contract(inertia):
     said = inertia("tune", "linear-regression", "--steps", 60, "--batch-size", 20, "--schedule", "cosine", "--seed", 3, "--json")
     assert (said.code, said.err) == (0, "")
     found = said.json
-    assert list(found) == KEYS
-    assert list(found["recommendation"]) == ["alpha", "beta", "gamma", "torch", "optax", "keras"]
-    assert all(list(row) == ["alpha", "beta", "gamma", "steps", "loss", "diverged"] for row in found["runs"])
+    assert set(found) >= KEYS
+    assert {"alpha", "beta", "gamma", "torch", "optax", "keras"} <= set(found["recommendation"])
+    assert {"gain", "low", "high", "evidence"} == set(found["momentum"])
+    assert {"estimated", "spent", "measuring", "runs"} <= set(found["cost"])
+    assert {"loss", "low", "high"} <= set(found["expected"])
+    for row in found["runs"]:
+        assert {"alpha", "beta", "gamma", "steps", "loss", "diverged", "predicted", "seed"} <= set(row)
     assert [found[name] for name in ("task", "steps", "batch_size", "schedule", "seed")] == ["linear-regression", 60, 20, "cosine", 3]
     assert found["recommendation"]["torch"]["lr"] == found["recommendation"]["alpha"]
-    assert found["verified_loss"] in [row["loss"] for row in found["runs"]]
+    assert found["verified_loss"] == found["runs"][found["best_run"]]["loss"]
     assert {"largest", "largest_upper", "smallest", "noise_trace", "hvps", "dimension"} <= set(found["measurement"])
+    assert found["cost"]["spent"] <= found["cost"]["estimated"] * (1 + 1e-9)
 
 
 def test_the_same_seed_gives_the_same_answer(inertia):
@@ -62,28 +58,36 @@ def test_people_get_lines_to_copy(inertia):
 def test_out_holds_report_figures_and_record(inertia, tmp_path):
     place = tmp_path / "out"
     said = inertia("tune", "valley", "--out", place)
-    figures = ["learning-rate", "momentum", "spectrum", "verification"]
-    expected = sorted([f"{name}.{kind}" for name in figures for kind in ("png", "svg")] + ["record.json", "report.html", "runs.jsonl"])
-    assert sorted(path.name for path in place.iterdir()) == expected
+    figures = ["learning-rate", "momentum", "runs", "spectrum"]
+    expected = {f"{name}.{kind}" for name in figures for kind in ("png", "svg")} | {"record.json", "report.html", "runs.jsonl", "runs.lock"}
+    assert {path.name for path in place.iterdir() if not path.name.startswith("end-")} == expected
     for path in ("report.html", "spectrum.png", "record.json"):
         assert str(place / path) in said.out
     kept = json.loads((place / "record.json").read_text())
     assert kept["interrupted"] is False
-    assert answer(kept) == inertia("tune", "valley", "--json").json
+    assert _answer(kept) == inertia("tune", "valley", "--json").json
     report = (place / "report.html").read_text()
     assert "optimal" not in report
     for line in kept["recommendation"]["lines"].values():
-        assert line.split("lr=")[0].split("; ")[0] in report.replace("&#x27;", "'")
+        assert line.splitlines()[0].split("lr=")[0] in report.replace("&#x27;", "'")
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["digit"], "unknown task 'digit': did you mean 'digits'?"),
-        (["valley", "--steps", "0"], "steps = 0 is too few: tuning needs a budget of at least 1 step"),
+        (["valley", "--steps", "0"], "steps = 0 is too few: tuning needs a run of at least 16 steps"),
         (["valley", "--steps", "-3"], "steps = -3 is too few"),
-        (["linear-regression", "--batch-size", "4000"], "batch_size = 4000 is more than the 1000 examples of linear-regression"),
-        (["linear-regression", "--batch-size", "0"], "batch_size = 0 is too few"),
+        (["linear-regression", "--batch-size", "4000"], "batch_size = 4000 is outside 1 to 1000, the number of examples"),
+        (["linear-regression", "--batch-size", "0"], "batch_size = 0 is outside 1 to 1000"),
+        (["valley", "--runs", "-1"], "runs = -1: give a whole number, 0 for advice without a run"),
+        (["linear-regression", "--max-cost", "0.01"], "max_cost = 0.01 runs is below what measuring costs"),
+        (["valley", "--optimizer", "adm"], "unknown optimizer 'adm': did you mean 'adamw'?"),
+        (["valley", "--momentum", "1"], "momentum = 1 is outside [0, 1)"),
+        (["valley", "--nesterov"], "nesterov is only used with a fixed momentum"),
+        (["valley", "--weight-decay", "-1"], "weight_decay = -1: give 0 or more"),
+        (["valley", "--clip", "0"], "clip = 0 is not a norm"),
+        (["valley", "--warmup", "999"], "warmup = 999 is outside 0 to"),
         (["valley", "--batch-size", "2"], "valley is one function without examples"),
         (["valley", "--schedule", "cosin"], "unknown schedule 'cosin': did you mean 'cosine'?"),
         (["valley", "--steps", "many"], "Invalid value for '--steps'"),
@@ -95,7 +99,7 @@ def test_tune_refuses_in_one_line(refused, arguments, words):
 
 def test_an_unwritable_out_is_refused_before_the_work(refused, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("kept")
-    monkeypatch.setattr("inertia.tune.tune", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr("inertia.tuning.asking.ask", lambda *_, **__: pytest.fail("the work began"))
     assert "it is a file, not a folder" in refused("tune", "valley", "--out", tmp_path / "file")
     assert (tmp_path / "file").read_text() == "kept"
 
@@ -108,9 +112,9 @@ def test_a_disk_that_fills_up_does_not_lose_the_runs(inertia, refused, tmp_path,
         once.setattr("pathlib.Path.write_bytes", full)
         said = refused("tune", "valley", "--out", tmp_path)
     assert f"cannot write to {tmp_path}: no space left on device" in said
-    assert f"the finished runs are in {tmp_path / 'runs.jsonl'}: make room, then add --resume" in said
-    assert [path.name for path in tmp_path.iterdir()] == ["runs.jsonl"]
-    monkeypatch.setattr("inertia.tune._trial", lambda *_: pytest.fail)  # nothing is run again
+    assert "make room, then add --resume" in said
+    assert {path.name for path in tmp_path.iterdir()} == {"runs.jsonl", "runs.lock"}
+    monkeypatch.setattr("inertia.tuning.numpy_door.ProblemJob.run", lambda *_, **__: pytest.fail("a run was made again"))
     assert "recommended" in inertia("tune", "valley", "--out", tmp_path, "--resume").out
 
 
@@ -119,57 +123,62 @@ def test_bad_input_leaves_no_folder(refused, tmp_path):
     assert not (tmp_path / "never").exists()
 
 
-def test_an_interrupt_keeps_the_finished_runs_and_no_older_figures(inertia, tmp_path, monkeypatch, result):
+def test_an_interrupt_keeps_the_finished_runs_and_no_older_figures(inertia, tmp_path, monkeypatch):
+    from inertia.tuning.numpy_door import ProblemJob
+
     for name in ("spectrum.png", "momentum.svg", "report.html", "record.json"):  # of an older tuning
         (tmp_path / name).write_text("old")
+    made, run = [], ProblemJob.run
 
-    def cut_short(problem, *, on_record, **_):
-        on_record(result.runs[0])
-        on_record(run(problem, result.runs[1].method, 5))
-        raise Interrupted([result.runs[0]])
+    def cut_short(*given, **words):
+        if made:
+            raise KeyboardInterrupt
+        made.append(1)
+        return run(*given, **words)
 
-    monkeypatch.setattr("inertia.tune.tune", cut_short)
+    monkeypatch.setattr(ProblemJob, "run", cut_short)
     said = inertia("tune", "valley", "--out", tmp_path)
-    assert (said.code, said.out, said.err) == (130, "", "inertia: interrupted\n")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["record.json", "report.html", "verification.png", "verification.svg"]
+    assert (said.code, said.out) == (130, "")
+    assert said.err.startswith("inertia: interrupted")
     kept = json.loads((tmp_path / "record.json").read_text())
     assert kept["interrupted"] is True
-    assert [len(each["losses"]) for each in kept["runs"]] == [21, 6]
+    assert len(kept["runs"]) == 1
     assert "nothing is recommended" in (tmp_path / "report.html").read_text()
+    assert not (tmp_path / "spectrum.png").exists()
 
 
 def test_a_tuning_whose_every_run_diverged_keeps_them_and_refuses(refused, tmp_path, monkeypatch):
-    lost = run(valley(), Method(600.0), 200)
+    def diverge(*_, **__):
+        raise Diverged("every run diverged")
 
-    def diverge(problem, *, on_record, **_):
-        on_record(lost)
-        raise Diverged("every verification run diverged", [lost])
-
-    monkeypatch.setattr("inertia.tune.tune", diverge)
-    assert "every verification run diverged" in refused("tune", "valley", "--out", tmp_path)
+    monkeypatch.setattr("inertia.tuning.asking.ask", diverge)
+    assert "every run diverged" in refused("tune", "valley", "--out", tmp_path)
     kept = json.loads((tmp_path / "record.json").read_text())
     assert (kept["interrupted"], kept["ended"]) == (False, "diverged")
-    assert kept["runs"][0]["diverged_at"] == lost.diverged_at
-    assert f"diverged at step {lost.diverged_at}" in (tmp_path / "report.html").read_text()
 
 
-def test_an_interrupt_before_any_run_is_a_record_too(inertia, tmp_path, monkeypatch):
-    def cut_short(*_, **__):
-        raise KeyboardInterrupt
+def test_advice_without_a_run(inertia):
+    said = inertia("tune", "linear-regression", "--runs", 0)
+    assert said.out.startswith("Advice, not verified")
+    found = inertia("tune", "linear-regression", "--runs", 0, "--json").json
+    assert (found["runs"], found["verified_loss"], found["best_run"]) == ([], None, None)
+    assert found["recommendation"]["verified"] is False
 
-    monkeypatch.setattr("inertia.tune.tune", cut_short)
-    assert inertia("tune", "valley", "--out", tmp_path).code == 130
-    assert json.loads((tmp_path / "record.json").read_text())["runs"] == []
-    assert "No run had begun" in (tmp_path / "report.html").read_text()
+
+def test_prove_adds_the_run_without_momentum(inertia):
+    found = inertia("tune", "linear-regression", "--runs", 1, "--prove", "--json").json
+    assert len(found["runs"]) == 1
+    assert found["proof"]["momentum"] == 0
+    assert "run here without momentum" in found["verdict"]
 
 
 def test_a_real_interrupt_of_a_real_tuning(tmp_path, real_interrupt):
     command = ["tune", "linear-regression", "--steps", "100000", "--out", str(tmp_path)]
-    assert real_interrupt("tune", command) == (130, "", "inertia: interrupted\n")
+    code, out, err = real_interrupt("tune", command)
+    assert (code, out) == (130, "")
+    assert "inertia: interrupted" in err
     kept = json.loads((tmp_path / "record.json").read_text())
     assert kept["interrupted"] is True
-    assert all(len(run["losses"]) > 1 for run in kept["runs"])
-    assert len(kept["runs"]) >= 1
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 

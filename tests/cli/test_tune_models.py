@@ -39,19 +39,19 @@ def test_a_file_of_ones_own(inertia, mine, tmp_path):
     path = mine()
     said = inertia("tune", f"{path}:task", "--weight-decay", 1e-3, "--clip", 1, "--warmup", 4, "--out", tmp_path / "out")
     assert (said.code, said.err) == (0, "")
-    for words in ("recommended", "weight_decay=0.001", "optax.clip_by_global_norm(1.0)", "(step + 1) / 4", "noise"):
+    for words in ("recommended", "weight_decay=0.001", "optax.clip_by_global_norm(1.0)", "(step + 1) / 4"):
         assert words in said.out
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["extras"] == {"weight_decay": 0.001, "clip": 1.0, "warmup": 4}
-    journal = (tmp_path / "out" / "runs.jsonl").read_text().splitlines()
-    assert len(journal) == 1 + len(record["runs"])
+    journal = [json.loads(line)["kind"] for line in (tmp_path / "out" / "runs.jsonl").read_text().splitlines()]
+    assert journal.count("run") == len(record["runs"]) == 3
     assert inertia("tune", path, "--json").json["steps"] == 40  # FILE.py alone means FILE.py:task
 
 
 def test_momentum_can_be_fixed(inertia, mine):
     found = inertia("tune", mine(), "--momentum", 0.5, "--heavy-ball", "--runs", 2, "--json").json
     assert {(run["beta"], run["gamma"]) for run in found["runs"]} == {(0.5, 0.0)}
-    assert len(found["runs"]) <= 3  # two, and one below where the second diverged
+    assert len(found["runs"]) == 2
 
 
 def test_rivals_are_run_and_the_winner_is_named(inertia, mine, tmp_path):
@@ -61,21 +61,19 @@ def test_rivals_are_run_and_the_winner_is_named(inertia, mine, tmp_path):
     assert sorted(row["name"] for row in kept["rivals"]) == ["MoMo", "Prodigy", "schedule-free SGD"]
     losses = [row["loss"] for row in kept["rivals"]]
     assert losses == sorted(losses)
-    words = f"{kept['rivals'][0]['name']} won: " if losses[0] < kept["verified_loss"] else "None of the 3 did better"
     report = (out / "report.html").read_text()
-    assert words in said.out
-    assert words in report
     assert all(row["name"] in report for row in kept["rivals"])
+    assert all(row["name"] in said.out for row in kept["rivals"])
 
 
 def test_a_rival_that_wins_is_told_at_the_top(inertia, mine, tmp_path, monkeypatch):
     rows = [{"name": "Prodigy", "loss": 1e-9}, {"name": "MoMo", "loss": None, "error": "RuntimeError: no"}]
     monkeypatch.setattr("inertia.torch.rivals.compare", lambda *_, **__: rows)
     said = inertia("tune", mine(), "--compare", "--out", tmp_path)
-    assert "Prodigy won: 1e-09 in one untuned run" in said.out
+    assert "Prodigy did better in one untuned run, 1e-09" in said.out
     assert "RuntimeError: no" in said.out
     lede = (tmp_path / "report.html").read_text().split('class="lede">')[1].split("</p>")[0]
-    assert lede.endswith("of what is recommended here.")
+    assert "Prodigy did better" in lede
     assert inertia("tune", mine(), "--compare", "--json").json["rivals"] == rows
 
 
@@ -93,7 +91,7 @@ def test_rivals_of_jax_tasks_too(inertia, tmp_path):
 def test_a_missing_rival_is_told_before_anything_runs(refused, mine, monkeypatch):
     monkeypatch.delitem(sys.modules, "inertia.torch.rivals", raising=False)
     monkeypatch.setitem(sys.modules, "prodigyopt", None)
-    monkeypatch.setattr("inertia.tasks.tuning.tune_task", lambda *_, **__: pytest.fail("the work began"))
+    monkeypatch.setattr("inertia.tuning.asking.ask", lambda *_, **__: pytest.fail("the work began"))
     assert "prodigyopt is not installed and this needs it: pip install 'inertia[rivals]'" in refused("tune", mine(), "--compare")
 
 
@@ -110,13 +108,13 @@ def test_a_missing_rival_is_told_before_anything_runs(refused, mine, monkeypatch
         (("batch_size=16", "batch_size=97"), "outside 1 to 96"),
         (("    return torch_task(", "    model.requires_grad_(False)\n    return torch_task("), "no trainable parameter"),
         (("    return torch_task(", "    model = model.to('meta')\n    return torch_task("), "device 'meta'"),
-        (("(x, x.prod(dim=1, keepdim=True))", "iter([])"), "hold no batches"),
+        (("(x, x.prod(dim=1, keepdim=True))", "iter([])"), "no batch"),
         (("return torch_task(", "return (") , "returned a tuple"),
         (("return torch_task", "raise SystemExit(3); return torch_task"), r"your code in .*mine.py called exit\(3\): return instead"),
         (("steps=40", "steps='many'"), "steps = 'many' is not a whole number"),
         (("batch_size=16", "batchsize=16"), "has no setting 'batchsize': did you mean 'batch_size'"),
         (("torch_task(model,", "torch_task(None,"), "a model of type NoneType cannot be tuned"),
-        (("batch_size=16", "batch_size=16, validation=(x, x[:, :1] * float('nan'))"), "the validation data is nan at the start"),
+        (("batch_size=16", "batch_size=16, validation=(x, x[:, :1] * float('nan'))"), "the validation loss is nan at the start"),
         (("(x, x.prod(dim=1, keepdim=True))", "(x[:0], x[:0])"), "the data hold no examples"),
     ],
     ids=["no task", "steps", "raises", "loss raises", "infinite", "no parameters", "random", "batch", "frozen", "device", "empty", "kind",
@@ -134,7 +132,6 @@ def test_what_cannot_be_tuned_is_one_line(refused, mine, change, said):
 def test_other_refusals(refused, mine, tmp_path):
     assert "no such file" in refused("tune", tmp_path / "nowhere.py")
     assert "--resume needs --out" in refused("tune", mine(), "--resume")
-    assert "has no warmup" in refused("tune", "valley", "--warmup", 3)
     assert "has no validation data" in refused("tune", mine(), "--validation")
     assert "valley is computed with numpy: leave --compare out" in refused("tune", "valley", "--compare")
     assert "did you mean 'digits-mlp'" in refused("tune", "digit-mlp")

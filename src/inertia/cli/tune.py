@@ -59,8 +59,8 @@ def tune(
     out: Out = None,
 ) -> None:
     """Which learning rate and momentum a task needs on its budget: measured, then verified by a few runs."""
-    from ..tasks.tuning import compare_task, rivals_of, tune_task
-    from ..tuning.ask import Asked
+    from ..tasks.tuning import compare_task, job_of, rivals_of
+    from ..tuning.asking import Asked, ask
 
     if resume and out is None:
         raise BadInput("--resume needs --out, the folder in which the finished runs are: add --out DIR")
@@ -72,14 +72,15 @@ def tune(
         "steps": steps, "batch_size": batch_size, "schedule": schedule, "warmup": warmup, "weight_decay": weight_decay, "clip": clip,
         "validate": validate or None,
     }  # fmt: skip
+    job, budget = theirs_in(task, lambda: job_of(loaded, **settings))
     folder = _opened(out)
     finished: list[Trial] = []
     try:
         with bar(f"tune {task}", quiet=json) as tell:
             found: Tuning = theirs_in(
                 task,
-                lambda: tune_task(
-                    loaded, asked, **settings, journal=out, resume=resume, on_run=finished.append,
+                lambda: ask(
+                    job, budget, asked, journal=out, resume=resume, on_run=finished.append,
                     progress=lambda stage, done, total: tell(done, total, stage),
                     on_estimate=lambda cost: None if json else _estimated(cost),
                 ),

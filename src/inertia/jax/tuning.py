@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ..tuning.ask import Asked, ask, second_opinion
+from ..tuning.asking import Asked, ask, second_opinion
 from ..tuning.budget import Objective
 from ..tuning.checking import Check
 from ..tuning.factors import Shape, budget_of

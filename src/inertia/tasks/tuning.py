@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import BadInput, require
-from ..tuning.ask import Asked, ask, second_opinion
+from ..tuning.asking import Asked, ask, second_opinion
 from ..tuning.budget import Budget, Objective
 from ..tuning.checking import Check
 from ..tuning.factors import budget_of
@@ -86,7 +86,7 @@ def tune_task(task: Task, asked: Asked | None = None, **given: Any) -> Tuning:
 
     Args:
         asked: how to search (default: three runs).
-        given: what `job_of` and `tuning.ask.ask` take.
+        given: what `job_of` and `tuning.asking.ask` take.
 
     Raises:
         BadInput, MissingExtra: see `job_of`.

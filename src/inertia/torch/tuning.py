@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from ..tuning.ask import Asked, ask, second_opinion
+from ..tuning.asking import Asked, ask, second_opinion
 from ..tuning.budget import Objective
 from ..tuning.checking import Check
 from ..tuning.factors import Shape, budget_of

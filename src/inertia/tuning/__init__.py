@@ -1,6 +1,6 @@
 """Which learning rate and momentum a training job needs on a given budget: measured, chosen by experience, verified by runs, and why."""
 
-from .ask import Asked, ask
+from .asking import Asked, ask
 from .budget import Budget, Objective
 from .checking import Check
 from .factors import budget_of

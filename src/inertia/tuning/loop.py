@@ -91,6 +91,7 @@ def tune(
             stopped = Reason.NOTHING_TO_GAIN
             break
         history = history.more(_made(job, budget, asked_for.candidates, kept, tell, on_run))
+    _some_trained(history)
     proof = _proof(job, budget, how, history, seed, kept, tell) if prove else None
     pick = how.pick(history)
     left_over = max_cost * budget.gradients - seen.cost.example_gradients - _spent(history, proof)
@@ -112,6 +113,18 @@ def tune(
         experience=experience,
         version=__version__,
     )
+
+
+def _some_trained(history: History) -> None:
+    """Refuse to recommend where every run was lost."""
+    runs = [trial.run for trial in history.trials]
+    if not runs or any(np.isfinite(trial.score) for trial in history.trials):
+        return
+    errors = [run.error for run in runs if run.error]
+    if len(errors) == len(runs):
+        raise Diverged(f"every run ended with an exception: {errors[0]}")
+    least = min(run.recipe.learning_rate for run in runs)
+    raise Diverged(f"every run diverged, down to learning rate {least:.3g}: look at the loss and the data, or allow more runs")
 
 
 def _asked(job: Trainable, budget: Budget, seed: int, loss: float, experience: str) -> dict[str, Any]:

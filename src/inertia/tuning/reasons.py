@@ -25,6 +25,7 @@ __all__ = [
     "on_gain",
     "on_margin",
     "on_momentum",
+    "on_rivals",
     "on_run",
     "remarks",
     "span",
@@ -109,10 +110,19 @@ def on_answer(found: Tuning) -> str:
     if found.best is None:
         expected = "" if found.expected is None else f", expected to end at {judged} {interval(found.expected)}"
         return f"Advice, not verified: {named(found)} for {where}{expected}."
-    return (
+    return on_rivals(found) + (
         f"Use {named(found)}: its run of {where} took the {judged} from {figure(_start(found))} to {figure(found.verified_loss)}, "
         f"the best expected of {_count(len(found.runs), 'run')}."
     )
+
+
+def on_rivals(found: Tuning) -> str:
+    """The other optimizer that did better, where one did."""
+    fine = [row for row in found.rivals if row["loss"] is not None]
+    best = min(fine, key=lambda row: row["loss"], default=None)
+    if best is None or found.verified_loss is None or not best["loss"] < found.verified_loss:
+        return ""
+    return f"{best['name']} did better in one untuned run, {figure(best['loss'])}. "
 
 
 def on_momentum(found: Tuning) -> str:

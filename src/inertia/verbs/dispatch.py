@@ -13,7 +13,7 @@ from ..core.schedule import Schedule
 from ..errors import BadInput
 from ..problems.base import Problem
 from ..problems.simulation import run
-from ..tuning.ask import Asked
+from ..tuning.asking import Asked
 from ..tuning.checking import Check
 from ..tuning.recipe import Recipe
 from ..tuning.result import Tuning

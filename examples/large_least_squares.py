@@ -76,7 +76,7 @@ axes.legend(frameon=False)
 # * Only mini-batches: momentum, with a rate that decays; then ask `tune` whether momentum matters.
 
 # %%
-from inertia.tuning import tune
+from inertia import tune
 
 found = tune(problem, steps=600, batch_size=50)
 print(found.verdict)

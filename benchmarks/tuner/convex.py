@@ -11,13 +11,12 @@ from jobs import CONVEX_CELLS, CONVEX_HELD_OUT, FAMILIES, SCHEDULES, SEEDS, labe
 from scores import CONVEX, Scale, finite
 
 import inertia
-from inertia import tasks
+from inertia import tasks, tune
 from inertia.core.method import Method
 from inertia.core.schedule import shaped
 from inertia.measurement import lanczos
 from inertia.problems import Problem
 from inertia.problems.simulation import run_many
-from inertia.tuning import tune
 
 DATA = CONVEX.parent
 EXPONENTS = np.arange(-12, 4.01, 0.5)

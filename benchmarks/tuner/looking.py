@@ -14,9 +14,9 @@ import jax
 
 import inertia
 import inertia.jax
-from inertia import tasks
+from inertia import tasks, tune
 from inertia.jax.products import rows_in
-from inertia.tuning import Tuning, tune
+from inertia.tuning import Tuning
 
 sys.path.insert(0, str(Path(__file__).parent))
 from jobs import JOBS

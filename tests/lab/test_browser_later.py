@@ -159,8 +159,8 @@ def test_the_maps_of_the_chain_follow_the_press(hand):
 
 def test_a_record_is_loaded_from_a_file_and_a_wrong_file_is_said(hand, tmp_path):
     pytest.importorskip("sklearn")
+    from inertia import tune
     from inertia.problems import diabetes
-    from inertia.tuning import tune
 
     record = json.loads(json.dumps(tune(diabetes(), steps=40, batch_size=32, seed=1).to_json()))
     good, bad, other = (tmp_path / name for name in ("record.json", "notes.json", "other.json"))

@@ -225,8 +225,8 @@ def test_without_the_table_the_figure_says_so(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def record():
     """A small tuning of a quadratic, as JSON would bring it."""
+    from inertia import tune
     from inertia.problems import diabetes
-    from inertia.tuning import tune
 
     pytest.importorskip("sklearn")
     return json.loads(json.dumps(tune(diabetes(), steps=60, batch_size=32, seed=0).to_json()))

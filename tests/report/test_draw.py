@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from inertia import Method
+from inertia import Method, tune
 from inertia.core.spectrum import spectrum
 from inertia.errors import BadInput
 from inertia.problems import linear_regression, valley
@@ -17,7 +17,6 @@ from inertia.report.draw import figure, image, spread
 from inertia.report.folder import Folder
 from inertia.report.report import Code, Heading, Table, Text, page
 from inertia.report.views import Curves, line
-from inertia.tuning import tune
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +30,9 @@ def views():
         landscape.losses(record, 0.0),
         landscape.path(valley(), record, size=40),
         tuning.measured(found),
-        tuning.by_alpha(found),
+        tuning.by_learning_rate(found),
         tuning.by_momentum(found),
-        tuning.verification(found),
+        tuning.training(found),
     ]
 
 

@@ -1,0 +1,79 @@
+"""The report of a tuning: its pictures are arrays of the answer, its sentences come from one place, its page reads at a glance."""
+
+import json
+
+import numpy as np
+import pytest
+
+import inertia
+from inertia.problems import linear_regression
+from inertia.report import tuning
+from inertia.tuning import reasons
+
+
+@pytest.fixture(scope="module")
+def found():
+    return inertia.tune(linear_regression(), steps=60, batch_size=20)
+
+
+def test_every_run_is_a_point_and_the_recommended_one_is_hot(found):
+    for view, place in (
+        (tuning.by_learning_rate(found), lambda run: run.recipe.learning_rate),
+        (tuning.by_momentum(found), lambda run: 1 / (1 - run.recipe.momentum)),
+    ):
+        dots = [(float(item.x[0]), float(item.y[0])) for item in view.lines if item.dots]
+        np.testing.assert_allclose(sorted(dots), sorted((place(run), float(run.training[-1])) for run in found.runs))
+        (hot,) = [item for item in view.lines if item.role == "hot"]
+        assert float(hot.y[0]) == found.verified_loss
+
+
+def test_the_expected_curve_lies_inside_its_interval(found):
+    low, high, middle = tuning.by_learning_rate(found).lines[:3]
+    fine = np.isfinite(middle.y)
+    assert fine.any()
+    assert np.all(low.y[fine] <= middle.y[fine] + 1e-12)
+    assert np.all(middle.y[fine] <= high.y[fine] + 1e-12)
+
+
+def test_the_spectrum_shows_shares(found):
+    view = tuning.measured(found)
+    for heights in view.heights:
+        assert np.nansum(heights) <= 1 + 1e-9
+    assert view.upper == found.measurement.upper
+
+
+def test_the_runs_are_drawn_as_they_were(found):
+    view = tuning.training(found)
+    hot = next(item for item in view.lines if item.role == "hot")
+    np.testing.assert_array_equal(hot.y, found.runs[found.best].training)
+
+
+def test_the_table_says_expected_beside_ended(found):
+    table = tuning.runs_table(found)
+    assert len(table.rows) == len(found.runs)
+    assert table.hot == found.best
+    for row, trial in zip(table.rows, found.history.trials, strict=True):
+        assert row[-1] == reasons.figure(trial.run.training[-1])
+        assert row[-2] == reasons.span(trial.candidate.expected)
+
+
+def test_the_page_begins_with_the_answer_and_carries_the_record(found, tmp_path):
+    found.save(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert reasons.on_answer(found).replace("'", "&#x27;") in page
+    assert page.index(reasons.named(found)) < page.index("Does momentum matter?") < page.index("What was run") < page.index("What it cost")
+    kept = json.loads((tmp_path / "record.json").read_text())
+    assert kept["verified_loss"] == found.verified_loss
+    assert {path.name for path in tmp_path.iterdir()} >= {"learning-rate.svg", "momentum.png", "runs.svg", "spectrum.png"}
+
+
+def test_no_sentence_promises_the_optimum(found):
+    said = [str(found), reasons.on_margin(found), *reasons.remarks(found)]
+    assert not any("optimal" in words for words in said)
+
+
+def test_every_reason_and_warning_has_words():
+    from inertia.tuning.policy import Reason
+
+    for reason in Reason:
+        assert len(reasons.why(reason).split()) >= 3

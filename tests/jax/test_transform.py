@@ -1,5 +1,9 @@
 """The transformation against optax.sgd and the numpy loop, in every composition optax offers, for every dtype."""
 
+import gc
+import warnings
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -243,6 +247,169 @@ def test_an_own_schedule_and_warm_up_run_inside_the_compiled_step():
 )
 def test_bad_input_is_refused(call, message):
     with pytest.raises(BadInput, match=message):
+        call()
+
+
+def injected_run(tx, change=lambda state, k: None, jit=True):
+    """The end of a run, and how often its step was compiled."""
+    params = {"w": jnp.array([1.0, -2.0]), "b": jnp.array(0.5)}
+    state = tx.init(params)
+
+    def advance(params, state):
+        grads = jax.tree.map(lambda p: 0.7 * p + 0.3 * jnp.sin(p), params)
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    run = jax.jit(advance) if jit else advance
+    for k in range(12):
+        change(state, k)
+        params, state = run(params, state)
+    return params, run._cache_size() if jit else 0
+
+
+def ours_in_words(learning_rate, momentum=0.9, nesterov=False):
+    return room.momentum(learning_rate=learning_rate, momentum=momentum, nesterov=nesterov)
+
+
+def ours_as_method(learning_rate, momentum=0.9, nesterov=False):
+    return room.momentum(Method(learning_rate, momentum, momentum if nesterov else 0.0))
+
+
+@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("make", [ours_in_words, ours_as_method, room.momentum])
+def test_inject_hyperparams_is_honoured(make, nesterov, jit):
+    """Schedules and values changed by hand, against optax.sgd under the same wrapper."""
+
+    def by_hand(state, k):
+        if k == 4:
+            state.hyperparams["learning_rate"] = jnp.asarray(0.02)
+        if k == 8:
+            state.hyperparams["momentum"] = jnp.asarray(0.5)
+
+    both = [optax.inject_hyperparams(f, static_args="nesterov") for f in (make, optax.sgd)]
+    paths = [injected_run(f(learning_rate=0.1, momentum=0.9, nesterov=nesterov), change=by_hand, jit=jit) for f in both]
+    close(paths[0][0], paths[1][0], rtol=1e-12)
+    assert paths[0][1] <= paths[1][1]
+    falling = optax.linear_schedule(0.2, 0.0, 10)
+    rising = optax.linear_schedule(0.5, 0.95, 10)
+    paths = [injected_run(f(learning_rate=falling, momentum=rising, nesterov=nesterov), jit=jit) for f in both]
+    close(paths[0][0], paths[1][0], rtol=1e-5)  # optax computes its schedules in float32
+    assert paths[0][1] <= paths[1][1]
+
+
+def test_what_changed_last_counts_injected_or_put_by_hand():
+    tx = optax.inject_hyperparams(ours_in_words)(learning_rate=0.1, momentum=0.0)
+    state = tx.init(jnp.ones(1))
+    _, state = tx.update(jnp.ones(1), state, jnp.ones(1))
+    state = room.with_method(state, Method(0.3))
+    for expected in (-0.3, -0.3):
+        updates, state = tx.update(jnp.ones(1), state, jnp.ones(1))
+        np.testing.assert_allclose(updates, expected)
+    state.hyperparams["learning_rate"] = jnp.asarray(0.05)
+    updates, state = tx.update(jnp.ones(1), state, jnp.ones(1))
+    np.testing.assert_allclose(updates, -0.05)
+
+
+def test_a_transformation_made_anew_each_step_steps_with_its_own_coefficients():
+    x, state = jnp.array(1.0), room.momentum(Method(0.1, 0.9)).init(jnp.array(1.0))
+    p, v = 1.0, 0.0
+    for rate in (0.1, 0.2, 0.05):
+        updates, state = room.momentum(Method(rate, 0.9)).update(2 * x, state)
+        x = x + updates
+        p, v = step(Method(rate, 0.9), p, v, 2 * p)
+    np.testing.assert_allclose(x, p, rtol=1e-12)
+
+
+def test_extra_arguments_are_taken_and_passed_by():
+    tx = optax.chain(room.momentum(Method(0.1)), optax.contrib.reduce_on_plateau())
+    state = tx.init(jnp.ones(2))
+    updates, _ = tx.update(jnp.ones(2), state, jnp.ones(2), value=1.0, anything=3)
+    np.testing.assert_allclose(updates, -0.1)
+    updates, _ = room.momentum(Method(0.1)).update(jnp.ones(2), room.momentum(Method(0.1)).init(jnp.ones(2)), None, value=2.0)
+    np.testing.assert_allclose(updates, -0.1)
+
+
+def test_a_learning_rate_of_zero_is_a_step_of_zero():
+    for tx in (room.momentum(Method(0.0, 0.9)), room.momentum(learning_rate=optax.linear_schedule(0.0, 1.0, 4), momentum=0.9)):
+        updates, state = tx.update(jnp.ones(2), tx.init(jnp.ones(2)))
+        np.testing.assert_array_equal(updates, 0)
+        np.testing.assert_array_equal(state.velocity, 1)
+    assert float(room.with_method(state, Method(0.0, 0.5)).method.alpha) == 0
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_half_precision_updates_are_within_one_unit_of_optax(dtype, nesterov):
+    key = jax.random.key(0)
+    ours, theirs = room.momentum(Method(0.01, 0.9, 0.9 * nesterov)), optax.sgd(0.01, momentum=0.9, nesterov=nesterov)
+    a, b = (tx.init(jnp.zeros(64, dtype)) for tx in (ours, theirs))
+    for k in range(8):
+        grad = jax.random.normal(jax.random.fold_in(key, k), (64,)).astype(dtype)
+        (one, a), (two, b) = jax.jit(ours.update)(grad, a), jax.jit(theirs.update)(grad, b)
+        # velocities are summed in another order: the update may differ by what rounds the velocity, relative to its largest
+        gap = jnp.abs(one.astype(float) - two.astype(float)).max()
+        assert gap <= 2 * float(jnp.finfo(dtype).eps) * float(jnp.abs(two).max())
+
+
+STATES = {
+    "partition": lambda a, b: optax.partition({"a": a, "b": b}, {"w": "a", "v": "b"}),
+    "named chain": lambda a, b: optax.named_chain(("first", optax.clip(10.0)), ("second", a)),
+    "two masks": lambda a, b: optax.chain(optax.masked(a, {"w": True, "v": False}), optax.masked(b, {"w": False, "v": True})),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_states_inside_other_states_are_read_out_and_changed(name):
+    one, two = Method(0.1, 0.5, 0.0, 0.7), Method(0.2, 0.8, 0.0, 0.4)
+    tx = STATES[name](room.momentum(one), room.momentum(two))
+    params = {"w": jnp.array(1.0), "v": jnp.array(-1.0)}
+    _, state = tx.update(params, tx.init(params), params)
+    out = room.readout(params, state)
+    second = one if name == "named chain" else two
+    np.testing.assert_allclose(out["w"], 1.0 - one.alpha * one.delta * 1.0)
+    np.testing.assert_allclose(out["v"], -1.0 - second.alpha * second.delta * -1.0)
+    updates, _ = tx.update(params, room.with_method(state, Method(0.5)), params)
+    np.testing.assert_allclose([updates["w"], updates["v"]], [-0.5, 0.5])
+
+
+def test_compiled_programs_are_freed_with_their_losses_and_nothing_global_changes():
+    from inertia.jax.loop import ground_of
+
+    flags = (jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision, list(warnings.filters), np.random.get_state()[1].copy())  # noqa: NPY002
+
+    class Loss:
+        def __call__(self, p):
+            return jnp.sum((p - 1.0) ** 2)
+
+    loss = Loss()
+    _, product, run = ground_of(loss, np.ones(3), 5, None, 100)
+    run(Method(0.1, 0.5))
+    product(np.ones(3))
+    gone = weakref.ref(loss)
+    del loss, product, run
+    gc.collect()
+    assert gone() is None
+    assert flags[:3] == (jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision, list(warnings.filters))
+    assert np.array_equal(flags[3], np.random.get_state()[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: room.momentum(), "the words of optax.sgd: learning_rate=0.1"),
+        (lambda: room.momentum(0.1), r"0.1 is not a Method: write momentum\(Method\(0.1, beta=0.9\)\), or momentum\(learning_rate=0.1"),
+        (
+            lambda: room.momentum(optax.linear_schedule(0.1, 0.0, 5)).init(jnp.ones(1)),
+            "the schedule gives a number.*learning_rate=schedule",
+        ),
+        (lambda: room.momentum(Method(0.1), momentum=0.9), "both given"),
+        (lambda: room.momentum(learning_rate=-0.1), "alpha = -0.1 is not positive"),
+        (lambda: room.momentum(learning_rate="fast"), "alpha = 'fast' is not a number"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused_with_what_to_write(call, said):
+    with pytest.raises(BadInput, match=said):
         call()
 
 

@@ -3,7 +3,8 @@
     velocity <- beta velocity + grad;   update = -alpha ((1 + gamma) velocity_new - gamma velocity_old)
 
 The four coefficients are arrays in the state, not constants of the program: `with_method` puts a new Method there between
-two steps and nothing is compiled again. Weight decay, clipping, masks and accumulation are the host's: `optax.chain`.
+two steps and nothing is compiled again. `optax.inject_hyperparams` is honoured as well: what changed last counts. For weight
+decay, clipping, masking or gradient accumulation combine it with optax.chain, optax.masked, optax.MultiSteps.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from ..core.method import Method, checked
@@ -27,17 +29,31 @@ class MomentumState(NamedTuple):
     count: Any  # () int32
     method: Method  # four () arrays
     velocity: Any  # like params, in gradient units
+    given: Method  # four () arrays: the coefficients that the transformation was made with at the last step
 
 
-def momentum(method: Method | Schedule, *, velocity_dtype: Any = None) -> optax.GradientTransformation:
+def momentum(
+    method: Method | Schedule | None = None,
+    *,
+    learning_rate: Any = None,
+    momentum: Any = None,
+    nesterov: bool = False,
+    velocity_dtype: Any = None,
+) -> optax.GradientTransformationExtraArgs:
     """The method as an optax transformation: pass gradients, get updates to add.
 
-    With Method(lr, beta=m) it makes the same updates as `optax.sgd(lr, m)`, with gamma = m those of `nesterov=True`. A
-    schedule (step -> Method, built-in or yours in jax.numpy) is read inside the compiled step. `velocity_dtype` keeps the
-    velocity in another precision than the parameters, such as float32 under bfloat16 parameters.
+    With Method(lr, beta=m) it makes the same updates as `optax.sgd(lr, m)`, with gamma = m those of `nesterov=True`.
+
+    Args:
+        method: the coefficients, or a schedule (step -> Method, built-in or yours in jax.numpy), read inside the compiled step.
+            Or leave it out and use the words of optax.sgd, which optax.inject_hyperparams can change between steps:
+        learning_rate: a number >= 0, or an optax schedule (step -> number).
+        momentum: beta (default 0).
+        nesterov: gamma = beta instead of 0.
+        velocity_dtype: keep the velocity in another precision than the parameters, e.g. float32 under bfloat16 parameters.
 
     Raises:
-        BadInput: coefficients that no run can use; a schedule that cannot be traced.
+        BadInput: coefficients that no run can use; a schedule that cannot be traced, or gives no Method.
 
     >>> import optax
     >>> tx = momentum(Method(0.1, beta=0.9))
@@ -45,29 +61,33 @@ def momentum(method: Method | Schedule, *, velocity_dtype: Any = None) -> optax.
     >>> updates["w"]
     Array([-0.1, -0.1], dtype=float32)
     """
-    if isinstance(method, Method):
-        _refuse_unusable(method)
-
-    remembers = _remembers(method)
+    chosen = _said(method, learning_rate, momentum, nesterov)
+    if isinstance(chosen, Method):
+        _refuse_unusable(chosen)
+    remembers = _remembers(chosen)
 
     def init(params: Any) -> MomentumState:
-        first = method if isinstance(method, Method) else _asked(method, jnp.zeros((), int))
+        first = _arrays(chosen if isinstance(chosen, Method) else _asked(chosen, jnp.zeros((), int)))
         zeros = jax.tree.map(lambda p: jnp.zeros_like(p, dtype=_dtype(p, velocity_dtype)), params)
-        return MomentumState(jnp.zeros((), jnp.int32), _arrays(first), zeros)
+        # a buffer for each: a step that donates its state may not be given one twice
+        return MomentumState(jnp.zeros((), jnp.int32), first, zeros, Method(*map(jnp.copy, first)))
 
-    def update(updates: Any, state: MomentumState, params: Any = None) -> tuple[Any, MomentumState]:
-        del params
-        now = (
-            state.method if isinstance(method, Method) else _arrays(_asked(method, state.count.astype(int)))
-        )  # int32 / int would be float32
+    def update(updates: Any, state: MomentumState, params: Any = None, **extra: Any) -> tuple[Any, MomentumState]:
+        del params, extra
+        if isinstance(chosen, Method):
+            given = Method(*(jnp.asarray(new, old.dtype) for new, old in zip(chosen, state.given, strict=True)))
+            # made anew with other coefficients (inject_hyperparams does so at every step): those count, else the state's
+            now = Method(*(jnp.where(g == was, held, g) for g, was, held in zip(given, state.given, state.method, strict=True)))
+        else:
+            given = now = _arrays(_asked(chosen, state.count.astype(int)))  # int32 / int would be float32
         new = jax.tree.map(lambda g, v: _cast(now.beta, v) * v + g.astype(v.dtype), updates, state.velocity)
         if remembers:
             moved = jax.tree.map(lambda g, n, v: _move(now, n, v).astype(g.dtype), updates, new, state.velocity)
         else:
             moved = jax.tree.map(lambda g, n: _move_on(now, n, g).astype(g.dtype), updates, new)
-        return moved, MomentumState(optax.safe_increment(state.count), now, new)
+        return moved, MomentumState(optax.safe_increment(state.count), now, new, given)
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def readout(params: Any, state: Any) -> Any:
@@ -141,12 +161,35 @@ def _move_on(now: Method, new: Any, grad: Any) -> Any:
     return -_cast(now.alpha, new) * ((1 - share + gamma) * new + share * grad.astype(new.dtype))
 
 
+def _said(method: Any, learning_rate: Any, beta: Any, nesterov: bool) -> Any:
+    """The method, or the schedule of methods, that was given as such or in the words of optax.sgd."""
+    if method is None:
+        if learning_rate is None:
+            raise BadInput("give a Method(alpha, beta=...), or the words of optax.sgd: learning_rate=0.1, momentum=0.9, nesterov=True")
+        beta = 0.0 if beta is None else beta
+        gamma = beta if nesterov else 0.0
+        return (lambda step: Method(learning_rate(step), beta, gamma)) if callable(learning_rate) else Method(learning_rate, beta, gamma)
+    if learning_rate is not None or beta is not None or nesterov:
+        raise BadInput(
+            "a Method and the words of optax.sgd are both given: put them into the Method (alpha, beta, gamma = beta for nesterov)"
+        )
+    if not isinstance(method, Method) and not callable(method):
+        raise BadInput(f"{method!r} is not a Method: write momentum(Method(0.1, beta=0.9)), or momentum(learning_rate=0.1, momentum=0.9)")
+    return method
+
+
 def _remembers(method: Method | Schedule) -> bool:
     """Whether a step needs the old velocity itself: gamma without beta (optimistic gradient), or a schedule that may say so."""
     known = method if isinstance(method, Method) else getattr(method, "method", None)
-    if known is None or any(isinstance(value, jax.core.Tracer) for value in known):
+    if known is None:
         return True
-    return bool(jnp.any((jnp.asarray(known.beta) == 0) & (jnp.asarray(known.gamma) != 0)))
+    if known.gamma is known.beta:
+        return False
+    if isinstance(known.gamma, jax.core.Tracer) or (isinstance(known.beta, jax.core.Tracer) and bool(np.any(np.asarray(known.gamma)))):
+        return True
+    if isinstance(known.beta, jax.core.Tracer):
+        return False
+    return bool(np.any((np.asarray(known.beta) == 0) & (np.asarray(known.gamma) != 0)))
 
 
 def _cast(coefficient: Any, like: Any) -> Any:
@@ -172,12 +215,18 @@ def _arrays(method: Method) -> Method:
 def _asked(schedule: Any, step: Any) -> Method:
     """The schedule's method for a step that may be traced."""
     try:
-        return schedule(step)
+        method = schedule(step)
     except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
         raise BadInput(
             f"the schedule {schedule!r} computes on the host and cannot be compiled: write it with jax.numpy, or pass a Method "
             "and change it between steps with inertia.jax.with_method"
         ) from error
+    if not isinstance(method, Method):
+        raise BadInput(
+            "the schedule gives a number, and a Method is needed: write momentum(learning_rate=schedule, momentum=0.9), "
+            "or momentum(lambda step: Method(schedule(step), beta=0.9))"
+        )
+    return method
 
 
 def _found(state: Any) -> list[MomentumState]:
@@ -192,6 +241,10 @@ def _is_momentum(node: Any) -> bool:
 
 
 def _refuse_unusable(method: Method) -> None:
-    """`checked`, unless the coefficients are being traced (a vmap over methods)."""
+    """`checked`, but for a learning rate of 0 and for coefficients that are being traced (a vmap over methods, injected ones)."""
     if not any(isinstance(value, jax.core.Tracer) for value in method):
-        checked(method)
+        try:
+            alpha = np.asarray(method.alpha, float)
+        except (TypeError, ValueError):
+            alpha = method.alpha
+        checked(method._replace(alpha=np.where(alpha == 0, 1.0, alpha) if isinstance(alpha, np.ndarray) else alpha))

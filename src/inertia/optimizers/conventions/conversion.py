@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...core.method import Method, checked
+from ...core.method import Method
 from ...errors import BadInput
-from .table import Convention, convention, settled
+from .table import Convention, convention, settled, usable
 
 __all__ = ["CONSTANT", "EXACT", "NOT", "Conversion", "convert", "read", "write"]
 
@@ -63,7 +63,7 @@ def write(method: Method, target: str) -> Conversion:
     >>> dict(write(Method(0.25, beta=0.5), "ema").to)
     {'lr': 0.5, 'beta': 0.5}
     """
-    return convert("method", target, **checked(method)._asdict())
+    return convert("method", target, **usable(method)._asdict())
 
 
 def convert(source: str, target: str, **options: Any) -> Conversion:
@@ -101,7 +101,7 @@ def convert(source: str, target: str, **options: Any) -> Conversion:
 
 
 def _read(who: Convention, settings: Mapping[str, Any]) -> Method:
-    return checked(who.to_method(dict(settings)))
+    return usable(who.to_method(dict(settings)))
 
 
 def _correction(a: Convention, b: Convention) -> str:

@@ -27,7 +27,7 @@ from typing import Any
 from ...core.method import Method, checked
 from ...errors import BadInput, nearest
 
-__all__ = ["CONVENTIONS", "REQUIRED", "Convention", "convention", "settled"]
+__all__ = ["CONVENTIONS", "REQUIRED", "Convention", "convention", "settled", "usable"]
 
 Options = dict[str, Any]
 REQUIRED = object()  # a setting without a default
@@ -61,6 +61,17 @@ def convention(name: str) -> Convention:
     if name not in CONVENTIONS:
         raise BadInput(f"unknown convention '{name}': {nearest(name, CONVENTIONS)}")
     return CONVENTIONS[name]
+
+
+def usable(method: Method) -> Method:
+    """`checked`, but a learning rate of 0, where schedules start and end, is allowed.
+
+    >>> usable(Method(0.0, beta=0.9)).alpha
+    0.0
+    """
+    if isinstance(method.alpha, int | float) and method.alpha == 0:
+        return checked(method._replace(alpha=1.0))._replace(alpha=0.0)
+    return checked(method)
 
 
 def settled(who: Convention, options: Mapping[str, Any]) -> Options:
@@ -174,6 +185,8 @@ def _physics_read(o: Options) -> Method:
 def _physics_write(m: Method) -> Options:
     if m.gamma != 0:
         raise BadInput(_only(m, nesterov=False))
+    if m.alpha == 0:
+        raise BadInput("a learning rate of 0 is not expressible: time would stand still (dt = 0)")
     dt = math.sqrt(m.alpha)
     return {"mass": 1.0, "drag": (1 - m.beta) / dt, "dt": dt}
 
@@ -183,7 +196,7 @@ def _sutskever_write(m: Method) -> Options:
 
 
 def _method_read(o: Options) -> Method:
-    return checked(Method(o["alpha"], o["beta"], o["gamma"], o["delta"]))
+    return usable(Method(o["alpha"], o["beta"], o["gamma"], o["delta"]))
 
 
 _RATE = {"learning_rate": REQUIRED, "momentum": 0.0, "nesterov": False}

@@ -30,7 +30,7 @@ class Feed:
         """Examples in all, the size of a batch (None: arrays), and whether the batches have no end that was found."""
         if self.batches is None:
             return rows_in(self.whole), None, False
-        most = None if hasattr(self.batches, "__len__") else max(8, steps or 1000)
+        most = None if _sized(self.batches) else max(8, steps or 1000)
         counts = [self.size_of(batch) for batch in islice(self.batches, None if most is None else most + 1)]
         if not counts:
             raise BadInput("the data hold no batches: an iterator had been read before, or a list was empty")
@@ -99,3 +99,11 @@ def feed(data: Any, size_of: Callable[[Any], int] | None = None) -> Feed:
     if not isinstance(data, Iterable) or isinstance(data, str | bytes):
         raise BadInput(f"data of type {type(data).__name__} cannot be read: pass arrays (in a tuple or dict), or a list of batches")
     return Feed(None, list(islice(data, 100_000)) if isinstance(data, Iterator) else data, count)
+
+
+def _sized(batches: Any) -> bool:
+    """Whether it says how long it is, and so has an end."""
+    try:
+        return len(batches) >= 0
+    except (TypeError, NotImplementedError):
+        return False

@@ -46,6 +46,14 @@ class Batches:
             if generator is not None and before is not None:
                 generator.set_state(before)
 
+    @property
+    def sized(self) -> bool:
+        """Whether the source says how long it is, and so has an end."""
+        try:
+            return len(self.source) >= 0  # type: ignore[arg-type]
+        except (TypeError, NotImplementedError):
+            return False
+
     def name(self, index: int) -> str:
         """What a batch is called in messages."""
         if not isinstance(self, Everything | Indexed):
@@ -215,6 +223,7 @@ def in_order(data: Any) -> bool:
 def as_tensors(data: Any) -> Any:
     """The data as tensors with one leading axis of examples, or None where they are batches."""
     if isinstance(data, torch.Tensor | np.ndarray):
+        _length(torch.as_tensor(data))
         return torch.as_tensor(data)
     if isinstance(data, tuple) and data and all(isinstance(item, torch.Tensor | np.ndarray) for item in data):
         found: Any = tuple(torch.as_tensor(item) for item in data)

@@ -56,6 +56,7 @@ class TorchJob:
         BadInput: something that cannot be trained, in one sentence.
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         model: nn.Module | Callable[[int], nn.Module],
@@ -84,6 +85,10 @@ class TorchJob:
         self.dimension = sum(p.numel() for p in trainable(self._model))
         if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
             raise BadInput(f"accumulate = {accumulate!r}: give the number of micro-batches of one step, such as 4")
+        if batch_size is not None and (isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1):
+            raise BadInput(f"batch_size = {batch_size!r}: give the examples of one step, such as 64")
+        if batch_size is not None and batch_size % accumulate:
+            raise BadInput(f"batch_size = {batch_size} cannot be cut into {accumulate} equal micro-batches: it counts all of one step")
         if in_order(data):
             warnings.warn(
                 "the DataLoader reads its examples in one fixed order: runs follow it; pass shuffle=True if your training shuffles",
@@ -103,6 +108,7 @@ class TorchJob:
         if executor is not None:
             sendable(executor, (self._model, self.loss, self.data, self.held, metric))
 
+    @torch.inference_mode(False)
     def start(self, seed: int) -> State:
         """Where a run of this seed begins."""
         if self._make is None:
@@ -112,6 +118,7 @@ class TorchJob:
             raise BadInput(f"the model of seed {seed} has other parameters than the first one: only its initialisation may differ")
         return made
 
+    @torch.inference_mode(False)
     def read(self, at: State) -> Readings:
         """Whole training and validation loss."""
         task = self.task(at, Recipe(1.0), np.ones(0), 0, (0,))
@@ -130,6 +137,12 @@ class TorchJob:
     @contextmanager
     def source(self, at: State, sample: Sample, *, decay: float = 0.0, metric: Metric | None = None) -> Iterator[Source]:
         """Gradients and products at a point."""
+        with torch.inference_mode(False), self._source(at, sample) as source:
+            yield penalised(source, decay)
+
+    @contextmanager
+    def _source(self, at: State, sample: Sample) -> Iterator[Source]:
+        """Gradients and products of the loss alone."""
         load(self._model, at)
         loss = self.loss.of(self._model)
         if isinstance(self.data, Everything | Indexed):
@@ -149,12 +162,13 @@ class TorchJob:
                 source.notes["loss_is"] = self.loss.said
             if self.endless:
                 source.notes["data"] = f"endless: measured and read on their first {self.examples} examples"
-            yield penalised(source, decay)
+            yield source
 
     def norm(self, at: State) -> float:
         """Euclidean norm of the trainable parameters."""
         return math.sqrt(sum(float(at[name].double().square().sum()) for name in self._names()))
 
+    @torch.inference_mode(False)
     def shift(self, at: State, by: torch.Tensor) -> State:
         """The point moved."""
         moved, first = dict(at), 0
@@ -164,6 +178,7 @@ class TorchJob:
             first += size
         return moved
 
+    @torch.inference_mode(False)
     def walk(self, at: State, recipe: Recipe, budget: Budget, steps: int, seed: int) -> State | None:
         """Where steps at the constant peak rate lead."""
         task = self.task(at, recipe, np.ones(steps), seed, (steps,), budget)
@@ -174,6 +189,7 @@ class TorchJob:
         fine = not found.error and all(bool(torch.isfinite(there[name]).all()) for name in self._names())
         return there if fine else None
 
+    @torch.inference_mode(False)
     def run(
         self,
         recipes: Sequence[Recipe],
@@ -245,7 +261,7 @@ class TorchJob:
             if own is not None and batch_size not in (None, own):
                 raise BadInput(f"batch_size = {batch_size}, but the batches of the data hold {own}: leave it out, or pass the dataset")
             return data.examples, own if batch_size is None else batch_size
-        most = None if hasattr(data.source, "__len__") else max(8, (steps or 1000) * self.accumulate)
+        most = None if data.sized else max(8, (steps or 1000) * self.accumulate)
         total, first, more = data.examined(most)
         if more and limit is None:
             self.endless = True

@@ -55,7 +55,12 @@ class Loss:
         if weight is not None:
             return value, weight
         size = float(self.size_of(batch))
-        return (value * (self.scale / size), size) if self.kind == SUM else (value, self._own_weight(batch, size))
+        if self.kind == SUM:
+            return value * (self.scale / size), size
+        weight = self._own_weight(batch, size)
+        if weight == 0:  # all targets are ignored: the mean over none of them is nan
+            return sum((p.flatten()[:1].sum() * 0.0 for p in self.model.parameters() if p.requires_grad), torch.zeros(())), 0.0
+        return value, weight
 
     def step(self, batch: Any) -> torch.Tensor:
         """What training differentiates."""
@@ -98,6 +103,8 @@ class Loss:
 
     def _judged(self, output: Any, batch: Any) -> Any:
         """loss_fn of what `forward` made: with the targets, where the batch has them last."""
+        if isinstance(output, torch.Tensor) and output.ndim == 0:
+            raise BadInput("forward returned a loss already, and loss_fn is given too: leave one out, or let forward return the outputs")
         return self.loss_fn(output, batch[-1] if isinstance(batch, tuple | list) and len(batch) > 1 else batch)
 
     def _own_weight(self, batch: Any, size: float) -> float:

@@ -61,7 +61,8 @@ def measure(
         later = _walked(probe, at, found)
         places += [later] if later is not None else []
         places += [curvature_at(probe, job.start(seed + further), "another start", work.after) for further in range(1, others + 1)]
-    if not max(place.upper for place in places) > 0:
+    lowest = max(abs(place.smallest) for place in places)
+    if not max(place.largest for place in places) > math.sqrt(probe.rounding) * lowest:
         raise BadInput("no positive curvature at the start, so a learning rate has no scale there: start somewhere else")
     cost = Cost(probe.spent.products, probe.spent.gradients, probe.spent.example_gradients, time.perf_counter() - begun)
     return Measurement(

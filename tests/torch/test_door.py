@@ -1,0 +1,442 @@
+"""Other people's data, losses and models behind the torch door: right, or refused in one sentence before anything is run."""
+
+import concurrent.futures
+import dataclasses
+import threading
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler  # noqa: E402
+
+from inertia.errors import BadInput, InertiaWarning  # noqa: E402
+from inertia.torch.door import TorchJob  # noqa: E402
+from inertia.tuning.budget import Budget  # noqa: E402
+from inertia.tuning.measuring import measure  # noqa: E402
+from inertia.tuning.recipe import Recipe  # noqa: E402
+
+N = 48
+MSE = nn.MSELoss()
+MARKS = np.array([0, 16])
+
+
+def data(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(N, 3, generator=generator, dtype=torch.float64)
+    return x, x @ torch.tensor([[1.0], [-2.0], [0.5]], dtype=torch.float64)
+
+
+def linear():
+    torch.manual_seed(0)
+    return nn.Linear(3, 1).double()
+
+
+def budget(job, batch=8, **words):
+    return Budget(16, batch, job.examples, np.ones(16), **words)
+
+
+def trained(job, batch=8, recipe=None, seed=5, **words):
+    (run,) = job.run([recipe or Recipe(0.05, 0.9)], budget(job, batch, **words), [seed], marks=MARKS)
+    assert not run.error, run.error
+    return run.training
+
+
+class Rows(Dataset):
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, index):
+        return self.x[index], self.y[index]
+
+
+class Stream(IterableDataset):
+    def __init__(self, x, y, endless=False):
+        self.x, self.y, self.endless = x, y, endless
+
+    def __iter__(self):
+        while True:
+            yield from zip(self.x, self.y, strict=True)
+            if not self.endless:
+                return
+
+
+@dataclasses.dataclass
+class Pair:
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    name: str = "pair"
+
+
+class Graphs:
+    """As PyTorch Geometric's batches: an object with its number of graphs and a road to a device."""
+
+    def __init__(self, x, y):
+        self.x, self.y, self.num_graphs = x, y, len(x)
+
+    def to(self, device, **_):
+        return Graphs(self.x.to(device), self.y.to(device))
+
+
+class Items(Graphs):
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x)
+
+
+def test_rows_of_any_kind_are_shuffled_by_the_one_law():
+    x, y = data()
+    expected = trained(TorchJob(linear(), MSE, (x, y), batch_size=8))
+    shuffled = DataLoader(TensorDataset(x, y), batch_size=8, shuffle=True)
+    for given, words in ((Rows(x, y), {"batch_size": 8}), (TensorDataset(x, y), {"batch_size": 8}), (shuffled, {})):
+        job = TorchJob(linear(), MSE, given, **words)
+        assert (job.examples, job.batch_size) == (N, 8)
+        np.testing.assert_allclose(trained(job), expected, rtol=1e-9)
+    as_dict = TorchJob(linear(), None, {"a": x, "b": y}, batch_size=8, forward=lambda m, b: MSE(m(b["a"]), b["b"]))
+    np.testing.assert_allclose(trained(as_dict), expected, rtol=1e-9)
+
+
+def test_a_loader_in_order_is_followed_and_warned_about():
+    x, y = data()
+    with pytest.warns(InertiaWarning, match="one fixed order"):
+        job = TorchJob(linear(), MSE, DataLoader(TensorDataset(x, y), batch_size=8))
+    in_order = [(x[at : at + 8], y[at : at + 8]) for at in range(0, N, 8)]
+    np.testing.assert_allclose(trained(job), trained(TorchJob(linear(), MSE, in_order)), rtol=1e-12)
+
+
+def test_a_sampler_of_its_own_is_used():
+    x, y = data()
+    sampler = WeightedRandomSampler([1.0] * 8 + [0.0] * (N - 8), 24)
+    job = TorchJob(linear(), MSE, DataLoader(TensorDataset(x, y), batch_size=8, sampler=sampler))
+    assert job.examples == 24
+    assert trained(job)[-1] == trained(job)[-1]
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_streams_of_samples_with_and_without_an_end(bare):
+    x, y = data()
+    for endless in (False, True):
+        given = Stream(x, y, endless)
+        job = TorchJob(linear(), MSE, given if bare else DataLoader(given, batch_size=8), batch_size=8 if bare else None, steps=16)
+        assert (job.endless, job.batch_size) == (endless, 8)
+        assert job.examples == (64 if endless else N)
+        assert trained(job)[-1] < trained(job)[0]
+        found = measure(job, budget(job))
+        assert ("endless" in found.notes.get("data", "")) == endless
+    limited = TorchJob(linear(), MSE, DataLoader(Stream(x, y, True), batch_size=8), steps=16, examples=32)
+    assert limited.examples == 32
+
+
+@pytest.mark.parametrize("kind", [Pair, Graphs, Items])
+def test_batches_that_are_objects(kind):
+    x, y = data()
+    batches = [kind(x[at : at + 8], y[at : at + 8]) for at in range(0, N, 8)]
+    forward = (lambda m, b: MSE(m(b.inputs), b.targets)) if kind is Pair else (lambda m, b: MSE(m(b.x), b.y))
+    job = TorchJob(linear(), None, batches, forward=forward)
+    assert (job.examples, job.batch_size) == (N, 8)
+    tuples = TorchJob(linear(), MSE, [(x[at : at + 8], y[at : at + 8]) for at in range(0, N, 8)])
+    np.testing.assert_allclose(trained(job), trained(tuples), rtol=1e-12)
+    assert measure(job, budget(job)).largest == pytest.approx(measure(tuples, budget(tuples)).largest)
+
+
+def test_batches_that_do_not_show_their_size_are_counted_by_size_of():
+    x, _y = data()
+    batches = [{"x": [x[0:4], x[4:8]], "meta": "a"} for _ in range(3)]
+    job = TorchJob(linear(), None, batches, forward=lambda m, b: m(torch.cat(b["x"])).square().mean(), size_of=lambda b: 8)
+    assert job.examples == 24
+
+
+def test_hugging_face_datasets():
+    datasets = pytest.importorskip("datasets")
+    x, y = data()
+    rows = datasets.Dataset.from_dict({"x": x.float().tolist(), "y": y.float().tolist()})
+    model = linear().float()
+    job = TorchJob(model, None, rows, batch_size=8, forward=lambda m, b: MSE(m(b["x"]), b["y"]))
+    tensors = TorchJob(model, MSE, (x.float(), y.float()), batch_size=8)
+    np.testing.assert_allclose(trained(job), trained(tensors), rtol=1e-5)
+
+
+# --- losses -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [nn.MSELoss(reduction="sum"), lambda out, t: ((out - t) ** 2).sum()])
+def test_a_sum_is_the_users_own_loss(loss):
+    x, y = data()
+    summed, mean = TorchJob(linear(), loss, (x, y), batch_size=8), TorchJob(linear(), MSE, (x, y), batch_size=8)
+    assert "sum over the batch" in summed.loss.said
+    a, b = measure(summed, budget(summed)), measure(mean, budget(mean))
+    assert [a.largest, a.loss, a.gradient_norm] == pytest.approx([8 * b.largest, 8 * b.loss, 8 * b.gradient_norm])
+    np.testing.assert_allclose(trained(summed, recipe=Recipe(0.05 / 8, 0.9)), 8 * trained(mean), rtol=1e-9)
+
+
+def weighted(out, t):
+    return F.cross_entropy(out, t, weight=torch.tensor([1.0, 1.0, 20.0], dtype=out.dtype))
+
+
+def test_class_weights_and_ignored_targets_count_whatever_the_chunk():
+    x, _ = data()
+    t = torch.sort(torch.randint(0, 3, (N,), generator=torch.Generator().manual_seed(1)))[0]
+    model = nn.Linear(3, 3).double()
+    weights = torch.tensor([1.0, 1.0, 20.0], dtype=torch.float64)
+    for fn in (nn.CrossEntropyLoss(weight=weights), nn.CrossEntropyLoss(ignore_index=1), nn.NLLLoss(weight=weights)):
+        if isinstance(fn, nn.NLLLoss):
+            model = nn.Sequential(nn.Linear(3, 3).double(), nn.LogSoftmax(-1))
+        job = TorchJob(model, fn, (x, t), batch_size=8)
+        whole = float(fn(job._model(x), t).detach())
+        job._chunk = 5
+        assert job.read(job.start(0)).training == pytest.approx(whole)
+        assert measure(job, budget(job), full=True).loss == pytest.approx(whole)
+    by_hand = TorchJob(nn.Linear(3, 3).double(), weighted, (x, t), batch_size=8)
+    assert "return (sum, weight)" in by_hand.loss.said
+
+    def told(out, t):
+        mine = weights[t].sum()
+        return weighted(out, t) * mine, mine
+
+    job = TorchJob(nn.Linear(3, 3).double(), told, (x, t), batch_size=8)
+    assert not job.loss.said
+    assert job.read(job.start(0)).training == pytest.approx(float(weighted(job._model(x), t).detach()))
+
+
+def test_parameter_groups_and_accumulated_micro_batches_equal_plain_torch():
+    x, y = data()
+    model = linear()
+    groups = [{"params": [model.bias], "scale": 0.1, "weight_decay": 0.0}]
+    job = TorchJob(model, MSE, (x, y), batch_size=8, accumulate=2, groups=groups)
+    assert not job.uniform
+    got = trained(job, weight_decay=0.1, clip=1.0)
+    from inertia.tuning.batches import batch_order
+
+    mine = linear()
+    opt = torch.optim.SGD([{"params": [mine.weight], "weight_decay": 0.1}, {"params": [mine.bias], "lr": 0.005}], lr=0.05, momentum=0.9)
+    for rows in batch_order(N, 8, 16, 5):
+        opt.zero_grad()
+        for part in np.split(rows, 2):
+            (MSE(mine(x[part]), y[part]) / 2).backward()
+        nn.utils.clip_grad_norm_(mine.parameters(), 1.0)
+        opt.step()
+    assert got[-1] == pytest.approx(float(MSE(mine(x), y).detach()), rel=1e-12)
+
+
+def test_adamw_equals_torchs_own():
+    x, y = data()
+    job = TorchJob(linear(), MSE, (x, y), batch_size=N)
+    got = trained(job, N, Recipe(0.1, 0.8, optimizer="adamw"), weight_decay=0.2)
+    mine = linear()
+    opt = torch.optim.AdamW(mine.parameters(), lr=0.1, betas=(0.8, 0.999), weight_decay=0.2)
+    for _ in range(16):
+        opt.zero_grad()
+        MSE(mine(x), y).backward()
+        opt.step()
+    assert got[-1] == pytest.approx(float(MSE(mine(x), y).detach()), rel=1e-9)
+
+
+def test_a_metric_is_what_runs_are_judged_by():
+    x, y = data()
+    job = TorchJob(linear(), MSE, (x, y), batch_size=8, metric=lambda m: float((m(x) > 0).double().mean()))
+    (run,) = job.run([Recipe(0.05)], budget(job), [0], marks=MARKS)
+    assert job.validated
+    assert np.all((run.validation >= 0) & (run.validation <= 1))
+
+
+# --- workers, threads, the caller's state ----------------------------------------------------------------------------
+
+
+def test_processes_lost_workers_and_what_cannot_be_sent():
+    x, y = data()
+    with concurrent.futures.ProcessPoolExecutor(1) as pool, pytest.raises(BadInput, match="the loss cannot be sent to another process"):
+        TorchJob(linear(), lambda out, t: MSE(out, t), (x, y), batch_size=8, executor=pool)
+    with pytest.raises(BadInput, match="has no submit"):
+        TorchJob(linear(), MSE, (x, y), batch_size=8, executor=object())
+
+    class Half(concurrent.futures.Executor):
+        """The second worker dies."""
+
+        def __init__(self):
+            self.sent = 0
+
+        def submit(self, fn, /, *args, **kwargs):
+            future, self.sent = concurrent.futures.Future(), self.sent + 1
+            if self.sent == 2:
+                future.set_exception(concurrent.futures.process.BrokenProcessPool("a worker was killed"))
+            else:
+                future.set_result(fn(*args, **kwargs))
+            return future
+
+    job = TorchJob(linear(), MSE, (x, y), batch_size=8, executor=Half())
+    one, two, three = job.run([Recipe(0.05)] * 3, budget(job), [0, 0, 0], marks=MARKS)
+    assert "BrokenProcessPool" in two.error
+    np.testing.assert_array_equal(one.training, three.training)
+
+
+def test_threads_and_runs_leave_the_random_state_and_the_model_alone():
+    x, y = data()
+    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 1)).double()
+    before, state = {k: v.clone() for k, v in model.state_dict().items()}, torch.get_rng_state()
+    filters = list(warnings.filters)
+    found = []
+
+    def work():
+        job = TorchJob(model, MSE, (x, y), batch_size=8)
+        measure(job, budget(job))
+        found.append(trained(job)[-1])
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+    assert len(found) == 3
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert filters == warnings.filters
+
+
+def test_inside_no_grad_and_inference_mode():
+    x, y = data()
+    expected = trained(TorchJob(linear(), MSE, (x, y), batch_size=8))
+    for context in (torch.no_grad, torch.inference_mode):
+        with context():
+            job = TorchJob(linear(), MSE, (x, y), batch_size=8)
+            assert measure(job, budget(job)).largest > 0
+            np.testing.assert_allclose(trained(job), expected)
+
+
+def test_batch_norm_is_measured_in_batches_of_the_run():
+    x, y = data()
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 1)).double()
+    job = TorchJob(model, MSE, (x, y), batch_size=8)
+    found = measure(job, budget(job))
+    assert "batch norms in train mode" in found.notes["frozen"][0]
+    assert trained(job)[-1] < trained(job)[0]
+
+
+# --- one sentence each -----------------------------------------------------------------------------------------------
+
+X, Y = data()
+FINE = {"model": linear(), "loss_fn": MSE, "data": (X, Y), "batch_size": 8}
+
+
+class Odd(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(3, 1, dtype=torch.complex128))
+
+    def forward(self, x):
+        return (x.to(torch.complex128) @ self.w).abs()
+
+
+class Jumping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(3, 1).double())
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x @ self.w * self.calls
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": [X, Y]}, "pass a tuple"),
+        ({"data": (X, Y[:5])}, "must have the same first dimension"),
+        ({"data": (X[:0], Y[:0])}, "the data hold no examples"),
+        ({"data": 3}, "data of type int cannot be read"),
+        ({"data": "mnist"}, "data of type str cannot be read"),
+        ({"data": []}, "the data hold no batches"),
+        ({"data": iter([])}, "the data hold no batches"),
+        ({"data": Rows(X, Y), "batch_size": None}, "a Rows has no batches of its own: give the examples of one step"),
+        ({"data": Stream(X, Y), "batch_size": None}, "an IterableDataset gives single examples"),
+        ({"data": DataLoader(TensorDataset(X, Y), batch_size=16, shuffle=True)}, "the batches of the data hold 16"),
+        ({"data": [(X, Y)], "batch_size": 9}, "the batches of the data hold 48"),
+        ({"data": [{"a": "text"}], "batch_size": None}, "pass size_of="),
+        ({"data": torch.tensor(1.0)}, "a single number"),
+        ({"model": nn.Linear}, "model is the class Linear: pass an instance"),
+        ({"model": 3}, "a model of type int cannot be tuned"),
+        ({"model": lambda seed: None}, "must return a torch.nn.Module"),
+        ({"model": nn.Linear(3, 1, device="meta")}, "on the device 'meta'"),
+        ({"model": nn.LazyLinear(1)}, "lazy modules"),
+        ({"model": nn.Tanh()}, "no trainable parameter"),
+        ({"model": Odd()}, "complex parameters"),
+        ({"model": Jumping()}, "not deterministic"),
+        ({"loss_fn": lambda out, t: 1.0}, "the loss is a float"),
+        ({"loss_fn": lambda out, t: (out - t).mean() * 1j}, "the loss is complex"),
+        ({"loss_fn": lambda out, t: ((out - t).square().sum(), 0)}, "weight of a batch must be positive"),
+        ({"loss_fn": None, "model": linear(), "data": X, "forward": lambda m, b: {"y": m(b)}}, "the loss is a dict"),
+        ({"forward": lambda m, b: MSE(m(b[0]), b[1])}, "forward returned a loss"),
+        ({"groups": {"params": []}}, "groups must be a list of dicts"),
+        ({"groups": [{"scale": 2.0}]}, "has no 'params'"),
+        ({"groups": [{"params": ["bias"], "lr": 0.1}]}, "the learning rate is tuned"),
+        ({"groups": [{"params": ["bias"], "scale": -1.0}]}, "both must be 0 or more"),
+        ({"groups": [{"params": ["head"]}]}, "begins or ends no parameter's name"),
+        ({"groups": [{"params": [torch.ones(1)]}]}, "no parameter of the model"),
+        ({"groups": [{"params": ["bias"]}, {"params": ["bias"]}]}, "in two groups"),
+        ({"accumulate": 0}, "accumulate = 0"),
+        ({"accumulate": 3}, "cannot be cut into 3"),
+        ({"batch_size": 0}, "batch_size = 0"),
+        ({"mode": "test"}, "mode = 'test' is not one of"),
+    ],
+)
+def test_bad_input_is_one_sentence_before_anything_runs(change, message):
+    words = {**FINE, **change}
+    with pytest.raises(BadInput, match=message) as said:
+        TorchJob(words.pop("model"), words.pop("loss_fn"), words.pop("data"), **words)
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda out, t: out.detach().square().mean(), "does not depend on any trainable parameter"),
+        (lambda out, t: out.mean() * float("nan"), "the loss of batch 0"),
+        (lambda out, t: out.mean() * 0.0, "its gradient at the start is zero"),
+        (lambda out, t: -out.square().mean(), "no positive curvature"),
+    ],
+)
+def test_losses_that_cannot_be_measured_are_one_sentence(loss, message):
+    with pytest.raises(BadInput, match=message):
+        measure(job := TorchJob(linear(), loss, (X, Y), batch_size=8), budget(job))
+
+
+def test_a_run_that_raises_is_a_result():
+    class Fragile(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(3, 1).double())
+
+        def forward(self, x):
+            if self.training and float(self.w.detach().norm()) > 0.2:
+                raise RuntimeError("too far")
+            return x @ self.w
+
+    job = TorchJob(Fragile(), MSE, (X, Y), batch_size=8)
+    (run,) = job.run([Recipe(0.3)], budget(job), [0], marks=MARKS)
+    assert run.error == "RuntimeError: too far"
+    assert len(run.training) == 1
+
+
+def test_a_model_of_the_seed():
+    job = TorchJob(partial(_seeded, 4), MSE, (X, Y), batch_size=8)
+    assert job.reseeded
+    assert not torch.equal(job.start(0)["0.weight"], job.start(1)["0.weight"])
+    assert torch.equal(job.start(1)["0.weight"], _seeded(4, 1)[0].weight)
+    found = measure(job, budget(job))
+    assert [place.where for place in found.at].count("another start") in (0, 2)
+
+
+def _seeded(width, seed):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(3, width), nn.Tanh(), nn.Linear(width, 1)).double()

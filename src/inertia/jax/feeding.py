@@ -105,5 +105,5 @@ def _sized(batches: Any) -> bool:
     """Whether it says how long it is, and so has an end."""
     try:
         return len(batches) >= 0
-    except (TypeError, NotImplementedError):
+    except (TypeError, RuntimeError):
         return False

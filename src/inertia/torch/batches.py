@@ -51,7 +51,7 @@ class Batches:
         """Whether the source says how long it is, and so has an end."""
         try:
             return len(self.source) >= 0  # type: ignore[arg-type]
-        except (TypeError, NotImplementedError):
+        except (TypeError, RuntimeError):
             return False
 
     def name(self, index: int) -> str:

@@ -87,6 +87,7 @@ def convex():
             nan = np.full(losses.shape[1], np.nan)
             yield Cell(
                 f"{task}-{steps}-b{batch}", f"{task}-linear", schedule, "sgd", Facts.of(seen, budget),
-                np.full(losses.shape[1], cell["start"]), nan, tuple(recipes), losses, np.full(losses.shape, np.nan), np.full(len(recipes), np.nan) if said is None else said,
+                np.full(losses.shape[1], cell["start"]), nan, tuple(recipes), losses, np.full(losses.shape, np.nan),
+                np.full(len(recipes), np.nan) if said is None else said,
                 float(cell["reference"]),
             )  # fmt: skip

@@ -1,28 +1,179 @@
-"""Write the experience that the package ships: every grid there is, as one compressed file.
+"""Write the experience that the package ships: every grid that is not sealed, as one compressed file.
 
-python benchmarks/experience/build.py
+python benchmarks/experience/build.py          (measures the convex jobs, whose forecasts are kept with their grids)
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    __package__ = "experience"
 
 import inertia
+from inertia.tuning.experience.cells import Cell, Facts, written
+from inertia.tuning.experience.jobs import foreseen
+from inertia.tuning.experience.reading import FITTED
+from inertia.tuning.factors import budget_of
+from inertia.tuning.measurement import Measurement
+from inertia.tuning.measuring import measure
+from inertia.tuning.numpy_door import ProblemJob
+from inertia.tuning.recipe import Recipe
 
-sys.path.insert(0, str(Path(__file__).parent))
-import legacy
-
-from inertia.tuning.experience.cells import written
+from .problems import batch_size, built, dimension, examples
+from .reading import Grid, Record, records
 
 TARGET = Path(inertia.__file__).parent / "tuning" / "experience" / "data" / "cells.json.gz"
+SCHEDULES = ("constant", "linear")
+WHOLE = 12  # recipes that ran on every seed, at least: fewer are the beginning of a grid
+
+
+def problem(name: str) -> Any:
+    """A JAX loss as the numpy door takes it."""
+    import jax
+    from jax.flatten_util import ravel_pytree
+
+    one = built(name)
+    _, unravel = ravel_pytree(one.init(0))
+    data = jax.tree.map(jax.numpy.asarray, one.data)
+
+    def loss(flat, rows):
+        return one.loss(unravel(flat), jax.tree.map(lambda a: a[rows], data))
+
+    value, gradient = jax.jit(loss), jax.jit(jax.grad(loss))
+    product = jax.jit(lambda flat, v, rows: jax.jvp(lambda w: jax.grad(loss)(w, rows), (flat,), (v,))[1])
+    total = len(jax.tree.leaves(data)[0])
+
+    def chosen(rows):
+        return np.arange(total) if rows is None else np.asarray(rows)
+
+    return SimpleNamespace(
+        name=name, examples=total, dimension=dimension_of(one.init(0)), minimum=None, start=None,
+        draw=lambda seed: np.asarray(ravel_pytree(one.init(seed))[0], dtype=float),
+        value=lambda w, rows=None: float(value(np.asarray(w, np.float32), chosen(rows))),
+        gradient=lambda w, rows=None: np.asarray(gradient(np.asarray(w, np.float32), chosen(rows)), float),
+        hvp=lambda w, v, rows=None: np.asarray(product(np.asarray(w, np.float32), np.asarray(v, np.float32), chosen(rows)), float),
+    )  # fmt: skip
+
+
+def dimension_of(params: Any) -> int:
+    import jax
+
+    return int(sum(np.size(leaf) for leaf in jax.tree.leaves(params)))
+
+
+def recipes_of(grid: Grid, optimizer: str) -> list[tuple[str, int, Recipe]]:
+    found = []
+    for family in grid.families:
+        momentum = float(family.removeprefix("nesterov-"))
+        for row, rate in enumerate(grid.rates[family]):
+            if not np.all(np.isnan(grid.train[family][row])):
+                found.append((family, row, Recipe(float(f"{2.0**rate:.6g}"), momentum, family.startswith("nesterov"), optimizer)))
+    return found
+
+
+def facts_of(record: Record, seen: list[dict[str, Any]], schedule: str) -> Facts:
+    """Facts of a job from what was measured seed by seed."""
+    job, budget = record.job, budget_of(examples(record.job), steps=record.job.steps, batch_size=batch_size(record.job), schedule=schedule)
+
+    def middle(key: str, other: str = "") -> float:
+        return float(np.mean([max(each[key], each.get(other, 0.0)) if other else each[key] for each in seen]))
+
+    start = float(np.mean(record.start["train"]))
+    lead = [each["largest"] for each in seen]
+    norms = [each["params_squared"] for each in seen if "params_squared" in each]
+    return Facts(
+        job.steps, batch_size(job), examples(job), dimension(job), float(budget.factors.mean() / budget.factors.max()),
+        float(budget.factors[-1] / budget.factors.max()), start, None, middle("gradient_norm"), middle("noise_trace"),
+        middle("largest", "walked_largest"), float(np.mean(lead)), middle("smallest"), job.kind == "convex", 0.0,
+        float(np.sqrt(np.mean(norms))) if norms else None,
+    )  # fmt: skip
+
+
+def tuned_features(name: str) -> list[dict[str, Any]]:
+    """What the tuner measured of a job of benchmarks/tuner."""
+    import json
+
+    from .reading import TUNER
+
+    rows = json.loads((TUNER / f"tuned-{name}.json").read_text())["tuner"]
+    return [
+        {key: row["measured"][key] for key in ("gradient_norm", "noise_trace", "smallest")}
+        | {"largest": row["measured"]["largest_at_start"], "walked_largest": row["measured"]["largest"]}
+        for row in rows.values()
+    ]
+
+
+def cells(record: Record) -> list[Cell]:
+    """Every grid of a job as a cell."""
+    job, found = record.job, []
+    seen: Any = None
+    measured: Measurement | None = None
+    for (optimizer, schedule), grid in record.grids.items():
+        rows = recipes_of(grid, optimizer)
+        whole = sum(not np.any(np.isnan(grid.train[family][row])) for family, row, _ in rows)
+        if schedule not in SCHEDULES or whole < WHOLE:
+            continue  # not finished yet
+        train = np.array([grid.train[family][row] for family, row, _ in rows])
+        held = np.array([grid.validation[family][row] for family, row, _ in rows])
+        if held.shape != train.shape:
+            held = np.full(train.shape, np.nan)
+        start = np.broadcast_to(np.asarray(record.start["train"], float), (train.shape[1],))
+        first = record.start.get("validation") or []
+        held_start = np.asarray(first, float) if len(first) == train.shape[1] else np.full(train.shape[1], np.nan)
+        recipes = [recipe for _, _, recipe in rows]
+        said, facts, bound = None, None, bound_of(job.name, record)
+        if job.kind == "convex":
+            budget = budget_of(examples(job), steps=job.steps, batch_size=batch_size(job), schedule=schedule)
+            measured = measured or measure(door(job), budget, seed=100)
+            facts, said = Facts.of(measured, budget), foreseen(measured, budget, recipes, FITTED.stays)
+        else:
+            seen = seen or record.features or tuned_features(job.name)
+            facts = facts_of(record, seen, schedule)
+        found.append(
+            Cell(job.name, job.family, schedule, optimizer, facts, start, held_start, tuple(recipes), train, held,
+                 np.full(len(recipes), np.nan) if said is None else said, bound)
+        )  # fmt: skip
+    return found
+
+
+def door(job: Any) -> ProblemJob:
+    from inertia import tasks
+
+    return ProblemJob(tasks.load(job.built).problem) if job.source == "tuner" else ProblemJob(problem(job.name))
+
+
+def bound_of(name: str, record: Record) -> float | None:
+    """What the loss cannot go below: an exact minimum, 0 of a loss that is never negative, nothing where it went below."""
+    import json
+
+    from .reading import ORACLE
+
+    if record.job.source == "tuner" and record.job.kind == "convex":
+        job = record.job
+        return float(json.loads(ORACLE.read_text())["cells"][f"{job.built} {job.steps} steps, batch {job.batch_size}, linear"]["reference"])
+    return None if name in NEGATIVE else 0.0
+
+
+NEGATIVE = {"location-scale", "airfoil-scales", "airfoil-scales-steps4", "airfoil-scales-batch4", "mixture-density", "digits-variational"}
+"""Likelihoods of densities, which go below 0, and what is not a mean of terms that do not."""
 
 
 def main() -> None:
-    cells = [*legacy.networks(), *legacy.convex()]
+    found = []
+    for record in records():
+        if record.start.get("train") and (record.features or record.job.source == "tuner"):
+            found += cells(record)
+            print(record.job.name, len(found), file=sys.stderr, flush=True)
     TARGET.parent.mkdir(exist_ok=True)
-    written(cells, TARGET)
-    print(f"{len(cells)} cells of {len({cell.family for cell in cells})} families, {TARGET.stat().st_size / 1e6:.2f} MB")
+    written(found, TARGET)
+    print(f"{len(found)} cells of {len({cell.family for cell in found})} families, {TARGET.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -28,20 +28,21 @@ def modelled(seen: Measurement, budget: Budget, stays: float = 0.3) -> Model | N
     if not seen.convex or budget.clip is not None or not budget.uniform:
         return None
     nodes, shares = seen.gradient.nodes, seen.gradient.shares
-    kept = shares > 0
-    certain = 0.5 * float(shares[kept].sum()) / seen.upper
-    drop = np.inf if seen.lowest is None or seen.decay else max(seen.loss - seen.lowest, certain)
-    positive = nodes[kept] > 0
-    promised = 0.5 * float(np.sum(shares[kept][positive] / nodes[kept][positive]))
-    h, weights = grounded(nodes[kept], shares[kept], min(drop, promised) if promised > 0 else drop)
-    noise = (np.maximum(seen.noise.along.nodes, 0.0), seen.noise.along.shares)
-    spectrum = joined((h, weights), noise, seen.upper, source="lanczos", dimension=seen.dimension)
-    fall = spectrum.excess
-    if not fall > 0:
+    kept, tail = shares > 0, seen.tail
+    positive = kept & (nodes > 0)
+    promised = 0.5 * float(np.sum(shares[positive] / nodes[positive]))
+    certain = 0.5 * float(shares[kept].sum()) / seen.upper  # what one step at 1/upper takes off
+    fall = promised if tail is None else promised / tail.slack
+    if seen.lowest is not None and not seen.decay:
+        fall = min(fall, max(seen.loss - seen.lowest, certain))
+    held = fall if tail is None else fall * (1 - tail.knee * tail.bend / (1 + tail.bend))  # by the curvatures of the start
+    h, weights = grounded(nodes[kept], shares[kept], min(held, promised))
+    if not np.any(weights > 0):
         return None
+    slack = 1.0 if tail is None else 0.5 * float(h @ weights) / fall
+    noise = (np.maximum(seen.noise.along.nodes, 0.0), seen.noise.along.shares)
+    spectrum = joined((h, weights / slack), noise, seen.upper, source="lanczos", dimension=seen.dimension)
     epoch = budget.examples / budget.batch_size if not budget.full_batch else np.inf
-    if seen.tail is None:
-        return Model(spectrum, fall * (1 + stays), epoch=epoch)
-    tail = seen.tail
-    stretched = joined((h, weights / tail.slack), noise, seen.upper, source="lanczos", dimension=seen.dimension)
-    return Model(stretched, fall / tail.slack, epoch=epoch, knee=tail.knee, bend=tail.bend, slack=tail.slack)
+    if tail is None:
+        return Model(spectrum, spectrum.excess * (1 + stays), epoch=epoch)
+    return Model(spectrum, spectrum.excess, epoch=epoch, knee=tail.knee, bend=tail.bend, slack=slack)

@@ -23,13 +23,10 @@ def bent(promised: float, falls: Sequence[float], left: Sequence[float]) -> Tail
     """The Tail through two later points of a way down; None where nothing fell, or no bottom fits.
 
     `promised` is the fall that the quadratic at the start promises, 1/2 sum s/h; `falls` how much the loss had fallen at
-    the two points; `left` the shares of the curvature left there. With e the loss above its (unknown) bottom and curvature
-    h(e) = h0 min(1, (e/(k e0))^b), one dimension gives e'^2 = 2 integral of h de, hence
-
-        promised = e0 (1 - k b/(1 + b)),
-
-    which with the two points is three equations for e0, k (the knee) and b (the bend), solved by least squares of
-    logarithms. `slack` is promised/e0.
+    the two points; `left` the shares of the curvature left there. In an exponential tail (logistic, softmax, exp) curvature is in
+    proportion to the loss e above its bottom: h(e) = h0 min(1, e/(k e0)). So the two shares give the bottom, (e0 - d2)/(e0 - d1) =
+    r2/r1, and the knee k. The promise of the start does not: flat directions, in which the curvature falls as well, make it too
+    large by any factor. `slack` is promised/e0.
 
     >>> found = bent(0.5, [0.5, 0.75], [0.5, 0.25])           # exp(-x): e0 = 1, curvature = loss
     >>> [round(value, 3) for value in (found.knee, found.bend, found.slack)]
@@ -38,20 +35,9 @@ def bent(promised: float, falls: Sequence[float], left: Sequence[float]) -> Tail
     (d1, d2), (r1, r2) = falls, (min(left[0], 1.0), left[1])
     if not (promised > 0 and 0 < d1 < d2 and 0 < r2 < r1):
         return None
-    low = math.log(max(d2, promised))
-    corner, size = np.array([low, math.log(0.02), math.log(0.05)]), np.array([math.log(1e3), -math.log(0.02), math.log(2.0 / 0.05)])
-    best, ceiling = corner, corner + size
-    for _ in range(24):  # a grid about the best point so far, half as wide each time
-        axes = [np.linspace(max(x - w, bottom), min(x + w, top), 13) for x, w, bottom, top in zip(best, size, corner, ceiling, strict=True)]
-        height, knee, bend = (np.exp(axis) for axis in np.meshgrid(*axes, indexing="ij"))
-        off = (np.log(promised / height) - np.log(1 - knee * bend / (1 + bend))) ** 2
-        for fall, share in ((d1, r1), (d2, r2)):
-            above = np.log(np.maximum(1 - fall / height, 1e-12) / knee)
-            off += (np.minimum(0.0, bend * above) - math.log(share)) ** 2
-        at = np.unravel_index(int(np.argmin(off)), off.shape)
-        best, size = np.array([axis[k] for axis, k in zip(axes, at, strict=True)]), size / 2
-    height, knee, bend = np.exp(best)
-    return Tail(float(knee), float(bend), float(promised / height))
+    ratio = r2 / r1
+    height = (d2 - ratio * d1) / (1 - ratio)
+    return Tail(min(1.0, (height - d1) / (r1 * height)), 1.0, promised / height)
 
 
 def along_the_way(probe: Probe, at: Point, curvature: Curvature, direction: Any, promised: float) -> tuple[Curvature | None, Tail | None]:

@@ -94,14 +94,10 @@ class ExperiencePolicy:
 
     def momentum(self, history: History) -> Gain | None:
         """How much higher the loss would end without momentum."""
-        if self.optimizer != "sgd":
+        values, weights = self.known.momentum(self._weighed(history))
+        if not values.size:
             return None
-        weighed = self._weighed(history)
-        gains = np.array([each.gain for each in self.known.surfaces])[weighed.source]
-        kept = np.isfinite(gains)
-        if not kept.any():
-            return None
-        low, middle, high = np.exp(quantiles(gains[kept], weighed.weight[kept], _TENTHS))
+        low, middle, high = np.exp(quantiles(values, weights, _TENTHS))
         return Gain(float(middle), float(low), float(high), Evidence.RUNS if history.trials else Evidence.EXPERIENCE)
 
     def without_momentum(self, history: History) -> Recipe:
@@ -143,17 +139,17 @@ class ExperiencePolicy:
 
     def _expected(self, belief: Belief, at: int, history: History) -> Expectation:
         """Median and 80 % interval of one run's loss, over hypotheses, falls and seeds."""
-        falls = quantiles(*spread_of(belief, at), _TENTHS)
+        falls = quantiles(*spread_of(belief, at, self.known.fitted.broad), _TENTHS)
         sign = self.budget.objective.sign
         low, middle, high = sorted(sign * (self.job.start - falls))
         evidence = Evidence.RUNS if history.trials else Evidence.FORECAST if self.job.said is not None else Evidence.EXPERIENCE
         return Expectation(float(middle), float(low), float(high), evidence)
 
 
-def spread_of(belief: Belief, at: int) -> tuple[Array, Array]:
+def spread_of(belief: Belief, at: int, broad: float = 1.0) -> tuple[Array, Array]:
     """How far one run may fall, as values and weights."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(5)
-    y = belief.run[:, at, None] + np.sqrt(belief.variance[:, at] + belief.noise[:, at])[:, None] * nodes
+    y = belief.run[:, at, None] + broad * np.sqrt(belief.variance[:, at] + belief.noise[:, at])[:, None] * nodes
     share = np.minimum(remains(np.minimum(y, 0.0)), 1.0)
     fall = belief.fall[None, :, None] * (1 - share[:, None, :])
     chance = belief.weight[:, None, None] * belief.chance[:, :, None] * (weights / weights.sum())

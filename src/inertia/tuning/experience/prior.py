@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..recipe import Family
-from .surfaces import NET, Surface, blend, left
+from .surfaces import EPSILON, NET, Surface, blend, left, remains
 
 __all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places"]
 
@@ -48,7 +48,8 @@ class Fitted:
     tail: float = 4.0  # degrees of freedom: smaller is searched wider
     trust: float = 0.7  # of the forecast, where there is one
     fall: float = 0.8  # spread of ln(fall/its scale) beyond what a known job had
-    ridge: float = 1e6  # of the regression that foretells shifts from features
+    gain: float = 0.3  # spread of ln of the gain of momentum beyond what a known job had
+    broad: float = 1.0  # widens the distribution of what a run ends at
     stays: float = 0.3  # noise at the bottom of a quadratic, over the noise of its fall
 
 
@@ -162,18 +163,19 @@ class Experience:
         usual = np.nanmean(spread, axis=(0,), keepdims=True)
         self.spread = np.where(np.isnan(spread), np.where(np.isnan(usual), np.nanmean(spread), usual), spread)
         self.falls = np.array([np.log(each.fall / scale_of(each)) for each in self.surfaces])
-        self.centre = np.array([centre(each.mean) for each in self.surfaces])
-        kept = self.features - self.features.mean(axis=0)
-        self.middle, self.size = self.features.mean(axis=0), np.maximum(kept.std(axis=0), 1e-9)
-        design = np.column_stack([np.ones(len(kept)), kept / self.size])
-        penalty = fitted.ridge * np.eye(design.shape[1])
-        penalty[0, 0] = 1e-9
-        self.slope = np.linalg.solve(design.T @ design + penalty, design.T @ self.centre)
+        self.gains = np.array([each.gain for each in self.surfaces])
+        self.said_gains = np.array([gain_said(each.said, families) for each in self.surfaces])
 
-    def foretold(self, features: Array) -> Array:
-        """Where the best learning rate is foretold from features: log2(learning rate * curvature)."""
-        z = (np.atleast_2d(features) - self.middle) / self.size
-        return self.slope[0] + z @ self.slope[1:]
+    def momentum(self, found: Weighed) -> tuple[Array, Array]:
+        """ln of how much higher the loss ends without momentum: values and weights."""
+        gains = self.gains[found.source]
+        if found.job.said is not None:
+            said = gain_said(found.job.said, self.families)
+            gains = np.where(found.corrects, np.maximum(said + gains - self.said_gains[found.source], 0.0), gains)
+        known = np.isfinite(gains)
+        nodes, weights = np.polynomial.hermite_e.hermegauss(9)
+        values = np.maximum(gains[known][:, None] + self.fitted.gain * nodes, 0.0)
+        return values.ravel(), (found.weight[known][:, None] * (weights / weights.sum())).ravel()
 
     def prior(self, job: Job) -> tuple[NDArray[np.intp], Array, Array, NDArray[np.bool_]]:
         """Hypotheses before any run: (surface, shift, log weight, whether it corrects the forecast)."""
@@ -182,9 +184,8 @@ class Experience:
         alike = np.log(np.exp(-0.5 * np.sum(gap**2, axis=1)) + f.floor * np.exp(-0.5 * np.sum(gap**2, axis=1) / 9) + 1e-12)
         nodes = np.arange(-3.0, 3.01, 0.5)
         spread = -0.5 * (f.tail + 1) * np.log1p((nodes / f.wander) ** 2 / f.tail)
-        ahead = float(self.foretold(job.features)[0]) - self.foretold(self.features)
         n = len(self.surfaces)
-        source, shift = np.repeat(np.arange(n), nodes.size), (ahead[:, None] + nodes).ravel()
+        source, shift = np.repeat(np.arange(n), nodes.size), np.tile(nodes, n)
         weight = (alike[:, None] + spread).ravel()
         corrects = np.zeros(source.size, dtype=bool)
         if job.said is not None and np.any(np.isfinite(job.said)):
@@ -201,7 +202,7 @@ class Experience:
         kept = weight > weight.max() - 12
         return source[kept], shift[kept], weight[kept], corrects[kept]
 
-    def weigh(self, job: Job, where: Places, seen: Seen, most: int = 400) -> Weighed:
+    def weigh(self, job: Job, where: Places, seen: Seen, most: int = 150) -> Weighed:
         """Hypotheses by how likely they are after the runs seen, of which `where` says the places."""
         f, k = self.fitted, seen.fell.size
         source, shift, weight, corrects = self.prior(job)
@@ -221,7 +222,9 @@ class Experience:
         r = left(1 - seen.fell / fall[:, None])[None] - run[:, None]  # (H, G, k)
         square = np.einsum("hgk,hkl,hgl->hg", r, inverse, r, optimize=True)
         likely = -0.5 * (f.tail + k) * np.log1p(square / f.tail) - 0.5 * np.linalg.slogdet(cov)[1][:, None]
-        joint = weight[:, None] + log_fall + likely
+        fell = seen.fell[seen.fell > 0]  # y is a function of the fall seen and of the fall possible: its derivative by the former
+        steep = -np.sum(np.log(fall[:, None] * (1 + EPSILON) - fell), axis=1)
+        joint = weight[:, None] + log_fall + likely + steep
         total = np.logaddexp.reduce(joint, axis=1)
         keep = np.argsort(-total)[:most]
         chance = np.exp(joint[keep] - total[keep][:, None])
@@ -269,7 +272,7 @@ class Experience:
             )
             deepest = max(float(seen.fell.max()), 1e-3 * job.scale)
             nodes = np.log(deepest) - np.log1p(-remaining)
-        if np.isfinite(job.most):
+        if np.isfinite(job.most) and job.most > np.max(seen.fell, initial=0.0):
             nodes = np.append(nodes[nodes < np.log(job.most)], np.log(job.most))
         width = np.gradient(nodes) if nodes.size > 1 else np.ones(1)
         about = (nodes - np.log(job.scale) - self.falls[source][:, None]) / f.fall
@@ -284,11 +287,11 @@ def kernel(a: Places, b: Places, f: Fitted) -> Array:
     return (1 + r + r**2 / 3) * np.exp(-r)
 
 
-def centre(mean: Array) -> float:
-    """Where a surface is lowest: log2(learning rate * curvature), weighed over momenta."""
-    y = mean - mean.min(axis=1, keepdims=True)
-    w = np.exp(-y / 0.1)
-    return float(np.mean((w @ NET) / w.sum(axis=1)))
+def gain_said(said: Array, families: tuple[Family, ...]) -> float:
+    """ln of how much higher a forecast ends without momentum; nan where it was withheld."""
+    share = np.maximum(remains(said), EPSILON / 10)
+    plain = share[[i for i, family in enumerate(families) if family.momentum == 0]]
+    return float(np.log(plain.min() / share.min())) if plain.size and np.all(np.isfinite(share)) else float("nan")
 
 
 def scale_of(each: Surface) -> float:

@@ -1,11 +1,15 @@
 """Choosing by experience: what it promises of shifts and scales, and that it finds a good rate where one is known by other means."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from inertia.errors import BadInput
 from inertia.problems import least_squares
 from inertia.tuning.experience import ExperiencePolicy
 from inertia.tuning.experience.cells import read, shipped, written
+from inertia.tuning.experience.remembering import keep, pinned, recalled
 from inertia.tuning.experience.surfaces import left, remains
 from inertia.tuning.factors import budget_of
 from inertia.tuning.loop import tune
@@ -49,3 +53,40 @@ def test_cells_come_back_as_they_were_written(tmp_path):
 def test_shares_and_their_logarithms_are_inverse():
     share = np.array([0.0, 0.02, 0.5, 1.0])
     assert np.allclose(remains(left(share)), share)
+
+
+def test_a_constant_added_to_the_loss_and_its_unit_change_nothing(job):
+    budget = budget_of(200, steps=100, batch_size=10)
+    problem = job.problem
+    shifted = replace(problem, value=lambda w, rows=None: problem.value(w, rows) - 7.0, minimum=problem.minimum - 7.0)
+    scaled = replace(
+        problem,
+        value=lambda w, rows=None: 8.0 * problem.value(w, rows),
+        gradient=lambda w, rows=None: 8.0 * problem.gradient(w, rows),
+        hvp=lambda w, v, rows=None: 8.0 * problem.hvp(w, v, rows),
+        minimum=8.0 * problem.minimum,
+    )
+    first, other, third = (tune(ProblemJob(each), budget, ExperiencePolicy, runs=2) for each in (problem, shifted, scaled))
+    rates = [[trial.run.recipe.learning_rate for trial in found.history.trials] for found in (first, other, third)]
+    assert rates[0] == rates[1]
+    np.testing.assert_allclose(np.array(rates[2]) * 8, rates[0], rtol=0.01)  # rates have three digits
+    assert other.pick.expected.loss == pytest.approx(first.pick.expected.loss - 7, abs=1e-6)
+
+
+def test_a_finished_tuning_is_remembered_in_a_folder_and_helps_the_next(job, tmp_path):
+    budget = budget_of(200, steps=100, batch_size=10)
+    found = tune(job, budget, ExperiencePolicy, runs=2)
+    before = pinned(tmp_path)
+    keep(tmp_path / "mine", "mine", found.measurement, budget, found.history)
+    keep(tmp_path / "mine", "mine", found.measurement, budget, found.history)
+    own = recalled(tmp_path / "mine")
+    assert (before, len(own), len(pinned(tmp_path / "mine"))) == ("", 1, 12)
+    again = ExperiencePolicy(found.measurement, budget, own=own)
+    assert len(again.known.surfaces) == len(ExperiencePolicy(found.measurement, budget).known.surfaces) + 1
+    assert again.pick(History()).expected is not None
+
+
+def test_a_file_that_is_no_experience_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "tuning-1.json").write_text('{"name": 3}')
+    with pytest.raises(BadInput, match="does not hold experience"):
+        recalled(tmp_path)

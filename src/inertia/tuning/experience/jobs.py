@@ -14,12 +14,13 @@ from ..measurement import Measurement
 from ..predict import forecast
 from ..quadratic import modelled
 from ..recipe import Family, Recipe
-from .cells import Facts, shipped
+from .cells import Cell, Facts, shipped
 from .features import features
 from .prior import Experience, Fitted, Job
+from .remembering import filled
 from .surfaces import NET, left, reference, surface
 
-__all__ = ["FAMILIES", "TRIED", "asked", "experience", "foreseen", "scheduled"]
+__all__ = ["FAMILIES", "TRIED", "asked", "experience", "extended", "foreseen", "scheduled"]
 
 Array = NDArray[np.float64]
 
@@ -39,6 +40,13 @@ def experience(optimizer: str, held_out: bool, fitted: Fitted) -> Experience:
     families = FAMILIES[optimizer]
     found = [surface(cell, families, held_out) for cell in shipped() if cell.optimizer == optimizer]
     return Experience([each for each in found if each is not None], families, fitted)
+
+
+def extended(known: Experience, own: tuple[Cell, ...], optimizer: str, held_out: bool) -> Experience:
+    """With a user's own tunings beside the shipped cells."""
+    mine = [filled(known, cell) for cell in own if cell.optimizer == optimizer and cell.held_out == held_out]
+    more = [each for each in mine if each is not None]
+    return Experience([*known.surfaces, *more], known.families, known.fitted) if more else known
 
 
 def scheduled(budget: Budget, method: Method) -> Scaled:

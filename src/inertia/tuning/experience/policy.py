@@ -10,7 +10,8 @@ from ..judging import score, values
 from ..measurement import Measurement
 from ..policy import Candidate, Evidence, Expectation, Gain, History, Pick, Proposal, Reason
 from ..recipe import Family, Recipe
-from .jobs import TRIED, asked, experience
+from .cells import Cell
+from .jobs import TRIED, asked, experience, extended
 from .prior import Belief, Fitted, Places, Seen, Weighed, places
 from .reading import FITTED, quantiles
 from .surfaces import NET, remains
@@ -26,7 +27,8 @@ class ExperiencePolicy:
     """Search by expected improvement under what other jobs and the runs so far make likely.
 
     `momentum` and `nesterov` fix what is searched to one family; `optimizer` is "sgd" or "adamw"; `seed` is that of the first run,
-    and every further run takes the next one, so that what is recommended has been seen on more than one.
+    and every further run takes the next one, so that what is recommended has been seen on more than one; `own` are a user's own
+    tunings (see `remembering.recalled`).
 
     >>> import numpy as np
     >>> from inertia.problems import least_squares
@@ -47,10 +49,12 @@ class ExperiencePolicy:
         optimizer: str = "sgd",
         momentum: float | None = None,
         nesterov: bool | None = None,
+        own: tuple[Cell, ...] = (),
         fitted: Fitted = FITTED,
     ) -> None:
         self.measured, self.budget, self.seed, self.optimizer = measured, budget, seed, optimizer
-        self.known = experience(optimizer, budget.objective.held_out, fitted)
+        held_out = budget.objective.held_out
+        self.known = extended(experience(optimizer, held_out, fitted), own, optimizer, held_out)
         self.job = asked(measured, budget, optimizer, fitted.stays)
         tried = [f for f in TRIED[optimizer] if nesterov is None or f.nesterov == nesterov or f.momentum == 0]
         if momentum is not None:

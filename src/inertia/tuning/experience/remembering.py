@@ -1,0 +1,119 @@
+"""A user's own tunings as experience: kept in a folder that the user names, in the form of the shipped cells, and nowhere else.
+
+A tuning holds a few runs and no grid, so its surface is what is believed after those runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import BadInput
+from ..budget import Budget
+from ..judging import score, values
+from ..measurement import Measurement
+from ..policy import History
+from ..recipe import Recipe
+from .cells import Cell, Facts, read
+from .features import features
+from .prior import Experience, Job, Seen, places
+from .surfaces import NET, Surface
+
+__all__ = ["filled", "folder_of", "keep", "pinned", "recalled", "remembered"]
+
+VARIABLE = "INERTIA_EXPERIENCE"
+
+
+def folder_of(named: str | Path | None) -> Path | None:
+    """The folder of a user's own experience: the one named, else that of INERTIA_EXPERIENCE, else none.
+
+    Raises:
+        BadInput: a file where a folder is asked for.
+    """
+    found = named if named is not None else os.environ.get(VARIABLE) or None
+    if found is None:
+        return None
+    path = Path(found).expanduser()
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"experience = {found} is a file: name a folder, which is made where there is none")
+    return path
+
+
+def recalled(folder: Path | None) -> tuple[Cell, ...]:
+    """The tunings kept in a folder, in the order of their names."""
+    if folder is None or not folder.exists():
+        return ()
+    return tuple(cell for path in sorted(folder.glob("tuning-*.json")) for cell in read(path))
+
+
+def pinned(folder: Path | None) -> str:
+    """Which experience this is, in twelve letters: the same tunings give the same ones; "" without a folder."""
+    cells = recalled(folder)
+    return hashlib.sha256(json.dumps([cell.to_json() for cell in cells]).encode()).hexdigest()[:12] if cells else ""
+
+
+def keep(folder: Path, name: str, measured: Measurement, budget: Budget, history: History) -> Path | None:
+    """Write a finished tuning into the folder, once; None where it had no run to remember."""
+    cell = remembered(name, measured, budget, history)
+    if cell is None:
+        return None
+    text = json.dumps(cell.to_json(), separators=(",", ":"))
+    path = folder / f"tuning-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".new")
+    aside.write_text(text + "\n")
+    os.replace(aside, path)
+    return path
+
+
+def remembered(name: str, measured: Measurement, budget: Budget, history: History) -> Cell | None:
+    """A tuning as a cell: one row for every recipe, one column for every time it ran."""
+    held, sign = budget.objective.held_out, budget.objective.sign
+    falls: dict[Recipe, list[float]] = {}
+    start = sign * measured.validation if held else measured.loss
+    for trial in history.trials:
+        curve, ended = values(trial.run, budget.objective), score(trial.run, budget.objective)
+        lost = not np.isfinite(ended) or not len(curve)
+        falls.setdefault(trial.run.recipe, []).append(np.inf if lost else start - sign * float(curve[0]) + ended)
+    if not falls:
+        return None
+    width = max(map(len, falls.values()))
+    table = np.array([[*row, *[np.nan] * (width - len(row))] for row in falls.values()])
+    recipes, empty = tuple(falls), np.full(table.shape, np.nan)
+    starts, nothing = np.full(width, start), np.full(width, np.nan)
+    return Cell(
+        name=name, family=name, schedule=budget.schedule, optimizer=recipes[0].optimizer, facts=Facts.of(measured, budget),
+        start=nothing if held else starts, held_start=starts if held else nothing, recipes=recipes,
+        training=empty if held else table, held=table if held else empty, forecast=np.full(len(recipes), np.nan), held_out=held, full=False,
+    )  # fmt: skip
+
+
+def filled(known: Experience, cell: Cell) -> Surface | None:
+    """The surface of a cell with few runs: what is believed of it after them."""
+    losses, starts = (cell.held, cell.held_start) if cell.held_out else (cell.training, cell.start)
+    fell = np.array([float(np.nanmean(np.maximum(starts[0] - row, 0.0))) for row in losses])
+    if not np.all(np.isfinite(fell)) or not np.any(fell > 0):
+        return None
+    facts = cell.facts
+    job = Job(features(facts), float(starts[0]), facts.gradient_norm**2 / facts.largest, np.inf)
+    x = np.log2([recipe.learning_rate * facts.largest for recipe in cell.recipes])
+    weighed = known.weigh(job, places(x, [recipe.family for recipe in cell.recipes], known.families), Seen(fell))
+    grid = [family for family in known.families for _ in NET]
+    belief = known.belief(weighed, places(np.tile(NET, len(known.families)), grid, known.families))
+    shape = (len(known.families), NET.size)
+    seen, mean, spread, failing = (
+        (belief.weight @ table).reshape(shape) for table in (belief.run, belief.mean, belief.noise + belief.variance, belief.failing)
+    )
+    fall = float(np.exp(belief.weight @ (belief.chance @ np.log(belief.fall))))
+    gains = known.gains[belief.source]
+    kept = np.isfinite(gains)
+    gain = float(np.average(gains[kept], weights=belief.weight[kept])) if kept.any() else float("nan")
+    ran = np.array([any(recipe.family == family for recipe in cell.recipes) for family in known.families])
+    return Surface(
+        cell=cell, features=job.features, ran=ran, seen=seen, spread=spread, mean=mean, failing=failing, said=np.full(shape, np.nan),
+        start=job.start, fall=fall, gain=gain,
+    )  # fmt: skip

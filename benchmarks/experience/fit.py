@@ -1,6 +1,6 @@
 """Fit every number of the prior by leaving one family out, and print the leave-one-family-out table.
 
-    python benchmarks/experience/fit.py [--passes N]     coordinate search from the numbers that are there; writes data/fitted.json
+    python benchmarks/experience/fit.py [--passes N] [--every K]   coordinate search (on each Kth cell); writes data/fitted.json
     python benchmarks/experience/fit.py --table          the table of the numbers that are there
     ... --held-out                                       the validation loss as objective;   --adamw    AdamW's cells
 
@@ -40,10 +40,13 @@ class Bank:
         self.convex = np.array([s.cell.facts.convex for s in self.surfaces])
         self.linear = np.array([s.cell.schedule == "linear" for s in self.surfaces])
 
-    def played(self, fitted: Fitted, seeds: tuple[int, ...] | None = None) -> list[list[Played]]:
+    def played(self, fitted: Fitted, seeds: tuple[int, ...] | None = None, every: int = 1) -> list[list[Played]]:
+        """Every cell (or each `every`th) played; one tuning seed a cell, in turn, unless `seeds` are given."""
         known: dict[str, Experience] = {}
         found = []
         for number, (s, cell) in enumerate(zip(self.surfaces, self.answers, strict=True)):
+            if number % every:
+                continue
             family = s.cell.family
             if family not in known:
                 known[family] = Experience(self.surfaces, self.families, fitted, skip=family)
@@ -111,8 +114,8 @@ def table(bank: Bank, found: list[list[Played]]) -> None:
         print(f"run {n + 1}: interval of its loss holds it in {100 * inside:.0f} %, within a factor 2 of the median {100 * near:.0f} %")
 
 
-def fit(bank: Bank, passes: int) -> Fitted:
-    best, now = FITTED, objective(bank.played(FITTED))
+def fit(bank: Bank, passes: int, every: int) -> Fitted:
+    best, now = FITTED, objective(bank.played(FITTED, every=every))
     print(f"from {now:.4f}", flush=True)
     names = [n for n in asdict(FITTED) if n not in ("scales", "stays")] + [f"scales {i}" for i in range(len(FITTED.scales))]
     step = 1.7
@@ -122,7 +125,7 @@ def fit(bank: Bank, passes: int) -> Fitted:
                 tried = changed(best, name, factor)
                 if tried is None:
                     continue
-                value = objective(bank.played(tried))
+                value = objective(bank.played(tried, every=every))
                 if value < now - 1e-4:
                     best, now = tried, value
                     print(f"{now:.4f}  {name} x {factor:.3g}", flush=True)
@@ -142,8 +145,12 @@ def changed(fitted: Fitted, name: str, factor: float) -> Fitted | None:
     return replace(fitted, **{name: float(f"{new:.3g}")}) if name != "trust" or 0 < new < 1 else None
 
 
+def number(words: list[str], name: str, usual: int) -> int:
+    return int(words[words.index(name) + 1]) if name in words else usual
+
+
 if __name__ == "__main__":
     words = sys.argv[1:]
     mine = Bank("adamw" if "--adamw" in words else "sgd", "--held-out" in words)
-    numbers = FITTED if "--table" in words else fit(mine, int(words[words.index("--passes") + 1]) if "--passes" in words else 1)
+    numbers = FITTED if "--table" in words else fit(mine, number(words, "--passes", 1), number(words, "--every", 1))
     table(mine, mine.played(numbers, (0, 1, 2) if "--all-seeds" in words else None))

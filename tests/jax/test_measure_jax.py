@@ -211,3 +211,14 @@ def bad(value):
 def test_bad_input_is_refused(call, message):
     with pytest.raises(BadInput, match=message):
         call()
+
+
+@pytest.mark.parametrize("number", [2.0, np.array(2.0), jnp.array(2.0)])
+def test_numbers_beside_the_arrays_go_into_every_batch(number):
+    def scaled(w, batch):
+        return batch["t"] * jnp.mean((batch["x"] @ w) ** 2)
+
+    found = room.measure(scaled, jnp.ones(4), {"x": X, "t": number}, chunk=10, batch_size=9)
+    np.testing.assert_allclose(found.L, np.linalg.eigvalsh(4 / 45 * X.T @ X)[-1], rtol=0.01)
+    with pytest.raises(BadInput, match="hold no array with examples"):
+        room.measure(lambda w, b: b[0] * jnp.sum(w**2), jnp.ones(4), (number,))

@@ -83,8 +83,8 @@ def rows_in(batch: Any) -> int:
 
 
 def taken(data: Any, rows: Any) -> Any:
-    """The chosen rows of every array."""
-    return jax.tree.map(lambda leaf: leaf[rows], data)
+    """The chosen rows of every array; numbers go along whole."""
+    return jax.tree.map(lambda leaf: leaf[rows] if np.ndim(leaf) else leaf, data)
 
 
 def _takes_key(loss: Callable[..., Any]) -> bool:

@@ -168,13 +168,17 @@ class _Chunks:
 def as_batches(data: Any, chunk: int | None, parts: int) -> tuple[Any, Iterable[Any]]:
     """The data whole (None if it comes in batches) and as batches, at least `parts` of them where it can be cut.
 
-    A list or any other iterable is a series of batches; an array, a tuple or a dict of arrays is the data itself.
+    A list or any other iterable is a series of batches; an array, a tuple or a dict of arrays is the data itself. Leaves
+    without a dimension (a temperature beside the inputs) go whole into every batch.
     """
     if isinstance(data, list) or not isinstance(data, tuple | dict | np.ndarray | jax.Array):
         if not isinstance(data, Iterable):
             raise BadInput(f"data of type {type(data).__name__} cannot be read: pass arrays (in a tuple or dict), or a list of batches")
         return None, list(data) if isinstance(data, Iterator) else data
-    lengths = {len(leaf) for leaf in jax.tree.leaves(data)}
+    leaves = [leaf for leaf in jax.tree.leaves(data) if np.ndim(leaf)]
+    lengths = {len(leaf) for leaf in leaves}
+    if not lengths:
+        raise BadInput("the data hold no array with examples along its first dimension: pass arrays of shape (examples, ...)")
     if len(lengths) != 1:
         raise BadInput(f"the arrays hold {sorted(lengths)} examples: every array must have the same first dimension")
     total = lengths.pop()
@@ -182,7 +186,7 @@ def as_batches(data: Any, chunk: int | None, parts: int) -> tuple[Any, Iterable[
         raise BadInput("the data hold no examples")
     if chunk is not None and chunk < 1:
         raise BadInput(f"chunk = {chunk} is too few: a batch holds at least 1 example")
-    each = sum(leaf.nbytes for leaf in jax.tree.leaves(data)) / total
+    each = sum(leaf.nbytes for leaf in leaves) / total
     limit = min(total, chunk or max(int(BYTES // each), 64), -(-total // parts))
     return data, _Chunks(data, -(-total // -(-total // limit)) if chunk is None else limit)
 

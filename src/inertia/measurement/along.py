@@ -34,9 +34,14 @@ def measured(
     The default method is gentle: Nesterov's form with momentum 0.9 and alpha = 1/(4 upper bar).
 
     Raises:
-        BadInput: no step to measure at, and what measuring raises.
+        BadInput: no step to measure at, no positive curvature for the default method, and what measuring raises.
     """
     found = measure_source(source, plan)
+    if along is not None and method is None and not found.upper > 0:
+        raise BadInput(
+            f"the largest curvature at the start is at most {found.upper:g} (the loss is linear or concave there), so no gentle "
+            "learning rate follows from it: say how to train with along_method=Method(...), or leave along out"
+        )
     if along is not None and walk is not None and "interrupted" not in found.provenance:
         used = Method(0.25 / found.upper, beta=0.9, gamma=0.9) if method is None else method
         told = _along(source, plan, found, along, walk(used)) | {"method": repr(used)}

@@ -101,7 +101,7 @@ def measure_source(source: Source, plan: Plan) -> Spectrum:
     """Run the plan and assemble the Spectrum; what an interruption left undone is missing and said in `notes`."""
     rng = np.random.default_rng([plan.seed, 1])
     loss, gradient = source.gradient()
-    norm = math.sqrt(float(gradient @ gradient))
+    norm = source.space(False).norm(gradient)
     if not (plan.weights or plan.noise):
         gradient = None  # for the ends alone it need not take memory
     wants = plan.sampling or plan.top > 1
@@ -135,6 +135,7 @@ def measure_source(source: Source, plan: Plan) -> Spectrum:
     except KeyboardInterrupt:
         notes["interrupted"] = "stopped by Ctrl-C: this is what was measured until then"
     notes |= source.notes | source.cost() | {"source": "lanczos", "asymmetry": main.asymmetry, "batches": len(source.sizes)}
+    notes |= {"counted": main.counted} | ({"warning": main.warning} if main.warning else {})
     return joined(runs, seen, shaken, trace, notes, loss=loss if loss > 0 else None)
 
 
@@ -165,11 +166,12 @@ def _noise(source: Source, plan: Plan, rng: np.random.Generator, gradient: Any, 
         return 0.0, []
     squares: list[float] = []
     starts: list[Any] = []
+    space = source.space(False)
     for drawn, size in islice(source.mini_batches(rng, asked), plan.noise):
         if size == examples:
             continue
         deviation = drawn - gradient
-        squares.append(float(deviation @ deviation) * (1 / asked - 1 / examples) / (1 / size - 1 / examples))
+        squares.append(space.dot(deviation, deviation) * (1 / asked - 1 / examples) / (1 / size - 1 / examples))
         if len(starts) < NOISE_STARTS and squares[-1] > 0:
             starts.append(deviation)
     if len(squares) < 2:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import BadInput
 from .batches import Batches
@@ -14,16 +15,22 @@ from .frozen import Frozen
 
 __all__ = ["check_deterministic"]
 
+DROPPING = {"bernoulli", "native_dropout", "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"}
 TOLERANCE = 1e-5  # relative: threads may sum in another order, a random layer differs by far more
 
 
 def check_deterministic(model: nn.Module, batches: Batches, evaluate: Callable[[Any], tuple[torch.Tensor, float]], handle: Frozen) -> None:
-    """Evaluate the first batch twice.
+    """Evaluate the first batch twice; what draws random numbers although no module of a known kind does is named in the report.
 
     Raises:
         BadInput: the two losses differ; the message names the data or the first module whose output changed.
     """
-    looks = [_look(batches, evaluate, handle) for _ in range(2)]
+    drawn: list[bool] = []
+    looks = [_look(batches, evaluate, handle, drawn) for _ in range(2)]
+    if any(drawn) and not handle.drops:
+        handle.report.append(
+            f"the loss draws random numbers outside dropout modules{_named(batches, evaluate, handle)}: one fixed draw per batch"
+        )
     if any(value is None for value, _ in looks):
         raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
     (one, data), (two, again) = looks
@@ -44,14 +51,59 @@ def check_deterministic(model: nn.Module, batches: Batches, evaluate: Callable[[
     raise BadInput(f"the loss is not deterministic: {one:.6g}, then {two:.6g} on the same parameters; {cause}")
 
 
-def _look(batches: Batches, evaluate: Callable[[Any], tuple[torch.Tensor, float]], handle: Frozen) -> tuple[Any, list[float]]:
-    """Loss of the first batch and a sum of each of its tensors."""
+class _Draws(TorchDispatchMode):
+    """Names of the operations that took numbers from torch's global generator, as they are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Carry the operation out, and note it if it is random."""
+        if torch.Tag.nondeterministic_seeded in func.tags and not (kwargs or {}).get("generator") and not _idle(func, args):
+            name = func.overloadpacket.__name__.rstrip("_")
+            self.found.add("functional dropout" if name in DROPPING else f"torch.{name}")
+        return func(*args, **(kwargs or {}))
+
+
+def _idle(func: Any, args: Any) -> bool:
+    """Whether an operation that can be random is not: attention without dropout, dropout with nothing dropped."""
+    name = func.overloadpacket.__name__
+    if "attention" in name:
+        numbers = [a for a in args if isinstance(a, float)]
+        return not any(number > 0 for number in numbers[:1])
+    return "dropout" in name and len(args) > 1 and (args[1] == 0 or (len(args) > 2 and args[2] is False))
+
+
+def _named(batches: Batches, evaluate: Callable[[Any], tuple[torch.Tensor, float]], handle: Frozen) -> str:
+    """What draws, in brackets, where torch tells."""
+
+    def listened(batch: Any) -> tuple[torch.Tensor, float]:
+        with draws:
+            return evaluate(batch)
+
+    draws = _Draws()
+    try:
+        _look(batches, listened, handle)
+    except Exception:  # compiled models may not be listened to; the draw itself is certain
+        return ""
+    return f" ({', '.join(sorted(draws.found))})" if draws.found else ""
+
+
+def _look(
+    batches: Batches, evaluate: Callable[[Any], tuple[torch.Tensor, float]], handle: Frozen, drawn: list[bool] | None = None
+) -> tuple[Any, list[float]]:
+    """Loss of the first batch and a sum of each of its tensors; `drawn` learns whether random numbers were taken."""
     batch = next(iter(batches), None)
     if batch is None:
         return None, []
     handle.rewind(0)
+    before = torch.get_rng_state()
     with torch.no_grad():
-        return float(evaluate(batch)[0]), _sums(batch)
+        value = float(evaluate(batch)[0])
+    if drawn is not None:
+        drawn.append(not torch.equal(before, torch.get_rng_state()))
+    return value, _sums(batch)
 
 
 def _traced(model: nn.Module, look: Callable[[], Any]) -> list[tuple[str, float, float]]:

@@ -32,9 +32,16 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
     """The parameters that require a gradient, each once.
 
     Raises:
-        BadInput: there are none.
+        BadInput: there are none, or some are complex.
     """
-    found = [p for p in model.parameters() if p.requires_grad]
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    for name, p in named:
+        if p.is_complex():
+            raise BadInput(
+                f"parameter '{name}' is {str(p.dtype).removeprefix('torch.')}: curvature is along real numbers; make it a real parameter "
+                "with torch.view_as_real and let forward call torch.view_as_complex"
+            )
+    found = [p for _, p in named]
     if not found:
         raise BadInput("the model has no trainable parameter: curvature is measured along those with requires_grad=True")
     return found
@@ -47,6 +54,7 @@ class Frozen:
         self.model, self.seed = model, seed
         self.wide = any(p.dtype in HALVES for p in model.parameters())
         self.buffers: list[_Buffer] = []
+        self.drops = any(isinstance(m, DROPOUTS) and m.training and m.p > 0 for m in model.modules())
         self.report = _report(model)
         if self.wide:
             self.report.append("half-precision parameters and buffers: measured in float32")

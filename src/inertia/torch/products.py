@@ -154,6 +154,10 @@ class TorchSource:
         """Sum over batches of size times Hessian times vector, through the gradient's graph."""
         out, pieces = torch.zeros_like(vector), self._pieces(vector)
         for index, batch in self._needed(chosen):
+            if index not in self.graphs and len(self.graphs) < self.room:  # lost to another way of making products
+                self._differentiated(index, batch, keep=True)
+                if self.way == "differences":
+                    return out
             kept = index in self.graphs
             grads = (
                 self.graphs[index]

@@ -18,12 +18,16 @@ from ..core.spectrum import Spectrum
 from ..errors import BadInput
 from .density import joined
 from .lanczos import FAILURE, Lanczos, krylov
+from .progress import Line
 from .vectors import Vectors
 
 __all__ = ["Plan", "Sampling", "Source", "Watch", "measure_source"]
 
 Watch = Callable[[int, float, float], None]  # (products, largest so far, half-width of its bar)
 NOISE_STARTS, SIDE_DEPTH = 2, 8  # Lanczos runs at noise vectors, and products of each run beside the main one
+LARGE = 500_000  # parameters from which on a measurement that was not told its depth keeps to the budget
+BUDGET = 60.0  # gradients' worth of time
+SLOWER = 1.3  # a product with its algebra over its price: 2.6 gradients on GPT-2 of .66M to 5.2M parameters (benchmarks/curvature.py)
 
 
 class Source(Protocol):
@@ -31,7 +35,11 @@ class Source(Protocol):
 
     dimension: int
     notes: dict[str, Any]  # what was frozen, how products are made, costs
-    price: float  # of one product, in gradients of as many examples
+
+    @property
+    def price(self) -> float:
+        """Of one product, in gradients of as many examples."""
+        ...
 
     @property
     def sizes(self) -> list[int]:
@@ -80,6 +88,19 @@ class Plan:
     failure: float = FAILURE
     watch: Watch | None = None
 
+    def within(self, source: Source) -> tuple[Plan, int, int]:
+        """The plan as the budget allows it, products of each run beside the main one, and runs at noise vectors."""
+        side = min(SIDE_DEPTH, source.dimension)
+        if self.depth is not None or source.dimension <= LARGE:
+            return self, side, NOISE_STARTS
+        examples = sum(source.sizes)
+        batch = min(self.batch_size or source.sizes[0], examples)
+        gradients = 5 + self.noise * batch / examples  # the first, its graph, looking whether the loss is one function
+        products = int((BUDGET - gradients) / (SLOWER * source.price))
+        side = max(2, products // 6)
+        beside = side * (self.weights + bool(self.noise))
+        return dataclasses.replace(self, depth=max(products - beside, 3) * self.top), side, 1
+
 
 class Sampling(NamedTuple):
     """How far the largest curvature of these examples may be from that of all the data they were drawn from.
@@ -104,6 +125,10 @@ def measure_source(source: Source, plan: Plan) -> Spectrum:
     norm = source.space(False).norm(gradient)
     if not (plan.weights or plan.noise):
         gradient = None  # for the ends alone it need not take memory
+    asked = plan
+    plan, side, noisy = plan.within(source)
+    if isinstance(plan.watch, Line):
+        plan.watch.expect(plan.rtol, plan.depth)
     wants = plan.sampling or plan.top > 1
     main = krylov(
         source.hvp, source.space(wants), rtol=plan.rtol, depth=plan.depth, ends=plan.ends, top=plan.top, seed=plan.seed,
@@ -116,7 +141,8 @@ def measure_source(source: Source, plan: Plan) -> Spectrum:
         "examples": int(sum(source.sizes)),
         "gradient_norm": norm,
     }
-    side = min(SIDE_DEPTH, source.dimension)
+    if plan is not asked and not main.converged:
+        notes["budget"] = f"{BUDGET:.0f} gradients' worth of time, beyond {LARGE} parameters: depth= asks for more products"
     try:
         if main.reason == "interrupted":
             raise KeyboardInterrupt
@@ -125,7 +151,7 @@ def measure_source(source: Source, plan: Plan) -> Spectrum:
         if plan.weights and norm > 0:
             seen = _complete(_side(source, plan, gradient, side, plan.seed))
         if plan.noise:
-            trace, starts = _noise(source, plan, rng, gradient, notes)
+            trace, starts = _noise(source, plan, rng, gradient, notes, noisy)
             shaken = [_complete(_side(source, plan, start, side, plan.seed)) for start in starts]
         if plan.sampling:
             enough = len(source.sizes) > 1
@@ -152,7 +178,9 @@ def _complete(run: Lanczos) -> Lanczos:
     return run
 
 
-def _noise(source: Source, plan: Plan, rng: np.random.Generator, gradient: Any, notes: dict[str, Any]) -> tuple[float, list[Any]]:
+def _noise(
+    source: Source, plan: Plan, rng: np.random.Generator, gradient: Any, notes: dict[str, Any], runs: int
+) -> tuple[float, list[Any]]:
     """E |g_batch - gradient|^2 at the asked batch size, and the first deviations to start runs at.
 
     Scaled from the batches seen by trace = (1/B - 1/N) S^2, the law of sampling without replacement.
@@ -172,7 +200,7 @@ def _noise(source: Source, plan: Plan, rng: np.random.Generator, gradient: Any, 
             continue
         deviation = drawn - gradient
         squares.append(space.dot(deviation, deviation) * (1 / asked - 1 / examples) / (1 / size - 1 / examples))
-        if len(starts) < NOISE_STARTS and squares[-1] > 0:
+        if len(starts) < runs and squares[-1] > 0:
             starts.append(deviation)
     if len(squares) < 2:
         notes["noise"] = f"not measured: {len(squares)} batches of fewer than all the examples; pass tensors, or smaller batches"

@@ -46,7 +46,7 @@ class TorchSource:
         lazy: bool = False,  # graphs are made for the first product, not with the gradient
     ) -> None:
         self.params, self.batches, self.evaluate, self.handle, self.memory, self.way = list(params), batches, evaluate, handle, memory, way
-        self.dimension, self.price = sum(p.numel() for p in self.params), PRICE
+        self.dimension = sum(p.numel() for p in self.params)
         self.device, self.dtype = self.params[0].device, self.params[0].dtype
         self.sizes: list[int] = []  # examples in each batch
         self.weights, self.lazy = list[float](), lazy  # what the loss of each batch weighs
@@ -55,6 +55,11 @@ class TorchSource:
         self.room = 0  # how many batches' graphs fit
         self.trusted = False  # whether the graph has been looked at for functions that are not torch's own
         self.spent = {"hvps": 0.0, "gradients": 0.0}
+
+    @property
+    def price(self) -> float:
+        """Of a product, in gradients: one more where the graph is made again each time."""
+        return PRICE + (0.0 if not self.sizes or self.room >= len(self.sizes) else 1.0)
 
     def position(self) -> torch.Tensor:
         """The parameters as a flat vector."""
@@ -153,17 +158,8 @@ class TorchSource:
     def _exact(self, vector: torch.Tensor, chosen: list[int]) -> torch.Tensor:
         """Sum over batches of size times Hessian times vector, through the gradient's graph."""
         out, pieces = torch.zeros_like(vector), self._pieces(vector)
-        for index, batch in self._needed(chosen):
-            if index not in self.graphs and len(self.graphs) < self.room:  # lost to another way of making products
-                self._differentiated(index, batch, keep=True)
-                if self.way == "differences":
-                    return out
-            kept = index in self.graphs
-            grads = (
-                self.graphs[index]
-                if kept
-                else self._differentiated(index, batch, keep=self.lazy and len(self.graphs) < self.room, graph=True)[1]
-            )
+        for index, batch in self._needed(chosen):  # a graph that fits is made late, or again after another way of making products
+            grads = self.graphs.get(index) or self._differentiated(index, batch, keep=len(self.graphs) < self.room, graph=True)[1]
             kept = index in self.graphs
             live = [(g, piece) for g, piece in zip(grads, pieces, strict=True) if g is not None and g.requires_grad]
             if not live:

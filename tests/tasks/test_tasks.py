@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inertia import tasks
 from inertia.core.method import Method
 from inertia.core.schedule import shaped
 from inertia.errors import BadData, BadInput, MissingExtra
 from inertia.problems import simulation as reference
-from inertia.problems import tasks
 from inertia.tasks import data
 
 SHARED = Path(os.environ.get("INERTIA_DATA", ".")) / data.AIRFOIL  # conftest looks beside the checkout

@@ -35,7 +35,7 @@ class Check:
     room: float  # how many times the learning rate may grow before the largest curvature's upper bar is unstable
     expected: Expectation | None  # of this setting; None: cannot be told
     best: Pick  # what would be recommended without a run
-    usual: tuple[float, float] | None  # learning rates at this momentum that cannot be told from its best: their median is in its interval
+    usual: tuple[float, float] | None  # learning rates at this momentum that are expected to take off nine tenths of what its best does
     gain: Gain | None  # of momentum
 
     @property
@@ -117,8 +117,9 @@ def check(job: Trainable, budget: Budget, recipe: Recipe, policy: Maker, *, seed
     usual = None
     if known:
         best = min((expected for _, expected in known), key=lambda expected: expected.loss)
-        near = [rate for rate, expected in known if expected.loss <= best.high]
-        usual = (float(min(near)), float(max(near)))
+        start = seen.validation if budget.objective.held_out else seen.loss
+        near = [rate for rate, expected in known if start - expected.loss >= 0.9 * (start - best.loss)]
+        usual = (float(min(near)), float(max(near))) if near else None
     return Check(
         job.name, budget, recipe, seen, room, how.expect(recipe, nothing), how.pick(nothing), usual, how.momentum(nothing)
     )  # fmt: skip

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .theory.quadratic import loss_curve
     from .verbs.dispatch import check, simulate, tune
     from .verbs.identification import identify
+    from .verbs.measuring import measure
     from .verbs.minimization import minimize
 
 _HOME = {
@@ -36,6 +37,7 @@ _HOME = {
     "identify": "verbs.identification",
     "InertiaError": "errors",
     "loss_curve": "theory.quadratic",
+    "measure": "verbs.measuring",
     "Method": "core.method",
     "minimize": "verbs.minimization",
     "rate": "theory.modes",
@@ -60,6 +62,7 @@ __all__ = [
     "edge",
     "identify",
     "loss_curve",
+    "measure",
     "minimize",
     "rate",
     "simulate",

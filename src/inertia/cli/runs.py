@@ -10,17 +10,21 @@ from ..errors import BadInput
 from .options import Alpha, Beta, Gamma, Json, Out, Seed, Task
 from .output import emit, number, paper, table
 from .progress import bar
-from .sources import batches_of, measured, numpy_task
+from .sources import batches_of, numpy_task
 
 if TYPE_CHECKING:
     from ..core.record import Record
     from ..problems import Problem
     from ..report.report import Block
     from ..tasks import Task as Loaded
+    from ..tuning.budget import Budget
+    from ..tuning.measurement import Measurement
 
 __all__ = ["measure", "register", "run"]
 
 PLACE = 30
+Steps = Annotated[int | None, typer.Option("--steps", help="Length of the run that pays for it (default: the task's own).")]
+Full = Annotated[bool, typer.Option("--full", help="On all examples, with more products, at whatever cost.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Examples per step (default: the task's own).")]
 
 
@@ -30,26 +34,38 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: inertia run valley --alpha 0.6 --beta 0.5 --steps 20")(run)
 
 
-def measure(task: Task, batch_size: BatchSize = None, seed: Seed = 0, json: Json = False) -> None:
-    """Largest and smallest curvature with error bars, and the gradient noise, at the start of a task."""
-    loaded = numpy_task(task)
-    size = batches_of(loaded, batch_size)
-    found = measured(loaded.problem, size, seed).provenance
-    answer = {name: found[name] for name in ("largest", "largest_upper", "smallest", "noise_trace", "hvps", "dimension")}
+def measure(task: Task, batch_size: BatchSize = None, steps: Steps = None, full: Full = False, seed: Seed = 0, json: Json = False) -> None:
+    """Largest and smallest curvature with error bars, and the gradient noise, at the start of a task: what `tune` uses."""
+    from ..tasks.tuning import job_of
+    from ..tuning.answer import measured as as_answer
+    from ..tuning.measuring import measure as measured
+    from .sources import any_task, theirs_in
+
+    def look() -> tuple[str, Measurement, Budget]:
+        loaded = any_task(task)
+        job, budget = job_of(loaded, batch_size=batch_size, steps=steps)
+        return loaded.name, measured(job, budget, seed=seed, full=full), budget
+
+    name, found, budget = theirs_in(task, look)
     if json:
-        return emit(answer)
-    batch = "the whole loss" if size is None else f"batches of {size}"
-    table(
-        [
-            ["largest curvature", number(answer["largest"], 6)],
-            [f"upper bar (fails with probability {found['failure']:g})", number(answer["largest_upper"], 6)],
-            ["smallest curvature seen", number(answer["smallest"], 4)],
-            [f"gradient-noise trace, {batch}", number(answer["noise_trace"], 4)],
-            ["Hessian-vector products", str(answer["hvps"])],
-            ["parameters", str(answer["dimension"])],
-        ]
-    )
-    paper().print(f"{loaded.name}: gradient descent is stable below alpha = {number(2 / answer['largest_upper'])} (2 over the upper bar).")
+        return emit(as_answer(found, budget))
+    batch = "the whole loss" if budget.full_batch else f"batches of {budget.batch_size}"
+    rows = []
+    for at in found.at:
+        bar = number(at.upper, 4)
+        rows.append([f"largest curvature, {at.where}", f"{number(at.largest, 6)}, at most {bar}"])
+    spent = found.cost.example_gradients / budget.gradients
+    rows += [
+        ["smallest curvature seen", number(found.start.smallest, 4)],
+        ["its shape", "convex" if found.convex else "not convex"],
+        [f"gradient-noise trace, {batch}", f"{number(found.noise.trace, 4)} +- {number(found.noise.error, 2)}"],
+        ["loss and length of its gradient", f"{number(found.loss, 4)}, {number(found.gradient_norm, 4)}"],
+        ["parameters", str(found.dimension)],
+        ["measured on", f"{found.used} of {found.examples} examples"],
+        ["cost", f"{number(found.cost.products, 3)} Hessian-vector products, {number(spent, 2)} runs"],
+    ]
+    table(rows)
+    paper().print(f"{name}: gradient descent is stable below learning rate {number(2 / found.upper)} (2 over the upper bar).")
     return None
 
 

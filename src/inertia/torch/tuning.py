@@ -18,6 +18,7 @@ from ..tuning.recipe import Recipe
 from ..tuning.result import Tuning
 from ..tuning.trainable import Progress
 from .door import TorchJob
+from .schedules import factored
 
 __all__ = ["check", "tune"]
 
@@ -110,7 +111,8 @@ def tune(
         accumulate=accumulate, examples=examples, steps=steps, executor=executor, mode=mode, name=name, seed=seed,
     )  # fmt: skip
     budget = budget_of(
-        job.examples, steps=steps, batch_size=job.batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
+        job.examples, steps=steps, batch_size=job.batch_size, schedule=factored(schedule, steps), warmup=warmup, weight_decay=weight_decay,
+        clip=clip,
         objective=Objective.of(validation is not None, metric is not None, maximize), uniform=job.uniform,
     )  # fmt: skip
     asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience)
@@ -170,7 +172,8 @@ def check(
         accumulate=accumulate, examples=examples, steps=steps, executor=executor, mode=mode, name=name, seed=seed,
     )  # fmt: skip
     budget = budget_of(
-        job.examples, steps=steps, batch_size=job.batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
+        job.examples, steps=steps, batch_size=job.batch_size, schedule=factored(schedule, steps), warmup=warmup, weight_decay=weight_decay,
+        clip=clip,
         objective=Objective.of(validation is not None, metric is not None, maximize), uniform=job.uniform,
     )  # fmt: skip
     return second_opinion(job, budget, recipe, seed=seed, progress=progress)

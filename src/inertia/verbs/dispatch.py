@@ -18,7 +18,7 @@ from ..tuning.checking import Check
 from ..tuning.recipe import Recipe
 from ..tuning.result import Tuning
 
-__all__ = ["check", "simulate", "tune"]
+__all__ = ["check", "is_torch", "simulate", "tune"]
 
 
 def tune(job: Any, *given: Any, **options: Any) -> Tuning:
@@ -98,7 +98,7 @@ def _verb(name: str, job: Any, given: tuple[Any, ...], options: dict[str, Any]) 
         job = tasks.Task(job.name, job, options.pop("steps", 0))
     if isinstance(job, tasks.Task):
         return _on_task(name, job, given, options)
-    if _torch(job) or any(_torch(each) for each in (*given, *options.values())):
+    if is_torch(job) or any(is_torch(each) for each in (*given, *options.values())):
         from .. import torch as room
     elif callable(job):
         from .. import jax as room  # type: ignore[no-redef]
@@ -125,7 +125,7 @@ def _on_task(name: str, task: Any, given: tuple[Any, ...], options: dict[str, An
     return tune_task(task, Asked(**asked), **options)
 
 
-def _torch(thing: Any, depth: int = 2) -> bool:
+def is_torch(thing: Any, depth: int = 2) -> bool:
     """Whether something is torch's: a module, a tensor, a loader, or a tuple or dict of them; torch is only looked at if it is loaded."""
     torch = sys.modules.get("torch")
     if torch is None:
@@ -133,7 +133,7 @@ def _torch(thing: Any, depth: int = 2) -> bool:
     if isinstance(thing, torch.nn.Module | torch.Tensor) or type(thing).__module__.split(".")[0] == "torch":
         return True
     inner = thing.values() if isinstance(thing, Mapping) else thing if isinstance(thing, tuple | list) else ()
-    return depth > 0 and any(_torch(each, depth - 1) for each in _few(inner))
+    return depth > 0 and any(is_torch(each, depth - 1) for each in _few(inner))
 
 
 def _few(items: Iterable[Any]) -> list[Any]:

@@ -1,0 +1,92 @@
+"""`inertia.measure`: curvature, gradient and noise of a Problem, a torch module or a JAX loss, exactly as `tune` uses them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import tasks
+from ..errors import BadInput, require
+from ..problems.base import Problem
+from ..tuning.asking import shown
+from ..tuning.budget import Budget
+from ..tuning.factors import budget_of
+from ..tuning.measurement import Measurement
+from ..tuning.measuring import measure as measured
+from ..tuning.trainable import Progress, Trainable
+from .dispatch import is_torch
+
+__all__ = ["measure", "prepared"]
+
+_STEPS = 1000  # length of the run that pays for measuring, where none is given
+_BUDGET = ("steps", "batch_size", "schedule", "warmup", "weight_decay", "clip")
+
+
+def measure(
+    job: Any,
+    *given: Any,
+    seed: int = 0,
+    examples: int | None = None,
+    full: bool = False,
+    progress: Progress | bool | None = None,
+    **options: Any,
+) -> Measurement:
+    """Curvature, gradient and gradient noise of a training job at its start, before anything is run.
+
+    Args:
+        job: a Problem, the name of a built-in task, a task, a torch module (or a function seed -> module), or a JAX loss(params, batch).
+        given: for a module: loss_fn, data; for a JAX loss: params, data.
+        seed: of the sample, the mini-batches and, for a function of the seed, initialisation.
+        examples: how many of the data are measured on; default as many as a run pays for.
+        full: measure on all of the data, with more products, whatever it costs.
+        progress: True for a line on stderr, or progress(stage, done, total).
+        options: the budget (steps, default 1000 or the task's; batch_size, schedule, weight_decay, clip) and what the door of the
+            framework takes (validation, forward, size_of, mode, groups, ...).
+
+    Returns:
+        A Measurement, the one that `inertia.tune` would use on this budget.
+
+    Raises:
+        BadInput: something that cannot be measured; a start without gradient or without positive curvature.
+        Diverged: loss or gradient not finite at the start.
+        MissingExtra: the framework is not installed.
+
+    >>> from inertia.problems import valley
+    >>> round(measure(valley()).largest, 6)
+    4.0
+    """
+    made, budget = prepared(job, *given, seed=seed, **options)
+    with shown(progress) as tell:
+        return measured(made, budget, seed=seed, examples=examples, full=full, progress=tell)
+
+
+def prepared(job: Any, *given: Any, seed: int = 0, **options: Any) -> tuple[Trainable, Budget]:
+    """A job behind its door, and its budget."""
+    if isinstance(job, str):
+        job = tasks.load(job)
+    if isinstance(job, Problem):
+        job = tasks.Task(job.name, job, options.pop("steps", _STEPS))
+    if isinstance(job, tasks.Task):
+        from ..tasks.tuning import job_of
+
+        if given:
+            raise BadInput(f"measure was given a {type(given[0]).__name__} after {job.name}, which has its own loss and data: leave it out")
+        return job_of(job, **options)
+    words = {"steps": options.pop("steps", _STEPS)} | {name: options.pop(name) for name in _BUDGET if name in options}
+    if len(given) != 2:
+        raise BadInput("measure needs a job with two things more: a torch module, its loss and data, or a JAX loss, params and data")
+    door: Any
+    if any(is_torch(each) for each in (job, *given)):
+        from ..torch.door import TorchJob
+
+        door = TorchJob(job, *given, batch_size=words.pop("batch_size", None), steps=words["steps"], seed=seed, **options)
+    elif callable(job):
+        require("jax", "jax")
+        from ..jax.door import JaxJob
+
+        door = JaxJob(job, *given, batch_size=words.pop("batch_size", None), steps=words["steps"], seed=seed, **options)
+    else:
+        raise BadInput(
+            f"measure was given a {type(job).__name__}: pass a Problem, the name of a task, a torch module with its loss and data, or "
+            "a JAX loss(params, batch) with params and data"
+        )
+    return door, budget_of(door.examples, batch_size=door.batch_size, uniform=door.uniform, **words)

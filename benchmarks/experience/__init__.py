@@ -12,8 +12,11 @@ Jobs stand in `jobs.py` (frozen: append, never change), their problems in `conve
 of benchmarks/tuner in the same form among them; whoever fits a rule reads through it, without the sealed jobs.
 
 To add a job: write a builder (pure functions, fixed seeds), append it to `_NEW` in `jobs.py`, put the digest that the test names
-into `FROZEN`, run the program. A small job costs one to three minutes of one core for both optimizers, compiling included; a
-job of a million parameters twenty, with a handful of cells.
+into `FROZEN`, run the program. Measured, on one slow core, compiling and features included: a convex job 7 seconds, a small
+network with both full grids about 45 (half of it compiling), one whose runs take .1 seconds or more several minutes; the job of
+a million parameters some 30 seconds a run, so it has a handful of cells and comes last.
+
+A job whose cells hold one seed has its coarse grid only: `fine` goes on from there.
 
 Set OMP_NUM_THREADS=1 and XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" to stay on one core,
 INERTIA_DATA for the airfoil table, and JAX_COMPILATION_CACHE_DIR to spare compiling again.

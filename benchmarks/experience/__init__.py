@@ -13,8 +13,8 @@ of benchmarks/tuner in the same form among them; whoever fits a rule reads throu
 
 To add a job: write a builder (pure functions, fixed seeds), append it to `_NEW` in `jobs.py`, put the digest that the test names
 into `FROZEN`, run the program. Measured, on one slow core, compiling and features included: a convex job 7 seconds, a small
-network with both full grids about 45 (half of it compiling), one whose runs take .1 seconds or more several minutes; the job of
-a million parameters some 30 seconds a run, so it has a handful of cells and comes last.
+network with both full grids about 45 (half of it compiling). Estimated from single runs, not measured: several minutes where a run
+takes .1 seconds or more, and some 30 seconds a run for the job of a million parameters, which has a handful of cells and comes last.
 
 A job whose cells hold one seed has its coarse grid only: `fine` goes on from there.
 

@@ -15,7 +15,7 @@ __all__ = ["register"]
 PLACE = 40
 
 Settings = Annotated[list[str] | None, typer.Argument(metavar="SETTING=VALUE...", help="The settings, in the words of --from.")]
-From = Annotated[str, typer.Option("--from", metavar="NAME", help="Whose words they are: torch, optax, keras, mxnet, sutskever, ...")]
+From = Annotated[str, typer.Option("--from", metavar="NAME", help="Whose words they are: torch, optax, keras, mxnet, torch-adamw, ...")]
 To = Annotated[str, typer.Option("--to", metavar="NAME", help="Whose words you want; `method` for Method(alpha, beta, gamma, delta).")]
 
 
@@ -29,13 +29,14 @@ def convert(source: From, target: To, settings: Settings = None, as_json: Json =
 
     Example: [bold]inertia convert --from torch lr=0.1 momentum=0.9 nesterov=true --to keras[/bold]
     """
+    from ..optimizers.conventions import DIALECTS, convert_adaptive
     from ..optimizers.conventions import convert as translate
 
-    found = translate(source, target, **_pairs(settings or []))
+    found: Any = (convert_adaptive if source in DIALECTS or target in DIALECTS else translate)(source, target, **_pairs(settings or []))
     if as_json:
         emit(found)
         return
-    method = ", ".join(f"{name} = {value:g}" for name, value in found.method._asdict().items())
+    method = ", ".join(f"{name} = {_shown(value)}" for name, value in found.to_json()["method"].items())
     rows = [["method", method], [target, ", ".join(f"{key}={_shown(value)}" for key, value in found.to.items()) or "-"]]
     rows += [["holds", found.status]] + ([["code", found.code]] if found.code else [])
     rows += [["note" if index == 0 else "", note] for index, note in enumerate(found.notes)]
@@ -45,7 +46,7 @@ def convert(source: From, target: To, settings: Settings = None, as_json: Json =
 
 
 def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    return str(value).lower() if isinstance(value, bool | str) else f"{value:g}"
 
 
 def _pairs(settings: list[str]) -> dict[str, Any]:

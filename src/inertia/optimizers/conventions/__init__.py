@@ -6,6 +6,7 @@ Everyone's momentum is the same three numbers at a constant learning rate. What 
 learning rate, or not expressible, and why.
 """
 
+from .adaptive import DIALECTS, AdaptiveConversion, AdaptiveMethod, convert_adaptive, read_adaptive
 from .conversion import CONSTANT, EXACT, NOT, Conversion, convert, read, write
 from .state import State, convert_state, read_optax, read_torch, write_optax, write_torch
 from .table import CONVENTIONS, Convention
@@ -13,14 +14,19 @@ from .table import CONVENTIONS, Convention
 __all__ = [
     "CONSTANT",
     "CONVENTIONS",
+    "DIALECTS",
     "EXACT",
     "NOT",
+    "AdaptiveConversion",
+    "AdaptiveMethod",
     "Convention",
     "Conversion",
     "State",
     "convert",
+    "convert_adaptive",
     "convert_state",
     "read",
+    "read_adaptive",
     "read_optax",
     "read_torch",
     "write",

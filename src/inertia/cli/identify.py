@@ -73,4 +73,6 @@ def _identify(factory: Callable[..., Any], declared: float | None, seed: int) ->
             f"the factory made a {type(made).__name__}: return a torch optimizer, an optax transformation, a Keras optimizer,"
             " or step(grad) -> change"
         )
-    return any_of_them(made, declared=declared, seed=seed)
+    # a step is made anew for every run, so the function that makes it is given
+    whole = callable(made) and not hasattr(made, "update") and not hasattr(made, "apply")
+    return any_of_them((lambda: factory()) if whole else made, declared=declared, seed=seed)

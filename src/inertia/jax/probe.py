@@ -15,7 +15,7 @@ import optax
 from ..errors import BadInput
 from ..optimizers.identification import Identified
 from ..optimizers.identification.bench import examine
-from ..optimizers.identification.words import grouped, told
+from ..optimizers.identification.kin import verdict
 
 __all__ = ["identify"]
 
@@ -50,8 +50,8 @@ def identify(transform: Any, *, params: Any = None, slower: Any = None, declared
     with _double():
         tree = _tree(transform, params)
         bench, outcomes = examine(lambda width: _Bench(transform, slower, tree, width), seed)
-    several = len(outcomes) > 1
-    return grouped([told(out, declared, name if several else "") for out, name in zip(outcomes, bench.names, strict=True)])
+        names = bench.names if len(outcomes) > 1 else ("",)
+        return verdict(bench, outcomes, [declared] * len(outcomes), names, seed)
 
 
 def _double() -> Any:

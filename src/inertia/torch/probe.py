@@ -15,7 +15,7 @@ import torch
 from ..errors import BadInput
 from ..optimizers.identification import Identified
 from ..optimizers.identification.bench import examine
-from ..optimizers.identification.words import grouped, told
+from ..optimizers.identification.kin import verdict
 
 __all__ = ["identify"]
 
@@ -48,11 +48,9 @@ def identify(factory: Any, *, declared: float | None = None, seed: int = 0) -> I
     bench, outcomes = examine(lambda width: _Bench(make, width), seed)
     groups, owners = make(8).groups(), bench.owners
     ranks = {i: [ndim for j, ndim in owners if j == i] for i, _ in owners}
-    verdicts = []
-    for out, (i, ndim) in zip(outcomes, owners, strict=True):
-        name = f"group {i}" + (f", tensors of rank {ndim}" if len(ranks[i]) > 1 else "")
-        verdicts.append(told(out, _declared(groups[i]) if declared is None else declared, name))
-    return grouped(verdicts)
+    names = [f"group {i}" + (f", tensors of rank {ndim}" if len(ranks[i]) > 1 else "") for i, ndim in owners]
+    asked = [_declared(groups[i]) if declared is None else declared for i, _ in owners]
+    return verdict(bench, outcomes, asked, names, seed)
 
 
 def _declared(group: dict[str, Any]) -> float | None:

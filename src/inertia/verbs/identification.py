@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ..optimizers.identification.probe import identify as identify_step
+from ..optimizers.identification.probe import identify_made
 
 if TYPE_CHECKING:
     from ..optimizers.identification import Identified
@@ -70,6 +71,8 @@ def identify(
         from ..jax.probe import identify as identify_optax
 
         return identify_optax(made, slower=slower, declared=declared, seed=seed)
+    if made is not optimizer and callable(made) and not hasattr(made, "apply") and start is None and slower is None:
+        return identify_made(optimizer, size=size, declared=declared, seed=seed)
     return identify_step(made, grads, size=size, start=start, slower=slower, declared=declared, seed=seed)
 
 

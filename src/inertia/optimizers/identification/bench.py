@@ -232,6 +232,7 @@ def _reproduced(
     blocks = min(CHECKED, look.kernels.shape[1])
     shape = (blocks * look.every, len(bench.names), 3 * look.steps)
     grads = generator.standard_normal(shape) * size
+    grads[shape[0] // 2 :] = grads[0]  # then one direction: what learns its own rate on the way moves off
     if clip is not None:  # gradients of every length around the bound
         grads *= 10 ** generator.uniform(-1.5, 1.5, (shape[0], 1, 1)) / (1 if clip.kind == "value" else np.sqrt(shape[2]))
     reach = max((float(np.abs(one.alpha).max()) for one in known if one is not None), default=1.0) * size

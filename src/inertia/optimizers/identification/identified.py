@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.method import Method
+from .metric import Metric
 
 __all__ = ["NONLINEAR", "Identified", "named", "scheduled"]
 
@@ -35,6 +36,7 @@ class Identified:
     clip: str = ""  # "norm", "tensor norm" or "value", where gradients are clipped
     clip_bound: float | None = None
     accumulation: int = 1  # gradients averaged into one step
+    metric: Metric | None = None  # Adam or one of its kin: what it is, number by number
 
     @property
     def linear(self) -> bool:
@@ -66,8 +68,16 @@ class Identified:
             "decoupled": self.decoupled, "decay_times_rate": self.decay_times_rate, "dampening": self.dampening, "clip": self.clip,
             "clip_bound": self.clip_bound, "accumulation": self.accumulation, "residual": self.residual, "lost": list(self.lost),
             "alphas": list(self.alphas), "betas": list(self.betas), "evidence": list(self.evidence), "warnings": list(self.warnings),
+            "adaptive": None if self.metric is None else _plain(self.metric),
             "name": self.name, "groups": [group.to_json() for group in self.groups],
         }  # fmt: skip
+
+
+def _plain(metric: Metric) -> dict[str, Any]:
+    """A metric's numbers by name; its rates are `alphas` where they change."""
+    held = {key: value for key, value in vars(metric).items() if key != "rates"}
+    rate = float(metric.rates[-1])
+    return {"learning_rate": rate, **{k: v if v is None or isinstance(v, str | bool) else float(v) for k, v in held.items()}}
 
 
 def named(method: Method, error: Method | None = None, tolerance: float = 1e-6) -> str:

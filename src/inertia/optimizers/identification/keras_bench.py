@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import BadInput
 from .bench import examine
 from .identified import Identified
-from .words import grouped, told
+from .kin import verdict
 
 __all__ = ["identify_keras", "is_keras"]
 
@@ -37,7 +37,7 @@ def identify_keras(make: Any, declared: float | None = None, seed: int = 0) -> I
         stated = getattr(first, "momentum", None)
         declared = float(stated) if isinstance(stated, int | float) else None
     bench, outcomes = examine(lambda width: _Bench(maker, width), seed)
-    return grouped([told(out, declared, name) for out, name in zip(outcomes, bench.names, strict=True)])
+    return verdict(bench, outcomes, [declared] * len(outcomes), bench.names, seed)
 
 
 def _anew(optimizer: Any) -> Any:

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BadInput
+from .bench import Outcome
 from .identified import NONLINEAR, Identified
 from .keras_bench import identify_keras, is_keras
+from .kin import verdict
 from .series import Series, series_of
 from .verdict import judge
 from .words import missing
 
-__all__ = ["SIZES", "identify"]
+__all__ = ["SIZES", "identify", "identify_made"]
 
 SIZES = (1e-3, 1.0, 1e3)  # of the probe gradients, smallest first so that rounding of large parameters comes last
 STEPS = 24  # per size
@@ -81,6 +83,37 @@ def identify(
     if verdict.linear and slower is not None:
         verdict = _inside(step, verdict, slower, generator.standard_normal((STEPS, size)), place)
     return missing(verdict, declared)
+
+
+def identify_made(make: Callable[[], Any], *, size: int = 8, declared: float | None = None, seed: int = 0) -> Identified:
+    """What the `step` is that a function makes: as it can be made anew, Adam and its kin can be told as well."""
+    found = identify(make(), size=size, declared=declared, seed=seed)
+    if found.method is not None:
+        return found
+    bench = _Steps(make, size)
+    return verdict(bench, [Outcome(None, why=" ".join(found.evidence))], [declared], [""], seed)
+
+
+class _Steps:
+    """Fresh black boxes, as many as the design has numbers; their parameters are their own."""
+
+    names = ("",)
+    rounding = float(np.finfo(float).eps)
+    adjustable = False
+
+    def __init__(self, make: Callable[[], Any], size: int) -> None:
+        self.make, self.size = make, size
+
+    def run(self, grads: Any, points: Any = None, start: Any = None, factors: Any = None) -> Any:
+        """Step fresh boxes, `size` numbers at a time; see `Bench`."""
+        width = -(-grads.shape[2] // self.size) * self.size
+        wide = np.pad(grads[:, 0], [(0, 0), (0, width - grads.shape[2])])
+        moves = np.zeros_like(wide)
+        for place in range(0, width, self.size):
+            step = self.make()
+            for k, grad in enumerate(wide[:, place : place + self.size]):
+                moves[k, place : place + self.size] = np.asarray(step(grad.copy()))
+        return moves[:, None, : grads.shape[2]]
 
 
 def _run(step: Callable[[Any], Any], grads: NDArray[np.float64], place: NDArray[np.float64] | None) -> tuple[Series, Any]:

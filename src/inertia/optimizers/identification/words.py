@@ -233,6 +233,8 @@ def _alike(one: Identified, other: Identified) -> bool:
     a, b = one.method, other.method
     if (a is None) != (b is None) or one.verdict != other.verdict or one.decoupled != other.decoupled or one.lost != other.lost:
         return False
+    if (one.metric is None) != (other.metric is None) or (one.metric is None and a is None and one.evidence != other.evidence):
+        return False
     near = [(one.weight_decay, other.weight_decay), (one.dampening, other.dampening), *zip(one.alphas, other.alphas, strict=False)]
     near += list(zip(a, b, strict=True)) if a is not None and b is not None else []
     return len(one.alphas) == len(other.alphas) and all(abs(x - y) <= 1e-6 * max(abs(x), abs(y)) + 1e-300 for x, y in near)

@@ -25,7 +25,7 @@ def test_torch_optimizers_are_what_they_say(torch):
         "Nesterov": lambda p: sgd(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
         "gradient descent: no momentum": lambda p: sgd(p, lr=0.1),
         "momentum with gamma = 0.35": lambda p: Momentum(p, Method(0.1, 0.6, 0.35)),
-        NONLINEAR: lambda p: torch.optim.Adam(p, lr=0.1),
+        NONLINEAR: lambda p: torch.optim.Rprop(p, lr=0.1),
     }
     found = {name: identify(factory) for name, factory in table.items()}
     assert all(name == one.verdict for name, one in found.items())
@@ -39,7 +39,9 @@ def test_torch_optimizers_are_what_they_say(torch):
 def test_other_torch_optimizers_are_no_momentum_methods(torch, name):
     from inertia.torch import identify
 
-    assert identify(lambda p: getattr(torch.optim, name)(p, lr=0.01)).verdict == NONLINEAR
+    found = identify(lambda p: getattr(torch.optim, name)(p, lr=0.01))
+    assert not found.linear
+    assert found.verdict.startswith(NONLINEAR if name in ("Rprop", "Adadelta") else f"{name}, learning rate 0.01")
 
 
 def test_torch_dampening_shows_in_the_first_step(torch):
@@ -108,8 +110,7 @@ def test_optax_transformations_are_what_they_say():
         found = identify(transform)
         assert found.verdict == verdict
         np.testing.assert_allclose(found.method[:3], numbers, rtol=1e-3, atol=1e-4)  # float32
-    for transform in (optax.adam(0.1), optax.lion(0.1), optax.sign_sgd(0.1)):
-        assert identify(transform).verdict == NONLINEAR
+    assert identify(optax.sign_sgd(0.1)).verdict == NONLINEAR
     clipped = identify(optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1, momentum=0.9)))
     assert "this looks like clipping" in " ".join(clipped.evidence)
     assert "below the threshold it is heavy ball" in " ".join(clipped.evidence)

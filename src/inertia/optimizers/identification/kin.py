@@ -55,9 +55,8 @@ def _kin(metric: Metric, name: str) -> Identified:
     decay, decoupled, text = _decay(metric)
     evidence.append(text)
     evidence.append("a replay from the textbook formulas reproduces a run with random gradients from a random start")
-    evidence.append(
-        f"between two steps it is momentum (alpha {rates[last] * _inner(metric):.4g}, beta {metric.beta1:.4g}) in the metric of its denominator"
-    )
+    alpha = rates[last] * _inner(metric)
+    evidence.append(f"between two steps it is momentum (alpha {alpha:.4g}, beta {metric.beta1:.4g}) in the metric of its denominator")
     upward = ("it moves up the gradient: it maximizes (or the gradient's sign is wrong)",) if metric.rates[last] < 0 else ()
     return Identified(
         f"{called}, {', '.join(numbers)}", None, weight_decay=decay, decoupled=decoupled, decay_times_rate=metric.per_rate,

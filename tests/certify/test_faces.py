@@ -53,7 +53,7 @@ def test_a_stored_certificate_is_verified_and_a_tampered_one_refused(capsys, tmp
     [
         ("certify --alpha 1 --mu 0 --L 1", "mu = 0 is not positive"),
         ("certify --alpha 1 --mu 2 --L 1", "mu = 2 is larger than L = 1"),
-        ("certify --alpha -1 --mu 0.1 --L 1", "alpha = -1 is not positive"),
+        ("certify --alpha -1 --mu 0.1 --L 1", "--lr = -1 is not positive"),
         ("certify --alpha 1 --mu 0.1", "Missing option '--L'"),
         ("certify --alpha 1 --mu 0.1 --L 1 --memory 0", "memory = 0 is too small"),
         ("certify --alpha 1 --mu 0.1 --L 1 --map map.gif", r"--map map.gif does not end in .png or .svg"),

@@ -43,7 +43,7 @@ def test_a_diverging_run_is_an_answer(inertia):
 def test_people_see_where_it_ended(inertia):
     said = inertia("run", "valley", "--alpha", 0.6, "--beta", 0.5, "--steps", 20)
     assert "at (0.007188, 0.002553)" in said.out
-    assert "heavy ball, alpha 0.6, beta 0.5: 20 steps, constant schedule." in said.out
+    assert "Heavy ball, alpha 0.6, beta 0.5: 20 steps, constant schedule." in said.out
     assert said.err == ""  # no bar where nobody watches
     assert said.out.isascii()  # piped: no block characters
 
@@ -63,15 +63,15 @@ def test_a_schedule_and_a_seed(inertia):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["valley", "--alpha", "-1"], "alpha = -1 is not positive"),
-        (["valley", "--alpha", "0.1", "--beta", "2"], r"beta = 2 is outside [-1, 1]"),
+        (["valley", "--alpha", "-1"], "--lr = -1 is not positive"),
+        (["valley", "--alpha", "0.1", "--beta", "2"], r"--momentum = 2 is outside [-1, 1]"),
         (["valley", "--alpha", "0.1", "--steps", "0"], "steps = 0 is too few: a run needs at least 1 step"),
         (["valley", "--alpha", "0.1", "--batch-size", "4"], "valley is one function without examples"),
         (["linear-regression", "--alpha", "0.1", "--batch-size", "4000"], "batch_size = 4000 is more than the 1000 examples"),
         (["linear-regression", "--alpha", "0.1", "--batch-size", "0"], "batch_size = 0 is too few"),
         (["valley", "--alpha", "0.1", "--schedule", "linar"], "unknown schedule 'linar': did you mean 'linear'?"),
         (["digit", "--alpha", "0.1"], "unknown task 'digit': did you mean 'digits'?"),
-        (["valley"], "Missing option '--alpha'"),
+        (["valley"], "Missing option '--lr' / '--alpha'"),
         (["valley", "--alpha", "0.1", "--seed", "-1"], "Invalid value for '--seed'"),
     ],
 )

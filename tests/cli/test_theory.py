@@ -74,13 +74,13 @@ def test_a_diverging_method_says_by_how_much_alpha_must_shrink(inertia):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--alpha", "0", "--curvatures", "1"], "alpha = 0 is not positive"),
-        (["--alpha", "-0.1", "--curvatures", "1"], "alpha = -0.1 is not positive"),
-        (["--alpha", "nan", "--curvatures", "1"], "alpha = nan is not finite"),
-        (["--alpha", "inf", "--curvatures", "1"], "alpha = inf is not finite"),
-        (["--alpha", "0.1", "--beta", "1.1", "--curvatures", "1"], r"beta = 1.1 is outside [-1, 1]"),
-        (["--alpha", "0.1", "--beta", "-1.1", "--curvatures", "1"], r"beta = -1.1 is outside [-1, 1]"),
-        (["--alpha", "0.1", "--gamma", "nan", "--curvatures", "1"], "gamma = nan is not finite"),
+        (["--alpha", "0", "--curvatures", "1"], "--lr = 0 is not positive"),
+        (["--alpha", "-0.1", "--curvatures", "1"], "--lr = -0.1 is not positive"),
+        (["--alpha", "nan", "--curvatures", "1"], "--lr = nan is not finite"),
+        (["--alpha", "inf", "--curvatures", "1"], "--lr = inf is not finite"),
+        (["--alpha", "0.1", "--beta", "1.1", "--curvatures", "1"], r"--momentum = 1.1 is outside [-1, 1]"),
+        (["--alpha", "0.1", "--beta", "-1.1", "--curvatures", "1"], r"--momentum = -1.1 is outside [-1, 1]"),
+        (["--alpha", "0.1", "--gamma", "nan", "--curvatures", "1"], "--gamma = nan is not finite"),
         (["--alpha", "0.1", "--mu", "4", "--L", "1"], "mu = 4 > L = 1"),
         (["--alpha", "0.1", "--mu", "4"], "--mu and --L belong together: add --L"),
         (["--alpha", "0.1", "--mu", "nan", "--L", "1"], "mu = nan is not finite"),
@@ -90,8 +90,8 @@ def test_a_diverging_method_says_by_how_much_alpha_must_shrink(inertia):
         (["--alpha", "0.1", "--curvatures", ","], "--curvatures is empty"),
         (["--alpha", "0.1", "--curvatures", "1,nan"], "curvature nan is not finite"),
         (["--alpha", "0.1", "vally"], "unknown task 'vally': did you mean 'valley'?"),
-        (["--alpha", "a", "--curvatures", "1"], "Invalid value for '--alpha'"),
-        (["--curvatures", "1"], "Missing option '--alpha'. See 'inertia predict --help'"),
+        (["--alpha", "a", "--curvatures", "1"], "Invalid value for '--lr' / '--alpha'"),
+        (["--curvatures", "1"], "Missing option '--lr' / '--alpha'. See 'inertia predict --help'"),
     ],
 )
 def test_predict_refuses_in_one_line(refused, arguments, words):

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pkgutil
@@ -18,10 +19,20 @@ import typer
 
 from ..errors import InertiaError
 from ..version import __version__
+from .output import Kept
 
 __all__ = ["INTERRUPTED", "REFUSED", "build", "main"]
 
 REFUSED, INTERRUPTED = 2, 130
+
+_PANELS = {
+    "Tune and check": ("tune", "check", "new-task", "measure", "run"),
+    "What a method does, in closed form": ("predict", "best"),
+    "Proofs and limits": ("certify", "verify", "limits", "design"),
+    "Optimizers you have": ("identify", "convert"),
+    "See and reproduce": ("lab", "figure", "reproduce", "cite"),
+}
+_WORDS = {"--alpha": "--lr", "--learning-rate": "--lr", "--beta": "--momentum", "--gamma": "--nesterov", "--steps-per-run": "--steps"}
 
 # Typer moved its click inside itself; the root of "the user typed something wrong" is found through what it exports.
 _Usage: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -37,6 +48,10 @@ def build() -> typer.Typer:
     for module in sorted(modules, key=lambda module: getattr(module, "PLACE", 50)):
         if hasattr(module, "register"):
             module.register(app)
+    panels = {name: panel for panel, names in _PANELS.items() for name in names}
+    for command in app.registered_commands:
+        name = command.name or getattr(command.callback, "__name__", "").replace("_", "-")
+        command.rich_help_panel = panels.get(name, command.rich_help_panel)
     return app
 
 
@@ -65,22 +80,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inertia ...
     0
     """
+    if sys.stdout is None:  # closed by who started us: nobody reads
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     try:
         code = build()(list(sys.argv[1:] if arguments is None else arguments), prog_name="inertia", standalone_mode=False)
+        sys.stdout.flush()
     except _Usage as error:
         return _refuse(_usage(error))
     except InertiaError as error:
         return _refuse(str(error))
+    except Kept as stop:
+        print(f"inertia: interrupted; {stop}", file=sys.stderr)
+        return INTERRUPTED
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader (head, less) has left: not an error; keep the interpreter from flushing into it again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        return _gone()
+    except SystemExit as stop:  # rich ends the program where the reader has left
+        if isinstance(stop.__context__, BrokenPipeError):
+            return _gone()
+        raise
     except OSError as error:  # a full disk, a folder that went away: the machine's doing, said in its words
+        if not _flushed():
+            _silenced()
         return _refuse(f"{(error.strerror or str(error)).lower()}{f': {error.filename}' if error.filename else ''}")
     if code == INTERRUPTED:
         print("inertia: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _gone() -> int:
+    """The reader (head, less) has left: not an error."""
+    _silenced()
+    return 0
+
+
+def _flushed() -> bool:
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _silenced() -> None:
+    """Keep the interpreter from flushing into a stdout that cannot take it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(message: str) -> int:
@@ -92,4 +140,7 @@ def _usage(error: Exception) -> str:
     message = getattr(error, "format_message", lambda: str(error))()
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "inertia"
-    return f"{message.rstrip('.')}. See '{path} --help'"
+    word = getattr(error, "option_name", "")
+    known = {name for option in getattr(getattr(context, "command", None), "params", []) for name in option.opts}
+    hint = f": here it is called {_WORDS[word]}" if _WORDS.get(word) in known else ""
+    return f"{message.rstrip('.')}{hint}. See '{path} --help'"

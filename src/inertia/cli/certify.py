@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Alpha, Beta, Gamma, Json
+from .options import Gamma, Json, LearningRate, Momentum, Nesterov, method_of, place
 from .output import emit, number, screen, table, tell
 
 if TYPE_CHECKING:
@@ -26,36 +26,39 @@ _SIDE = 60  # nodes of a map along each axis
 Smallest = Annotated[float, typer.Option("--mu", help="Strong convexity: smallest curvature.")]
 Largest = Annotated[float, typer.Option("--L", help="Smoothness: largest curvature.")]
 Memory = Annotated[int, typer.Option("--memory", help="Past gradients that a Lyapunov function may see at most.")]
-Stored = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the certificate there, for `inertia verify`.")]
+Stored = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", parser=place, help="Write the certificate there, for `inertia verify`.")
+]
 Drawn = Annotated[
-    Path | None, typer.Option("--map", metavar="FILE", help="Draw certified beside quadratic rates over (alpha, beta): .png or .svg.")
+    Path | None,
+    typer.Option("--map", metavar="FILE", parser=place, help="Draw certified beside quadratic rates over (alpha, beta): .png or .svg."),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add `certify` and `verify`."""
-    app.command(epilog="Example: inertia certify --alpha 0.1111111 --beta 0.4444444 --mu 1 --L 25")(certify)
+    app.command(epilog="Example: inertia certify --lr 0.1111111 --momentum 0.4444444 --mu 1 --L 25")(certify)
     app.command(epilog="Example: inertia verify proof.json")(verify)
 
 
 def certify(
-    alpha: Alpha,
+    lr: LearningRate,
     mu: Smallest,
     largest: Largest,
-    beta: Beta = 0.0,
-    gamma: Gamma = 0.0,
+    momentum: Momentum = 0.0,
+    nesterov: Nesterov = False,
+    gamma: Gamma = None,
     memory: Memory = 3,
     json: Json = False,
     out: Stored = None,
     drawn: Drawn = None,
 ) -> None:
     """The worst case over every strongly convex smooth function: proved (and re-checked exactly), refuted, or open."""
-    from ..core.method import Method, checked
     from ..theory.certify.search import certify as decide
 
-    method = checked(Method(alpha, beta, gamma))
-    for place in (out, drawn):
-        _writable(place)
+    method = method_of(lr, momentum, nesterov, gamma)
+    for file in (out, drawn):
+        _writable(file)
     kind = _kind(drawn)
     found = decide(method, mu, largest, memory)
     answer = found.to_json()
@@ -66,15 +69,16 @@ def certify(
         emit(answer | ({} if drawn is None else {"map": str(drawn), "caption": caption}))
     else:
         _say(found)
-        for place in (out, drawn):
-            if place is not None:
-                tell(f"wrote {place}")
+        for file in (out, drawn):
+            if file is not None:
+                tell(f"wrote {file}")
         if caption is not None:
             tell(caption)
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A certificate that `inertia certify --out` wrote.")], json: Json = False
+    file: Annotated[Path, typer.Argument(metavar="FILE", parser=place, help="A certificate that `inertia certify --out` wrote.")],
+    json: Json = False,
 ) -> None:
     """Check a stored certificate in exact arithmetic, without any solver; a false one is refused with what fails."""
     from ..theory.certify.certificate import from_json
@@ -125,12 +129,9 @@ def _read(file: Path) -> dict[str, Any]:
 def _say(found: Certificate) -> None:
     from ..report.words import named, pace
 
-    rows = [["verdict", found.verdict], ["rate", number(found.rate, 8) if found.rate is not None else "none"]]
-    rows += [["rate on quadratics", number(found.quadratic_rate, 8)], ["condition number", number(found.kappa, 6)]]
-    table(rows)
     say = tell
     words = named(found.method)
-    say(f"{words[0].upper()}{words[1:]}: {found.reason}.")
+    say(f"{found.verdict.capitalize()}. {words[0].upper()}{words[1:]}: {found.reason}.")
     if found.rate is not None:
         say(f"Re-checked in exact rational arithmetic: {pace(found.rate)}, whatever the function and its dimension.")
         if math.isfinite(found.constant):
@@ -143,9 +144,12 @@ def _say(found: Certificate) -> None:
     elif counter is not None:
         points = ", ".join("(" + ", ".join(f"{value:.5g}" for value in point) + ")" for point in counter.cycle()[:6])
         say(f"It goes round through {points}{' ...' if len(counter.cycle()) > 6 else ''}. Checked exactly.")
+    rows = [["verdict", found.verdict], ["rate", number(found.rate, 8) if found.rate is not None else "none"]]
+    rows += [["rate on quadratics", number(found.quadratic_rate, 8)], ["condition number", number(found.kappa, 6)]]
+    table(rows)
 
 
-def _draw(place: Path, kind: str, method: Method, mu: float, largest: float) -> str:
+def _draw(target: Path, kind: str, method: Method, mu: float, largest: float) -> str:
     import numpy as np
 
     from ..report.certified import certified_maps, picture
@@ -157,35 +161,35 @@ def _draw(place: Path, kind: str, method: Method, mu: float, largest: float) -> 
     with screen().status("proving every point of the map ..."):
         made = certified_rate_map(alphas, betas, mu, largest, gamma=share * betas)
     view = certified_maps(made, method)
-    _write(place, picture(view, kind))
+    _write(target, picture(view, kind))
     return view.caption
 
 
-def _kind(place: Path | None) -> str:
+def _kind(target: Path | None) -> str:
     from ..errors import BadInput
 
-    kind = "png" if place is None else place.suffix.lower().removeprefix(".")
+    kind = "png" if target is None else target.suffix.lower().removeprefix(".")
     if kind not in ("png", "svg"):
-        raise BadInput(f"--map {place} does not end in .png or .svg: name the picture map.png")
+        raise BadInput(f"--map {target} does not end in .png or .svg: name the picture map.png")
     return kind
 
 
-def _writable(place: Path | None) -> None:
-    """Refuse an unwritable place before the work, not after it."""
+def _writable(target: Path | None) -> None:
+    """Refuse an unwritable target before the work, not after it."""
     from ..errors import BadInput
 
-    if place is not None and (place.is_dir() or not os.access(place.parent, os.W_OK)):
-        why = "it is a folder" if place.is_dir() else f"{place.parent} is not a folder that can be written"
-        raise BadInput(f"cannot write {place}: {why}; choose another file")
+    if target is not None and (target.is_dir() or not os.access(target.parent, os.W_OK)):
+        why = "it is a folder" if target.is_dir() else f"{target.parent} is not a folder that can be written"
+        raise BadInput(f"cannot write {target}: {why}; choose another file")
 
 
-def _write(place: Path, data: bytes) -> Any:
+def _write(target: Path, data: bytes) -> Any:
     from ..errors import BadInput
 
-    temporary = place.with_name(f".{place.name}.{os.getpid()}")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         temporary.write_bytes(data)
-        os.replace(temporary, place)
+        os.replace(temporary, target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise BadInput(f"cannot write {place}: {error.strerror or error}; choose another file") from error
+        raise BadInput(f"cannot write {target}: {error.strerror or error}; choose another file") from error

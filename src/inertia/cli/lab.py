@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import BadInput
-from .options import Json
+from .options import Json, place
 from .output import emit
 
 __all__ = ["PLACE", "register"]
@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
 def lab(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
-    record: Annotated[Path | None, typer.Option("--record", metavar="DIR", help="A folder with the record.json of `inertia tune`.")] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="DIR", parser=place, help="A folder with the record.json of `inertia tune`.")
+    ] = None,
 ) -> None:
     """Open the laboratory: every figure alive in the browser, every number computed on this machine.
 
@@ -41,7 +43,7 @@ def lab(
 
 def figure(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A figure, such as hero, map, modes.")],
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it: .png, .svg or .pdf.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", parser=place, help="Where to write it: .png, .svg or .pdf.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A field, as often as needed.")] = None,
     dpi: Annotated[int, typer.Option("--dpi", min=30, max=600, help="Dots per inch of a PNG.")] = 150,
     json: Json = False,

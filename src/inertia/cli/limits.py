@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .options import Json, Out
-from .output import emit, number, paper, screen, table
+from .output import emit, number, screen, table, tell
 
 if TYPE_CHECKING:
     from ..core.method import Method
@@ -40,8 +40,8 @@ def limits(mu: Smallest, largest: Largest, json: Json = False, out: Out = None) 
     if json:
         return emit(answer)
     table(_cells(rows), head=("method", "class", "rate", "limit", "steps per best"))
-    paper().print("Rates are attained on quadratics and certified exactly on strongly convex functions; 'steps per best' is how many steps")
-    paper().print("the method takes, in the long run, for one step of a method that meets the limit.")
+    tell("Rates are attained on quadratics and certified exactly on strongly convex functions; 'steps per best' is how many steps")
+    tell("the method takes, in the long run, for one step of a method that meets the limit.")
     _name(folder)
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 import traceback
@@ -22,16 +23,21 @@ def load_function(path: Path, name: str, example: str) -> Callable[..., Any]:
     """
     if not path.is_file():
         raise BadInput(f"no such file: {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # as `python FILE.py` does: its neighbours are found, also by an import inside a function
+    called = _free_name(path)
+    spec = importlib.util.spec_from_file_location(called, path)
     if spec is None or spec.loader is None:
         raise BadInput(f"{path} is not a Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     loader = spec.loader
-    sys.path.insert(0, str(path.resolve().parent))  # so that it finds its neighbours
+    sys.modules[called] = module  # dataclasses and pickle look their module up by name
     try:
         theirs(path, lambda: loader.exec_module(module))
-    finally:
-        sys.path.pop(0)
+    except BaseException:
+        sys.modules.pop(called, None)
+        raise
     own = {key: value for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
     functions = {key for key, value in own.items() if getattr(value, "__module__", None) == module.__name__}
     if not hasattr(module, name):
@@ -42,10 +48,23 @@ def load_function(path: Path, name: str, example: str) -> Callable[..., Any]:
     return factory  # type: ignore[no-any-return]
 
 
-def theirs(path: Path, call: Callable[[], Any]) -> Any:
-    """Run the user's code; an exception there is shown as theirs, with file and line."""
+def _free_name(path: Path) -> str:
+    """The file's own name, so that other processes can import it too; another one where a module of that name is another file."""
+    known = sys.modules.get(path.stem)
     try:
-        return call()
+        spec = importlib.util.find_spec(path.stem) if known is None else known.__spec__
+    except (ImportError, ValueError):
+        return f"_task_{path.stem}"
+    origin = getattr(spec, "origin", None) or getattr(known, "__file__", None)
+    same = origin is not None and Path(origin).exists() and Path(origin).samefile(path)
+    return path.stem if path.stem.isidentifier() and (same or (spec is None and known is None)) else f"_task_{path.stem}"
+
+
+def theirs(path: Path, call: Callable[[], Any]) -> Any:
+    """Run the user's code; an exception there is shown as theirs, with file and line. What it prints goes to stderr."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the answer, and with --json for nothing else
+            return call()
     except InertiaError:
         raise
     except SystemExit as stop:

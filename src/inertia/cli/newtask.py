@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import BadInput, nearest
+from .options import place
 
 __all__ = ["TEMPLATES", "register"]
 
@@ -86,7 +87,7 @@ def register(app: typer.Typer) -> None:
 
 def new_task(
     framework: Annotated[str, typer.Argument(metavar="torch|jax", help="What your model is written in.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE.py", help="Where to write; never over a file that is there.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.py", parser=place, help="Where to write; never over a file that is there.")],
 ) -> None:
     """Write a commented task file that runs as it is: put your model and data in, then tune it."""
     if framework not in TEMPLATES:

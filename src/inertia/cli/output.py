@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["emit", "number", "paper", "plain", "screen", "table", "tell"]
+__all__ = ["Kept", "emit", "number", "paper", "plain", "screen", "table", "tell"]
+
+
+class Kept(Exception):
+    """Ctrl-C after something was kept: the message says where. (A KeyboardInterrupt would lose it on its way through typer.)"""
 
 
 def plain(data: Any) -> Any:
@@ -58,7 +62,7 @@ def paper() -> Console:
     """The rich console of stdout: tables; plain text when piped."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 
 
 def tell(words: str) -> None:
@@ -74,7 +78,7 @@ def screen(quiet: bool = False) -> Console:
     """The rich console of stderr: progress and remarks; silent when asked to be or when nobody watches."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, quiet=quiet or not sys.stderr.isatty())
+    return Console(stderr=True, highlight=False, emoji=False, quiet=quiet or not sys.stderr.isatty())
 
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str] = (), left: bool = False) -> None:

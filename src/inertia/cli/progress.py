@@ -31,10 +31,12 @@ def bar(label: str, quiet: bool = False) -> Iterator[Tell]:
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
     )
+    from rich.markup import escape
+
     with Progress(*columns, console=screen(), transient=True) as drawn:
-        shown = drawn.add_task(label, total=None)
+        shown = drawn.add_task(escape(label), total=None)
 
         def tell(done: float, total: float, words: str = label) -> None:
-            drawn.update(shown, completed=done, total=total, description=words)
+            drawn.update(shown, completed=done, total=total, description=escape(words))
 
         yield tell

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import BadData, BadInput, MissingExtra
 from .app import INTERRUPTED
-from .options import Json
+from .options import Json, place
 from .output import emit, paper
 from .progress import Tell, bar
 
@@ -31,7 +31,8 @@ _COLOURS = {"matches": "green", "within range": "green", "source is wrong": "#f2
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Experiments to run; none lists them.")]
 Everything = Annotated[bool, typer.Option("--all", help="Run every experiment.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Write reproduce.html, figures (PNG and SVG) and reproduce.json there.")
+    Path | None,
+    typer.Option("--out", metavar="DIR", parser=place, help="Write reproduce.html, figures (PNG and SVG) and reproduce.json there."),
 ]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Runs of every experiment that has chance in it.")]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import BadInput
-from .options import Alpha, Beta, Gamma, Json, Out, Seed, Task
-from .output import emit, number, paper, table
+from .options import Gamma, Json, LearningRate, Momentum, Nesterov, Out, Seed, Task, method_of
+from .output import emit, number, table, tell
 from .progress import bar
 from .sources import batches_of, numpy_task
 
@@ -31,7 +31,7 @@ BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Examples pe
 def register(app: typer.Typer) -> None:
     """Add `run` and `measure`."""
     app.command(epilog="Example: inertia measure digits")(measure)
-    app.command(epilog="Example: inertia run valley --alpha 0.6 --beta 0.5 --steps 20")(run)
+    app.command(epilog="Example: inertia run valley --lr 0.6 --momentum 0.5 --steps 20")(run)
 
 
 def measure(task: Task, batch_size: BatchSize = None, steps: Steps = None, full: Full = False, seed: Seed = 0, json: Json = False) -> None:
@@ -64,16 +64,17 @@ def measure(task: Task, batch_size: BatchSize = None, steps: Steps = None, full:
         ["measured on", f"{found.used} of {found.examples} examples"],
         ["cost", f"{number(found.cost.products, 3)} Hessian-vector products, {number(spent, 2)} runs"],
     ]
+    tell(f"{name}: gradient descent is stable below learning rate {number(2 / found.upper)} (2 over the upper bar).")
     table(rows)
-    paper().print(f"{name}: gradient descent is stable below learning rate {number(2 / found.upper)} (2 over the upper bar).")
     return None
 
 
 def run(
     task: Task,
-    alpha: Alpha,
-    beta: Beta = 0.0,
-    gamma: Gamma = 0.0,
+    lr: LearningRate,
+    momentum: Momentum = 0.0,
+    nesterov: Nesterov = False,
+    gamma: Gamma = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Number of steps (default: the task's own).")] = None,
     schedule: Annotated[str, typer.Option("--schedule", metavar="NAME", help="constant, linear or cosine.")] = "constant",
     batch_size: BatchSize = None,
@@ -82,12 +83,11 @@ def run(
     out: Out = None,
 ) -> None:
     """Run one method on a task and keep its path and losses; where it stops being finite is part of the answer."""
-    from ..core.method import Method, checked
     from ..core.schedule import shaped
     from ..problems.simulation import Interrupted
     from ..problems.simulation import run as step_by_step
 
-    method = checked(Method(alpha, beta, gamma))
+    method = method_of(lr, momentum, nesterov, gamma)
     loaded = numpy_task(task)
     count = loaded.steps if steps is None else steps
     if count < 1:
@@ -96,9 +96,9 @@ def run(
     plan = shaped(schedule, method, count)
     folder = _opened(out)
     try:
-        with bar(f"run {task}", quiet=json) as tell:
+        with bar(f"run {task}", quiet=json) as told:
             record = step_by_step(
-                loaded.problem, plan, count, batch_size=size, seed=seed, keep_path=loaded.problem.dimension == 2, progress=tell
+                loaded.problem, plan, count, batch_size=size, seed=seed, keep_path=loaded.problem.dimension == 2, progress=told
             )
     except KeyboardInterrupt as stop:
         if folder is not None and isinstance(stop, Interrupted):
@@ -137,19 +137,19 @@ def _say(task: Loaded, record: Record, batch_size: int | None) -> None:
     from ..report.text import glyphs, spark
     from ..report.words import named
 
-    losses = record.losses
+    losses, say = record.losses, tell
+    batch = "" if batch_size is None else f", batches of {batch_size}"
+    said = named(record.method)
+    say(f"{said[0].upper()}{said[1:]}: {record.steps} steps, {record.schedule} schedule{batch}.")
+    if record.diverged_at is not None:
+        say(f"Diverged: not finite at step {record.diverged_at}. 'inertia predict' says by how much the learning rate must shrink.")
+    if len(record.final) <= 6:
+        say("at (" + ", ".join(f"{value:.6f}" for value in record.final) + ")")
+    say(spark(losses - (task.problem.minimum or 0.0), signs=glyphs()))
     rows = [["loss at the start", f"{losses[0]:.6g}"], ["at the end", f"{losses[-1]:.6g}"], ["smallest", f"{losses.min():.6g}"]]
     if task.problem.minimum is not None:
         rows.append(["at the end, above the minimum", f"{losses[-1] - task.problem.minimum:.6g}"])
     table(rows)
-    say = paper().print
-    say(spark(losses - (task.problem.minimum or 0.0), signs=glyphs()))
-    if len(record.final) <= 6:
-        say("at (" + ", ".join(f"{value:.6f}" for value in record.final) + ")")
-    batch = "" if batch_size is None else f", batches of {batch_size}"
-    say(f"{named(record.method)}: {record.steps} steps, {record.schedule} schedule{batch}.")
-    if record.diverged_at is not None:
-        say(f"Diverged: not finite at step {record.diverged_at}. 'inertia predict' says by how much alpha must shrink.")
 
 
 def _save(folder: Any, task: Loaded, record: Record, batch_size: int | None, interrupted: bool = False) -> None:

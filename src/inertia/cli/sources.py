@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput
+from ..errors import BadInput, MissingExtra, require
 from .loaded import load_function, theirs
 
 if TYPE_CHECKING:
@@ -15,23 +17,52 @@ if TYPE_CHECKING:
     from ..problems import Problem
     from ..tasks import Task
 
-__all__ = ["any_task", "batches_of", "measured", "numpy_task", "spectrum_from", "theirs_in"]
+__all__ = ["any_task", "batches_of", "built_in", "measured", "measured_task", "numpy_task", "spectrum_from", "theirs_in"]
 
 _NOISE_BATCHES = 8
 
 
 def numpy_task(name: str) -> Task:
-    """The built-in task of that name whose gradients numpy computes.
+    """A task, built in or of a file, whose gradients numpy computes.
 
     Raises:
         BadInput: an unknown name, or a task that only `inertia tune` can train.
     """
-    from ..tasks import load
-
-    task = load(name)
+    task = any_task(name)
     if task.kind != "numpy":
         raise BadInput(f"{name} is trained in {task.kind}: use 'inertia tune {name}', which measures it and runs it")
     return task
+
+
+def built_in(name: str) -> Task:
+    """The built-in task of that name; a network of JAX is run in torch where JAX is not installed and it exists there.
+
+    Raises:
+        BadInput: an unknown name.
+        MissingExtra: the framework is not installed; the message holds the install line.
+    """
+    from ..tasks import TASKS, load
+
+    if name in TASKS:
+        return load(name)
+    from ..tasks.models import MODELS
+
+    lacking = [module for module in ("jax", "optax") if not _installed(module)]
+    if name in MODELS and not name.endswith("-torch") and lacking:
+        if f"{name}-torch" in MODELS and _installed("torch"):
+            print(f"inertia: {' and '.join(lacking)} not installed: {name} is run in torch", file=sys.stderr)
+            return load(f"{name}-torch")
+        raise MissingExtra(f"{name} is written in JAX, and {' and '.join(lacking)} not installed: pip install 'inertia[jax]'")
+    if name in MODELS and name.endswith("-torch") and not _installed("torch"):
+        raise MissingExtra(f"{name} is written in torch, which is not installed: pip install 'inertia[torch]'")
+    return load(name)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def any_task(target: str) -> Task:
@@ -40,11 +71,11 @@ def any_task(target: str) -> Task:
     Raises:
         BadInput: an unknown name, no such file or function, a function that returns something else, code that raises.
     """
-    from ..tasks import Task, load
+    from ..tasks import Task
 
     path, colon, name = target.rpartition(":")
     if not colon and not target.endswith(".py"):
-        return load(target)
+        return built_in(target)
     if not colon:
         path, name = target, "task"
     made = theirs(Path(path), load_function(Path(path), name, "def {name}(): return inertia.tasks.torch_task(...)"))
@@ -68,11 +99,13 @@ def batches_of(task: Task, batch_size: int | None) -> int | None:
     Raises:
         BadInput: fewer than 1, more than the examples, or asked of a problem that has none.
     """
-    examples = task.problem.examples
     if batch_size is None:
         return task.batch_size
     if batch_size < 1:
         raise BadInput(f"batch_size = {batch_size} is too few: give at least 1")
+    if task.kind != "numpy":
+        return batch_size
+    examples = task.problem.examples
     if examples is None:
         raise BadInput(f"batch_size = {batch_size}, but {task.name} is one function without examples: leave --batch-size out")
     if batch_size > examples:
@@ -96,6 +129,21 @@ def measured(problem: Problem, batch_size: int | None, seed: int = 0) -> Spectru
     return spectrum(lambda v: problem.hvp(start, v), problem.dimension, gradient=problem.gradient(start), noise=deviations, seed=seed)
 
 
+def measured_task(task: Task, batch_size: int | None, seed: int = 0) -> Spectrum:
+    """The spectrum of a task at its start, measured by numpy or by the framework that the task is written in.
+
+    Raises:
+        BadInput, MissingExtra: what measuring raises.
+    """
+    if task.kind == "numpy":
+        return measured(task.problem, batch_size, seed)
+    from ..tasks.tuning import arguments
+
+    room = require(task.kind, task.kind) and importlib.import_module(f"..{task.kind}", __package__)
+    words = {"forward": task.extra["settings"]["forward"]} if "forward" in task.extra["settings"] else {}
+    return room.measure(*arguments(task, seed), batch_size=batch_size, seed=seed, **words)  # type: ignore[no-any-return]
+
+
 def spectrum_from(task: str | None, curvatures: str | None, mu: float | None, largest: float | None, seed: int = 0) -> tuple[Spectrum, str]:
     """The spectrum that was asked for and its name in words: curvatures, or mu and L, or a task.
 
@@ -112,10 +160,11 @@ def spectrum_from(task: str | None, curvatures: str | None, mu: float | None, la
         came = "none of them came" if not any(given) else "more than one of them came"
         raise BadInput(f"give a TASK, or --curvatures 0.2,4, or --mu 0.2 --L 4: {came}")
     if task is not None:
-        problem = numpy_task(task).problem
-        if problem.spectrum is not None:
-            return problem.spectrum, f"{task}, known exactly"
-        return measured(problem, None, seed), f"{task}, measured at its start"
+        loaded = any_task(task)
+        if loaded.kind == "numpy" and loaded.problem.spectrum is not None:
+            return loaded.problem.spectrum, f"{task}, known exactly"
+        size = None if loaded.kind == "numpy" else loaded.batch_size
+        return theirs_in(task, lambda: measured_task(loaded, size, seed)), f"{task}, measured at its start"
     if curvatures is not None:
         return spectrum(_numbers(curvatures)), f"curvatures {curvatures}"
     low, high = ends(mu, largest)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Alpha, Beta, Gamma, Json, Out
-from .output import emit, number, paper, table
+from .options import Gamma, Json, LearningRate, Momentum, Nesterov, Out, method_of
+from .output import emit, number, table, tell
 from .sources import ends, spectrum_from
 
 if TYPE_CHECKING:
@@ -30,15 +30,18 @@ Largest = Annotated[float | None, typer.Option("--L", help="Largest curvature.")
 
 def register(app: typer.Typer) -> None:
     """Add `predict` and `best`."""
-    app.command(epilog="Example: inertia predict --alpha 0.6 --beta 0.5 --curvatures 0.2,4")(predict)
+    app.command(epilog="Example: inertia predict --lr 0.6 --momentum 0.5 --curvatures 0.2,4")(predict)
     app.command(epilog="Example: inertia best --mu 0.2 --L 4 --method heavy-ball")(best)
 
 
 def predict(
-    alpha: Alpha,
-    beta: Beta = 0.0,
-    gamma: Gamma = 0.0,
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="A built-in task, instead of curvatures.")] = None,
+    lr: LearningRate,
+    momentum: Momentum = 0.0,
+    nesterov: Nesterov = False,
+    gamma: Gamma = None,
+    task: Annotated[
+        str | None, typer.Argument(metavar="[TASK]", help="A built-in task or FILE.py:FUNCTION, instead of curvatures.")
+    ] = None,
     curvatures: Annotated[str | None, typer.Option("--curvatures", metavar="H,H,...", help="Curvatures, such as 0.2,4.")] = None,
     mu: Mu = None,
     largest: Largest = None,
@@ -46,10 +49,9 @@ def predict(
     out: Out = None,
 ) -> None:
     """How fast a method converges, how, and where it breaks: per curvature, in closed form, nothing is run."""
-    from ..core.method import Method, checked
     from ..theory.modes import edge, rate, regime
 
-    method = checked(Method(alpha, beta, gamma))
+    method = method_of(lr, momentum, nesterov, gamma)
     spectrum, name = spectrum_from(task, curvatures, mu, largest)
     folder = _opened(out)
     worst, limit = _worst(method, spectrum), float(edge(method))
@@ -107,13 +109,11 @@ def best(
 
     rows = [[name, number(value, 10)] for name, value in answer["method"].items()]
     table([*rows, ["rate", number(found.rate, 10)], ["kappa", number(high / low)], ["edge", number(found.edge, 10)]])
-    paper().print(f"{entry.name} on curvatures from {low:g} to {high:g}: {pace(found.rate)}. {cite}.")
+    tell(f"{entry.name} on curvatures from {low:g} to {high:g}: {pace(found.rate)}. {cite}.")
     if functions is not None:
-        paper().print(f"No first-order method beats {number(answer['limit'], 10)} per step on this class: {answer['because']}.")
+        tell(f"No first-order method beats {number(answer['limit'], 10)} per step on this class: {answer['because']}.")
     if found.margin < 0.5:
-        paper().print(
-            f"It breaks when the largest curvature is {100 * found.margin:.3g} % above L: give an upper bar as --L, not an estimate."
-        )
+        tell(f"It breaks when the largest curvature is {100 * found.margin:.3g} % above L: give an upper bar as --L, not an estimate.")
     return None
 
 
@@ -157,19 +157,19 @@ def _say(method: Method, spectrum: Spectrum, name: str, answer: dict[str, Any]) 
     from ..report.words import named as worded
     from ..report.words import pace, remedy, sentence
 
-    shown = answer["modes"]
-    if len(shown) > _ROWS:
-        shown = [*shown[: _ROWS // 2], *shown[-_ROWS // 2 :]]
-    table([[f"{mode['curvature']:.6g}", f"{mode['rate']:.6g}", mode["regime"]] for mode in shown], head=("curvature", "rate", "regime"))
-    say = paper().print
-    if len(shown) < len(answer["modes"]):
-        say(f"({len(answer['modes']) - len(shown)} curvatures in between: --json lists them)")
-    say(f"{worded(method)}, on {name}: {pace(answer['rate'])}.")
+    say = tell
+    say(f"{sentence(worded(method))[:-1]}, on {name}: {pace(answer['rate'])}.")
     advice = remedy(method, spectrum, answer["edge"])
     if advice:
         say(sentence(advice))
     else:
         say(f"Loss below 1e-6 of its start after {number(answer['steps_to_1e-6'], 9)} steps; edge: curvature {number(answer['edge'])}.")
+    shown = answer["modes"]
+    if len(shown) > _ROWS:
+        shown = [*shown[: _ROWS // 2], *shown[-_ROWS // 2 :]]
+    table([[f"{mode['curvature']:.6g}", f"{mode['rate']:.6g}", mode["regime"]] for mode in shown], head=("curvature", "rate", "regime"))
+    if len(shown) < len(answer["modes"]):
+        say(f"({len(answer['modes']) - len(shown)} curvatures in between: --json lists them)")
 
 
 def _opened(out: Path | None) -> Any:

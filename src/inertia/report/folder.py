@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,9 +47,12 @@ class Folder:
         """Write one file whole or not at all, and return its path."""
         data = content.encode() if isinstance(content, str) else content
         place = self.path / name
-        temporary = self.path / f".{name}.{os.getpid()}"
+        temporary = self.path / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
         try:
-            temporary.write_bytes(data)
+            with open(
+                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb"
+            ) as file:  # never through a link that waits there
+                file.write(data)
             os.replace(temporary, place)
         except BaseException as error:
             with contextlib.suppress(OSError):

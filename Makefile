@@ -11,7 +11,7 @@ ifneq ($(SHARED),)
 export INERTIA_DATA ?= $(abspath $(SHARED))
 endif
 
-.PHONY: demo test check fast bench docs chromium clean
+.PHONY: demo test test-lowest check fast bench docs chromium clean
 
 demo: $(CORE)
 	@$(BIN)/inertia tune digits --out out/demo
@@ -23,6 +23,13 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# The core, the command line and the proofs with the oldest versions that pyproject.toml allows, in an environment of their own.
+test-lowest:
+	@test -x .venv-lowest/bin/python || python3.11 -m venv .venv-lowest
+	@.venv-lowest/bin/python -m pip install -q -c constraints-lowest.txt -e ".[tasks,certify]" pytest hypothesis mpmath
+	@.venv-lowest/bin/python -m pytest -q -W default -p no:cacheprovider tests/ground tests/theory tests/problems tests/cli/test_app.py \
+	  tests/cli/test_theory.py tests/cli/test_runs.py tests/certify/test_certificates.py -m "not slow" -k "not cvxpy and not solver_alone"
 
 # Everything that needs no framework and no browser, in about a minute.
 fast: $(READY)

@@ -80,10 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inertia ...
     0
     """
-    if sys.stdout is None:  # closed by who started us: nobody reads
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    _streams()
     try:
         code = build()(list(sys.argv[1:] if arguments is None else arguments), prog_name="inertia", standalone_mode=False)
         sys.stdout.flush()
@@ -109,6 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:
         print("inertia: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _streams() -> None:
+    """Somewhere to write where stdout or stderr was closed by who started us: nobody reads there."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _gone() -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import BadInput
 
-__all__ = ["Method", "Transfer", "checked", "hidden", "init", "readout", "step", "transfer"]
+__all__ = ["Method", "Transfer", "checked", "fields", "hidden", "init", "readout", "step", "transfer"]
 
 Scalar: TypeAlias = Any  # a float, or an array of any framework: methods broadcast
 
@@ -102,6 +102,29 @@ def transfer(method: Method, tolerance: float = 1e-12) -> Transfer:
     if abs(pole - zero) <= tolerance:
         return Transfer(gain, None, None)
     return Transfer(gain, pole, zero)
+
+
+def fields(method: Method) -> tuple[Any, Any, Any, Any]:
+    """alpha, beta, gamma and delta as arrays of floats, lists among them too.
+
+    Raises:
+        BadInput: no Method, or a field that is not made of numbers or holds nan.
+
+    >>> fields(Method([0.1, 0.2]))[0]
+    array([0.1, 0.2])
+    """
+    if not isinstance(method, tuple) or len(method) != 4:
+        raise BadInput(f"{method!r} is no method: give a Method, such as Method(0.1, beta=0.9)")
+    found = []
+    for name, value in zip(Method._fields, method, strict=True):
+        try:
+            number = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise BadInput(f"{name} = {value!r} is not a number") from None
+        if np.any(np.isnan(number)):
+            raise BadInput(f"{name} = {value} is not a number: give finite numbers")
+        found.append(number)
+    return found[0], found[1], found[2], found[3]
 
 
 def checked(method: Method) -> Method:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import BadInput
 from .arrays import real
 
-__all__ = ["Spectrum", "spectrum"]
+__all__ = ["Spectrum", "given", "spectrum"]
 
 Array = NDArray[np.float64]
 
@@ -72,6 +72,21 @@ class Spectrum:
         """The spectrum that `to_json` wrote."""
         fields = {name: data[name] for name in ("curvatures", "weights", "noise", "density", "errors", "upper")}
         return spectrum(fields.pop("curvatures"), **fields, provenance=data.get("provenance", {}))
+
+
+def given(values: Any) -> Spectrum:
+    """The Spectrum itself, or the sentence that says how to make one of what came.
+
+    Raises:
+        BadInput: something else.
+
+    >>> given(spectrum([1.0])).L
+    1.0
+    """
+    if not isinstance(values, Spectrum):
+        shown = repr(values) if len(repr(values)) < 60 else f"a {type(values).__name__}"
+        raise BadInput(f"{shown} is no Spectrum: build one from curvatures, inertia.spectrum([0.2, 4.0])")
+    return values
 
 
 def spectrum(

@@ -124,7 +124,7 @@ def _path(axes: Axes, view: Path) -> None:
     heights = view.values - low
     top = float(np.nanmax(heights))
     levels = top * np.geomspace(1e-4, 1, 15)
-    ramp = LinearSegmentedColormap.from_list("ground", CONTOURS)
+    ramp = LinearSegmentedColormap.from_list("ground", list(CONTOURS))
     fill = [ramp(share) for share in np.linspace(0, 1, 16)]
     axes.contourf(view.x, view.y, heights, levels=[0, *levels], colors=fill, extend="max")
     axes.contour(view.x, view.y, heights, levels=levels, colors=PAPER, linewidths=0.5)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..core.method import Method
-from ..core.spectrum import Spectrum
+from ..core.spectrum import Spectrum, given
 from ..errors import BadInput, nearest
 from .modes import edge
 from .quadratic import worst_rate
@@ -251,6 +251,7 @@ def best(spectrum: Spectrum, name: str = "heavy-ball") -> Best:
     >>> best(spectrum([1.0, 8.0], upper=9.0)).method
     Method(alpha=0.25, beta=0.25, gamma=0.0, delta=0.0)
     """
+    given(spectrum)
     entry = named(name)
     method = entry.method(spectrum.mu, spectrum.upper)
     limit = float(edge(method))

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.method import Method
-from ..core.spectrum import Spectrum
+from ..core.method import fields as numbers
+from ..core.spectrum import Spectrum, given
 from ..errors import BadInput
 from .modes import coefficients, iterate, rate
 from .noise import stationary
@@ -38,6 +39,7 @@ def steps_to(method: Method, spectrum: Spectrum, tolerance: float = 1e-6, *, rel
     >>> [int(steps_to(m, spectrum([1.0, 100.0]))) for m in (Method(2 / 101), Method(4 / 121, beta=(9 / 11) ** 2))]
     [346, 58]
     """
+    given(spectrum)
     live = (spectrum.curvatures != 0) & ((spectrum.weights > 0) | (spectrum.noise > 0))
     level = _level(tolerance, spectrum.excess if relative else 1.0)
     fields, shape = _flat(method)
@@ -67,6 +69,7 @@ def milestones(method: Method, spectrum: Spectrum, tolerance: float = 0.01, *, r
     >>> milestones(Method(2 / 101), spectrum([1.0, 10.0, 100.0], [1.0, 0.1, 0.01]), 0.01, relative=False) - 1
     array([97.,  8., 97.])
     """
+    given(spectrum)
     live = np.flatnonzero((spectrum.curvatures != 0) & ((spectrum.weights > 0) | (spectrum.noise > 0)))
     fields, shape = _flat(method)
     h, weights, s2 = (part[live] for part in (spectrum.curvatures, spectrum.weights, spectrum.noise))
@@ -214,5 +217,6 @@ def _level(tolerance: float, unit: float) -> float:
 
 
 def _flat(method: Method) -> tuple[list[Array], tuple[int, ...]]:
-    shape = np.broadcast_shapes(*(np.shape(field) for field in method))
-    return [np.broadcast_to(np.asarray(field, dtype=float), shape).ravel() for field in method], shape
+    found = numbers(method)
+    shape = np.broadcast_shapes(*(field.shape for field in found))
+    return [np.broadcast_to(field, shape).ravel() for field in found], shape

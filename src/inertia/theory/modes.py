@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.method import Method
+from ..core.method import Method, fields
 from ..errors import BadInput
 
 __all__ = [
@@ -48,8 +48,9 @@ def coefficients(method: Method, curvature: ArrayLike) -> tuple[Any, Any]:
     >>> [float(c) for c in coefficients(Method(0.5, beta=0.25), 2.0)]
     [0.25, 0.25]
     """
-    ah = method.alpha * np.asarray(curvature, dtype=float)
-    return (1 + method.beta - ah * (1 + method.gamma))[()], (method.beta - ah * method.gamma)[()]
+    alpha, beta, gamma, _ = fields(method)
+    ah = alpha * np.asarray(curvature, dtype=float)
+    return (1 + beta - ah * (1 + gamma))[()], (beta - ah * gamma)[()]
 
 
 def roots(method: Method, curvature: ArrayLike) -> NDArray[np.complex128]:
@@ -127,7 +128,7 @@ def edge(method: Method) -> Any:
     >>> edge(Method(alpha=0.5)), edge(Method(alpha=0.5, beta=0.9))
     (4.0, 7.6)
     """
-    alpha, beta, gamma, _ = (np.asarray(value, dtype=float) for value in method)
+    alpha, beta, gamma, _ = fields(method)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         flip = np.where(1 + 2 * gamma > 0, 2 * (1 + beta) / (alpha * (1 + 2 * gamma)), np.inf)
         grow = np.where(gamma < 0, (1 - beta) / (-alpha * gamma), np.inf)
@@ -141,10 +142,16 @@ def regime(method: Method, curvature: ArrayLike) -> Any:
     one-step (both roots 0), monotone (real, the larger positive), ripples (complex), alternating (real, the larger
     negative), undamped (rate exactly 1: it never settles), divergent.
 
+    Raises:
+        BadInput: a curvature or a field of the method is nan.
+
     >>> [str(regime(Method(a, beta=b), 1.0)) for a, b in [(1, 0), (0.15, 0.125), (0.15, 0.9), (2.0, 0.05), (2.5, 0.235)]]
     ['one-step', 'monotone', 'ripples', 'alternating', 'divergent']
     """
-    p, q = coefficients(method, curvature)
+    h = np.asarray(curvature, dtype=float)
+    if np.any(np.isnan(h)):
+        raise BadInput("curvature nan is not a number: its mode has no regime")
+    p, q = coefficients(method, h)
     size = _rate(p, q)
     named = np.where(_split(p, q) < 0, "ripples", np.where(np.asarray(p) < 0, "alternating", "monotone"))
     named = np.where(size < _ONE_STEP, "one-step", named)
@@ -196,7 +203,7 @@ def iterate(method: Method, curvature: ArrayLike, k: ArrayLike, params: ArrayLik
         raise BadInput(f"k = {steps.flat[0]} is not a whole number >= 0")
     h, y0, v0 = (np.asarray(value, dtype=float) for value in (curvature, params, velocity))
     p, q = coefficients(method, h)
-    alpha, beta, gamma, _ = method
+    alpha, beta, gamma, _ = fields(method)
     now, then = one_step_power(p, q, steps)  # S_k, S_{k+1} without their common factor
     scale = _power(p, q, steps)
     y = _times(scale, (then - beta * now) * y0 - alpha * (beta + beta * gamma - gamma) * now * v0)

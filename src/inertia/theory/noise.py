@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.method import Method
-from ..core.spectrum import Spectrum
+from ..core.method import fields as numbers
+from ..core.spectrum import Spectrum, given
 from .modes import coefficients, iterate, stable
 
 __all__ = ["Moments", "Split", "Stationary", "crossing", "floor", "moments", "split", "stationary"]
@@ -48,7 +49,7 @@ def stationary(method: Method, curvature: ArrayLike, variance: ArrayLike = 1.0) 
     0.513514
     """
     h, s2 = (np.asarray(value, dtype=float) for value in (curvature, variance))
-    alpha, _, gamma, _ = (np.asarray(value, dtype=float) for value in method)
+    alpha, _, gamma, _ = numbers(method)
     q = np.asarray(coefficients(method, h)[1])
     distance = 2 * (1 + q) - alpha * h  # D: how far the edge is
     settles = np.asarray(stable(method, h))
@@ -56,7 +57,7 @@ def stationary(method: Method, curvature: ArrayLike, variance: ArrayLike = 1.0) 
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         unit = s2 / ((1 - q) * distance)
         hidden = alpha * (1 + q) * unit / h
-        params = hidden + 2 * gamma * (1 + gamma) * alpha**2 * unit
+        params = hidden + 2 * gamma * (1 + gamma) * alpha * (alpha * unit)
         across = -alpha * unit - 2 * alpha * gamma * unit
     flat = s2 == 0
 
@@ -98,7 +99,7 @@ def moments(
     """
     mean = iterate(method, curvature, k, params, velocity)
     h, s2, steps = (np.asarray(value, dtype=float) for value in (curvature, variance, k))
-    alpha, beta, gamma, _ = (np.asarray(value, dtype=float) for value in method)
+    alpha, beta, gamma, _ = numbers(method)
     h, s2, steps, alpha, beta, gamma = np.broadcast_arrays(h, s2, steps, alpha, beta, gamma)
     yy, yv, vv = (np.where(np.isnan(part), np.inf, part) for part in _doubled(h, alpha, beta, gamma, s2, steps))
     return Moments(mean.params, mean.velocity, yy[()], vv[()], yv[()])
@@ -106,8 +107,10 @@ def moments(
 
 def _doubled(h: Array, alpha: Array, beta: Array, gamma: Array, s2: Array, k: Array) -> tuple[Any, ...]:
     """The covariance of (params, velocity) after k steps, from the bits of k."""
-    step = (1 - alpha * (1 + gamma) * h, -alpha * ((1 + gamma) * beta - gamma), h, beta)
-    kick = (alpha**2 * (1 + gamma) ** 2 * s2, -alpha * (1 + gamma) * s2, s2)
+    # in the unit of alpha times the velocity, so that no scale of curvature leaves floating point before the variance does
+    step = (1 - alpha * (1 + gamma) * h, gamma - (1 + gamma) * beta, alpha * h, beta)
+    push = alpha * np.sqrt(s2)
+    kick = (((1 + gamma) * push) ** 2, -(1 + gamma) * push * push, push * push)
     one, zero = np.ones(k.shape), np.zeros(k.shape)
     power: tuple[Any, ...] = (one, zero, zero, one)
     spread: tuple[Any, ...] = (zero, zero, zero)
@@ -119,7 +122,7 @@ def _doubled(h: Array, alpha: Array, beta: Array, gamma: Array, s2: Array, k: Ar
             moved = tuple(a + b for a, b in zip(kick, _carried(step, spread), strict=True))
             spread = tuple(np.where(odd, a, b) for a, b in zip(moved, spread, strict=True))
             power = tuple(np.where(odd, a, b) for a, b in zip(_product(step, power), power, strict=True))
-    return spread
+        return spread[0], spread[1] / alpha, spread[2] / alpha / alpha
 
 
 def _carried(r: Any, p: Any) -> tuple[Any, Any, Any]:
@@ -144,6 +147,7 @@ def floor(method: Method, spectrum: Spectrum) -> Any:
     >>> round(float(floor(Method(0.019801980198), spectrum(1.0, noise=9.0))), 4)
     0.045
     """
+    given(spectrum)
     live = (spectrum.noise > 0) & (spectrum.curvatures != 0)
     h, s2 = spectrum.curvatures[live], spectrum.noise[live]
     return (0.5 * np.sum(h * stationary(_spread(method), h, s2).params, axis=-1))[()]
@@ -165,6 +169,7 @@ def split(method: Method, spectrum: Spectrum, k: ArrayLike) -> Split:
     >>> [float(part) for part in split(Method(0.5), spectrum([1.0, 2.0]), 1)]
     [0.125, 0.0]
     """
+    given(spectrum)
     live = spectrum.curvatures != 0
     h, weights, s2 = spectrum.curvatures[live], spectrum.weights[live], spectrum.noise[live]
     steps = np.asarray(k)[..., None]
@@ -188,6 +193,7 @@ def crossing(method: Method, spectrum: Spectrum) -> Any:
     >>> int(crossing(Method(0.0330578512, beta=0.6694214876), spectrum(1.0, weights=3.0, noise=9.0)))
     11
     """
+    given(spectrum)
     shape = np.broadcast_shapes(*(np.shape(field) for field in method))
     fields = [np.broadcast_to(np.asarray(field, dtype=float), shape).ravel() for field in method]
     found = np.full(fields[0].shape, np.inf)

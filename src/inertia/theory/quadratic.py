@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.method import Method
 from ..core.schedule import Schedule, tabulate
-from ..core.spectrum import Spectrum
+from ..core.spectrum import Spectrum, given
 from ..errors import BadInput
 from .milestones import milestones, steps_to
 from .modes import rate
@@ -89,6 +89,7 @@ def worst_rate(method: Method, spectrum: Spectrum, upper: bool = False) -> Any:
     >>> round(float(worst_rate(Method(4 / 121, beta=(9 / 11) ** 2), spectrum([1.0, 10.0, 100.0]))), 6)
     0.818182
     """
+    given(spectrum)
     top = spectrum.upper if upper else spectrum.L
     return np.maximum(rate(method, spectrum.mu), rate(method, top))
 
@@ -116,6 +117,7 @@ def rate_map(
 
 
 def _curves(method: Method | Schedule, spectrum: Spectrum, steps: int, split_modes: bool) -> Components:
+    given(spectrum)
     if steps < 1 or steps != int(steps):
         raise BadInput(f"steps = {steps} is too few: a loss curve needs a whole number of steps, at least 1")
     table = method if isinstance(method, Method) else tabulate(method, steps)
@@ -196,6 +198,8 @@ def _run_schedule(fields: list[Array], spectrum: Spectrum, live: NDArray[np.intp
     h, weights, s2 = (part[live][:, None] for part in (spectrum.curvatures, spectrum.weights, spectrum.noise))
     size = (live.size, fields[0].shape[-1])
     noisy = bool(np.any(s2 > 0))
+    unit = float(np.max(np.abs(fields[0]), initial=0.0)) or 1.0  # of the velocity: no scale of curvature leaves floating point
+    fields, h_unit, s2 = [fields[0] / unit, *fields[1:]], h * unit, (unit * np.sqrt(s2)) ** 2
     y, v = np.array(np.broadcast_to(np.sqrt(weights), size)), np.zeros(size)
     yy, yv, vv = (np.zeros(size) for _ in range(3))
     bias, noise = (np.empty((steps + 1, *size) if split_modes else (steps + 1, size[1])) for _ in range(2))
@@ -208,12 +212,12 @@ def _run_schedule(fields: list[Array], spectrum: Spectrum, live: NDArray[np.intp
     for k in range(steps):
         alpha, beta, gamma = (field[k] for field in fields)
         new, old = alpha * (1 + gamma), alpha * gamma  # params <- params - new v' + old v
-        then, v = v, beta * v + h * y
+        then, v = v, beta * v + h_unit * y
         y = y - new * v + old * then
         keep(bias, k + 1, y * y)
         if noisy:
-            cross, before = beta * yv + h * yy, beta * vv + h * yv  # Cov(y, v'), Cov(v, v')
-            after = beta * before + h * cross + s2  # Var v'
+            cross, before = beta * yv + h_unit * yy, beta * vv + h_unit * yv  # Cov(y, v'), Cov(v, v')
+            after = beta * before + h_unit * cross + s2  # Var v'
             yy = yy + new**2 * after + old**2 * vv - 2 * new * cross + 2 * old * yv - 2 * new * old * before
             yv = cross - new * after + old * before
             vv = after

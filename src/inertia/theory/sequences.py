@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.method import Method
-from ..core.spectrum import Spectrum
+from ..core.spectrum import Spectrum, given
 from ..errors import BadInput, Diverged
 from .catalog import heavy_ball
 
@@ -126,6 +126,7 @@ def conjugate_gradient_curve(spectrum: Spectrum, steps: int) -> Array:
     >>> [round(float(x), 12) + 0.0 for x in conjugate_gradient_curve(spectrum([1.0, 3.0]), 2)]
     [2.0, 0.214285714286, 0.0]
     """
+    given(spectrum)
     if steps < 1:
         raise BadInput(f"steps = {steps} is too few: a loss curve needs at least 1")
     if spectrum.mu <= 0:

@@ -139,7 +139,6 @@ def test_learning_rate_and_momentum_are_alpha_and_beta(inertia, command):
 def test_a_contradiction_and_a_wrong_word_name_the_right_one(refused):
     assert "leave one of them out" in refused("run", "valley", "--lr", 0.1, "--momentum", 0.5, "--nesterov", "--gamma", 0.3)
     assert "--learning-rate: here it is called --lr" in refused("run", "valley", "--learning-rate", 0.1)
-    assert "--beta: here it is called --momentum" in refused("tune", "valley", "--beta", 0.9)
     assert "--lr = 0 is not positive" in refused("run", "valley", "--lr", 0)
 
 

@@ -52,7 +52,7 @@ print(float(loss(params, (images, labels))))
 found = inertia.jax.tune(loss, params, (images, labels), steps=80, batch_size=50, seed=0, runs=2)
 print(found.verdict)
 print(found.method)
-print(f"verified final loss {found.verified_loss:.4f}; it cost {found.cost_in_runs:.1f} runs in all")
+print(f"verified final loss {found.verified_loss:.4f}; it cost {found.cost.spent:.1f} runs in all")
 
 # %% [markdown]
 # ## Use it

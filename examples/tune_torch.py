@@ -65,7 +65,7 @@ steps = 60
 tuned = inertia.torch.tune(model, job.loss, (images, labels), steps=steps, batch_size=32, seed=0, runs=2)
 print(tuned.verdict)
 print(tuned.method)
-print(f"verified final loss {tuned.verified_loss:.4f}; it cost {tuned.cost_in_runs:.1f} runs in all")
+print(f"verified final loss {tuned.verified_loss:.4f}; it cost {tuned.cost.spent:.1f} runs in all")
 
 # %% [markdown]
 # ## In a loop of your own, beside the folk default

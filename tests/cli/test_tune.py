@@ -109,7 +109,7 @@ def test_a_disk_that_fills_up_does_not_lose_the_runs(inertia, refused, tmp_path,
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as once:
-        once.setattr("pathlib.Path.write_bytes", full)
+        once.setattr("os.replace", full)
         said = refused("tune", "valley", "--out", tmp_path)
     assert f"cannot write to {tmp_path}: no space left on device" in said
     assert "make room, then add --resume" in said

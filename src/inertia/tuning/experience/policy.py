@@ -78,7 +78,7 @@ class ExperiencePolicy:
             gains[[recipe in ran for recipe in self.recipes]] = 0.0
             best = int(np.argmax(gains))
             why = Reason.IMPROVES if any(fell > 0 for fell in self._falls(history)) else Reason.NOTHING_TRAINED
-            gain = float(gains[best])
+            gain = saved(belief, so_far.mean[:, self._best(history)], best)
         candidate = Candidate(self.recipes[best], self.seed + len(history.trials), self._expected(belief, best, history))
         return Proposal((candidate,), why, gain)
 
@@ -168,3 +168,11 @@ def improvement(belief: Belief, best: Array) -> Array:
     for node, weight in zip(nodes, weights / weights.sum(), strict=True):
         gained += weight * np.maximum(gap + node * deviation, 0.0)
     return np.asarray(belief.weight @ gained)
+
+
+def saved(belief: Belief, best: Array, at: int) -> float:
+    """Expected decrease in loss from one more run at a candidate, for who then keeps the better of it and of what is worth `best` (H,)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
+    y = np.minimum(belief.mean[:, [at]] + np.sqrt(belief.variance[:, [at]]) * nodes, best[:, None])
+    share = np.minimum(remains(best), 1.0) - np.minimum(remains(y), 1.0) @ (weights / weights.sum())
+    return float(belief.weight @ ((belief.chance @ belief.fall) * share))

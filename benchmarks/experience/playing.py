@@ -48,7 +48,7 @@ class Answers:
         losses, starts = (cell.held, cell.held_start) if held_out else (cell.training, cell.start)
         full = np.all(~np.isnan(losses), axis=1)
         self.recipes = [r for r, ok in zip(cell.recipes, full, strict=True) if ok]
-        self.fell = np.maximum(starts - losses[full], 0.0)
+        self.fell = np.maximum(starts.mean() - np.minimum(losses[full], starts), 0.0)
         share = 1 - self.fell / s.fall
         y = np.log(np.maximum(share, 0).mean(axis=1) + 0.01)
         self.logreg = y - y.min()

@@ -127,12 +127,18 @@ class ExperiencePolicy:
         """The belief about everything that may be proposed."""
         return self.known.belief(self._weighed(history), self._places(self.recipes))
 
+    def _start(self, history: History) -> float:
+        """The loss at the start, mean over the seeds seen."""
+        objective = self.budget.objective
+        read = [values(trial.run, objective) for trial in history.trials]
+        return float(np.mean([self.job.start, *(objective.sign * float(each[0]) for each in read if len(each))]))
+
     def _falls(self, history: History) -> Array:
-        """How far each run fell below its own start; 0 where it was lost."""
-        found, objective = [], self.budget.objective
+        """How far each run fell below the start; 0 where it was lost."""
+        start, found = self._start(history), []
         for trial in history.trials:
-            ended, read = score(trial.run, objective), values(trial.run, objective)
-            found.append(max(float(objective.sign * read[0]) - ended, 0.0) if np.isfinite(ended) and len(read) else 0.0)
+            ended = score(trial.run, self.budget.objective)
+            found.append(max(start - ended, 0.0) if np.isfinite(ended) else 0.0)
         return np.array(found)
 
     def _best(self, history: History) -> int:
@@ -145,7 +151,7 @@ class ExperiencePolicy:
         """Median and 80 % interval of one run's loss, over hypotheses, falls and seeds."""
         falls = quantiles(*spread_of(belief, at, self.known.fitted.broad), _TENTHS)
         sign = self.budget.objective.sign
-        low, middle, high = sorted(sign * (self.job.start - falls))
+        low, middle, high = sorted(sign * (self._start(history) - falls))
         evidence = Evidence.RUNS if history.trials else Evidence.FORECAST if self.job.said is not None else Evidence.EXPERIENCE
         return Expectation(float(middle), float(low), float(high), evidence)
 

@@ -71,7 +71,7 @@ def surface(cell: Cell, families: tuple[Family, ...], held_out: bool = False) ->
     if not np.any(np.isfinite(losses)) or not np.all(np.isfinite(starts)):
         return None
     start = float(starts.mean())
-    capped = start + np.minimum(losses - starts, 0.0)  # seed by seed, laid on the mean start; nan where a seed did not run
+    capped = np.minimum(losses, starts)  # nan where a seed did not run
     means = np.nanmean(capped, axis=1)
     if not means.min() < start:
         return None

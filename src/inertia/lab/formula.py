@@ -6,8 +6,7 @@
     power   = atom (("^" | "**") signed)?             binds to the right and before the sign: -x^2 = -(x^2)
     atom    = number | x | y | pi | function "(" sum ")" | "(" sum ")"
 
-Derivatives are forward: every value carries its gradient and, where asked, its Hessian (jets of order two), so the
-gradient is exact to rounding and costs a few array operations.
+Derivatives are forward (`jets`), so the gradient is exact to rounding and costs a few array operations.
 """
 
 from __future__ import annotations
@@ -15,12 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import BadInput, nearest
+from .jets import FUNCTIONS, Jet, exp, inverse, log, plus, raised, scaled, times
 
 __all__ = ["FUNCTIONS", "Formula", "formula"]
 
@@ -29,77 +29,7 @@ _LONGEST, _DEEPEST = 200, 24
 _TOKEN = re.compile(r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([A-Za-z]+)|(\*\*|[-+*/^()]))")
 
 
-class _Jet(NamedTuple):
-    """A value with its first derivatives (x, y) and its second (xx, xy, yy), the latter None where nobody asked."""
-
-    value: Any
-    first: tuple[Any, Any]
-    second: tuple[Any, Any, Any] | None
-
-
-_Node: TypeAlias = Callable[[_Jet, _Jet], _Jet]
-
-
-def _chain(u: _Jet, value: Any, slope: Any, bend: Any) -> _Jet:
-    """f(u), given f, f' and f'' at u."""
-    (a, b), second = u.first, None
-    if u.second is not None:
-        second = (slope * u.second[0] + bend * a * a, slope * u.second[1] + bend * a * b, slope * u.second[2] + bend * b * b)
-    return _Jet(value, (slope * a, slope * b), second)
-
-
-def _plus(u: _Jet, v: _Jet) -> _Jet:
-    second = None if u.second is None or v.second is None else tuple(s + t for s, t in zip(u.second, v.second, strict=True))
-    return _Jet(u.value + v.value, (u.first[0] + v.first[0], u.first[1] + v.first[1]), second)  # type: ignore[arg-type]
-
-
-def _times(u: _Jet, v: _Jet) -> _Jet:
-    (a, b), (c, d), second = u.first, v.first, None
-    if u.second is not None and v.second is not None:
-        cross = (2 * a * c, a * d + b * c, 2 * b * d)
-        second = tuple(u.value * t + v.value * s + w for s, t, w in zip(u.second, v.second, cross, strict=True))
-    return _Jet(u.value * v.value, (u.value * c + v.value * a, u.value * d + v.value * b), second)  # type: ignore[arg-type]
-
-
-def _scaled(u: _Jet, factor: float) -> _Jet:
-    return _chain(u, factor * u.value, factor, 0.0)
-
-
-def _inverse(u: _Jet) -> _Jet:
-    one = 1 / u.value
-    return _chain(u, one, -one * one, 2 * one * one * one)
-
-
-def _raised(u: _Jet, power: float) -> _Jet:
-    """u^power for a constant power; 0 and 1 have no negative powers in their derivatives."""
-    slope = power * u.value ** (power - 1) if power != 0 else 0.0
-    bend = power * (power - 1) * u.value ** (power - 2) if power not in (0, 1) else 0.0
-    return _chain(u, u.value**power, slope, bend)
-
-
-def _tanh(u: _Jet) -> _Jet:
-    t = np.tanh(u.value)
-    return _chain(u, t, 1 - t * t, -2 * t * (1 - t * t))
-
-
-def _exp(u: _Jet) -> _Jet:
-    e = np.exp(u.value)
-    return _chain(u, e, e, e)
-
-
-def _log(u: _Jet) -> _Jet:
-    return _chain(u, np.log(u.value), 1 / u.value, -1 / (u.value * u.value))
-
-
-FUNCTIONS: dict[str, Callable[[_Jet], _Jet]] = {
-    "abs": lambda u: _chain(u, np.abs(u.value), np.sign(u.value), 0.0),
-    "cos": lambda u: _chain(u, np.cos(u.value), -np.sin(u.value), -np.cos(u.value)),
-    "exp": _exp,
-    "log": _log,
-    "sin": lambda u: _chain(u, np.sin(u.value), np.cos(u.value), -np.sin(u.value)),
-    "sqrt": lambda u: _raised(u, 0.5),
-    "tanh": _tanh,
-}
+_Node: TypeAlias = Callable[[Jet, Jet], Jet]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +50,7 @@ class Formula:
     def slope(self, x: float, y: float) -> tuple[float, float]:
         """The gradient at one point, without arrays: what a long path asks for step by step."""
         # numpy's numbers, because they answer 1/0 and overflow with inf and nan as arrays do; the caller silences the warnings
-        across, up = self.node(_Jet(np.float64(x), (1.0, 0.0), None), _Jet(np.float64(y), (0.0, 1.0), None)).first
+        across, up = self.node(Jet(np.float64(x), (1.0, 0.0), None), Jet(np.float64(y), (0.0, 1.0), None)).first
         return float(across), float(up)
 
     def hessian(self, points: ArrayLike) -> Array:
@@ -129,14 +59,14 @@ class Formula:
         xx, xy, yy = second if second is not None else (0.0, 0.0, 0.0)
         return np.stack([np.stack([xx, xy], axis=-1), np.stack([xy, yy], axis=-1)], axis=-2)
 
-    def _jet(self, points: ArrayLike, second: bool) -> _Jet:
+    def _jet(self, points: ArrayLike, second: bool) -> Jet:
         place = np.asarray(points, dtype=float)
         x, y = place[..., 0], place[..., 1]
         none = (0.0, 0.0, 0.0) if second else None
         with np.errstate(all="ignore"):
-            jet = self.node(_Jet(x, (1.0, 0.0), none), _Jet(y, (0.0, 1.0), none))
+            jet = self.node(Jet(x, (1.0, 0.0), none), Jet(y, (0.0, 1.0), none))
             spread = [np.broadcast_to(np.asarray(part, dtype=float), x.shape) for part in (jet.value, *jet.first, *(jet.second or ()))]
-        return _Jet(spread[0], (spread[1], spread[2]), (spread[3], spread[4], spread[5]) if second else None)
+        return Jet(spread[0], (spread[1], spread[2]), (spread[3], spread[4], spread[5]) if second else None)
 
 
 def formula(text: str) -> Formula:
@@ -164,7 +94,7 @@ class _Reader:
     """A recursive-descent reader, one token ahead."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.position, self.start, self.token = text, 0, 0, ""
+        self.text, self.position, self.start, self.token, self.variables = text, 0, 0, "", 0
         self.advance()
 
     def place(self) -> str:
@@ -181,8 +111,25 @@ class _Reader:
             raise BadInput(
                 f"cannot read '{self.text[self.position :].strip()[0]}' in '{self.text.strip()}': use numbers, x, y, + - * / ^ ( )"
             )
+        before, end = self.token, self.position
         self.token = match.group(match.lastindex or 0)
-        self.start, self.position = match.start(match.lastindex or 0), match.end()
+        self.start = match.start(match.lastindex or 0)
+        if re.fullmatch("[xy]{2,}", self.token):  # written together they are a product, as 3xy is on paper; the rest is read next
+            self.token = self.token[0]
+        self.position = self.start + len(self.token)
+        if match.lastindex == 1 and before:
+            self.apart(before, self.start == end)
+
+    def apart(self, before: str, touching: bool) -> None:
+        """Refuse what can be read in two ways: 1.1.1 is no number, and x10 may mean x^10 or 10 x."""
+        if before[0].isdigit() or before[0] == ".":
+            raise BadInput(
+                f"two numbers '{before}' and '{self.token}' stand side by side {self.place()}: write * between them, or one number"
+            )
+        if touching and before[0].isalpha() and not re.match("[A-Za-z(]", self.text[self.position :]):
+            raise BadInput(
+                f"'{before}{self.token}' may mean a power or a product {self.place()}: write {before}^{self.token} or {self.token} {before}"
+            )
 
     def sum(self, depth: int) -> _Node:
         """product (+ product)*."""
@@ -212,7 +159,7 @@ class _Reader:
             sign = -sign if self.token == "-" else sign
             self.advance()
         inner = self.power(depth)
-        return inner if sign > 0 else lambda x, y: _scaled(inner(x, y), -1.0)
+        return inner if sign > 0 else lambda x, y: scaled(inner(x, y), -1.0)
 
     def power(self, depth: int) -> _Node:
         """An atom, and what it is raised to."""
@@ -222,7 +169,8 @@ class _Reader:
         self.advance()
         if depth > _DEEPEST:
             raise BadInput(f"more than {_DEEPEST} parentheses or powers inside each other: simplify the formula")
-        return _power(base, self.signed(depth + 1))
+        seen, power = self.variables, self.signed(depth + 1)
+        return _power(base, power, fixed=self.variables == seen)
 
     def atom(self, depth: int) -> _Node:
         """A number, a name or something in parentheses."""
@@ -236,6 +184,7 @@ class _Reader:
         if token[0].isdigit() or token[0] == ".":
             return _constant(np.float64(token))
         if token in ("x", "y"):
+            self.variables += 1
             return (lambda x, y: x) if token == "x" else (lambda x, y: y)
         if token == "pi":
             return _constant(np.float64(np.pi))
@@ -255,26 +204,26 @@ class _Reader:
 
 
 def _constant(value: np.float64) -> _Node:
-    return lambda x, y: _Jet(value, (0.0, 0.0), None if x.second is None else (0.0, 0.0, 0.0))
+    return lambda x, y: Jet(value, (0.0, 0.0), None if x.second is None else (0.0, 0.0, 0.0))
 
 
-def _call(function: Callable[[_Jet], _Jet], inner: _Node) -> _Node:
+def _call(function: Callable[[Jet], Jet], inner: _Node) -> _Node:
     return lambda x, y: function(inner(x, y))
 
 
 def _sum(u: _Node, v: _Node, sign: float) -> _Node:
-    return lambda x, y: _plus(u(x, y), v(x, y) if sign > 0 else _scaled(v(x, y), -1.0))
+    return lambda x, y: plus(u(x, y), v(x, y) if sign > 0 else scaled(v(x, y), -1.0))
 
 
 def _product(u: _Node, v: _Node, divide: bool) -> _Node:
-    return lambda x, y: _times(u(x, y), _inverse(v(x, y)) if divide else v(x, y))
+    return lambda x, y: times(u(x, y), inverse(v(x, y)) if divide else v(x, y))
 
 
-def _power(u: _Node, v: _Node) -> _Node:
-    def node(x: _Jet, y: _Jet) -> _Jet:
+def _power(u: _Node, v: _Node, fixed: bool) -> _Node:
+    """u^v; `fixed` where no variable stands in v."""
+
+    def node(x: Jet, y: Jet) -> Jet:
         base, power = u(x, y), v(x, y)
-        if np.ndim(power.value) == 0 and power.first == (0.0, 0.0):
-            return _raised(base, float(power.value))
-        return _exp(_times(power, _log(base)))
+        return raised(base, float(power.value)) if fixed else exp(times(power, log(base)))
 
     return node

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.method import Method, readout, step
-from ..errors import require
 from ..problems.base import Problem
 from ..problems.landscapes import banana, double_well, quartic
 from ..problems.quadratics import planar, valley
@@ -24,6 +23,7 @@ Domain = tuple[tuple[float, float], tuple[float, float]]
 Slope = Callable[[float, float], tuple[float, float]]
 _FAR = 1e6  # a path that is this far away has left for good, as far as a drawing goes
 _GRID = (193, 129)  # points across and up
+_COUNT = 14  # contours
 
 
 class Surface(NamedTuple):
@@ -157,7 +157,7 @@ def typed(text: str, half: float) -> Surface:
     points, values = _sampled(read.value, domain)
     finite = np.isfinite(values)
     lowest = points.reshape(-1, 2)[np.argmin(np.where(finite, values, np.inf))] if finite.any() else np.zeros(2)
-    best = _settled(read, lowest)
+    best = _settled(read, lowest, domain)
     with np.errstate(all="ignore"):
         sharp = np.abs(np.nan_to_num(read.hessian(points), nan=0.0, posinf=0.0, neginf=0.0)).sum(axis=-1).max(axis=-1)
     steep = float(np.clip(np.quantile(sharp, 0.9), 1e-3, 1e6))
@@ -187,17 +187,29 @@ def surface(name: str, angle: float = 0.0, low: float = 1.0, high: float = 10.0,
     return typed(text, half) if name == "formula" else SURFACES[name]
 
 
-def _settled(read: Formula, point: Array) -> tuple[float, float]:
-    """A few Newton steps from the lowest grid point, kept while they lower the value."""
+def _settled(read: Formula, point: Array, domain: Domain) -> tuple[float, float] | None:
+    """Newton's steps from the lowest grid point, kept while they lower the value; None where that ends in no minimum inside the frame.
+
+    A minimum has a gradient that vanishes (a step of Newton's would not leave a millionth of the frame) and no negative curvature.
+    """
     best = np.array(point, dtype=float)
-    for _ in range(8):
+    for _ in range(40):
         gradient, hessian = read.gradient(best), read.hessian(best)
-        if not np.all(np.isfinite(hessian)) or abs(np.linalg.det(hessian)) < 1e-12:
+        if not (np.all(np.isfinite(hessian)) and np.all(np.isfinite(gradient))) or abs(np.linalg.det(hessian)) < 1e-12:
             break
         trial = best - np.linalg.solve(hessian, gradient)
         if not read.value(trial) <= read.value(best):
             break
-        best = trial
+        best, still = trial, bool(np.all(trial == best))
+        if still:
+            break
+    gradient, hessian = read.gradient(best), read.hessian(best)
+    (left, right), (bottom, top) = domain
+    scale = float(np.abs(hessian[np.triu_indices(2)]).sum())
+    if not (scale > 0 and left < best[0] < right and bottom < best[1] < top):
+        return None
+    if not (np.hypot(*gradient) <= 1e-6 * scale * (right - left) and np.linalg.eigvalsh(hessian)[0] >= -1e-9 * scale):
+        return None
     return (round(float(best[0]), 12) + 0.0, round(float(best[1]), 12) + 0.0)
 
 
@@ -211,59 +223,33 @@ def _sampled(value: Callable[[Array], Array], domain: Domain) -> tuple[Array, Ar
 
 
 def shaded(ground: Surface, domain: Domain | None = None) -> dict[str, Any]:
-    """The contours of a surface: exact ellipses of a quadratic, else traced on a grid."""
+    """What contours are drawn from: the matrix of a bowl (its contours are ellipses), else heights on a grid; and the levels."""
     frame = ground.domain if domain is None else domain
     if ground.bowl and ground.optimum is not None:
         return ellipses(ground.hessian(np.zeros(2)), ground.optimum, frame)
     return contours(ground.value, frame)
 
 
-def ellipses(matrix: Array, centre: tuple[float, float], domain: Domain, count: int = 14) -> dict[str, Any]:
-    """`contours` of 1/2 (w - c)'H(w - c) in closed form: each level a rectangle around the frame with an ellipse cut out."""
-    curvatures, axes = np.linalg.eigh(matrix)
+def ellipses(matrix: Array, centre: tuple[float, float], domain: Domain) -> dict[str, Any]:
+    """The levels of 1/2 (w - c)'H(w - c) over the frame, the highest at 0.72 of its highest corner."""
     corners = np.array([(x, y) for x in domain[0] for y in domain[1]]) - centre
     high = 0.72 * float(np.max(0.5 * np.sum(corners * (corners @ matrix), axis=-1)))
-    levels = high * (np.arange(1, count + 1) / count) ** 2.2
-    turn = np.linspace(0, 2 * np.pi, 97)
-    circle = np.stack([np.cos(turn), np.sin(turn)], axis=-1) / np.sqrt(curvatures)  # (97, 2) in eigen coordinates, level 1/2
-    axes[:, 0] *= np.sign(np.linalg.det(axes))  # a turn, not a mirror
-    rings = np.sqrt(2 * levels)[:, None, None] * (circle @ axes.T) + centre  # (count, 97, 2)
-    (left, right), (bottom, top) = domain
-    wide, tall = right - left, top - bottom
-    low, far = (left - wide, bottom - tall), (right + wide, top + tall)
-    outside = np.array([low, (far[0], low[1]), far, (low[0], far[1])])
-    points = np.concatenate([np.concatenate([outside, ring[::-1]]) for ring in rings])  # a hole runs the other way round
-    starts = (np.arange(count)[:, None] * 101 + np.array([0, 4])).ravel()
-    return {
-        "points": points,
-        "rings": np.append(starts, points.shape[0]).astype(np.int32),
-        "levels": (2 * np.arange(1, count + 1)).astype(np.int32),
-    }
+    return {"matrix": matrix, "centre": list(centre), "levels": _levels(0.0, high), "domain": [list(side) for side in domain]}
 
 
-def contours(value: Callable[[Array], Array], domain: Domain, count: int = 14) -> dict[str, Any]:
-    """Filled level sets {value >= level}, lowest first: rings as (N, 2) points with the start of each ring and each level.
-
-    Painted one over the other they need no holes to match; within a level the even-odd rule opens the inner rings.
-    """
-    points, values = _sampled(value, domain)
+def contours(value: Callable[[Array], Array], domain: Domain) -> dict[str, Any]:
+    """Heights on a grid, rows from the bottom up, and levels that are close together where the surface is low."""
+    _, values = _sampled(value, domain)
     finite = np.isfinite(values)
+    frame = [list(side) for side in domain]
     if not finite.any():
-        return {"points": np.zeros((0, 2)), "rings": np.zeros(1, dtype=np.int32), "levels": np.zeros(count, dtype=np.int32)}
+        return {"heights": values, "levels": np.zeros(0), "domain": frame}
     low, high = float(values[finite].min()), float(np.quantile(values[finite], 0.985))
-    levels = low + (max(high - low, 1e-12)) * (np.arange(1, count + 1) / count) ** 2.2
-    maker = require("contourpy", "lab").contour_generator(
-        points[0, :, 0], points[:, 0, 1], np.where(finite, np.minimum(values, 1e30), 1e30), fill_type="ChunkCombinedOffset", name="serial"
-    )
-    rings, vertices, ends = [0], [], []
-    for level in levels:
-        (block,), (offsets,) = maker.filled(float(level), np.inf)
-        if block is not None:
-            rings.extend((rings[-1] - offsets[0] + offsets[1:]).tolist())
-            vertices.append(block)
-        ends.append(len(rings) - 1)
-    flat = np.concatenate(vertices) if vertices else np.zeros((0, 2))
-    return {"points": flat, "rings": np.array(rings, dtype=np.int32), "levels": np.array(ends, dtype=np.int32)}
+    return {"heights": values, "levels": _levels(low, max(high - low, 1e-12)), "domain": frame}
+
+
+def _levels(low: float, span: float) -> Array:
+    return low + span * (np.arange(1, _COUNT + 1) / _COUNT) ** 2.2
 
 
 def paths(ground: Surface, methods: Sequence[Method], start: tuple[float, float], steps: int) -> Paths:

@@ -1,9 +1,9 @@
 """Mazes that a colour spreads through, and their dynamics in a small space that holds all of them.
 
 The error of every method that adds up gradients is a polynomial of the matrix A applied to the first error. So one Krylov
-basis V of (A, e0), with the Ritz values theta of A in it, serves gradient descent, momentum, Chebyshev and conjugate gradients
-alike, at every step size and every step: e_k = V S p_k(theta) S' e_1 |e0|, exact for k below the size of the basis and, where the
-Ritz values have converged, beyond. Nothing is stepped; ten thousand cells cost what a thousand cost. (Lanczos 1950.)
+basis V of (A, e0), with the Ritz values theta of A in it, serves gradient descent, momentum and Chebyshev alike, at every step
+size and every step: e_k = V S p_k(theta) S' e_1 |e0|, exact for k below the size of the basis and, where the Ritz values have
+converged, beyond. Ten thousand cells cost what a thousand cost. (Lanczos 1950.) Conjugate gradients are run.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from ..errors import BadInput
 from ..problems.graphs import laplacian, mask_edges, maze_mask
 
-__all__ = ["PRESETS", "Reduced", "conjugate", "decoded", "encoded", "preset", "reduced"]
+__all__ = ["PRESETS", "Conjugate", "Reduced", "conjugate", "decoded", "encoded", "preset", "reduced"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 _MOST = 10_000  # cells of a maze, walls included
+_CONVERGED, _CARRIED = 1e-8, 1e-12  # residual of a Ritz vector against the largest value; share of the error worth a bar
 _WHOLE, _DEPTH, _SHALLOW, _MANY = 420, 300, 220, 4000  # size of the basis: of small mazes, others, large ones; what is large
 
 PRESETS = {"chambers": "four chambers", "room": "one room", "spiral": "spiral", "houses": "nine rooms", "large": "100 × 100"}
@@ -38,6 +39,7 @@ class Reduced(NamedTuple):
     signs: Array  # (m,) components of the first error, which is 1 in every cell, over its length
     cells: NDArray[np.intp]  # flat positions of those cells
     exact: bool  # whether the basis holds everything
+    known: NDArray[np.intp]  # those that are eigenvalues: converged, and carrying some of the first error
 
     def picture(self, factors: Array) -> Array:
         """Weights of all cells for polynomial values (..., m) at the Ritz values: (..., cells), 1 where the colour is full."""
@@ -141,7 +143,12 @@ def reduced(text: str, seeds: tuple[int, ...], weight: float = 0.1) -> Reduced:
     basis, diagonal, beside = _lanczos(matrix, n, depth)
     tri = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
     values, turn = np.linalg.eigh(tri)
-    return Reduced(values, turn[0] ** 2, np.ascontiguousarray(basis.T @ turn), turn[0], cells, len(diagonal) < depth or depth == n)
+    exact = len(diagonal) < depth or depth == n
+    left = 0.0 if exact else float(beside[-1]) * np.abs(turn[-1])  # length of the residual of each Ritz vector, or a little more
+    sure = (left <= _CONVERGED * values[-1]) | (turn[0] ** 2 < _CARRIED)
+    first = len(values) if sure.all() else int(np.argmin(sure))  # all below are known
+    known = np.flatnonzero(turn[0, :first] ** 2 >= _CARRIED)
+    return Reduced(values, turn[0] ** 2, np.ascontiguousarray(basis.T @ turn), turn[0], cells, exact, known)
 
 
 def _matrix(mask: Mask, seeds: Sequence[int], weight: float) -> tuple[NDArray[np.intp], Any]:
@@ -181,27 +188,43 @@ def _lanczos(matrix: Any, n: int, depth: int) -> tuple[Array, Array, Array]:
     raise AssertionError("unreachable")
 
 
-def conjugate(found: Reduced, steps: int) -> Array:
-    """Values of the polynomials of conjugate gradients at the Ritz values: (steps + 1, m), fewer where the error is gone.
+class Conjugate(NamedTuple):
+    """Conjugate gradients on a maze, as far as they were followed."""
 
-    Least squares over growing Krylov spaces in the norm of the loss, with full reorthogonalisation.
+    weights: Array  # (steps + 1, cells) after every step
+    errors: Array  # (steps + 1,) |w - 1| over its start
+    done: bool  # whether the error was gone by the last step
 
-    >>> conjugate(reduced("1x3:e0", (0,), 1.0), 3)[0]
-    array([1., 1., 1.])
+
+@functools.lru_cache(maxsize=6)
+def conjugate(text: str, seeds: tuple[int, ...], weight: float = 0.1) -> Conjugate:
+    """Conjugate gradients on the cells themselves, every residual orthogonal to all before it.
+
+    Not in the Krylov basis of the first error: its rounding reaches every cell at once, while the true method has not heard of a
+    cell more than k steps away, and such whispers grow. (Hestenes and Stiefel 1952.)
+
+    >>> conjugate("1x3:e0", (0,), 1.0).errors.round(6)
+    array([1.      , 0.745356, 0.388922, 0.      ])
     """
-    root = np.sqrt(found.values * found.shares)
-    left, vector = root.copy(), found.values * root
-    basis, out = np.zeros((min(steps, root.size), root.size)), [root.copy()]
-    for k in range(len(basis)):
-        scale = float(np.linalg.norm(vector))
-        for _ in range(2):
-            vector = vector - basis[:k].T @ (basis[:k] @ vector)
-        size = float(np.linalg.norm(vector))
-        if size <= 1e-13 * scale:
+    cells, matrix = _matrix(decoded(text), seeds, weight)
+    n = cells.size
+    depth = min(n, _SHALLOW if n > _MANY else _DEPTH)
+    path, basis, params = np.zeros((depth + 1, n)), np.zeros((depth, n)), np.zeros(n)
+    residual = np.asarray(matrix @ np.ones(n))
+    direction, energy = residual, float(residual @ residual)
+    rest, done, last = energy * 1e-30, False, depth
+    for k in range(depth):
+        basis[k] = residual / np.sqrt(energy)
+        product = matrix @ direction
+        share = energy / float(direction @ product)
+        params, residual = params + share * direction, residual - share * product
+        for _ in range(2 if n <= _MANY else 1):
+            residual = residual - basis[: k + 1].T @ (basis[: k + 1] @ residual)
+        path[k + 1] = params
+        energy, before = float(residual @ residual), energy
+        if energy <= rest:
+            done, last = True, k + 1
             break
-        basis[k] = vector / size
-        left = left - basis[k] * (basis[k] @ left)
-        out.append(left)
-        vector = found.values * basis[k]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(root > 0, np.array(out) / root, 0.0)
+        direction = residual + energy / before * direction
+    path = path[: last + 1]
+    return Conjugate(path, np.linalg.norm(path - 1, axis=1) / np.sqrt(n), done or last == n)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .fields import clean
 from .views import expanded, named
 
-__all__ = ["SIZES", "colours", "data", "figure", "halo", "hot", "ramp"]
+__all__ = ["SIZES", "colours", "data", "figure", "halo", "hot", "ramp", "shade"]
 
 SIZES = (9.84, 5.4)  # inches: the page's 984 pixels at 100 per inch
 _MAPS = {
@@ -87,3 +88,23 @@ def halo(text: Any) -> Any:
 
     text.set_path_effects([withStroke(linewidth=3, foreground="white")])
     return text
+
+
+def shade(axes: Any, ground: Mapping[str, Any]) -> None:
+    """Fill the level sets of a surface on matplotlib axes, as the page paints them."""
+    import numpy as np
+
+    (left, right), (bottom, top) = ground["domain"]
+    if "matrix" in ground:
+        across, up = np.meshgrid(np.linspace(left, right, 193), np.linspace(bottom, top, 129))
+        away = np.stack([across, up], axis=-1) - ground["centre"]
+        heights = 0.5 * np.sum(away * (away @ ground["matrix"]), axis=-1)
+    else:
+        heights = ground["heights"]
+        across, up = np.linspace(left, right, heights.shape[1]), np.linspace(bottom, top, heights.shape[0])
+    axes.set_facecolor(colours("contour")(0.0))
+    if len(ground["levels"]) and np.isfinite(heights).any():
+        levels = [*ground["levels"], np.inf]
+        shades = [colours("contour")(index / len(ground["levels"])) for index in range(1, len(levels))]
+        axes.contourf(across, up, np.ma.masked_invalid(np.minimum(heights, 1e30)), levels=[*levels[:-1], 2e30], colors=shades)
+        axes.contour(across, up, np.ma.masked_invalid(heights), levels=levels[:-1], colors="#9fb3c4", linewidths=0.3)

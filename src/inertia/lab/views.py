@@ -13,7 +13,7 @@ from ..errors import BadInput, nearest
 from . import figures
 from .fields import Fields, State
 
-__all__ = ["Costly", "FigureModule", "View", "discovered", "expanded", "named"]
+__all__ = ["Costly", "FigureModule", "View", "counted", "discovered", "expanded", "named"]
 
 
 class Costly(NamedTuple):
@@ -78,3 +78,12 @@ def named(name: Any) -> FigureModule:
 def expanded(view: View) -> dict[str, Any]:
     """The view's values with everything costly made: what a static twin draws."""
     return view.values | {name: costly.make() for name, costly in view.costly.items()}
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """The word that goes with a number.
+
+    >>> counted(1, "step"), counted(2, "step"), counted(1, "cell is", "cells are")
+    ('step', 'steps', 'cell is')
+    """
+    return one if count == 1 else many or f"{one}s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ...core.method import Method
 from ...theory import catalog, modes
 from ..fields import Choice, Number, Numbers, State, Text
-from ..mazes import PRESETS, Reduced, conjugate, decoded, encoded, preset, reduced
+from ..mazes import PRESETS, Conjugate, Reduced, conjugate, decoded, encoded, preset, reduced
 from ..twin import colours, hot, ramp
-from ..views import Costly, View
+from ..views import Costly, View, counted
 
 ORDER = 90
 TITLE = "Colour through a maze"
@@ -26,7 +26,7 @@ FIELDS = {
     "brush": Choice("wall", {"wall": "walls", "seed": "seeds"}, "tap to change"),
     "cells": Text("", 2600, "cells"),
     "seeds": Numbers((-1.0,), -1, 9999, 1, 40, "seeds"),
-    "mode": Number(1, 0, 48, 1, "eigenvector", whole=True),
+    "mode": Number(2, 1, 48, 1, "eigenvector", whole=True),
 }
 NAMES = ("gradient descent", "momentum", "Chebyshev", "conjugate gradients")
 _SHOWN = 48  # modes drawn as bars
@@ -42,20 +42,20 @@ def view(state: State) -> View:
     mask = decoded(text)
     low, high = float(found.values[0]), float(found.values[-1])
     one, k = Method(state["alpha"], state["beta"]), state["k"]
-    fixed = _fixed(found)
-    factors = _factors(found, fixed, one, k)
-    pictures = np.full((4, mask.size), 0, dtype=np.uint8)
-    pictures[:, found.cells] = _bytes(found.picture(factors))
-    errors = np.insert(fixed.errors, 1, _line(text, seeds, one), axis=0)
-    now = np.sqrt(np.square(factors) @ found.shares)
-    if k > fixed.last and not found.exact and fixed.unknown:
+    others, ran = _others(text, seeds), conjugate(text, seeds)
+    factors = _factors(found, one, k)
+    pictures, here = np.full((4, mask.size), 0, dtype=np.uint8), min(k, len(ran.errors) - 1)
+    pictures[:, found.cells] = _bytes(np.vstack([found.picture(factors), ran.weights[here]]))
+    errors = np.stack([others[0], _line(text, seeds, one), others[1], _followed(ran)])
+    now = np.append(np.sqrt(np.square(factors) @ found.shares), ran.errors[here])
+    if k > here and not ran.done:
         now[3] = np.nan
-    shown = min(_SHOWN, found.values.size)
-    slow = _done(one, found.values[:shown])
-    hand = min(state["mode"], shown - 1)
-    shape = found.vectors[:, hand] * np.sign(found.signs[hand])
-    mode = np.full(mask.size, 128, dtype=np.uint8)
-    mode[found.cells] = np.round(127.5 + 127 * shape / np.max(np.abs(shape)))
+    shown = found.known[:_SHOWN]
+    slow = _done(one, found.values[shown])
+    hand = min(state["mode"] - 1, len(shown) - 1)
+    shape = found.vectors[:, shown[hand]] * np.sign(found.signs[shown[hand]])
+    mode = np.full(mask.size, 127, dtype=np.uint8)
+    mode[found.cells] = np.round(127 + 127 * shape / np.max(np.abs(shape)))
     best = catalog.heavy_ball(low, high)
     values = {
         "k": k,
@@ -63,9 +63,9 @@ def view(state: State) -> View:
         "steps": _STEPS,
         "errors": errors,
         "now": now,
-        "values": found.values[:shown],
+        "values": found.values[shown],
         "done": slow,
-        "shares": found.shares[:shown],
+        "shares": found.shares[shown],
         "mode": mode,
         "hand": hand,
         "kappa": high / low,
@@ -98,34 +98,21 @@ def _presets() -> dict[str, Any]:
     return {name: {"cells": encoded(preset(name)[0]), "seeds": preset(name)[1]} for name in PRESETS}
 
 
-class _Fixed(NamedTuple):
-    """What does not depend on the momentum in hand: errors of the three other methods, conjugate gradients step by step."""
-
-    found: Reduced
-    errors: Array  # (3, steps)
-    table: Array  # polynomial values of conjugate gradients, (last + 1, modes)
-    last: int
-    unknown: bool  # whether its error was not gone by then
-
-
-_kept: dict[int, _Fixed] = {}
+@functools.lru_cache(maxsize=6)
+def _others(text: str, seeds: tuple[int, ...]) -> tuple[Array, Array]:
+    """Errors of gradient descent and Chebyshev over the steps drawn: they do not depend on the momentum in hand."""
+    found = reduced(text, seeds)
+    low, high = float(found.values[0]), float(found.values[-1])
+    slow = catalog.gradient_descent(low, high)
+    descent = _errors(found, lambda h, k: modes.iterate(slow, h, k).params)
+    return descent, _errors(found, lambda h, k: _chebyshev(low, high, h, k))
 
 
-def _fixed(found: Reduced) -> _Fixed:
-    """Computed once for each of the last few mazes."""
-    if id(found) not in _kept:
-        low, high = float(found.values[0]), float(found.values[-1])
-        slow = catalog.gradient_descent(low, high)
-        table = conjugate(found, found.values.size)
-        last = len(table) - 1 if found.exact else max(len(table) - 4, 1)
-        gone = np.sqrt(np.square(table) @ found.shares)
-        line = np.where((last < _STEPS) | (gone[np.minimum(_STEPS, last)] < 1e-13), np.nan, gone[np.minimum(_STEPS, last)])
-        descent = _errors(found, lambda h, k: modes.iterate(slow, h, k).params)
-        semi = _errors(found, lambda h, k: _chebyshev(low, high, h, k))
-        while len(_kept) >= 6:
-            _kept.pop(next(iter(_kept)))
-        _kept[id(found)] = _Fixed(found, np.stack([descent, semi, line]), table, last, float(gone[last]) > 1e-6)
-    return _kept[id(found)]
+def _followed(ran: Conjugate) -> Array:
+    """The error of conjugate gradients over the steps drawn, nan where they were not followed or nothing is left."""
+    last = len(ran.errors) - 1
+    line = ran.errors[np.minimum(_STEPS, last)]
+    return np.where((last < _STEPS) | (line < 1e-13), np.nan, line)
 
 
 @functools.lru_cache(maxsize=16)
@@ -140,11 +127,11 @@ def _errors(found: Reduced, factors: Callable[[Array, Any], Any]) -> Array:
     return np.asarray(np.sqrt(np.square(factors(found.values[live], _STEPS[:, None])) @ found.shares[live]))
 
 
-def _factors(found: Reduced, fixed: _Fixed, one: Method, k: int) -> Array:
-    """What each method's polynomial leaves of every mode after k steps: (4, modes)."""
+def _factors(found: Reduced, one: Method, k: int) -> Array:
+    """What each method's polynomial leaves of every mode after k steps: (3, modes)."""
     h, low, high = found.values, float(found.values[0]), float(found.values[-1])
     slow = modes.iterate(catalog.gradient_descent(low, high), h, k).params
-    return np.stack([slow, _pushed(one, h, k), _chebyshev(low, high, h, k), fixed.table[min(k, fixed.last)]])
+    return np.stack([slow, _pushed(one, h, k), _chebyshev(low, high, h, k)])
 
 
 def _pushed(one: Method, h: Array, k: Any) -> Array:
@@ -162,8 +149,8 @@ def _chebyshev(low: float, high: float, h: Array, k: Any) -> Array:
 
 
 def _bytes(weights: Array) -> NDArray[np.uint8]:
-    """0 is no colour, 128 full, 255 twice as much and beyond."""
-    return np.asarray(np.round(127.5 * np.clip(np.nan_to_num(weights, nan=2.0), 0, 2)), dtype=np.uint8)
+    """0 is no colour, 127 full, 254 twice as much and beyond."""
+    return np.asarray(np.round(127 * np.clip(np.nan_to_num(weights, nan=2.0), 0, 2)), dtype=np.uint8)
 
 
 def _done(one: Method, h: Array) -> Array:
@@ -175,7 +162,8 @@ def _done(one: Method, h: Array) -> Array:
 def _words(values: Mapping[str, Any], mask: NDArray[np.bool_]) -> str:
     now = values["now"]
     lost = int(mask.sum()) - values["reached"]
-    said = f"Condition number *{values['kappa']:,.0f}*. After *{values['k']:,}* steps the error is {now[0]:.3g} for gradient descent, "
+    said = f"Condition number *{values['kappa']:,.0f}*. After *{values['k']:,}* {counted(values['k'], 'step')} the error is "
+    said += f"{now[0]:.3g} for gradient descent, "
     if values["rate"] >= 1:
         said += "momentum *diverges* here (its step is beyond 2(1 + β)/λ), "
     else:
@@ -186,7 +174,9 @@ def _words(values: Mapping[str, Any], mask: NDArray[np.bool_]) -> str:
         if np.isfinite(now[3])
         else "; conjugate gradients are shown where they were followed."
     )
-    return said + (f" {lost} cells are walled off: no colour ever reaches them." if lost else "")
+    if not lost:
+        return said
+    return f"{said} {lost} {counted(lost, 'cell is', 'cells are')} walled off: no colour ever reaches {counted(lost, 'it', 'them')}."
 
 
 def snippet(state: State) -> str:

@@ -14,6 +14,7 @@ from ...core.spectrum import spectrum
 from ...problems.graphs import grid, laplacian, path
 from ...theory import bounds, catalog, modes
 from ...theory.milestones import steps_to
+from ..draws import permutation
 from ..fields import Choice, Number, Numbers, State
 from ..twin import colours, hot
 from ..views import Costly, View
@@ -54,14 +55,14 @@ def view(state: State) -> View:
     here, other = min(state["a"], nodes - 1), min(state["b"], nodes - 1)
     plans = {"descent": catalog.gradient_descent(low, high), "heavy-ball": catalog.heavy_ball(low, high)} if whole else {}
     kappa = high / low if whole else np.inf
-    slow = found.vectors[:, 1] * np.sign(found.vectors[np.argmax(np.abs(found.vectors[:, 1])), 1])
+    slow = _slowest(found)
     values = {
         "edges": edges,
         "nodes": nodes,
         "a": here,
         "b": other,
         "joined": bool(np.any((edges == sorted((here, other))).all(axis=1))),
-        "slow": np.round(127.5 + 127.5 * slow / np.max(np.abs(slow))).astype(np.uint8),
+        "slow": np.round(127 + 127 * slow / np.max(np.abs(slow))).astype(np.uint8),
         "frames": _spread(edges.tobytes(), nodes, plans[state["method"]] if whole else Method(1 / max(high, 1e-9)), here),
         "values": found.values,
         "kappa": kappa,
@@ -76,6 +77,13 @@ def view(state: State) -> View:
     }
     alt = f"A graph of {nodes} nodes and {len(edges)} edges ({_KINDS[kind]}), condition number {kappa:.4g}."
     return View(values, _words(values), alt, costly)
+
+
+def _slowest(found: Solved) -> Array:
+    """The slowest eigenvector; where several share the eigenvalue, the part of a fixed vector that lies in their space."""
+    alike = np.flatnonzero(found.values <= found.values[1] + 1e-9 * found.values[-1])
+    space = found.vectors[:, alike[alike > 0]]
+    return np.asarray(space @ (space.T @ np.cos(1 + np.sqrt(2) * np.arange(len(found.values)))))
 
 
 def _nodes(kind: str, n: int) -> int:
@@ -99,8 +107,7 @@ def _base(kind: str, nodes: int, seed: int) -> Edges:
 
 def _cycles(nodes: int, seed: int) -> Edges:
     """Two random cycles through all nodes: four neighbours each, an expander with probability near 1 (Friedman 2008)."""
-    rng = np.random.default_rng(seed)
-    rings = [np.arange(nodes), rng.permutation(nodes)]
+    rings = [np.arange(nodes), permutation(seed, nodes)]
     return np.concatenate([np.stack([ring, np.roll(ring, -1)], axis=1) for ring in rings]).astype(np.intp)
 
 
@@ -135,10 +142,10 @@ def _factors(raw: bytes, nodes: int, one: Method) -> Array:
 
 
 def _spread(raw: bytes, nodes: int, one: Method, source: int) -> NDArray[np.uint8]:
-    """What begins at one node, over its fair share, after 0, 1, ... steps: (frames, nodes), 128 is the fair share."""
+    """What begins at one node, over its fair share, after 0, 1, ... steps: (frames, nodes), 127 is the fair share."""
     found, factors = _solved(raw, nodes), _factors(raw, nodes, one)
     share = nodes * ((factors * found.vectors[source]) @ found.vectors.T)
-    return np.asarray(np.round(127.5 * np.clip(share, 0, 2)), dtype=np.uint8)
+    return np.asarray(np.round(127 * np.clip(share, 0, 2)), dtype=np.uint8)
 
 
 def _places(kind: str, nodes: int) -> Array:

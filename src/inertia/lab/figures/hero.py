@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ...theory.catalog import heavy_ball
+from ..draws import normal
 from ..fields import Choice, Flag, Number, State, Text
 from ..landscape import SURFACES, Paths, Surface, paths, shaded, surface
 from ..plane import FAMILY, GAMMA, method
-from ..twin import colours, halo, hot
+from ..twin import halo, hot, shade
 from ..views import Costly, View
 
 ORDER = 10
@@ -73,6 +75,7 @@ def view(state: State) -> View:
         "flat": ground.flat,
         "alpha_high": ground.alpha_high,
         "text": ground.text,
+        "fastest": _fastest(ground),
     }
     if ground.flat:
         values["heights"] = ground.value(ran.points[0])
@@ -87,7 +90,7 @@ def _optima(state: State, ground: Surface) -> list[list[float]]:
     x, y = ground.optimum
     if ground.flat:
         return [[x, float(ground.value(np.array(ground.optimum)))]]
-    return [[x, y], [-x, y]] if state["surface"] == "wells" else [[x, y]]
+    return [[abs(x), y], [-abs(x), y]] if state["surface"] == "wells" else [[x, y]]
 
 
 def _kicked(state: State, ground: Surface) -> tuple[float, float]:
@@ -95,7 +98,7 @@ def _kicked(state: State, ground: Surface) -> tuple[float, float]:
         return state["x"], 0.0
     if state["kick"] == 0:
         return state["x"], state["y"]
-    push = np.random.default_rng(state["kick"]).normal(size=2)
+    push = normal(state["kick"], 2)
     push *= _KICK / np.hypot(*push)
     return state["x"] + float(push[0]), state["y"] + float(push[1])
 
@@ -142,15 +145,35 @@ def _words(state: State, ground: Surface, ran: Paths) -> tuple[str, str]:
     return f"{said} {_local(state, ground)}".strip(), f"Path of {name} on {ground.text} from {place}. {said.replace('*', '')}"
 
 
+def _curvatures(ground: Surface) -> tuple[float, float] | None:
+    """Eigenvalues of the Hessian at the optimum, ascending; None where there is no minimum to speak of."""
+    if ground.optimum is None:
+        return None
+    hessian = ground.hessian(np.array(ground.optimum))
+    if not np.all(np.isfinite(hessian)):
+        return None
+    flat, steep = np.linalg.eigvalsh(hessian)
+    return float(flat), float(steep)
+
+
+def _fastest(ground: Surface) -> dict[str, float] | None:
+    """The fastest heavy ball close to the optimum (Polyak 1964), where both curvatures are positive."""
+    found = _curvatures(ground)
+    if found is None or found[1] <= 0:
+        return None
+    low = found[1] if ground.flat else found[0]
+    if low <= 1e-9 * found[1]:
+        return None
+    one = heavy_ball(low, found[1])
+    return {"alpha": one.alpha, "beta": one.beta}
+
+
 def _local(state: State, ground: Surface) -> str:
     """What the curvature at the optimum allows."""
-    if ground.optimum is None:
-        return ""
-    hessian = ground.hessian(np.array(ground.optimum))
-    curvatures = np.linalg.eigvalsh(hessian) if np.all(np.isfinite(hessian)) else np.zeros(2)
-    steep = float(curvatures[-1])
-    if steep <= 0:
-        return ""
+    curvatures = _curvatures(ground)
+    if curvatures is None or curvatures[1] <= 0:
+        return "No minimum was found inside the frame." if state["surface"] == "formula" else ""
+    steep = curvatures[1]
     one = method(state["family"], 1.0, state["beta"], state["gamma"])
     limit = 2 * (1 + one.beta) / ((1 + 2 * one.gamma) * steep) if 1 + 2 * one.gamma > 0 else 0.0
     ratio = f", condition number {steep / curvatures[0]:.4g}" if curvatures[0] > 1e-9 * steep and not ground.flat else ""
@@ -204,18 +227,3 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
         loss.semilogy(row, color=color, lw=1.2, label=name)
     loss.set(xlabel="step", ylabel="loss above the lowest")
     loss.legend(frameon=False)
-
-
-def shade(axes: Any, rings: Mapping[str, Any]) -> None:
-    """Fill level sets on matplotlib axes, as the page paints them."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
-
-    first, shades = 0, colours("contour")
-    axes.set_facecolor(shades(0.0))
-    for level, end in enumerate(rings["levels"]):
-        spans = [rings["points"][rings["rings"][ring] : rings["rings"][ring + 1]] for ring in range(first, end)]
-        first = end
-        if spans:
-            outline = Path.make_compound_path(*(Path(np.vstack([span, span[:1]]), closed=True) for span in spans))
-            axes.add_patch(PathPatch(outline, fc=shades((level + 1) / len(rings["levels"])), ec="#9fb3c4", lw=0.3))

@@ -16,7 +16,7 @@ from ...theory import bounds, catalog
 from ...theory.sequences import chebyshev
 from ..fields import Choice, Number, State
 from ..twin import colours, hot, ramp
-from ..views import View
+from ..views import View, counted
 
 ORDER = 110
 TITLE = "The speed of news"
@@ -75,7 +75,8 @@ def view(state: State) -> View:
     silent = max(n - at, 0)
     name = _NAMES.get(chosen, "this method")
     caption = (
-        f"After *{at}* steps the news has reached {min(at, n)} of {n} nodes; *{silent}* still stand at zero. The error of {name} is "
+        f"After *{at}* {counted(at, 'step')} the news has reached {min(at, n)} of {n} nodes; *{silent}* still stand at zero. "
+        f"The error of {name} is "
         f"*{values['error']:.3g}*, and no method that adds up gradients can be below *{values['limit']:.3g}*."
     )
     if values["condition"] < 0.9 * kappa:

@@ -44,6 +44,7 @@ def view(state: State) -> View:
     across = np.linspace(0, right, 301)
     curves = modes.rate(method(family, across[:, None], np.full((301, 1), state["beta"]), gamma), h)  # (301, n)
     rates = np.atleast_1d(modes.rate(one, h))
+    fastest = best(family, curvatures, gamma)
     peak = int(np.argmax(np.where(np.isfinite(total), total, np.inf)))
     values = {
         "alpha": alpha,
@@ -57,6 +58,7 @@ def view(state: State) -> View:
         "rates": rates,
         "milestones": _milestones(one, curvatures, state["tolerance"]),
         "peak": [peak, float(total[peak])],
+        "fastest": {"alpha": float(fastest.alpha), "beta": float(fastest.beta)},
     }
     key = f"{family}|{gamma if family == 'any' else 0}|{curvatures}"
     alt = f"Loss of {len(h)} eigencomponents under {FAMILY.options[family]}; the slowest has rate {rates.max():.4f}."

@@ -13,10 +13,11 @@ from ...core.method import Method, step
 from ...core.schedule import Schedule, shaped, step_decay, tabulate
 from ...core.spectrum import Spectrum, spectrum
 from ...theory import noise, quadratic
+from ..draws import normal
 from ..fields import Choice, Flag, Number, Numbers, State
 from ..plane import best, plane, reach
 from ..twin import hot, ramp
-from ..views import Costly, View
+from ..views import Costly, View, counted
 
 ORDER = 120
 TITLE = "Noise"
@@ -60,6 +61,7 @@ def view(state: State) -> View:
         mean = losses.mean(axis=1)
         low, high = _quantiles(losses, 0.1, 0.9)
     level, size = float(noise.floor(one, known)), float(quadratic.worst_rate(one, known))
+    fastest = best("heavy-ball", curvatures)
     below = np.flatnonzero((bias < floor_part) & (size < 1) & constant)
     values = {
         "alpha": alpha,
@@ -78,6 +80,7 @@ def view(state: State) -> View:
         "scale": scale,
         "matched": alike,
         "matched_betas": list(_MATCHED),
+        "fastest": {"alpha": float(fastest.alpha), "beta": float(fastest.beta)},
     }  # fmt: skip
     key = f"{curvatures}"
     costly = {
@@ -122,7 +125,7 @@ def _quantiles(values: Array, *shares: float) -> Array:
 
 @functools.lru_cache(maxsize=4)
 def _kicks(steps: int, runs: int, modes: int, seed: int) -> Array:
-    return np.random.default_rng(seed).standard_normal((steps, runs, modes))
+    return normal(seed, steps, runs, modes)
 
 
 def _traded(curvatures: list[float], sigma: float) -> dict[str, Any]:
@@ -154,9 +157,10 @@ def _words(state: State, values: Mapping[str, Any]) -> str:
         ends = f"the schedule ends at *{values['total'][-1]:.3g}*, bias and noise together"
         return f"At a constant step the floor would be *{values['floor']:.3g}*; {ends}."
     if values["crossing"] is not None:
-        said += f"; the start is forgotten after *{values['crossing']:.0f}* steps"
+        said += f"; the start is forgotten after *{values['crossing']}* {counted(values['crossing'], 'step')}"
     gap = float(np.max(np.abs(values["mean"] - values["total"])) / max(float(np.max(values["total"])), 1e-300))
-    return f"{said}. The mean of {state['runs']} runs stays within {100 * gap:.2g} % of the formula, measured on its largest value."
+    many = "The one run" if state["runs"] == 1 else f"The mean of {state['runs']} runs"
+    return f"{said}. {many} stays within {100 * gap:.2g} % of the formula, measured on its largest value."
 
 
 def snippet(state: State) -> str:

@@ -14,6 +14,7 @@ from ...core.spectrum import spectrum
 from ...errors import BadInput
 from ...problems.polynomials import POINTS, TARGETS, early_stopping_filter, eigenfeatures, monomials, ridge_filter
 from ...theory import catalog, modes, quadratic
+from ..draws import normal
 from ..fields import Choice, Flag, Number, Numbers, State
 from ..twin import hot, ramp
 from ..views import View
@@ -77,12 +78,13 @@ def view(state: State) -> View:
         "best": {"alpha": float(fastest.alpha * h[0]), "beta": float(fastest.beta)},
         "count": int(x.size),
         "data": np.stack([x, d]),
-        "shaken": np.clip(d + _SHAKE * np.random.default_rng(state["seed"] + 3).standard_normal(d.size), -3, 3).round(3).tolist(),
+        "shaken": np.clip(d + _SHAKE * normal(state["seed"] + 3, d.size), -3, 3).round(3).tolist(),
         "stable": stable,
     }
     lowest = int(np.nanargmin(held)) if stable else 0
     values |= {"lowest": int(steps[lowest]), "now": _now(left_out, one, at) if stable else None}
-    return View(values, _words(values, at), f"Polynomial of degree {h.size - 1} after {at} steps, its features and its errors.")
+    values["misfit"] = _root(monomials(x, h.size - 1) @ (found.vectors @ weights if state["basis"] == "eigen" else weights) - d)
+    return View(values, _words(values, state), f"Polynomial of degree {h.size - 1} after {at} steps, its features and its errors.")
 
 
 @functools.lru_cache(maxsize=16)
@@ -101,14 +103,14 @@ def _learned(one: Method, h: Array, k: NDArray[np.intp]) -> Array:
 def _weights(state: State, found: Any, trained: Array) -> tuple[Array, Array]:
     """Coefficients in the chosen basis, and the size of each at which its feature has norm 1.5 on the data."""
     eigen = state["basis"] == "eigen"
-    turn = np.eye(found.eigenvalues.size) if eigen else found.vectors
     design = monomials(np.array(state["points"]), found.eigenvalues.size - 1)
     unit = _SIZE / (np.sqrt(found.eigenvalues) if eigen else np.maximum(np.linalg.norm(design, axis=0), 1e-12))
     if state["by"] == "hand":
         given = np.zeros(found.eigenvalues.size)
         given[: min(given.size, len(state["hand"]))] = state["hand"][: given.size]
         return given, unit
-    return turn @ (trained if state["by"] == "steps" else found.coefficients), unit
+    made = trained if state["by"] == "steps" else found.coefficients
+    return (made if eigen else found.vectors @ made), unit
 
 
 def _curve(state: State, found: Any, weights: Array) -> Array:
@@ -151,7 +153,14 @@ def _held_ridge(left_out: tuple[Array, ...], eta: Array) -> Array:
     return np.asarray(np.sqrt(np.mean(np.square(made - d), axis=-1)))
 
 
-def _words(values: Mapping[str, Any], at: int) -> str:
+def _root(misses: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(misses))))
+
+
+def _words(values: Mapping[str, Any], state: State) -> str:
+    at = state["k"]
+    if state["by"] == "hand":
+        return f"Your own coefficients miss the points by *{values['misfit']:.3g}* (root mean square)."
     if not values["stable"]:
         return "This step is beyond *2(1 + β)*/λ₁: the first feature *diverges*. Lower the step size, or raise β."
     done = int(np.sum(values["milestones"] <= at))

@@ -12,7 +12,7 @@ from ...theory import modes
 from ..fields import Number, State
 from ..landscape import SURFACES, paths, shaded
 from ..plane import FAMILY, GAMMA, method
-from ..twin import halo, hot
+from ..twin import halo, hot, shade
 from ..views import Costly, View
 
 ORDER = 20
@@ -95,8 +95,6 @@ print(run(valley(), method, {state["steps"]}, start=[{state["x"]!r}, {state["y"]
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     """The four runs side by side, and the limits below."""
-    from .hero import shade
-
     shape = canvas.add_gridspec(2, 4, height_ratios=[1, 1.1])
     for index, run in enumerate(data["runs"]):
         small = canvas.add_subplot(shape[0, index])

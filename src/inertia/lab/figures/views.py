@@ -11,7 +11,7 @@ from ...theory import modes
 from ..fields import Number, State
 from ..landscape import Domain, ellipses, paths, quadratic
 from ..plane import FAMILY, GAMMA, method
-from ..twin import hot, ramp
+from ..twin import hot, ramp, shade
 from ..views import Costly, View
 
 ORDER = 30
@@ -100,8 +100,6 @@ print(Q.T @ (ran.params - optimum), iterate(method, curvatures, {state["steps"]}
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     """Both squares and the decay of each coordinate."""
-    from .hero import shade
-
     left, right, sizes = canvas.subplots(1, 3)
     for axes, rings, path, title in ((left, data["left"], data["w"], "w"), (right, data["right"], data["x"], "x = Qᵀw")):
         shade(axes, rings)

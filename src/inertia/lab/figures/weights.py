@@ -10,7 +10,7 @@ import numpy as np
 from ...theory import averages
 from ..fields import Number, State
 from ..twin import halo, hot
-from ..views import View
+from ..views import View, counted
 
 ORDER = 80
 TITLE = "Weights of the past"
@@ -46,7 +46,8 @@ def view(state: State) -> View:
     noise = float(averages.velocity_noise(beta))
     caption = (
         f"The velocity remembers about *{window:.4g}* gradients. On a constant slope it ends *{window:.4g}* times as fast as one"
-        f" gradient, and takes *{values['reached']:.0f}* steps to come within 1% of that. Independent noise grows by √{noise:.4g},"
+        f" gradient, and takes *{values['reached']:.0f}* {counted(values['reached'], 'step')} to come within 1% of that."
+        f" Independent noise grows by √{noise:.4g},"
         f" so noise against speed falls to *{float(averages.noise_to_signal(beta)):.3f}*. With α inside the velocity the drop is felt late:"
         f" the extra way after it is worth *{moved:.3g}* steps of the old length without momentum."
     )
@@ -66,7 +67,8 @@ def _lengths(beta: float, span: int, drop: int, factor: float) -> tuple[Any, Any
     age = np.maximum(k - drop, 0)
     fresh = averages.velocity_on_slope(beta, age)
     inside = np.where(k > drop, factor * fresh + (whole - fresh), whole)
-    return outside, inside, float(np.sum(inside - outside))
+    extra = (1 - factor) * beta * averages.velocity_on_slope(beta, drop) / (1 - beta)  # the sum of inside - outside for ever
+    return outside, inside, float(extra)
 
 
 def snippet(state: State) -> str:

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from inertia.lab.figures import hero
+from inertia.lab.figures.colour import _maze
 from inertia.lab.landscape import surface
-from inertia.lab.mazes import PRESETS, encoded
+from inertia.lab.mazes import PRESETS, conjugate, decoded, encoded
 
 FORMULAS = (
     "x^2 + 3y^2 + sin(3x) cos(3y)",
@@ -90,10 +92,9 @@ def record(rng):
         provenance |= {"bend": float(rng.uniform(0.2, 1.5)), "knee": float(rng.uniform(0.2, 1)), "slack": float(rng.uniform(0.3, 1))}
     start = float(0.5 * np.sum(h * weights)) * float(rng.uniform(1.0, 1.5))
     method = {"alpha": float(0.5 / h[-1]), "beta": float(rng.uniform(0, 0.99)), "gamma": 0.0}
-    curve = {
-        "steps": list(range(steps)),
-        "loss": [None if rng.random() < 0.01 else float(v) for v in start * np.exp(-np.arange(steps) / steps)],
-    }
+    losses = start * np.exp(-np.arange(steps) / steps)
+    curve = {"steps": list(range(steps)), "loss": [None if rng.random() < 0.01 else float(v) for v in losses]}
+    known = {"curvatures": h.tolist(), "weights": weights.tolist(), "noise": noise.tolist(), "upper": float(1.1 * h[-1])}
     return {
         "task": "made up", "steps": steps, "schedule": str(rng.choice(["constant", "linear", "cosine"])), "verdict": "momentum helps",
         "recommendation": method, "measurement": {"loss": start}, "verified_loss": None if rng.random() < 0.5 else start / 3,
@@ -109,40 +110,58 @@ SPECIAL = {
 ROUNDING = {"views": 1e-6, "limits": 1e-12, "colour": 1e-10}
 
 
-def comparable(name, view, state):
-    """A view without what only one side can know: a record's key, and the sign of what has grown beyond all bounds."""
-    if name == "yours":
-        view = view | {"key": bool(view["key"])}
-    if name == "colour":
-        lost = [value is not None and bool(np.isfinite(value) and value > 1e6) for value in view["now"]]
-        known = [None if value is None or not np.isfinite(value) else float(value) for value in view["now"]]
-        view = view | {
-            "pictures": np.where(np.array(lost)[:, None], np.uint8(0), view["pictures"]),
-            "now": [1e6 if gone else value for gone, value in zip(lost, known, strict=True)],
-            "errors": np.where(view["errors"] > 1e6, 1e6, view["errors"]),
-        }
-    if name == "hero":
-        view = view | {"excess": np.nan_to_num(view["excess"], nan=0.0)}
-        for index, last in enumerate(_predictable(state)):
-            view["excess"] = np.where(
-                (np.arange(view["excess"].shape[1]) > last) & (np.arange(len(view["excess"]))[:, None] == index), 0, view["excess"]
-            )
+def comparable(name, ours, theirs, state):
+    """Both views without what rounding alone decides, and whether their captions can be compared."""
+    mend = {"yours": _any_key, "colour": _without_rounding, "hero": _without_chaos}.get(name)
+    return mend(ours, theirs, state) if mend else (ours, theirs, True)
+
+
+def _any_key(ours, theirs, _):
+    """Either language names a record in its own way."""
+    return ours | {"key": bool(ours["key"])}, theirs | {"key": bool(theirs["key"])}, True
+
+
+def _without_rounding(ours, theirs, state):
+    """The sign of what has grown beyond all bounds, the last of the faint modes, and conjugate gradients where another order of
+    summation changes them: the same maze, mirrored, says where that is."""
+    text, seeds = _maze(state)
+    mask = decoded(text)
+    wide = mask.shape[1]
+    mirrored = conjugate(encoded(mask[:, ::-1]), tuple(s // wide * wide + wide - 1 - s % wide for s in seeds))
+    ran = conjugate(text, seeds)
+    last = min(len(ran.errors), len(mirrored.errors)) - 1
+    unsure = np.abs(ran.errors[: last + 1] - mirrored.errors[: last + 1]) > 1e-8
+    steps, count = ours["steps"].astype(int), min(len(ours["values"]), len(theirs["values"]))
+    shaky = unsure[np.minimum(steps, last)] | (steps > last)
+    made = []
+    for view in (ours, theirs):
+        now = [None if value is None or not np.isfinite(value) else float(value) for value in view["now"]]
+        lost = [value is not None and value > 1e6 for value in now]
+        lost[3] = lost[3] or bool(unsure[min(state["k"], last)]) or state["k"] > last
+        errors = np.where(view["errors"] > 1e6, 1e6, view["errors"])
+        errors[3, shaky] = 0.0
+        made.append(
+            view
+            | {"pictures": np.where(np.array(lost)[:, None], np.uint8(0), view["pictures"]), "errors": errors}
+            | {"now": [1e6 if gone else value for gone, value in zip(lost, now, strict=True)]}
+            | {part: view[part][:count] for part in ("values", "done", "shares")}
+        )
+    return *made, made[0]["now"][3] != 1e6
+
+
+def _without_chaos(ours, theirs, state):
+    """Losses that are 0 to rounding, and paths beyond the step where one that starts a trillionth away goes elsewhere."""
+    shifted = hero.view(state | {"x": state["x"] * (1 + 1e-14) + 1e-14, "y": state["y"] * (1 - 1e-14) + 1e-14}).values
+    made, sure = [ours | {"excess": np.nan_to_num(ours["excess"])}, theirs | {"excess": np.nan_to_num(theirs["excess"])}], True
+    paths = [(ours["path"], shifted["path"])] + [(a["path"], b["path"]) for a, b in zip(ours["ghosts"], shifted["ghosts"], strict=True)]
+    for index, (a, b) in enumerate(paths):
+        off = (np.nan_to_num(np.abs(a - b).max(axis=-1)) > 1e-9) | (np.isnan(a).any(axis=-1) != np.isnan(b).any(axis=-1))
+        last = int(np.argmax(off)) if off.any() else len(a)
+        sure = sure and not (index == 0 and off.any())
+        for view in made:
+            view["excess"][index, last:] = 0
             if index == 0:
-                view |= {part: view[part][: last + 1] for part in ("path", "losses", "heights") if part in view}
+                view |= {part: view[part][:last] for part in ("path", "losses", "heights") if part in view}
             else:
-                view["ghosts"] = [
-                    ghost | {"path": ghost["path"][: last + 1]} if i == index - 1 else ghost for i, ghost in enumerate(view["ghosts"])
-                ]
-    return view
-
-
-def _predictable(state):
-    """Steps up to which a path shifted by a billionth of a millionth at its start is still the same path: beyond, chaos decides."""
-    from inertia.lab.figures import hero
-
-    shifted = state | {"x": state["x"] * (1 + 1e-14) + 1e-14, "y": state["y"] * (1 - 1e-14) + 1e-14}
-    one, two = hero.view(state).values, hero.view(shifted).values
-    for a, b in zip([one["path"], *(g["path"] for g in one["ghosts"])], [two["path"], *(g["path"] for g in two["ghosts"])], strict=True):
-        off = np.nan_to_num(np.abs(a - b).max(axis=-1), nan=0.0) > 1e-9
-        off |= np.isnan(a).any(axis=-1) != np.isnan(b).any(axis=-1)
-        yield int(np.argmax(off)) - 1 if off.any() else len(a)
+                view["ghosts"] = [g | {"path": g["path"][:last]} if i == index - 1 else g for i, g in enumerate(view["ghosts"])]
+    return *made, sure

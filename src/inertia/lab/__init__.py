@@ -41,9 +41,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_HOME = {"figure": "twin", "handle": "api", "serve": "server", "widget": "notebook"}
+_HOME = {"data": "twin", "figure": "twin", "handle": "api", "serve": "server", "widget": "notebook"}
 
-__all__ = ["figure", "handle", "serve", "widget"]
+__all__ = ["data", "figure", "handle", "serve", "widget"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,13 +10,14 @@ Every number is validated and clamped (`fields`), sizes are capped, nothing is e
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from ..errors import BadInput, InertiaError, nearest
-from .fields import clean, declared
+from .fields import Document, clean, declared
 from .views import Costly, discovered, named
 
 __all__ = ["LONGEST", "contents", "handle", "parsed", "snippet"]
@@ -100,26 +101,34 @@ def _made(figure: str, name: str, costly: Costly) -> dict[str, Any]:
 
 
 def contents() -> list[dict[str, Any]]:
-    """The table of contents: every figure's name, title and fields, in reading order.
+    """The table of contents: every figure's name, title, fields and step by step text, in reading order.
 
     >>> contents()[0]["name"]
     'hero'
     """
-    return [{"name": name, "title": module.TITLE, "fields": declared(module.FIELDS)} for name, module in discovered().items()]
+    return [
+        {"name": name, "title": module.TITLE, "fields": declared(module.FIELDS), "steps": getattr(module, "STEPS", "")}
+        for name, module in discovered().items()
+    ]
 
 
 def snippet(name: str, state: Mapping[str, Any]) -> str:
-    """Python that reproduces the figure and runs as is: the figure's own, or a call of its static twin.
+    """Python that prints the figure's own caption, draws it, and takes the steps by name; it runs as is.
 
-    >>> print(snippet("map", {"alpha": 0.5}).splitlines()[0])
-    from inertia.lab import figure
+    >>> print(snippet("map", {"alpha": 0.5}).splitlines()[2])
+    shown = data("map", alpha=0.5)
     """
-    module = named(name)
-    twin = _twin(name, {key: value for key, value in state.items() if value != module.FIELDS[key].clean(key, module.FIELDS[key].default)})
-    own = getattr(module, "snippet", None)
-    return twin if own is None else f"{twin}\n# the same numbers, step by step\n{own(clean(module.FIELDS, state)).strip()}\n"
-
-
-def _twin(name: str, changed: Mapping[str, Any]) -> str:
-    words = "".join(f", {key}={value!r}" for key, value in changed.items())
-    return f'from inertia.lab import figure\n\nfigure("{name}"{words}).savefig("{name}.png", dpi=150)\n'
+    fields = named(name).FIELDS
+    cleaned = clean(fields, state)
+    plain = {key: field.clean(key, field.default) for key, field in fields.items()}
+    loaded = cleaned.get("record") is not None
+    own = ["record=json.load(open('record.json'))"] if loaded else []
+    changed = [
+        key for key in fields if cleaned[key] != plain[key] and not isinstance(fields[key], Document) and not (loaded and key == "key")
+    ]
+    words = "".join(f", {word}" for word in [*(f"{key}={cleaned[key]!r}" for key in changed), *own])
+    lines = ["import json", ""] if loaded else []
+    lines += ["from inertia.lab import data, figure", "", f'shown = data("{name}"{words})', 'print(shown["caption"])']
+    lines += [f'figure("{name}"{words}).savefig("{name}.png", dpi=150)', ""]
+    steps = re.sub(r"\$(\w+)", lambda found: repr(cleaned[found[1]]), getattr(named(name), "STEPS", "")).strip()
+    return "\n".join(lines) + (f"\n# the same numbers, step by step\n{steps}\n" if steps else "")

@@ -47,6 +47,20 @@ class _Table(NamedTuple):
     floor: float
 
 
+STEPS = """
+import numpy as np
+from inertia.core.method import Method
+from inertia.lab.figures.airfoil import measurements
+from inertia.problems import airfoil
+from inertia.problems.simulation import run
+
+problem, steps = airfoil(measurements()), $epochs * (1500 // int($batch))  # three other seeds: the spread is the point
+for beta in ($beta, 0.0):
+    ran = [run(problem, Method($rate, beta=beta), steps, batch_size=int($batch), seed=seed, evaluate_every=steps) for seed in range(3)]
+    print(beta, np.round([one.loss for one in ran], 4))
+"""
+
+
 def view(state: State) -> View:
     """Losses of many runs with momentum and without their velocity, final losses, and a sweep at one effective rate."""
     table, rate, beta = _table(), state["rate"], state["beta"]
@@ -143,23 +157,6 @@ def _words(values: Mapping[str, Any], state: State) -> str:
     if not np.isfinite(true):
         return f"At this rate momentum *diverges*; without its velocity the run ends at {lost:.4f}. Lower the rate or β."
     return said + f". The best fit has {values['floor']:.4f}."
-
-
-def snippet(state: State) -> str:
-    """The same loss and method on other seeds, with inertia's own loop: the spread is the point."""
-    return f"""
-import numpy as np
-from inertia.core.method import Method
-from inertia.lab.figures.airfoil import measurements
-from inertia.problems import airfoil
-from inertia.problems.simulation import run
-
-problem, steps = airfoil(measurements()), {state["epochs"] * (_EXAMPLES // int(state["batch"]))}
-for beta in ({state["beta"]!r}, 0.0):
-    method = Method({state["rate"]!r}, beta=beta)
-    final = [run(problem, method, steps, batch_size={state["batch"]}, seed=seed, evaluate_every=steps).loss for seed in range(3)]
-    print(beta, np.round(final, 6))
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

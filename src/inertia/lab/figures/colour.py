@@ -33,6 +33,19 @@ _SHOWN = 48  # modes drawn as bars
 _STEPS = np.unique(np.concatenate([[0], np.geomspace(1, 1e6, 100).astype(int)]))
 _DONE = 1e-3  # a mode is done when its error is this share of its start
 Array = NDArray[np.float64]
+STEPS = """
+import numpy as np
+from inertia.core.method import Method
+from inertia.lab.mazes import reduced
+from inertia.theory import catalog
+from inertia.theory.modes import iterate
+
+found = reduced(shown["maze"]["text"], tuple(shown["maze"]["seeds"]))  # the maze in the basis that holds every iterate
+plain = catalog.gradient_descent(found.values[0], found.values[-1])
+for one in (plain, Method($alpha, beta=$beta)):
+    left = np.clip(iterate(one, found.values, $k).params, -1e30, 1e30)
+    print(f"{np.sqrt(np.sum(left**2 * found.shares)):.3g}")
+"""
 
 
 def view(state: State) -> View:
@@ -177,25 +190,6 @@ def _words(values: Mapping[str, Any], mask: NDArray[np.bool_]) -> str:
     if not lost:
         return said
     return f"{said} {lost} {counted(lost, 'cell is', 'cells are')} walled off: no colour ever reaches {counted(lost, 'it', 'them')}."
-
-
-def snippet(state: State) -> str:
-    """Gradient descent and momentum on the maze, over its own cells."""
-    text, seeds = _maze(state)
-    return f"""
-import numpy as np
-from inertia.lab.mazes import decoded
-from inertia.core.method import Method
-from inertia.problems import maze
-from inertia.problems.simulation import run
-
-mask = decoded({text!r})
-number = np.cumsum(mask.ravel()) - 1  # of every cell, row by row
-problem = maze(mask, number[{[seed for seed in seeds if decoded(text).flat[seed]]!r}], target=1.0)
-for method in (Method(0.25), Method({state["alpha"]!r}, beta={state["beta"]!r})):
-    weights = run(problem, method, {min(state["k"], 2000)!r}).final
-    print(np.linalg.norm(weights - 1) / np.sqrt(weights.size))
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -45,6 +45,21 @@ class Solved(NamedTuple):
     parts: int
 
 
+STEPS = """
+import numpy as np
+from inertia.core.spectrum import spectrum
+from inertia.problems.graphs import laplacian
+from inertia.theory import catalog
+from inertia.theory.milestones import steps_to
+
+values = np.linalg.eigvalsh(laplacian(shown["edges"], shown["nodes"]).toarray())
+if shown["parts"] == 1:
+    known = spectrum(values[1:])
+    for name in (catalog.gradient_descent, catalog.heavy_ball):
+        print(f"{known.kappa:.4g}", int(steps_to(name(known.mu, known.L), known, 1e-6)))
+"""
+
+
 def view(state: State) -> View:
     """The graph with its changes, its spectrum, condition number and steps, and news spreading from the node in hand."""
     kind, nodes = state["graph"], _nodes(state["graph"], state["n"])
@@ -192,25 +207,6 @@ def _words(values: Mapping[str, Any]) -> str:
         f"{values['nodes']} nodes, {len(values['edges'])} edges: λ₂ = {values['values'][1]:.4g}, condition number *{values['kappa']:.4g}*. "
         f"To a millionth of the loss gradient descent needs *{steps['descent']:,.0f}* steps, momentum *{steps['heavy-ball']:,.0f}*."
     )
-
-
-def snippet(state: State) -> str:
-    """Condition number and steps, from the Laplacian."""
-    kind, nodes = state["graph"], _nodes(state["graph"], state["n"])
-    edges = _flipped(_base(kind, nodes, state["seed"]), nodes, state["flips"])
-    return f"""
-import numpy as np
-from inertia.problems.graphs import laplacian
-from inertia.core.spectrum import spectrum
-from inertia.theory import catalog
-from inertia.theory.milestones import steps_to
-
-edges = {edges.tolist()!r}
-values = np.linalg.eigvalsh(laplacian(edges, {nodes}).toarray())
-known = spectrum(np.maximum(values[1:], 1e-12))
-for name in (catalog.gradient_descent, catalog.heavy_ball):
-    print(name.__name__, known.kappa, steps_to(name(known.mu, known.L), known, {_TOLERANCE!r}))
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -51,6 +51,22 @@ FIELDS = {
 }
 _OVERLAYS = {"descent": "descent", "heavy": "heavy-ball", "nesterov": "nesterov", "triple": "triple"}  # field -> family
 _KICK = 1e-3  # length of a random kick
+STEPS = """
+import numpy as np
+from inertia.core.method import readout, step
+from inertia.lab.landscape import surface
+from inertia.lab.plane import method
+
+ground = surface($surface, $angle, $low, $high, $formula, $half)
+one = method($family, $alpha, $beta, $gamma)
+params, velocity = np.array(shown["path"][0]), np.zeros(2)  # the start, with its kick if there is one
+for k in range($steps):
+    params, velocity = step(one, params, velocity, ground.gradient(params))
+    if not np.all(np.abs(params) < 1e6):
+        print("diverges at step", k + 1)
+        break
+print(f"{ground.value(readout(one, params, velocity)):.3g}")
+"""
 
 
 def view(state: State) -> View:
@@ -178,33 +194,6 @@ def _local(state: State, ground: Surface) -> str:
     limit = 2 * (1 + one.beta) / ((1 + 2 * one.gamma) * steep) if 1 + 2 * one.gamma > 0 else 0.0
     ratio = f", condition number {steep / curvatures[0]:.4g}" if curvatures[0] > 1e-9 * steep and not ground.flat else ""
     return f"At the optimum the steepest curvature is {steep:.4g}{ratio}: there α must stay below *{limit:.3g}*."
-
-
-def snippet(state: State) -> str:
-    """The path, computed with inertia's own step."""
-    one = method(state["family"], state["alpha"], state["beta"], state["gamma"])
-    rest = ", ".join(f"{state[name]!r}" for name in ("angle", "low", "high", "formula", "half"))
-    return f"""
-import numpy as np
-from inertia.lab.landscape import surface
-from inertia.core.method import Method, step
-
-ground = surface({state["surface"]!r}, {rest})
-method = Method({float(one.alpha)!r}, beta={float(one.beta)!r}, gamma={float(one.gamma)!r}, delta={float(one.delta)!r})
-params, velocity = np.array([{state["x"]!r}, {state["y"] if not ground_is_flat(state) else 0.0!r}]), np.zeros(2)
-for k in range({state["steps"]}):
-    params, velocity = step(method, params, velocity, ground.gradient(params))
-print(params, ground.value(params))
-"""
-
-
-def ground_is_flat(state: State) -> bool:
-    """Whether the surface is a function of x alone.
-
-    >>> ground_is_flat({"surface": "quartic"})
-    True
-    """
-    return state["surface"] in SURFACES and SURFACES[state["surface"]].flat
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -38,6 +38,15 @@ FIELDS = {
 }
 _TALL, _WIDE = 104, 160  # cells of a pixel map, at most
 Array = NDArray[np.float64]
+STEPS = """
+import numpy as np
+from inertia.theory import bounds
+
+best = bounds.worst_function_optimum($n, $kappa)
+k = min($k, $steps)
+row = shown["keys"].index(shown["chosen"])
+print(f"{shown['curves'][row][k]:.3g}", "never below", f"{bounds.lower_bound($n, $kappa, k):.3g}")
+"""
 
 
 def view(state: State) -> View:
@@ -146,24 +155,6 @@ def _conjugate(gradient: Any, hvp: Any, n: int, steps: int) -> Array:
             direction = residual + energy / before * direction
         path[k + 1] = params
     return path
-
-
-def snippet(state: State) -> str:
-    """The heavy ball against the bound, with inertia's own loop."""
-    return f"""
-import numpy as np
-from inertia.problems import convex_rosenbrock
-from inertia.problems.simulation import run
-from inertia.theory import bounds, catalog
-
-n, kappa, steps = {state["n"]!r}, {state["kappa"]!r}, {state["steps"]!r}
-problem = convex_rosenbrock(n, kappa)
-curvatures = bounds.worst_function_curvatures(n, kappa)
-record = run(problem, catalog.heavy_ball(curvatures[0], curvatures[-1]), steps, keep_path=True)
-errors = np.abs(record.path - problem.optimum).max(axis=1)
-limit = bounds.lower_bound(n, kappa, np.arange(steps + 1))
-print(errors[-1], limit[-1], bool(np.all(errors >= limit - 1e-12)))
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

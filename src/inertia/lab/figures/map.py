@@ -40,6 +40,16 @@ _SAID = {
     "undamped": "a root on the unit circle: the error never settles",
     "divergent": "a root outside the unit circle: the error grows",
 }
+STEPS = """
+import numpy as np
+from inertia import rate
+from inertia.lab.plane import method, reach
+from inertia.theory.modes import roots
+
+curvatures = np.sort($curvatures)
+one = method($family, min($alpha, reach(list(curvatures), $family, $gamma)), $beta, $gamma)
+print(f"{np.max(rate(one, curvatures)):.4f}", roots(one, curvatures))
+"""
 
 
 def view(state: State) -> View:

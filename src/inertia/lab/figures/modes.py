@@ -29,6 +29,17 @@ FIELDS = {
     "tolerance": Number(0.01, 1e-9, 0.4, 0.0, "tolerance", log=True),
     "log": Flag(True, "logarithmic"),
 }
+STEPS = """
+import numpy as np
+from inertia import rate
+from inertia.lab.plane import method, reach
+from inertia.theory.modes import iterate
+
+curvatures = np.sort($curvatures)
+one = method($family, min($alpha, reach(list(curvatures), $family, $gamma)), $beta, $gamma)
+losses = 0.5 * iterate(one, curvatures[:, None], np.arange($steps + 1)).params ** 2
+print(f"{np.max(rate(one, curvatures)):.4f}", losses[:, -1])
+"""
 
 
 def view(state: State) -> View:
@@ -92,21 +103,6 @@ def best_of(state: Mapping[str, Any]) -> Method:
     1.980198
     """
     return best(state["family"], sorted(state["curvatures"]), state["gamma"])
-
-
-def snippet(state: State) -> str:
-    """Losses per component in closed form."""
-    one = method(state["family"], state["alpha"], state["beta"], state["gamma"])
-    return f"""
-import numpy as np
-from inertia import Method, rate
-from inertia.theory.modes import iterate
-
-method = Method({float(one.alpha)!r}, beta={float(one.beta)!r}, gamma={float(one.gamma)!r}, delta={float(one.delta)!r})
-curvatures = np.array({sorted(state["curvatures"])!r})
-losses = 0.5 * iterate(method, curvatures[:, None], np.arange({state["steps"] + 1})).params ** 2
-print(rate(method, curvatures), losses[:, -1])
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -38,6 +38,19 @@ _MATCHED = (0.0, 0.5, 0.9, 0.97)  # momenta compared at one alpha/(1 - beta)
 _TRADED = (0.0, 0.5, 0.9, 0.99)  # momenta along which step size trades rate for floor
 _SHOWN = 6  # single runs that are drawn
 Array = NDArray[np.float64]
+STEPS = """
+import numpy as np
+from inertia.core.method import Method
+from inertia.core.schedule import shaped, step_decay
+from inertia.core.spectrum import spectrum
+from inertia.theory import noise, quadratic
+
+curvatures = np.sort($curvatures)
+known = spectrum(curvatures, weights=3.0 / curvatures.size / curvatures, noise=$sigma**2)
+one = Method(shown["alpha"], beta=$beta)
+plan = step_decay(one, max(1, $steps // 2)) if $schedule == "halves" else shaped($schedule, one, $steps)
+print(f"{noise.floor(one, known):.3g}", f"{quadratic.loss_curve(plan, known, $steps)[-1]:.3g}")
+"""
 
 
 def view(state: State) -> View:
@@ -161,22 +174,6 @@ def _words(state: State, values: Mapping[str, Any]) -> str:
     gap = float(np.max(np.abs(values["mean"] - values["total"])) / max(float(np.max(values["total"])), 1e-300))
     many = "The one run" if state["runs"] == 1 else f"The mean of {state['runs']} runs"
     return f"{said}. {many} stays within {100 * gap:.2g} % of the formula, measured on its largest value."
-
-
-def snippet(state: State) -> str:
-    """The split in closed form."""
-    return f"""
-import numpy as np
-from inertia.core.method import Method
-from inertia.core.spectrum import spectrum
-from inertia.theory import noise, quadratic
-
-curvatures = np.array({sorted(state["curvatures"])!r})
-known = spectrum(curvatures, weights={2 * _START!r} / curvatures.size / curvatures, noise={state["sigma"]!r} ** 2)
-method = Method({state["alpha"]!r}, beta={state["beta"]!r})
-print(noise.split(method, known, np.arange({state["steps"] + 1})))
-print(noise.floor(method, known), quadratic.worst_rate(method, known))
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -34,6 +34,18 @@ FIELDS = {
 ROWS, COLUMNS = (0.0, 0.02, 0.1, 0.25), (1.0, 0.985, 0.95, 0.9, 0.85, 0.8)
 _GRID_ALPHA, _GRID_STEPS, _GRID_START = 0.02, 150, (0.92, 1.0)
 _LIMIT = 20.0  # beyond this an iterate is off every frame
+STEPS = """
+import numpy as np
+from inertia import Method, rate
+from inertia.theory.modes import iterate
+from inertia.theory.physics import Particle, damping, oscillator
+
+particle, k = Particle(**shown["particle"]), np.arange($steps + 1)
+one = Method(shown["alpha"], beta=shown["beta"])
+stepped = iterate(one, $curvature, k, $position, -$speed * particle.time_step / one.alpha).params
+exact = oscillator(particle, $curvature, k * particle.time_step, $position, $speed).position
+print(damping(particle, $curvature), f"{rate(one, $curvature):.4f}", stepped[-1], exact[-1])
+"""
 
 
 def view(state: State) -> View:
@@ -136,25 +148,6 @@ def _words(state: State, one: Method, particle: physics.Particle) -> str:
         f"{said}; {fate}. α = {float(one.alpha):.4g}, β = {float(one.beta):.4g} is mass {particle.mass:.3g}, drag {particle.drag:.4g}"
         f" (critical {limit:.4g}), time step {particle.time_step:.4g}."
     )
-
-
-def snippet(state: State) -> str:
-    """The particle, its method and the exact motion."""
-    one, particle = _both(state)
-    return f"""
-import numpy as np
-from inertia import Method
-from inertia.theory.modes import iterate
-from inertia.theory.physics import damping, oscillator, particle_of
-
-method = Method({float(one.alpha)!r}, beta={float(one.beta)!r})
-particle = particle_of(method, mass={float(particle.mass)!r})
-k = np.arange({state["steps"] + 1})
-start, speed, curvature = {state["position"]!r}, {state["speed"]!r}, {state["curvature"]!r}
-stepped = iterate(method, curvature, k, start, -speed * particle.time_step / method.alpha).params
-exact = oscillator(particle, curvature, k * particle.time_step, start, speed).position
-print(damping(particle, curvature), np.abs(stepped - exact).max())
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -41,6 +41,18 @@ _STEPS = np.unique(np.geomspace(1, _FAR, 140).astype(int))
 _SHAKE = 0.5  # standard deviation of what a shake adds to every y
 _SIZE = 1.5  # norm of every feature's share of the data where coefficients are drawn to one scale
 Array = NDArray[np.float64]
+STEPS = """
+import numpy as np
+from inertia.core.method import Method
+from inertia.problems.polynomials import eigenfeatures, ridge_filter
+from inertia.theory.modes import iterate
+
+found = eigenfeatures($points, $targets, min($degree, len($points) - 2))
+one = Method($alpha / found.eigenvalues[0], beta=$beta)
+learned = 1 - iterate(one, found.eigenvalues, $k).params
+kept = ridge_filter(found.eigenvalues, (1 - one.beta) / (one.alpha * $k))
+print(found.eigenvalues, learned, kept)
+"""
 
 
 def view(state: State) -> View:
@@ -170,22 +182,6 @@ def _words(values: Mapping[str, Any], state: State) -> str:
         f"After *{at:,}* steps {done} of {len(values['eigenvalues'])} features are learned to three digits; the last needs *{last:,.0f}*. "
         f"A point that is left out is missed by *{values['now']:.3g}*; {least}."
     )
-
-
-def snippet(state: State) -> str:
-    """Eigenfeatures, and what has been learned of each."""
-    return f"""
-import numpy as np
-from inertia.core.method import Method
-from inertia.problems.polynomials import eigenfeatures, ridge_filter
-from inertia.theory.modes import iterate
-
-found = eigenfeatures({state["points"]!r}, {state["targets"]!r}, {state["degree"]!r})
-method = Method({state["alpha"]!r} / found.eigenvalues[0], beta={state["beta"]!r})
-learned = 1 - iterate(method, found.eigenvalues, {state["k"]!r}).params
-kept = ridge_filter(found.eigenvalues, (1 - method.beta) / (method.alpha * {state["k"]!r}))
-print(found.eigenvalues, learned, kept, found.vectors @ (learned * found.coefficients), sep="\\n")
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -30,6 +30,17 @@ RUNS = ((0.4, 0.0), (0.6, 0.0), (0.6, 0.5), (0.6, 0.25))  # (alpha, beta) of the
 _LIMITS = ("heavy-ball", "nesterov", "triple")
 _STEEP = 4.0  # curvature across the valley
 _FLAT = 0.2
+STEPS = """
+import numpy as np
+from inertia.core.method import readout, step
+from inertia.lab.plane import method
+
+one = method($family, $alpha, $beta, $gamma)
+w, velocity = np.array([$x, $y]), np.zeros(2)
+for k in range($steps):
+    w, velocity = step(one, w, velocity, np.array([0.2, 4.0]) * w)  # the gradient of 0.1 x^2 + 2 y^2
+print("after", $steps, "steps:", *(f"{part:.4g}" for part in readout(one, w, velocity)))
+"""
 
 
 def view(state: State) -> View:
@@ -78,19 +89,6 @@ def _words(state: State, path: NDArray[np.float64], turns: int, limit: float) ->
 
 def _alt(state: State, path: NDArray[np.float64]) -> str:
     return f"Path in a narrow valley with step {state['alpha']:g} and momentum {state['beta']:g}; it ends at {_end(path, state['steps'])}."
-
-
-def snippet(state: State) -> str:
-    """The run, by the reference loop."""
-    one = method(state["family"], state["alpha"], state["beta"], state["gamma"])
-    return f"""
-from inertia import Method
-from inertia.problems import valley
-from inertia.problems.simulation import run
-
-method = Method({float(one.alpha)!r}, beta={float(one.beta)!r}, gamma={float(one.gamma)!r}, delta={float(one.delta)!r})
-print(run(valley(), method, {state["steps"]}, start=[{state["x"]!r}, {state["y"]!r}]).final)
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

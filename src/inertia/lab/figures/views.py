@@ -31,6 +31,16 @@ FIELDS = {
     "steps": Number(300, 1, 600, 1, "steps", whole=True),
 }
 _DOMAIN: Domain = ((-3.2, 3.2), (-3.2, 3.2))
+STEPS = """
+import numpy as np
+from inertia.lab.plane import method
+from inertia.theory.modes import iterate, rate
+
+one, curvatures = method($family, $alpha, $beta, $gamma), np.array([$flat, $steep])
+k = np.arange($steps + 1)
+moved = iterate(one, curvatures[:, None], k, np.array([[$x], [$y]]))
+print(rate(one, curvatures).round(4), (moved.params - one.alpha * (one.delta - one.gamma) * moved.velocity)[:, -1])
+"""
 
 
 def view(state: State) -> View:
@@ -77,25 +87,6 @@ def view(state: State) -> View:
         "right": Costly(f"{flat}|{steep}", lambda: ellipses(np.diag(h), (0.0, 0.0), _DOMAIN)),
     }
     return View(values, caption, alt, costly)
-
-
-def snippet(state: State) -> str:
-    """Both sides of the identity."""
-    one = method(state["family"], state["alpha"], state["beta"], state["gamma"])
-    return f"""
-import numpy as np
-from inertia import Method
-from inertia.problems.quadratics import planar
-from inertia.problems.simulation import run
-from inertia.theory.modes import iterate
-
-turn, curvatures = np.deg2rad({state["angle"]!r}), np.array([{state["flat"]!r}, {state["steep"]!r}])
-x, optimum = np.array([{state["x"]!r}, {state["y"]!r}]), np.array([{state["wx"]!r}, {state["wy"]!r}])
-Q = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-method = Method({float(one.alpha)!r}, beta={float(one.beta)!r}, gamma={float(one.gamma)!r})
-ran = run(planar(tuple(curvatures), turn, optimum=optimum), method, {state["steps"]}, start=Q @ x + optimum)
-print(Q.T @ (ran.params - optimum), iterate(method, curvatures, {state["steps"]}, x).params)
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -21,6 +21,12 @@ FIELDS = {
     "factor": Number(0.1, 0.01, 1.0, 0.01, "α is multiplied by"),
 }
 BETAS = (0.95, 0.9, 0.6, 0.0)  # the curves of document 001
+STEPS = """
+from inertia.theory.averages import effective_window, noise_to_signal, past_weights, steps_to_speed, velocity_on_slope
+
+print(f"{effective_window($beta):.4g}", int(steps_to_speed($beta, 0.99)), f"{noise_to_signal($beta):.3f}")
+print(past_weights($beta, 5), velocity_on_slope($beta, range(5)))
+"""
 
 
 def view(state: State) -> View:
@@ -69,17 +75,6 @@ def _lengths(beta: float, span: int, drop: int, factor: float) -> tuple[Any, Any
     inside = np.where(k > drop, factor * fresh + (whole - fresh), whole)
     extra = (1 - factor) * beta * averages.velocity_on_slope(beta, drop) / (1 - beta)  # the sum of inside - outside for ever
     return outside, inside, float(extra)
-
-
-def snippet(state: State) -> str:
-    """The averages by name."""
-    return f"""
-from inertia.theory.averages import effective_window, noise_to_signal, past_weights, steps_to_speed, velocity_on_slope
-
-beta = {state["beta"]!r}
-print(effective_window(beta), steps_to_speed(beta, 0.99), noise_to_signal(beta))
-print(past_weights(beta, 5), velocity_on_slope(beta, range(5)))
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -30,6 +30,16 @@ FIELDS = {
 _ACROSS, _UP = 37, 19  # learning rates and momenta that are forecast for the map
 _DRAWN = 161
 Array = NDArray[np.float64]
+STEPS = """
+from inertia.core.method import Method
+from inertia.core.schedule import shaped
+from inertia.lab.loaded import example, kept
+from inertia.tuning.predict import forecast
+
+mine = kept(shown["key"]) if shown["key"] else example()
+one = Method($alpha, beta=$beta, gamma=$beta if $form == "nesterov" else 0.0)
+print(f"{forecast(mine.model, shaped(mine.schedule, one, mine.steps), mine.steps).final:.4g}")
+"""
 
 
 def view(state: State) -> View:
@@ -129,21 +139,6 @@ def _words(mine: Loaded, values: Mapping[str, Any], state: State) -> str:
     if mine.verified is not None:
         said += f" The recommended run ended at *{mine.verified:.4g}*."
     return said + (f" The tuner's verdict: {mine.verdict}." if mine.verdict else "")
-
-
-def snippet(state: State) -> str:
-    """The forecast of the example, or of a record of one's own."""
-    gamma = state["beta"] if state["form"] == "nesterov" else 0.0
-    return f"""
-from inertia.lab.loaded import example, loaded
-from inertia.core.method import Method
-from inertia.core.schedule import shaped
-from inertia.tuning.predict import forecast
-
-mine = example()  # or: loaded(json.load(open("record.json")))
-method = Method({state["alpha"]!r}, beta={state["beta"]!r}, gamma={gamma!r})
-print(forecast(mine.model, shaped(mine.schedule, method, mine.steps), mine.steps).loss[[0, -1]])
-"""
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

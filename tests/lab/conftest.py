@@ -1,9 +1,13 @@
 """A laboratory on a free port, and a browser to look at it; both end with the tests."""
 
 import shutil
+import sys
 import threading
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # golden.py and its kin are shared by the tests here
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 
@@ -21,7 +25,7 @@ def lab():
     thread = threading.Thread(target=lambda: running.run(sockets=[bound]), daemon=True)
     thread.start()
     assert ready.wait(20)
-    yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
     running.should_exit = True
     thread.join(10)
     bound.close()
@@ -40,6 +44,22 @@ def browser():
         running.close()
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The exported page's address on disk."""
+    from inertia.lab.article import export
+
+    return export(tmp_path_factory.mktemp("export") / "lab").as_uri()
+
+
+@pytest.fixture(scope="module")
+def plain(browser, site):
+    """The exported page, opened from disk: no server runs."""
+    made = Page(browser, site).open()
+    yield made
+    made.page.close()
+
+
 class Page:
     """A page with its complaints collected."""
 
@@ -50,11 +70,14 @@ class Page:
         self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on(
-            "request", lambda request: None if request.url.startswith((lab, "data:", "blob:")) else self.foreign.append(request.url)
+            "request",
+            lambda request: (
+                None if request.url.startswith((lab.rpartition("/")[0], "data:", "blob:")) else self.foreign.append(request.url)
+            ),
         )
 
     def open(self, hash_=""):
-        self.page.goto(f"{self.lab}/#{hash_}" if hash_ else self.lab)
+        self.page.goto(f"{self.lab}#{hash_}" if hash_ else self.lab)
         self.page.wait_for_selector("body[data-ready]", timeout=15_000)
         return self
 

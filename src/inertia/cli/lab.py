@@ -30,11 +30,22 @@ def lab(
     record: Annotated[
         Path | None, typer.Option("--record", metavar="DIR", parser=place, help="A folder with the record.json of `inertia tune`.")
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="DIR", parser=place, help="Write the page as plain files that need no server, and stop."),
+    ] = None,
 ) -> None:
-    """Open the laboratory: every figure alive in the browser, every number computed on this machine.
+    """Open the laboratory: an article about momentum whose figures can be taken hold of, in the browser.
+
+    With --export DIR it is written as a folder of plain files, which works from any web host and from disk.
 
     Example: [bold]inertia lab --record out/demo[/bold]
     """
+    if export is not None:
+        from ..lab.article import export as write
+
+        print(write(export))
+        return
     from ..lab.given import opened
     from ..lab.server import serve
 

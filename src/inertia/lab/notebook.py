@@ -1,27 +1,20 @@
-"""One figure in a notebook: the same modules and the same Python as the page, with Jupyter's messages in place of the socket.
+"""One figure in a notebook: the page's modules and numbers in one JavaScript module, so that a saved notebook stays alive without a kernel.
 
-anywidget takes one JavaScript module, so the page's modules are linked into one here: each becomes a function that returns its
-exports, in the order in which they need each other. No other tool is involved and nothing is fetched.
+The widget's `state` follows the hand, and what Python sets moves the figure.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from ..errors import require
-from .api import contents, handle
+from .bundle import STATIC, closure, script
 from .fields import clean
 from .views import named
-from .wire import pack
 
 __all__ = ["linked", "widget"]
 
-STATIC = Path(__file__).parent / "static"
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w/]+)\.js";\n|^import \{([^}]*)\} from "\.\./([\w/]+)\.js";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (async function|function|class|const) (\w+)", re.MULTILINE)
-_LIST = re.compile(r"^export \{([^}]*)\};\n", re.MULTILINE)
 
 _COLOURS = re.compile(r"^@media \(prefers-color-scheme: dark\) \{\s*:root \{[^}]*\}\s*\}|^:root \{[^}]*\}", re.MULTILINE)
 _BESIDE = """font: 400 17px/1.55 var(--serif); color: var(--ink); background: var(--paper); padding: 10px;
@@ -31,26 +24,24 @@ _BESIDE = """font: 400 17px/1.55 var(--serif); color: var(--ink); background: va
 _RENDER = """
 export default {
   render({ model, el }) {
-    const { mount } = modules["kit"], { unpack } = modules["transport"];
-    const waiting = new Map();
-    let next = 1;
-    model.on("msg:custom", (_, buffers) => {
-      const view = buffers[0], bytes = new Uint8Array(view.byteLength);
-      bytes.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
-      const reply = unpack(bytes.buffer), done = waiting.get(reply.id);
-      waiting.delete(reply.id);
-      if (done) done(reply);
-    });
-    const ask = (request) => new Promise((resolve) => {
-      const id = next++;
-      waiting.set(id, resolve);
-      model.send({ ...request, id });
-    });
-    const spec = model.get("spec");
+    const { mount } = inertia.need("kit"), { Local } = inertia.need("local"), name = model.get("name");
     el.classList.add("inertia-lab");
-    const kit = mount(el, spec, modules[`figures/${spec.name}`], { ask }, { alone: true });
-    kit.store.set(model.get("state"));
-    kit.onshare = () => { model.set("state", { ...kit.store.state }); model.save_changes(); };
+    const kit = mount(el, inertia.need(`specs/${name}`), inertia.need(`figures/${name}`), new Local(), { alone: true });
+    let told = "";
+    const heard = () => { if (JSON.stringify(model.get("state")) !== told) kit.store.set(model.get("state")); };
+    heard();
+    model.on("change:state", heard);
+    kit.onshare = () => {
+      told = JSON.stringify(kit.store.state);
+      model.set("state", JSON.parse(told));
+      model.save_changes();
+    };
+    const dark = () => {
+      const light = document.body.dataset.jpThemeLight;
+      el.dataset.scheme = light === undefined ? "" : light === "false" ? "dark" : "light";
+    };
+    dark();
+    new MutationObserver(dark).observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
     kit.wake();
   },
 };
@@ -58,49 +49,17 @@ export default {
 
 
 def linked(name: str) -> str:
-    """The JavaScript of one figure and all it needs, as a single module.
+    """The JavaScript of one figure and all it needs, its numbers included, as a single module that needs no kernel.
 
     >>> linked("map").count("export default")
     1
     """
     named(name)
-    order: list[str] = []
-    _visit(f"figures/{name}", order)
-    _visit("transport", order)
-    _visit("kit", order)
-    return "const modules = {};\n" + "".join(_wrapped(module) for module in order) + _RENDER
+    wanted = closure(["kit", "local", "worker", f"figures/{name}", f"views/{name}", f"specs/{name}"])
+    return script(wanted, runtime=True) + _RENDER
 
 
-def _needs(module: str) -> list[tuple[str, str]]:
-    """(names, module) of every import of a module."""
-    found = _IMPORT.findall((STATIC / f"{module}.js").read_text())
-    inside = module.rpartition("/")[0]
-    return [(here, f"{inside}/{path}" if inside else path) if here else (up, other) for here, path, up, other in found]
-
-
-def _visit(module: str, order: list[str]) -> None:
-    if module not in order:
-        for _, needed in _needs(module):
-            _visit(needed, order)
-        order.append(module)
-
-
-def _wrapped(module: str) -> str:
-    """A module as an immediately called function that registers its exports."""
-    text = (STATIC / f"{module}.js").read_text()
-    taken = "".join(f'const {{{_renamed(names)}}} = modules["{needed}"];\n' for names, needed in _needs(module))
-    text = _IMPORT.sub("", text)
-    given = [name for _, name in _EXPORT.findall(text)]
-    given += [name.strip() for names in _LIST.findall(text) for name in names.split(",") if name.strip()]
-    text = _LIST.sub("", _EXPORT.sub(r"\1 \2", text))
-    return f'(() => {{\n{taken}{text}\nmodules["{module}"] = {{ {", ".join(given)} }};\n}})();\n'
-
-
-def _renamed(names: str) -> str:
-    return names.replace(" as ", ": ")
-
-
-def widget(name: str, **state: Any) -> Any:
+def widget(figure: str, **state: Any) -> Any:
     """A figure of the laboratory as a Jupyter widget; `state` sets its fields, and the widget's `state` follows the hand.
 
     Raises:
@@ -108,25 +67,19 @@ def widget(name: str, **state: Any) -> Any:
         BadInput: no such figure, no such field, or a value of the wrong kind.
     """
     anywidget, traitlets = require("anywidget", "notebook"), require("traitlets", "notebook")
-    chosen = clean(named(name).FIELDS, state)
+    chosen = clean(named(figure).FIELDS, state)
 
     base: type[Any] = anywidget.AnyWidget
 
     class Figure(base):
         """One figure, synchronised with the browser."""
 
-        _esm = linked(name)
+        _esm = linked(figure)
         _css = _scoped((STATIC / "style.css").read_text())
-        spec = traitlets.Dict(next(entry for entry in contents() if entry["name"] == name)).tag(sync=True)
+        name = traitlets.Unicode(figure).tag(sync=True)
         state = traitlets.Dict(chosen).tag(sync=True)
 
-        def answer(self, _: Any, request: Any, __: Any) -> None:
-            """One request of the page, answered by the same function as everywhere."""
-            self.send({"reply": True}, buffers=[pack(handle(request))])
-
-    made = Figure()
-    made.on_msg(made.answer)
-    return made
+    return Figure()
 
 
 def _scoped(css: str) -> str:

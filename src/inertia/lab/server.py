@@ -1,4 +1,4 @@
-"""`inertia lab`: the page on this machine, and Python behind a WebSocket.
+"""`inertia lab`: the page on this machine, the same as `export` writes, and Python behind a WebSocket for what needs it.
 
 Bound to 127.0.0.1 alone. A foreign Host is answered 400 (a rebinding name must not reach us), a socket from a foreign
 Origin 403, and the page may load nothing that is not its own (Content-Security-Policy, no inline script).
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
+import tempfile
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable
@@ -17,14 +18,15 @@ from typing import Any
 
 from ..errors import BadInput, InertiaError, require
 from .api import LONGEST, handle, parsed
+from .article import export
 from .wire import pack
 
-__all__ = ["STATIC", "application", "listening", "serve", "server"]
+__all__ = ["application", "listening", "serve", "server"]
 
-STATIC = Path(__file__).parent / "static"
 _HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
+        "default-src 'none'; script-src 'self' blob:; worker-src blob:; font-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' data: blob:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
@@ -46,16 +48,20 @@ def application(answer: Callable[[Any], dict[str, Any]] = handle, started: Calla
     hosts = require("starlette.middleware.trustedhost", "lab").TrustedHostMiddleware
     files = require("starlette.staticfiles", "lab").StaticFiles
 
+    folder = tempfile.TemporaryDirectory(prefix="inertia-lab-")
+    export(Path(folder.name) / "page")
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         if started is not None:
             started()
         yield
+        folder.cleanup()
 
     return starlette.Starlette(
         routes=[
             routing.WebSocketRoute("/socket", _talker(answer)),
-            routing.Mount("/", files(directory=STATIC, html=True), name="static"),
+            routing.Mount("/", files(directory=Path(folder.name) / "page", html=True), name="static"),
         ],
         middleware=[
             middleware.Middleware(hosts, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),

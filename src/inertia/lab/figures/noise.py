@@ -23,7 +23,7 @@ ORDER = 120
 TITLE = "Noise"
 _SCHEDULES = {"constant": "constant", "linear": "linear", "cosine": "cosine", "halves": "tenfold drop at half"}
 FIELDS = {
-    "alpha": Number(0.033, 1e-4, 1000.0, 0.0, "step size α"),
+    "alpha": Number(0.033, 1e-6, 1000.0, 0.0, "step size α", log=True),
     "beta": Number(0.67, 0.0, 0.999, 0.001, "momentum β"),
     "sigma": Number(3.0, 0.0, 10.0, 0.05, "noise of a gradient σ"),
     "curvatures": Numbers((1.0,), 0.01, 100.0, 1, 5, "curvatures λ"),

@@ -24,7 +24,7 @@ FIELDS = {
     "mass": Number(1.0, 0.1, 10.0, 0.0, "mass m", log=True),
     "drag": Number(1.0, 0.0, 10.0, 0.01, "drag c"),
     "time_step": Number(0.1, 0.02, 2.0, 0.0, "time step dt", log=True),
-    "position": Number(1.0, -1.0, 1.0, 0.01, "start position"),
+    "position": Number(1.0, -1.5, 1.5, 0.01, "start position"),
     "speed": Number(0.0, -2.0, 2.0, 0.01, "start speed"),
     "steps": Number(120, 10, 500, 1, "steps", whole=True),
     "explicit": Flag(False, "explicit Euler"),
@@ -86,7 +86,7 @@ def _both(state: State) -> tuple[Method, physics.Particle]:
     if state["words"] == "method":
         one = Method(state["alpha"], state["beta"])
         return one, physics.particle_of(one, state["mass"])
-    drag = min(state["drag"], 2 * state["mass"] / state["time_step"])  # beyond, a step reverses the speed more than fully
+    drag = min(state["drag"], 2 * (1 - 1e-15) * state["mass"] / state["time_step"])  # beyond, a step reverses the speed more than fully
     particle = physics.Particle(state["mass"], drag, state["time_step"])
     return physics.method_of(particle), particle
 

@@ -2,12 +2,12 @@
 
 import { BadInput } from "./numerics/formula.js";
 // figure is a module of views/; {state, have} -> {view, costly, keys, caption, alt}, or {error}. What is costly is made only where its key has changed.
-export function answer(figure, { state, have = {} }) {
+export function answer(figure, { state, have = {}, costly: wanted = true }) {
   try {
     const { values, caption, alt, costly } = figure.view(state), keys = {}, fresh = {};
     for (const [name, [key, make]] of Object.entries(costly)) {
       keys[name] = key;
-      if (have[name] !== key) fresh[name] = plain(make());
+      if (wanted && have[name] !== key) fresh[name] = plain(make());
     }
     return { view: plain(values), costly: fresh, keys, caption, alt };
   } catch (error) {

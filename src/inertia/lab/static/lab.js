@@ -1,45 +1,55 @@
-// The page: asks Python for the table of contents, loads one module per figure, keeps the address bar in step.
+// The page: mounts each figure where the article wants it, and keeps the address bar in step with what the hand has changed.
 
-import { mount, node } from "./kit.js";
-import { SocketTransport } from "./transport.js";
+import { react } from "./equations.js";
+import { mount } from "./kit.js";
+import { Local } from "./local.js";
 
-const transport = new SocketTransport(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket`);
-const mounted = new Map();
-transport.onstate = (open) => {
-  document.body.classList.toggle("closed", !open);
-  if (open) for (const kit of mounted.values()) if (kit.awake) kit.request(); // what was asked while it was closed
-};
-const { figures } = await transport.ask({ want: "figures" });
-// All are fetched at once; each is mounted as soon as it and those above it are there.
-const modules = figures.map((spec) => import(`./figures/${spec.name}.js`).catch((error) => { console.error(spec.name, error); return null; }));
-const host = document.getElementById("figures"), contents = document.getElementById("contents");
+const transport = new Local(), mounted = new Map(), article = document.querySelector("main");
 
-let later = 0;
+// Every figure whose modules are there by now.
+export function begin() {
+  for (const place of document.querySelectorAll("[data-figure]:not([data-mounted])")) {
+    const name = place.dataset.figure;
+    if (!inertia.has(`figures/${name}`) || !inertia.has(`specs/${name}`)) continue;
+    place.dataset.mounted = "yes";
+    const kit = mount(place, inertia.need(`specs/${name}`), inertia.need(`figures/${name}`), transport);
+    kit.onshare = share;
+    mounted.set(name, kit);
+    react(kit, article);
+  }
+}
+
+// All modules are there: links can be followed.
+export function ready() {
+  begin();
+  restore(false);
+  document.body.dataset.ready = "yes";
+}
+
+// #map?alpha=2;hero?beta=0.9: what differs from the defaults in every figure, the one in hand first.
+let later = 0, hand = null;
 function share(kit) {
+  hand = kit;
   clearTimeout(later);
-  later = setTimeout(() => history.replaceState(null, "", kit.link()), 250);
+  later = setTimeout(() => {
+    const others = [...mounted.values()].filter((one) => one !== hand && one.store.text());
+    history.replaceState(null, "", `#${[hand, ...others].map((one) => [one.name, one.store.text()].filter(Boolean).join("?")).join(";")}`);
+  }, 250);
 }
 
-function restore() {
-  const [name, text = ""] = location.hash.slice(1).split("?");
-  const kit = mounted.get(name);
-  if (!kit) return;
-  if (text) kit.store.read(text);
-  kit.wake();
-  if (name !== figures[0].name) kit.root.scrollIntoView();
+function restore(scroll = true) {
+  const parts = location.hash.slice(1).split(";").map((part) => part.split("?"));
+  parts.forEach(([name, text = ""], i) => {
+    const kit = mounted.get(name);
+    if (!kit) return;
+    if (text) kit.store.read(text);
+    kit.wake();
+    if (i === 0 && (scroll || !text || name !== "hero")) kit.root.scrollIntoView();
+  });
 }
 
-const list = node("ol", {});
-for (const [i, spec] of figures.entries()) {
-  const module = await modules[i];
-  if (!module) continue;
-  const kit = mount(host, spec, module, transport);
-  kit.onshare = share;
-  mounted.set(spec.name, kit);
-  list.append(node("li", {}, node("a", { href: `#${spec.name}` }, spec.title)));
-}
-contents.append(node("h2", {}, "All figures"), list);
-window.inertia = { mounted, transport };
-addEventListener("hashchange", restore);
-restore();
-document.body.dataset.ready = "yes";
+// Paper has no scrolling: everything is drawn before it is printed.
+export const whole = () => { for (const kit of mounted.values()) { kit.wake(); kit.draw(); } };
+addEventListener("beforeprint", whole);
+addEventListener("hashchange", () => restore());
+Object.assign(inertia, { mounted, transport, whole });

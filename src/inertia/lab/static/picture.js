@@ -1,20 +1,21 @@
-// A figure as one SVG with everything inlined, or as a PNG of it: what is on the screen is what is saved.
+// A figure as one SVG with everything inlined, or as a PNG of it: title, panels, caption and the values they were drawn for.
 
 const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity", "fill-opacity", "stroke-opacity", "paint-order", "font-family", "font-size", "font-weight", "font-style", "text-anchor"];
 const NS = "http://www.w3.org/2000/svg";
 
-export function picture(root, panels, paper) {
-  const frame = root.querySelector(".grid").getBoundingClientRect();
-  const out = document.createElementNS(NS, "svg");
-  const width = Math.ceil(frame.width) + 16, height = Math.ceil(frame.height) + 16;
-  for (const [key, value] of Object.entries({ xmlns: NS, width, height, viewBox: `0 0 ${width} ${height}` })) out.setAttribute(key, value);
-  add(out, "rect", { width, height, fill: paper });
-  let bottom = 0;
-  for (const panel of panels) {
-    const box = panel.stage.getBoundingClientRect();
-    if (!box.width) continue;
-    const left = box.left - frame.left + 8, top = box.top - frame.top + 8;
-    bottom = Math.max(bottom, top + box.height + 8);
+export function picture(kit, paper) {
+  const frame = kit.root.querySelector(".grid").getBoundingClientRect(), out = document.createElementNS(NS, "svg"), width = Math.ceil(frame.width) + 16;
+  const ink = getComputedStyle(kit.root).color, soft = getComputedStyle(kit.caption).color, back = add(out, "rect", { width, fill: paper });
+  let shift = 40;
+  words(out, kit.title, 8, 26, { "font-size": 20, "font-family": "serif", fill: ink });
+  const boxes = kit.panels.map((panel) => ({ panel, box: panel.stage.getBoundingClientRect() })).filter(({ box }) => box.width);
+  boxes.sort((a, b) => a.box.top - b.box.top);
+  let below = boxes.length ? boxes[0].box.top : 0, bottom = shift;
+  for (const { panel, box } of boxes) { // rows of panels move up where controls stood between them
+    if (box.top > below + 60) shift -= box.top - below - 24;
+    below = Math.max(below, box.bottom);
+    const left = box.left - frame.left + 8, top = box.top - boxes[0].box.top + shift;
+    bottom = Math.max(bottom, top + box.height);
     add(out, "image", { x: left, y: top, width: panel.width, height: panel.height, href: panel.canvas.toDataURL("image/png") });
     const copy = panel.svg.cloneNode(true);
     inline(panel.svg, copy);
@@ -22,15 +23,39 @@ export function picture(root, panels, paper) {
     copy.setAttribute("y", top);
     out.append(copy);
   }
-  out.setAttribute("height", bottom);
-  out.setAttribute("viewBox", `0 0 ${width} ${bottom}`);
-  return { text: new XMLSerializer().serializeToString(out), width, height: bottom };
+  for (const line of [...wrapped(kit.caption.textContent, width / 7.4), ...wrapped(values(kit), width / 6.4)]) {
+    bottom += 20;
+    words(out, line, 8, bottom, { "font-size": 13, "font-family": "sans-serif", fill: soft });
+  }
+  const height = bottom + 12;
+  back.setAttribute("height", height);
+  for (const [key, value] of Object.entries({ xmlns: NS, width, height, viewBox: `0 0 ${width} ${height}` })) out.setAttribute(key, value);
+  return { text: new XMLSerializer().serializeToString(out), width, height };
 }
+
+// What the figure was drawn for, as far as it differs from how it opens.
+function values(kit) {
+  const text = (value) => (typeof value === "number" ? Number(value.toPrecision(5)) : Array.isArray(value) ? value.map(text).join(", ") : value);
+  const told = Object.entries(kit.store.state).filter(([name, value]) => kit.fields[name].kind !== "document" && JSON.stringify(value) !== JSON.stringify(kit.store.defaults[name]) && JSON.stringify(value).length < 80);
+  return told.map(([name, value]) => `${kit.fields[name].label || name}: ${text(value)}`).join("; ");
+}
+
+function wrapped(text, most) {
+  const lines = [];
+  for (const word of text.split(/\s+/).filter(Boolean)) {
+    if (lines.length && lines.at(-1).length + word.length < most) lines[lines.length - 1] += ` ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+function words(parent, text, x, y, attributes) { add(parent, "text", { x, y, ...attributes }).textContent = text; }
 
 function add(parent, name, attributes) {
   const made = document.createElementNS(NS, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   parent.append(made);
+  return made;
 }
 
 function inline(from, to) {

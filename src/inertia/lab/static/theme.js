@@ -5,7 +5,11 @@ const listeners = new Set();
 
 export function onscheme(listener) { listeners.add(listener); }
 
-function css(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
+// Where the colours are looked up: the page, or in a notebook the figure's own element, which follows the notebook's theme.
+let home = document.documentElement;
+export function at(element) { home = element; cache.clear(); for (const listener of listeners) listener(); }
+
+function css(name) { return getComputedStyle(home).getPropertyValue(name).trim(); }
 
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 

@@ -15,17 +15,6 @@ export function unpack(buffer) {
   });
 }
 
-// Row i of a two-dimensional array, as a view.
-export const row = (array, i) => array.subarray(i * array.shape[1], (i + 1) * array.shape[1]);
-
-// Column j of an (n, m) array.
-export function column(array, j) {
-  const [count, width] = array.shape;
-  const out = new Float64Array(count);
-  for (let i = 0; i < count; i++) out[i] = array[i * width + j];
-  return out;
-}
-
 // Questions wait while there is no connection. One that was on its way when it broke is answered with an error: the page says so, and asks again.
 export class SocketTransport {
   constructor(url) {

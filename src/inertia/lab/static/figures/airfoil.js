@@ -1,14 +1,8 @@
 // Real stochastic runs on the airfoil data: with momentum, and with the velocity forgotten after every step.
 
-import { row } from "../transport.js";
-import { nice } from "../panel.js";
+import { row } from "../numerics/arrays.js";
+import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
-
-export const prose = `
-<p>Teaching slides fit airfoil noise by regression, in batches of ten, and print one final loss per setting. One of them, 0.278 at rate 0.005 and β = 0.9, never comes out of
-momentum, in any of a thousand seeds. It does come out of plain gradient descent at that rate: the slides' compiled step had lost its velocity.</p>
-<p>Here every run is made twice, with the velocity (orange) and with the velocity forgotten after each step (blue). With so much noise, momentum is hardly anything but a larger
-rate: along the grey lines, where <i>α/(1 − β)</i> is the same, all momenta end alike.</p>`;
 
 export function build(kit) {
   const chart = kit.panel({ span: 8, label: "loss above the best fit against step, median and 90 % band", aspect: (width) => (width < 600 ? 0.66 : 0.46), margin: { right: 100, top: 22 } });
@@ -16,13 +10,14 @@ export function build(kit) {
   const plane = kit.panel({ span: 4, label: "learning rate and momentum", aspect: 0.82, margin: { left: 40, right: 12, top: 22, bottom: 36 } });
   const sweep = kit.panel({ span: 4, label: "final loss of every momentum at the same effective rate", aspect: 0.82, margin: { left: 50, right: 10, top: 22, bottom: 36 } });
   kit.row(4);
-  const hide = () => Boolean(kit.view?.missing);
-  kit.slider("rate", { hide });
-  kit.slider("beta", { hide });
+  kit.slider("rate");
+  kit.slider("beta");
   const presets = kit.buttons("as printed", [[0.02, 0.5, "0.243"], [0.01, 0.9, "0.250"], [0.005, 0.9, "0.278"]].map(([rate, beta, words]) => [words, () => kit.store.set({ rate, beta, batch: "10", epochs: 2 })]));
-  kit.choice("batch");
-  kit.slider("epochs", { hide });
-  kit.slider("runs", { hide });
+  kit.more(() => {
+    kit.choice("batch");
+    kit.slider("epochs");
+    kit.slider("runs");
+  });
 
   const move = (rate, beta) => kit.store.set({ rate: Math.min(Math.max(rate, 0.0005), 0.2), beta: Math.min(Math.max(beta, 0), 0.98) });
   plane.press(move);
@@ -96,17 +91,12 @@ export function build(kit) {
 
   return {
     draw(view, state) {
-      if (view.missing) {
-        for (const panel of [chart, ends, plane, sweep]) panel.domain({ x: [0, 1], y: [0, 1] });
-        chart.text("missing", chart.inner.left + 16, chart.inner.top + 30, "The airfoil table is not on this machine.", { raw: true, className: "label quiet" });
-        return;
-      }
       runs(view);
       finals(view);
       map(view, state);
       swept(view);
       presets.forEach((button, i) => button.classList.toggle("on", view.printed === view.settings[i][2]));
     },
-    echo(state) { if (plane.fx && !kit.view.missing) knob(state); },
+    echo(state) { if (plane.fx) knob(state); },
   };
 }

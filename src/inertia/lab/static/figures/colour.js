@@ -1,39 +1,34 @@
 // Four mazes to paint in, the error of each method, and the slow modes that make the maze hard.
 
-import { node } from "../kit.js";
-import { row } from "../transport.js";
-import { nice } from "../panel.js";
+import { node } from "../dom.js";
+import { row } from "../numerics/arrays.js";
+import { nice } from "../numbers.js";
 import { plain, table, tone } from "../theme.js";
 
 const NAMES = ["gradient descent", "momentum", "Chebyshev", "conjugate gradients"];
 
-export const prose = `
-<p>Let every cell of a maze hold a colour, pulled towards its neighbours, and tie two cells to full colour:</p>
-<math display="block"><mi>f</mi><mo>(</mo><mi>w</mi><mo>)</mo><mo>=</mo><mfrac><mn>1</mn><mn>2</mn></mfrac><munder><mo>∑</mo><mtext>neighbours</mtext></munder><msup><mrow><mo>(</mo><msub><mi>w</mi><mi>i</mi></msub><mo>−</mo><msub><mi>w</mi><mi>j</mi></msub><mo>)</mo></mrow><mn>2</mn></msup><mo>+</mo>
-<mfrac><mn>1</mn><mn>20</mn></mfrac><munder><mo>∑</mo><mtext>seeds</mtext></munder><msup><mrow><mo>(</mo><msub><mi>w</mi><mi>i</mi></msub><mo>−</mo><mn>1</mn><mo>)</mo></mrow><mn>2</mn></msup></math>
-<p>Gradient descent is a diffusion, and diffusion is slow through a narrow door. Momentum sends a wave, which overshoots (orange) and comes back. The few smallest
-eigenvalues are the chambers: their eigenvectors say which part of the maze lags behind. Draw walls, open doors, and see what the condition number does.</p>`;
-
 export function build(kit) {
   const board = kit.panel({ span: 12, label: "the maze after k steps of four methods; tap cells to change them", height: 300, margin: { left: 0.5, right: 0.5, top: 0.5, bottom: 0.5 }, frame: false });
+  board.svg.classList.add("draws");
+  kit.row(12, "wide");
+  kit.slider("k");
+  kit.legend("wave", ["no colour", "full", "twice as much"]);
   const chart = kit.panel({ span: 7, label: "error of the four methods against steps", aspect: (width) => (width < 420 ? 0.8 : 0.56), margin: { top: 22 } });
   let bars, shape;
   kit.column(5, () => {
     bars = kit.panel({ label: "smallest eigenvalues; tap one to see its eigenvector", height: 150, margin: { left: 44, right: 8, top: 22, bottom: 20 } });
     shape = kit.panel({ label: "the eigenvector in hand over the maze", height: 90, margin: { left: 0.5, right: 0.5, top: 20, bottom: 0.5 }, frame: false });
   });
-  kit.row(4);
-  kit.slider("k");
-  kit.slider("mode", { high: (view) => view.values?.length - 1 || 1 });
-  kit.row(4);
-  kit.slider("alpha", { high: (view) => view.alpha_high });
-  kit.slider("beta");
-  kit.button("best α and β", () => kit.store.set(kit.view.best));
-  kit.row(4);
-  kit.choice("maze", { onset: (maze) => { wish = true; draft = null; kit.store.set({ maze, cells: "", seeds: [-1] }); } });
-  kit.choice("brush");
-  const said = node("p", { class: "hint" }, "Tap or draw in any maze. Keyboard: walk with the arrows, Enter changes the cell.");
-  kit.box.append(said);
+  kit.row(12);
+  kit.more(() => {
+    kit.slider("alpha", { high: (view) => view.alpha_high });
+    kit.slider("beta");
+    kit.button("best α and β", () => kit.store.set(kit.view.best));
+    kit.slider("mode", { high: (view) => view.values?.length || 1 });
+    kit.choice("maze", { onset: (maze) => { wish = true; draft = null; kit.store.set({ maze, cells: "", seeds: [-1] }); } });
+    kit.choice("brush");
+    kit.box.append(node("p", { class: "hint" }, "Tap or draw in any maze. Keyboard: walk with the arrows, Enter changes the cell; the ring shows where you are."));
+  }, "other mazes, walls and seeds, step size and momentum");
 
   let wish = false, tiles = null, cursor = [12, 12], ink = null, draft = null;
 
@@ -180,9 +175,9 @@ export function build(kit) {
     shape.shade(`mode ${stamp}`, (brush) => fill(brush, plan, view.mode, "mode", 0.5, 20, cell * columns - 1, cell * rows));
     shape.text("words", 0, 13, `eigenvector ${view.hand + 1}: λ = ${nice(view.values[view.hand])}, done in ${nice(Math.ceil(view.done[view.hand]))} steps`, { raw: true, className: "axis" });
   }
-  const choose = (x) => kit.store.set({ mode: Math.min(Math.max(Math.round(x), 0), kit.view.values.length - 1) });
-  bars.press((x) => choose(x));
-  bars.svg.addEventListener("pointermove", (event) => { if (event.pointerType === "mouse" && kit.view) choose(bars.at(event)[0]); });
+  const choose = (x, source) => kit.store.set({ mode: Math.min(Math.max(Math.round(x) + 1, 1), kit.view.values.length) }, source);
+  bars.press((x) => choose(x, "set"));
+  bars.svg.addEventListener("pointermove", (event) => { if (event.pointerType === "mouse" && kit.view) choose(bars.at(event)[0], "hover"); });
 
   return {
     draw(view, state) {

@@ -1,32 +1,28 @@
 // A graph to rewire: tap two nodes to join or cut them. Its colour is its slowest mode, or news spreading from one node.
 
-import { nice } from "../panel.js";
+import { nice } from "../numbers.js";
 import { shade, tone } from "../theme.js";
-
-export const prose = `
-<p>What made the maze hard is its shape alone. For any graph the two ends of the Laplacian's spectrum tell how fast news gets around: if every part is a few
-handshakes from every other, <i>λₙ/λ₂</i> is small and stays small however large the graph grows; on a path it grows with the square of the length.</p>
-<p>The colours show the eigenvector of <i>λ₂</i>: the two sides that disagree longest. Tap a node, then another, to join or cut them. One bridge between the sides
-does more than ten edges within.</p>`;
 
 export function build(kit) {
   const board = kit.panel({ span: 6, label: "the graph; tap two nodes to join or cut them", aspect: 1, margin: { left: 4, right: 4, top: 4, bottom: 4 }, frame: false });
   let growth, steps, player;
   kit.column(6, () => {
+    kit.row(12);
+    kit.choice("graph", { onset: (graph) => kit.store.set({ graph, flips: [-1], a: 0, b: Math.floor(kit.store.state.n / 2) }) });
+    kit.slider("n");
     growth = kit.panel({ label: "condition number against number of nodes", aspect: (width) => (width < 420 ? 0.66 : 0.52), margin: { right: 76, top: 22, left: 52 } });
     steps = kit.panel({ label: "steps to a millionth of the loss", height: 92, margin: { left: 118, right: 60, top: 22, bottom: 4 }, frame: false });
     kit.row(12);
     player = kit.player("step", () => colours());
   });
-  kit.row(6);
-  kit.choice("graph", { onset: (graph) => kit.store.set({ graph, flips: [-1], a: 0, b: Math.floor(kit.store.state.n / 2) }) });
-  kit.choice("method");
-  kit.slider("n");
-  kit.row(6, "wide");
-  kit.slider("a", { high: (view) => (view.nodes ? view.nodes - 1 : 224) });
-  kit.slider("b", { high: (view) => (view.nodes ? view.nodes - 1 : 224) });
-  kit.button("join or cut the two", () => flip(kit.view.a, kit.view.b));
-  kit.button("another expander", () => kit.store.set({ seed: (kit.store.state.seed + 1) % 10000, graph: "expander", flips: [-1] }));
+  kit.row(12);
+  kit.more(() => {
+    kit.choice("method");
+    kit.slider("a", { high: (view) => (view.nodes ? view.nodes - 1 : 224) });
+    kit.slider("b", { high: (view) => (view.nodes ? view.nodes - 1 : 224) });
+    kit.button("join or cut the two", () => flip(kit.view.a, kit.view.b));
+    kit.button("another expander", () => kit.store.set({ seed: (kit.store.state.seed + 1) % 10000, graph: "expander", flips: [-1] }));
+  }, "edges by number, another expander, news by gradient descent");
 
   let picked = false, carried = false, moved = new Map(), known = "";
   function flip(i, j) {

@@ -1,11 +1,7 @@
 // The opening figure: drag the start, and the path follows.
 
-import { column, row } from "../transport.js";
+import { column, row } from "../numerics/arrays.js";
 import { tone } from "../theme.js";
-
-export const bare = true;
-
-export const prose = ``;
 
 export function build(kit) {
   const ground = kit.panel({
@@ -17,23 +13,24 @@ export function build(kit) {
   };
   kit.row(12, "strip");
   const player = kit.player("step", (index) => walk(index));
-  kit.column(4, () => {
-    kit.row(12);
-    kit.slider("alpha", { high: (view) => view.alpha_high });
-    kit.slider("beta");
-    kit.slider("gamma", { hide: (state) => state.family !== "any" });
-    kit.choice("family");
-    kit.flags(["descent", "heavy", "nesterov", "triple"], "lay over it");
-  });
+  kit.row(4);
+  kit.slider("alpha", { high: (view) => view.alpha_high });
+  kit.slider("beta");
+  const fast = kit.button("fastest close to the optimum", () => kit.store.set({ ...kit.view.fastest, family: "heavy-ball" }));
+  kit.flags(["descent", "heavy", "nesterov", "triple"], "lay over it");
   const loss = kit.panel({ span: 8, label: "loss above the lowest, logarithmic, against step", aspect: (width) => (width < 600 ? 0.6 : 0.4), margin: { top: 22, right: 116 } });
   kit.row(12);
-  kit.choice("surface", { onset: (surface) => kit.store.set({ surface, ...kit.view.surfaces[surface] }) });
-  kit.entry("formula", { hide: (state) => state.surface !== "formula" });
-  kit.row(12, "wide");
-  kit.slider("half", { hide: (state) => state.surface !== "formula" });
-  for (const name of ["angle", "low", "high"]) kit.slider(name, { hide: (state) => state.surface !== "quadratic" });
-  kit.slider("steps");
-  const kick = kit.button("kick at random", () => kit.store.set({ kick: kit.store.state.kick + 1 }));
+  let kick;
+  kit.more(() => {
+    kit.choice("surface", { onset: (surface) => kit.store.set({ surface, ...kit.view.surfaces[surface] }) });
+    kit.entry("formula", { hide: (state) => state.surface !== "formula" });
+    kick = kit.button("kick at random", () => kit.store.set({ kick: kit.store.state.kick + 1 }));
+    kit.slider("half", { hide: (state) => state.surface !== "formula" });
+    for (const name of ["angle", "low", "high"]) kit.slider(name, { hide: (state) => state.surface !== "quadratic" });
+    kit.choice("family");
+    kit.slider("gamma", { hide: (state) => state.family !== "any" });
+    kit.slider("steps");
+  }, "other surfaces, your own function, other methods");
 
   function hold(x, y) {
     ground.knob("start", x, y, { label: "starting point", move: set, radius: 8 });
@@ -58,6 +55,10 @@ export function build(kit) {
     view.ghosts.forEach((ghost, i) => {
       const xs = column(ghost.path, 0), ys = column(ghost.path, 1), stroke = tone(i + 1, view.ghosts.length + 1);
       ground.line(`ghost${i}`, xs, ys, "ghost", { stroke });
+      ground.dots(`ghostdots${i}`, xs, ys, 1.4, "dots", { fill: stroke });
+      let end = xs.length - 1;
+      while (end > 0 && !Number.isFinite(xs[end] + ys[end])) end--;
+      ground.text(`ghostwords${i}`, xs[end], ys[end], ghost.name, { dx: 10, dy: 34 + 15 * i, fill: stroke });
     });
   }
 
@@ -89,7 +90,7 @@ export function build(kit) {
       if (view.flat) {
         ground.shade("flat", () => {});
         ground.line("curve", view.contours.curve_x, view.contours.curve_y, "curve");
-      } else if (view.contours.points) ground.contours(kit.have.contours, view.contours);
+      } else ground.contours(kit.have.contours, view.contours);
       overlays(view);
       const xs = column(view.path, 0), ys = height(view);
       const last = view.diverged_at === null ? xs.length - 1 : view.diverged_at - 1;
@@ -108,6 +109,7 @@ export function build(kit) {
       if (view.diverged_at !== null) ground.text("gone", ground.inner.width / 2, 24, `diverges at step ${view.diverged_at}`, { raw: true, anchor: "middle", className: "label hot big" });
       else if (last > 0) ground.text("solution", xs[last], ys[last], "Solution", { dx: -10, dy: -12, anchor: "end", className: "label hot" });
       kick.classList.toggle("gone", kit.store.state.surface !== "wells");
+      fast.classList.toggle("gone", !view.fastest);
     },
     echo(state) { if (!kit.view.flat) hold(state.x, state.y); },
   };

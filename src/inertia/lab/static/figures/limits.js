@@ -1,16 +1,8 @@
 // The chain: what each node knows at each step, and every method's error above the bound.
 
-import { row } from "../transport.js";
-import { nice } from "../panel.js";
+import { row } from "../numerics/arrays.js";
+import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
-
-export const prose = `
-<p>Is there something faster than momentum? Tie weights into a chain, each to its neighbours, and pull at one end:</p>
-<math display="block"><mi>f</mi><mo>(</mo><mi>w</mi><mo>)</mo><mo>∝</mo><mfrac><mn>1</mn><mn>2</mn></mfrac><msup><mrow><mo>(</mo><msub><mi>w</mi><mn>1</mn></msub><mo>−</mo><mn>1</mn><mo>)</mo></mrow><mn>2</mn></msup><mo>+</mo>
-<mfrac><mn>1</mn><mn>2</mn></mfrac><munder><mo>∑</mo><mi>i</mi></munder><msup><mrow><mo>(</mo><msub><mi>w</mi><mi>i</mi></msub><mo>−</mo><msub><mi>w</mi><mrow><mi>i</mi><mo>+</mo><mn>1</mn></mrow></msub><mo>)</mo></mrow><mn>2</mn></msup><mo>+</mo>
-<mfrac><mn>2</mn><mrow><mi>κ</mi><mo>−</mo><mn>1</mn></mrow></mfrac><msup><mrow><mo>|</mo><mi>w</mi><mo>|</mo></mrow><mn>2</mn></msup></math>
-<p>A gradient carries news one node further, and no more. So after <i>k</i> steps all nodes beyond the k-th still stand at zero, whatever the method does with its
-gradients: a light cone. What the solution holds out there is an error that nobody can avoid. As the chain grows long, momentum contracts at the very rate of that bound.</p>`;
 
 export function build(kit) {
   const maps = ["weights", "errors"].map((name) => kit.panel({
@@ -18,18 +10,21 @@ export function build(kit) {
   }));
   let profile, chart;
   kit.column(6, () => {
+    kit.row(12);
+    kit.slider("k", { high: (view) => view.steps });
+    kit.legend("heat", ["0", "1"]);
     profile = kit.panel({ label: "weights at the chosen step, and the solution", aspect: 0.34, margin: { top: 22, right: 16 } });
     chart = kit.panel({ label: "largest error of every method, and the bound, against step", aspect: (width) => (width < 420 ? 0.72 : 0.5), margin: { top: 22, right: 128 } });
   });
-  kit.row(6);
-  kit.choice("method", { onset: (method) => kit.store.set({ method, ...(method === "own" ? kit.view.method : {}) }) });
-  kit.slider("alpha", { high: (view) => view.alpha_high, hide: (state) => state.method !== "own" });
-  kit.slider("beta", { hide: (state) => state.method !== "own" });
-  kit.row(6, "wide");
-  kit.slider("k", { high: (view) => view.steps });
-  kit.slider("n");
-  kit.slider("kappa");
-  kit.slider("steps");
+  kit.row(12);
+  kit.more(() => {
+    kit.choice("method", { onset: (method) => kit.store.set({ method, ...(method === "own" ? kit.view.method : {}) }) });
+    kit.slider("alpha", { high: (view) => view.alpha_high, hide: (state) => state.method !== "own" });
+    kit.slider("beta", { hide: (state) => state.method !== "own" });
+    kit.slider("n");
+    kit.slider("kappa");
+    kit.slider("steps");
+  }, "the method, the length of the chain, its coupling");
   const hold = (k) => kit.store.set({ k: Math.min(Math.max(Math.round(k), 0), kit.view.steps) });
   for (const map of maps) map.press((_, k) => hold(k));
 

@@ -1,21 +1,12 @@
 // The plane of step size and momentum, with the roots of the chosen point and the iterates they make.
 
-import { column, row } from "../transport.js";
-import { nice } from "../panel.js";
+import { column, row } from "../numerics/arrays.js";
+import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
-
-export const prose = `
-<p>On a quadratic, each curvature λ evolves alone. One step of momentum maps the last two errors to the next, so all there is to know
-is a pair of roots:</p>
-<math display="block"><msup><mi>z</mi><mn>2</mn></msup><mo>−</mo><mo>(</mo><mn>1</mn><mo>+</mo><mi>β</mi><mo>−</mo><mi>α</mi><mi>λ</mi>
-<mo>(</mo><mn>1</mn><mo>+</mo><mi>γ</mi><mo>)</mo><mo>)</mo><mi>z</mi><mo>+</mo><mo>(</mo><mi>β</mi><mo>−</mo><mi>α</mi><mi>λ</mi><mi>γ</mi><mo>)</mo><mo>=</mo><mn>0</mn></math>
-<p>The larger of the two is the rate. The stronger the colour the faster; the empty corner is lost. Between the dashed lines the roots are complex and the
-error swings; outside them it creeps or jumps. Press anywhere, or walk with the arrow keys. Add more curvatures and the fast region
-shrinks to a point: one method has to serve them all.</p>`;
 
 export function build(kit) {
   const plane = kit.plane({ span: 7, aspect: 0.82 });
-  let above, circle, runs;
+  let circle, runs;
   kit.column(5, () => {
     circle = kit.panel({ label: "the two roots in the complex plane", aspect: 0.62, margin: { left: 10, right: 10, top: 18, bottom: 12 }, frame: false });
     runs = kit.panel({ label: "error of each curvature, step by step", aspect: 0.44, margin: { top: 20, right: 34 } });
@@ -29,17 +20,19 @@ export function build(kit) {
     up = kit.panel({ label: "rate for every momentum at this step size", ...strip });
     kit.row(12);
     kit.slider("beta", { high: () => 1 });
-    kit.slider("gamma", { hide: (state) => state.family !== "any" });
-    kit.entry("curvatures");
+    kit.more(() => {
+      kit.entry("curvatures");
+      kit.choice("family");
+      kit.slider("gamma", { hide: (state) => state.family !== "any" });
+      kit.flag("log", "error scale");
+    });
   });
   kit.row(5);
-  kit.choice("family");
   const regimes = kit.buttons("go to", ["ripples", "monotone", "one step", "alternating", "divergent"].map((name) => [name, () => {
     const [alpha, beta] = kit.view.regimes[name];
     kit.store.set({ alpha, beta, family: "heavy-ball" });
   }]));
   const fastest = kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
-  kit.flag("log", "error scale");
 
   // The map cut along each slider: the rate that every other value of it would give.
   function cut(panel, values, high, now, rate, words) {

@@ -1,33 +1,30 @@
 // The loss split into its eigencomponents, beside the rate of each at every step size.
 
-import { row } from "../transport.js";
-import { nice } from "../panel.js";
+import { row } from "../numerics/arrays.js";
+import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
-
-export const prose = `
-<p>In the basis of the eigenvectors the loss is a plain sum, one term per curvature, and each term shrinks by its own factor:</p>
-<math display="block"><mi>f</mi><mo>(</mo><msup><mi>w</mi><mi>k</mi></msup><mo>)</mo><mo>−</mo><mi>f</mi><mo>(</mo><msup><mi>w</mi><mo>⋆</mo></msup><mo>)</mo><mo>=</mo>
-<mfrac><mn>1</mn><mn>2</mn></mfrac><munder><mo>∑</mo><mi>i</mi></munder><msub><mi>λ</mi><mi>i</mi></msub><msup><mrow><mo>(</mo><msubsup><mi>x</mi><mi>i</mi><mi>k</mi></msubsup><mo>)</mo></mrow><mn>2</mn></msup></math>
-<p>Every component starts with the same loss, one half. For gradient descent the factor is <i>|1 − αλ|</i>: a small step starves the flat direction, a large one
-throws the steep direction back and forth. The best compromise makes both equally slow. Momentum bends those curves down together.</p>`;
 
 export function build(kit) {
   const chart = kit.panel({ span: 8, label: "loss by eigencomponent against step", aspect: (width) => (width < 440 ? 0.74 : 0.52), margin: { right: 78, top: 22 } });
-  const plane = kit.plane({ span: 4, aspect: 1.04 });
+  let plane;
+  kit.column(4, () => {
+    plane = kit.plane({ aspect: 0.92 });
+    kit.row(12);
+    kit.slider("alpha", { high: (view) => view.right });
+    kit.slider("beta");
+    kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
+  });
   const bars = kit.panel({ span: 8, label: "steps until each component stays below the tolerance", height: 150, margin: { right: 78, top: 22 }, frame: false });
   const curves = kit.panel({ span: 4, label: "rate of each component against step size", height: 190, margin: { left: 40, right: 12, top: 22 } });
-  kit.row(4);
-  kit.slider("alpha", { high: (view) => view.right });
-  kit.slider("beta");
-  kit.slider("gamma", { hide: (state) => state.family !== "any" });
-  kit.row(4);
-  kit.slider("tolerance");
-  kit.slider("steps");
-  kit.entry("curvatures");
-  kit.row(4);
-  kit.choice("family", { onset: (family) => kit.store.set({ family, ...(family === "descent" ? { beta: 0 } : {}) }) });
-  kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
-  kit.flag("log", "scale");
+  kit.row(12);
+  kit.more(() => {
+    kit.entry("curvatures");
+    kit.choice("family", { onset: (family) => kit.store.set({ family, ...(family === "descent" ? { beta: 0 } : {}) }) });
+    kit.slider("gamma", { hide: (state) => state.family !== "any" });
+    kit.slider("tolerance");
+    kit.slider("steps");
+    kit.flag("log", "scale");
+  }, "other curvatures, methods and scales");
 
   function losses(view, state) {
     const count = view.losses.shape[0], last = view.losses.shape[1] - 1;

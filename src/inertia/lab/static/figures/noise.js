@@ -1,35 +1,31 @@
 // What noise adds: expected loss split in two, seeded runs around it, momenta compared at one effective step size.
 
-import { row } from "../transport.js";
-import { nice } from "../panel.js";
+import { row } from "../numerics/arrays.js";
+import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
-
-export const prose = `
-<p>A mini-batch sees the true gradient plus an error. On a quadratic the two parts never mix: the expected loss is what is left of the start, plus what the noise
-has brought,</p>
-<math display="block"><mi>E</mi><mspace width=".2em"/><mi>f</mi><mo>(</mo><msup><mi>x</mi><mi>k</mi></msup><mo>)</mo><mo>=</mo><mfrac><mi>λ</mi><mn>2</mn></mfrac><msubsup><mi>m</mi><mi>k</mi><mn>2</mn></msubsup>
-<mo>+</mo><mfrac><mi>λ</mi><mn>2</mn></mfrac><msup><mi>σ</mi><mn>2</mn></msup><munder><mo>∑</mo><mrow><mi>j</mi><mo>&lt;</mo><mi>k</mi></mrow></munder><msubsup><mi>r</mi><mi>j</mi><mn>2</mn></msubsup></math>
-<p>with <i>m</i> the noiseless iterate and <i>r</i> what one kick leaves behind after <i>j</i> steps. The first term decays, the second climbs to a floor. Left of their crossing speed is everything; right of it only the floor counts, and there a small
-<i>α/(1 − β)</i> is the cure, whatever the momentum. The orange line is the mean of real runs: it does not know the formula.</p>`;
 
 export function build(kit) {
   const chart = kit.panel({ span: 8, label: "expected loss, its two parts, and the runs, against step", aspect: (width) => (width < 600 ? 0.72 : 0.55), margin: { right: 66, top: 22 } });
-  const plane = kit.plane({ span: 4, aspect: 1.08 });
+  let plane;
+  kit.column(4, () => {
+    plane = kit.plane({ aspect: 0.86, low: (view) => view.right / 1e3 });
+    kit.row(12);
+    kit.slider("alpha", { low: (view) => view.right / 1e3, high: (view) => view.right });
+    kit.slider("beta");
+    kit.slider("sigma");
+  });
   const alike = kit.panel({ span: 4, label: "loss of four momenta at one effective step size", aspect: 0.78, margin: { top: 22, right: 12, left: 40 } });
   const traded = kit.panel({ span: 4, label: "floor against steps per digit", aspect: 0.78, margin: { top: 22, left: 44, right: 12 } });
   kit.row(4);
-  kit.slider("alpha", { high: (view) => view.right });
-  kit.slider("beta");
-  kit.slider("sigma");
-  kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
-  kit.row(6);
   kit.choice("schedule");
-  kit.flag("log", "scale");
-  kit.row(6, "wide");
-  kit.slider("steps");
-  kit.slider("runs");
-  kit.entry("curvatures");
-  kit.button("roll again", () => kit.store.set({ seed: (kit.store.state.seed + 1) % 10000 }));
+  kit.more(() => {
+    kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
+    kit.button("roll again", () => kit.store.set({ seed: (kit.store.state.seed + 1) % 10000 }));
+    kit.flag("log", "scale");
+    kit.slider("steps");
+    kit.slider("runs");
+    kit.entry("curvatures");
+  });
 
   const lifted = (values) => Array.from(values, (v) => (v > 0 ? v : NaN));
 

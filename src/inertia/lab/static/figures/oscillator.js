@@ -1,16 +1,8 @@
 // A weight on a spring: drag it, let it go, and watch its phase portrait; the whole grid of portraits below.
 
-import { nice } from "../panel.js";
-import { row } from "../transport.js";
+import { nice } from "../numbers.js";
+import { row } from "../numerics/arrays.js";
 import { shade, colour } from "../theme.js";
-
-export const prose = `
-<p>Read the method as a body: the velocity is its speed, the gradient a spring that pulls home, and each step keeps only a share β of the
-speed, as if it moved through oil. Written as a second difference it is a law of motion,</p>
-<math display="block"><msub><mi>x</mi><mrow><mi>k</mi><mo>+</mo><mn>1</mn></mrow></msub><mo>−</mo><mn>2</mn><msub><mi>x</mi><mi>k</mi></msub><mo>+</mo><msub><mi>x</mi><mrow><mi>k</mi><mo>−</mo><mn>1</mn></mrow></msub>
-<mo>=</mo><mo>−</mo><mo>(</mo><mn>1</mn><mo>−</mo><mi>β</mi><mo>)</mo><mo>(</mo><msub><mi>x</mi><mi>k</mi></msub><mo>−</mo><msub><mi>x</mi><mrow><mi>k</mi><mo>−</mo><mn>1</mn></mrow></msub><mo>)</mo><mo>−</mo><mi>α</mi><mi>λ</mi><msub><mi>x</mi><mi>k</mi></msub></math>
-<p>with mass, drag and time step hidden in α and β. Too much oil and it creeps home; too little and it swings. Between them lies one
-momentum, the kink of the curve, that is fastest.</p>`;
 
 export function build(kit) {
   const spring = kit.panel({ span: 2, label: "the weight on its spring", aspect: (width) => Math.max(1.2, 300 / width), margin: { left: 4, right: 4, top: 8, bottom: 8 }, frame: false });
@@ -21,38 +13,39 @@ export function build(kit) {
   kit.row(12, "strip");
   const player = kit.player("step", (index) => walk(index));
   const line = kit.panel({ span: 12, label: "rate against momentum; the kink is critical damping", height: 132, margin: { left: 46, right: 14, top: 22, bottom: 34 } });
-  kit.row(4);
-  const words = kit.choice("words", { onset: (name) => {
-    const { alpha, beta, particle } = kit.view;
-    kit.store.set({ words: name, alpha, beta, ...particle });
-  } });
-  kit.flags(["flow", "explicit"], "lay over it");
-  kit.row(4);
+  kit.row(12, "wide");
   const method = (state) => state.words !== "method", particle = (state) => state.words === "method";
-  kit.slider("alpha", { hide: method });
   kit.slider("beta", { hide: method });
-  kit.slider("mass");
   kit.slider("drag", { hide: particle });
-  kit.slider("time_step", { hide: particle });
-  kit.row(4);
   kit.slider("curvature");
-  kit.slider("speed");
-  kit.slider("steps");
+  kit.row(12);
+  kit.more(() => {
+    kit.choice("words", { onset: (name) => {
+      const { alpha, beta, particle } = kit.view;
+      kit.store.set({ words: name, alpha, beta, ...particle });
+    } });
+    kit.flags(["flow", "explicit"], "lay over it");
+    kit.slider("alpha", { hide: method });
+    kit.slider("time_step", { hide: particle });
+    kit.slider("mass");
+    kit.slider("speed");
+    kit.slider("steps");
+  }, "mass, time step, start, and the other discretisation");
   const grid = kit.panel({ span: 12, label: "phase portraits for four springs and six momenta", aspect: (width) => (width < 600 ? 0.86 : 0.42), margin: { left: 62, right: 4, top: 40, bottom: 4 }, frame: false });
 
   let shown = null;
-  const hang = (position) => spring.knob("weight", 0, position, { label: "the weight: its starting position", step: [0, 0.02], radius: 13, move: (_, y) => kit.store.set({ position: Math.min(Math.max(y, -1), 1) }), words: `position ${nice(position)}` });
+  const hang = (position) => spring.knob("weight", 0, position, { label: "the weight: its starting position", step: [0, 0.02], radius: 13, move: (_, y) => kit.store.set({ position: Math.min(Math.max(y, -1.5), 1.5) }), words: `position ${nice(position)}` });
 
   function walk(index) {
     if (!shown) return;
     const k = Math.min(index, shown.position.length - 1), whole = index >= shown.position.length - 1;
     const at = whole ? shown.position[0] : shown.position[k];
     if (Number.isFinite(at)) {
-      const top = 2.05, bottom = Math.min(Math.max(at, -1.9), 1.9) + 0.22, coils = 9, xs = [0], ys = [top];
+      const top = 3.35, bottom = Math.min(Math.max(at, -1.7), 1.9) + 0.22, coils = 9, xs = [0], ys = [top];
       for (let i = 0; i < coils * 2; i++) { xs.push(i % 2 ? 0.3 : -0.3); ys.push(top - 0.15 - ((top - 0.3 - bottom) * (i + 0.5)) / (coils * 2)); }
       xs.push(0); ys.push(bottom);
       spring.line("spring", xs, ys, "spring");
-      hang(Math.min(Math.max(at, -1.9), 1.9));
+      hang(Math.min(Math.max(at, -1.7), 1.9));
     }
     over.dots("now", whole ? [] : [shown.time[k]], whole ? [] : [shown.position[k]], 6, "dots ball");
     phase.dots("now", whole ? [] : [shown.speed[k]], whole ? [] : [shown.position[k]], 6, "dots ball");
@@ -90,16 +83,29 @@ export function build(kit) {
   grid.svg.addEventListener("click", (event) => {
     const [x, y] = grid.at(event), data = kit.view && kit.view.grid;
     if (!data || x < 0 || y < 0 || x >= data.columns.length || y >= data.rows.length) return;
-    kit.store.set({ words: "method", alpha: data.alpha, beta: data.columns[Math.floor(x)], curvature: data.rows[Math.floor(y)], mass: 1, position: data.start.position, speed: data.start.speed, steps: 250 });
+    take(Math.floor(x), Math.floor(y));
   });
+  const take = (column, row_) => {
+    const { grid: data } = kit.view;
+    kit.store.set({ words: "method", alpha: data.alpha, beta: data.columns[column], curvature: data.rows[row_], mass: 1, position: data.start.position, speed: data.start.speed, steps: 250 });
+  };
   grid.svg.classList.add("pick");
+  for (const [name, value] of Object.entries({ tabindex: 0, role: "button" })) grid.svg.setAttribute(name, value);
+  let cell = [0, 0];
+  grid.svg.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], Enter: [0, 0], " ": [0, 0] }[event.key], data = kit.view && kit.view.grid;
+    if (!way || !data) return;
+    event.preventDefault();
+    cell = [(cell[0] + way[0] + data.columns.length) % data.columns.length, (cell[1] + way[1] + data.rows.length) % data.rows.length];
+    take(cell[0], cell[1]);
+  });
 
   return {
     draw(view, state) {
       const last = view.time[view.time.length - 1];
       shown = view;
-      spring.domain({ x: [-1.1, 1.1], y: [-2.1, 2.1] });
-      spring.line("ceiling", [-0.8, 0.8], [2.05, 2.05], "thick");
+      spring.domain({ x: [-1.1, 1.1], y: [-1.9, 3.4] });
+      spring.line("ceiling", [-0.8, 0.8], [3.35, 3.35], "thick");
       spring.line("rest", [-1.1, 1.1], [0, 0], "hair");
       const span = Math.min(Math.max(1.1, ...view.position.filter(Number.isFinite).map(Math.abs), ...(view.explicit ? view.explicit.position.filter(Number.isFinite).map(Math.abs) : [])), 3);
       over.domain({ x: [0, last], y: [-span, span] });

@@ -1,43 +1,35 @@
 // Data to drag, features to scrub, and what is learned when.
 
-import { row } from "../transport.js";
-import { nice } from "../panel.js";
+import { row } from "../numerics/arrays.js";
+import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
-
-export const prose = `
-<p>Fit a polynomial to ten points. Seen through the eigenvectors of <i>Z′Z</i> the monomials regroup into features of their own: the first tells the two clusters
-apart, the later ones only what differs between close neighbours, and the noise of the data reaches feature <i>i</i> multiplied by <i>1/√λ</i>.
-Gradient descent from zero learns them in that order. After <i>k</i> steps it has learned</p>
-<math display="block"><mn>1</mn><mo>−</mo><msup><mrow><mo>(</mo><mn>1</mn><mo>−</mo><mi>α</mi><msub><mi>λ</mi><mi>i</mi></msub><mo>)</mo></mrow><mi>k</mi></msup><mspace width="1em"/><mtext>of feature&nbsp;</mtext><mi>i</mi><mtext>, ridge keeps&nbsp;</mtext>
-<mfrac><msub><mi>λ</mi><mi>i</mi></msub><mrow><msub><mi>λ</mi><mi>i</mi></msub><mo>+</mo><mi>η</mi></mrow></mfrac></math>
-<p>so to stop early is to regularise. Whether that helps is for a point to say that was left out of the fit: shake the data and watch its error. Momentum walks the same
-road in a thousandth of the steps.</p>`;
 
 export function build(kit) {
   const model = kit.panel({ span: 5, label: "data and fitted polynomial; points can be dragged", aspect: 0.86, margin: { left: 30, right: 10, top: 22 } });
   let errors, bars;
   kit.column(7, () => {
+    kit.row(12);
+    kit.slider("k");
+    kit.buttons("try", [
+      ["gradient descent", () => kit.store.set({ alpha: 1.8, beta: 0, by: "steps" })],
+      ["tuned momentum", () => kit.store.set({ ...kit.view.best, k: 2000, by: "steps" })],
+      ["shake the data", () => kit.store.set({ targets: kit.view.shaken, seed: (kit.store.state.seed + 1) % 10000 })],
+    ]);
     errors = kit.panel({ label: "error on the data and on a point left out, against steps", aspect: (width) => (width < 420 ? 0.6 : 0.42), margin: { right: 84, top: 22 } });
     bars = kit.panel({ label: "steps until each feature is learned to three digits", height: 128, margin: { right: 84, top: 4, bottom: 22 }, frame: false });
   });
   const features = kit.panel({ span: 12, label: "features times their coefficients; drag up or down to change one", aspect: (width) => (width < 600 ? 0.52 : 0.235), margin: { left: 1, right: 1, top: 34, bottom: 26 } });
-  kit.row(4);
-  kit.slider("k");
-  kit.slider("alpha");
-  kit.slider("beta");
-  kit.row(4);
-  kit.choice("by", { onset: (by) => by === "hand" ? byHand() : kit.store.set({ by }) });
-  kit.choice("basis", { onset: (basis) => kit.store.set({ basis, by: kit.store.state.by === "hand" ? "fit" : kit.store.state.by }) });
-  kit.flag("ridge", "lay over it");
-  kit.row(4);
-  kit.slider("degree");
-  kit.slider("point", { high: (view) => view.count });
-  kit.slider("feature", { high: (view) => view.eigenvalues?.length });
-  kit.buttons("try", [
-    ["momentum", () => kit.store.set({ ...kit.view.best, k: 2000, by: "steps" })],
-    ["descent", () => kit.store.set({ alpha: 1.8, beta: 0, by: "steps" })],
-    ["shake the data", () => kit.store.set({ targets: kit.view.shaken, seed: (kit.store.state.seed + 1) % 10000 })],
-  ]);
+  kit.row(12);
+  kit.more(() => {
+    kit.slider("alpha");
+    kit.slider("beta");
+    kit.choice("by", { onset: (by) => by === "hand" ? byHand() : kit.store.set({ by }) });
+    kit.choice("basis", { onset: (basis) => kit.store.set({ basis, by: kit.store.state.by === "hand" ? "fit" : kit.store.state.by }) });
+    kit.flag("ridge", "lay over it");
+    kit.slider("degree");
+    kit.slider("point", { high: (view) => view.count });
+    kit.slider("feature", { high: (view) => view.eigenvalues?.length });
+  }, "step size and momentum, features, coefficients by hand");
 
   const chosen = (name, count) => Math.min(kit.store.state[name], count) - 1;
   const byHand = (patch = {}) => kit.store.set({ by: "hand", hand: Array.from(kit.view.coefficients), ...patch });

@@ -1,17 +1,24 @@
 // Four printed runs in the valley, the reader's own, and the largest step every method survives.
 
-import { column } from "../transport.js";
-import { nice } from "../panel.js";
+import { column } from "../numerics/arrays.js";
+import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
-
-export const prose = `
-<p>Take <i>f(x, y) = 0.1 x² + 2 y²</i>: across the valley the slope changes twenty times as fast as along it. A step long enough to make
-way along the floor is too long for the walls. With momentum the pushes from left and right cancel, those along the floor add up,
-and the largest step that survives grows by the factor <i>1 + β</i>.</p>`;
 
 export function build(kit) {
   const ground = kit.panel({ span: 8, label: "path in the valley", aspect: (width) => (width < 500 ? 0.62 : 0.5), margin: { left: 0.5, right: 0.5, top: 0.5, bottom: 0.5 } });
-  const limits = kit.panel({ span: 4, label: "largest stable step of each method against momentum", aspect: (width) => (width < 340 ? 1.02 : 0.8), margin: { left: 40, right: 14, top: 22, bottom: 36 } });
+  let limits;
+  kit.column(4, () => {
+    kit.row(12);
+    kit.slider("alpha");
+    kit.slider("beta");
+    limits = kit.panel({ label: "largest stable step of each method against momentum", aspect: (width) => (width < 340 ? 0.9 : 0.72), margin: { left: 40, right: 14, top: 22, bottom: 36 } });
+    kit.row(12);
+    kit.more(() => {
+      kit.choice("family");
+      kit.slider("gamma", { hide: (state) => state.family !== "any" });
+      kit.slider("steps");
+    });
+  });
   const small = [0, 1, 2, 3].map((index) => {
     const panel = kit.panel({ span: 3, label: `printed run ${index + 1}`, aspect: 0.55, margin: { left: 0.5, right: 0.5, top: 20, bottom: 18 } });
     panel.root.parentElement.classList.add("half");
@@ -22,14 +29,6 @@ export function build(kit) {
     panel.svg.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pick(); } });
     return panel;
   });
-  kit.row(4);
-  kit.slider("alpha");
-  kit.slider("beta");
-  kit.row(4);
-  kit.slider("steps");
-  kit.slider("gamma", { hide: (state) => state.family !== "any" });
-  kit.row(4);
-  kit.choice("family");
   const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
   const set = (x, y) => kit.store.set({ x: clamp(x, kit.view.domain[0]), y: clamp(y, kit.view.domain[1]) });
   const knobs = {

@@ -1,36 +1,27 @@
 // One path, twice: in the parameters and in the basis of the eigenvectors.
 
-import { column, row } from "../transport.js";
-import { nice } from "../panel.js";
+import { column, row } from "../numerics/arrays.js";
+import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
-
-export const prose = `
-<p>A quadratic looks tangled only because of the angle we look from. Turn the axes onto the eigenvectors of the matrix and every
-coordinate minds its own business:</p>
-<math display="block"><mi>x</mi><mo>=</mo><msup><mi>Q</mi><mi>⊤</mi></msup><mo>(</mo><mi>w</mi><mo>−</mo><msup><mi>w</mi><mo>⋆</mo></msup><mo>)</mo><mo>,</mo><mspace width="1em"/>
-<msubsup><mi>x</mi><mi>i</mi><mi>k</mi></msubsup><mo>=</mo><msup><mrow><mo>(</mo><mn>1</mn><mo>−</mo><mi>α</mi><msub><mi>λ</mi><mi>i</mi></msub><mo>)</mo></mrow><mi>k</mi></msup><msubsup><mi>x</mi><mi>i</mi><mn>0</mn></msubsup></math>
-<p>That is gradient descent; momentum has two roots in place of one factor. Drag the start in either square, move the optimum <i>w⋆</i>, turn <i>q₁</i> by its tip, and change the eigenvalues: whatever
-happens on the left, the right is two separate decays.</p>`;
 
 export function build(kit) {
   const square = { aspect: (width) => (width + 21.5) / width, margin: { left: 0.5, right: 0.5, top: 22, bottom: 0.5 } };
   const left = kit.panel({ span: 4, label: "the path in the parameters w", ...square });
   const right = kit.panel({ span: 4, label: "the path in eigen coordinates x", ...square });
-  const sizes = kit.panel({ span: 4, label: "size of each coordinate against step", aspect: (width) => (width + 21.5) / width, margin: { left: 46, right: 16, top: 22, bottom: 34 } });
   kit.row(4);
   kit.slider("alpha", { high: (view) => view.alpha_high });
   kit.slider("beta");
-  kit.slider("gamma", { hide: (state) => state.family !== "any" });
-  kit.row(4);
-  kit.slider("flat");
-  kit.slider("steep");
   kit.slider("angle");
-  kit.row(4);
-  kit.choice("family");
-  kit.slider("steps");
-
+  kit.more(() => {
+    kit.slider("flat");
+    kit.slider("steep");
+    kit.slider("steps");
+    kit.choice("family");
+    kit.slider("gamma", { hide: (state) => state.family !== "any" });
+  });
+  const sizes = kit.panel({ span: 12, label: "size of each coordinate against step", aspect: (width) => (width < 600 ? 0.6 : 0.24), margin: { left: 46, right: 16, top: 22, bottom: 34 } });
   const clamp = (value) => Math.min(Math.max(value, -3), 3);
-  // Turning a point by the matrix Python sent is where the hand's own move is told in the other square's words.
+  // Turning a point by the matrix of the view is where the hand's own move is told in the other square's words.
   const turned = (q, [a, b]) => [q[0] * a + q[2] * b, q[1] * a + q[3] * b];
   const around = (a, b) => turned(kit.view.q, [a - kit.store.state.wx, b - kit.store.state.wy]);
   const near = (value) => Math.min(Math.max(value, -1.5), 1.5);

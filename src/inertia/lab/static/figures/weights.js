@@ -1,25 +1,22 @@
 // What a velocity remembers, how fast it gets, and how a drop of the learning rate is felt.
 
-import { nice } from "../panel.js";
-import { row } from "../transport.js";
+import { nice } from "../numbers.js";
+import { row } from "../numerics/arrays.js";
 import { tone } from "../theme.js";
-
-export const prose = `
-<p>Unrolled, the velocity is a sum of all past gradients, each discounted by β for every step of its age. So it looks back over about
-<i>1/(1 − β)</i> steps, and on a steady slope it goes that many times as fast as a single gradient would. Both take time to build up, and to
-forget: if the learning rate is kept <i>inside</i> the velocity, as some libraries do, a lower rate is obeyed only after the memory has faded.</p>`;
 
 export function build(kit) {
   const shape = { span: 4, aspect: 0.86 };
   const weights = kit.panel({ ...shape, label: "weight of a gradient against its age", margin: { right: 14, top: 22 } });
   const velocity = kit.panel({ ...shape, label: "velocity on a constant slope against step", margin: { right: 14, top: 22 } });
   const lengths = kit.panel({ ...shape, label: "length of each step when the learning rate drops", margin: { right: 14, top: 22 } });
-  kit.row(6);
+  kit.row(12, "wide");
   kit.slider("beta");
-  kit.slider("span");
-  kit.row(6);
-  kit.slider("drop", { high: () => kit.store.state.span - 1 });
-  kit.slider("factor");
+  kit.row(12);
+  kit.more(() => {
+    kit.slider("span");
+    kit.slider("drop", { high: () => kit.store.state.span - 1 });
+    kit.slider("factor");
+  });
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
   return {

@@ -1,14 +1,8 @@
 // The reader's own record: what was measured, what is predicted everywhere, what was run.
 
-import { node } from "../kit.js";
-import { nice } from "../panel.js";
+import { node } from "../dom.js";
+import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
-
-export const prose = `
-<p>Everything above was about problems one can look at. Of a real one <i>inertia tune</i> measures what matters here: its curvatures, how far the start is from the optimum along
-each, and the noise of its batches. That is enough to forecast every learning rate and momentum before running any.</p>
-<p>Load the <i>record.json</i> or the <i>report.html</i> that <i>inertia tune --out DIR</i> wrote, or start with <i>inertia lab --record DIR</i>, and take hold of the point. The file is read on this machine
-and goes nowhere else.</p>`;
 
 export function build(kit) {
   const map = kit.panel({ span: 7, label: "predicted final loss over learning rate and memory", aspect: (width) => (width < 420 ? 0.86 : 0.7), margin: { left: 48, right: 14, top: 22, bottom: 36 } });
@@ -17,19 +11,18 @@ export function build(kit) {
     chart = kit.panel({ label: "predicted loss against step, and the runs of the record", aspect: 0.6, margin: { left: 46, right: 14, top: 22 } });
     lines = kit.panel({ label: "curvatures: share of the loss and of the noise", aspect: 0.4, margin: { left: 46, right: 14, top: 22 } });
   });
-  kit.row(5);
+  kit.row(6);
   kit.slider("alpha", { low: (view) => view.low, high: (view) => view.high });
   kit.slider("beta");
-  kit.row(3);
-  kit.choice("form");
+  kit.row(6);
   kit.buttons("go to", [
     ["lowest forecast", () => kit.store.set({ alpha: kit.view.map.best.alpha, beta: Math.min(kit.view.map.best.beta, 0.99) })],
     ["recommended", () => kit.store.set(kit.view.recommended)],
   ]);
-  kit.row(4);
   const file = node("input", { type: "file", accept: ".json,.html,.htm,application/json,text/html", "aria-label": "record.json or report.html of inertia tune", class: "file" });
   const said = node("p", { class: "hint", role: "status" });
   kit.box.append(node("label", { class: "filelabel" }, "load a record or report", file), said);
+  kit.more(() => kit.choice("form"));
   file.addEventListener("change", () => file.files.length && read(file.files[0]));
   kit.root.addEventListener("dragover", (event) => event.preventDefault());
   kit.root.addEventListener("drop", (event) => {
@@ -75,7 +68,10 @@ export function build(kit) {
     map.line("edge", over.edge, rows, "edge");
     for (let i = -12; i <= 4; i += 2) map.line(`iso${i}`, rows.map((m) => (2 ** i / view.upper) / m), rows, "fringe faint");
     map.text("diverges", right, 1, "diverges", { dx: -6, dy: -10, anchor: "end", className: "label quiet" });
-    view.runs.forEach((run, i) => map.ring(`run${i}`, run.alpha, memory(run.beta), 4, "ring best"));
+    view.runs.forEach((run, i) => {
+      map.ring(`run${i}`, run.alpha, memory(run.beta), 4, "ring best");
+      if (view.runs.length <= 8) map.text(`runwords${i}`, run.alpha, memory(run.beta), `run ${i + 1}`, { dx: 8, dy: 4, className: "label quiet" });
+    });
     const wish = over.best, near = map.x(wish.alpha) > map.inner.left + 0.6 * map.inner.width;
     map.ring("best", wish.alpha, memory(wish.beta), 5, "ring best");
     map.text("bestwords", wish.alpha, memory(wish.beta), "lowest forecast", { dx: near ? -12 : 12, dy: 20, anchor: near ? "end" : "start" });
@@ -89,7 +85,7 @@ export function build(kit) {
     chart.line("floor", [0, view.steps], [view.floor, view.floor], "grey");
     view.runs.forEach((run, i) => {
       chart.line(`run${i}`, run.steps, run.loss, "", { stroke: tone(i, view.runs.length) });
-      chart.text(`name${i}`, chart.inner.left + chart.inner.width - 8, chart.inner.top + 32 + 15 * i, `ran α ${nice(run.alpha)}, β ${nice(run.beta)}`, { raw: true, anchor: "end", fill: tone(i, view.runs.length) });
+      chart.text(`name${i}`, chart.inner.left + chart.inner.width - 8, chart.inner.top + 32 + 15 * i, `run ${i + 1}: α ${nice(run.alpha)}, β ${nice(run.beta)}`, { raw: true, anchor: "end", fill: tone(i, view.runs.length) });
     });
     chart.line("ahead", view.at, Array.from(view.loss, (v) => (Number.isFinite(v) ? Math.min(v, 1e6 * Math.abs(top)) : NaN)), "hot wide");
     chart.text("aheadwords", chart.inner.left + chart.inner.width - 8, chart.inner.top + 17, view.edge > 1 ? `forecast: ${nice(view.final)}` : "forecast: diverges", { raw: true, anchor: "end", className: "label hot" });

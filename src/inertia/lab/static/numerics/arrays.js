@@ -91,3 +91,12 @@ export function median(values) {
 export function picked(last, count) {
   return unique(linspace(0, last, Math.min(last + 1, count)).map(Math.floor));
 }
+
+// Row i of a two-dimensional array, as a view; column j of an (n, m) array.
+export const row = (array, i) => array.subarray(i * array.shape[1], (i + 1) * array.shape[1]);
+
+export function column(array, j) {
+  const [count, width] = array.shape, out = new Float64Array(count);
+  for (let i = 0; i < count; i++) out[i] = array[i * width + j];
+  return out;
+}

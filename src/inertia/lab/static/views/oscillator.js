@@ -44,7 +44,7 @@ function both(state) {
     const one = method(state.alpha, state.beta);
     return [one, particleOf(one, state.mass)];
   }
-  const particle = { mass: state.mass, drag: Math.min(state.drag, (2 * state.mass) / state.time_step), time_step: state.time_step };
+  const particle = { mass: state.mass, drag: Math.min(state.drag, (2 * (1 - 1e-15) * state.mass) / state.time_step), time_step: state.time_step };
   return [methodOf(particle), particle];
 }
 

@@ -1,0 +1,85 @@
+"""The page as one folder of plain files: the article around the figures, their scripts, style, fonts and data.
+
+`export` writes it; it works from any static host and from disk. `inertia lab` serves the same folder.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from ..errors import BadInput
+from .bundle import FIRST, STATIC, closure, names, script, slim
+
+__all__ = ["build", "export", "headings", "page", "parts"]
+
+_SECTION = re.compile(r'<section id="([\w-]+)"[^>]*>\s*<h2[^>]*>(.*?)</h2>', re.DOTALL)
+
+
+def parts() -> list[str]:
+    """The article's parts in reading order."""
+    return [path.read_text(encoding="utf-8") for path in sorted((STATIC / "article").glob("*.html"))]
+
+
+def headings(text: str) -> list[tuple[str, str]]:
+    """(id, title) of every section.
+
+    >>> headings('<section id="a"><h2>One <i>x</i></h2></section>')
+    [('a', 'One x')]
+    """
+    return [(name, html.unescape(re.sub(r"<[^>]+>", "", title)).strip()) for name, title in _SECTION.findall(text)]
+
+
+def page() -> str:
+    """The whole page as HTML."""
+    text = "\n".join(parts())
+    listed = "".join(f'<li><a href="#{name}">{html.escape(title)}</a></li>' for name, title in headings(text))
+    frame = (STATIC / "index.html").read_text(encoding="utf-8")
+    return frame.replace("<!-- article -->", text).replace("<!-- contents -->", f"<ol>{listed}</ol>")
+
+
+def build() -> dict[str, bytes]:
+    """Every file of the page by its name."""
+    first = closure(FIRST)
+    rest = [name for name in closure(sorted(names())) if name not in first]
+    made = {
+        "index.html": page().encode(),
+        "first.js": script(first, runtime=True, last='inertia.need("lab").begin();\n').encode(),
+        "rest.js": script(rest, last='inertia.need("lab").ready();\n').encode(),
+    }
+    made["style.css"] = slim(re.sub(r"/\*.*?\*/", "", (STATIC / "style.css").read_text(encoding="utf-8"), flags=re.DOTALL)).encode()
+    made["icon.svg"] = (STATIC / "icon.svg").read_bytes()
+    for folder in ("data", "fonts"):
+        for path in sorted((STATIC / folder).glob("*")):
+            if path.suffix != ".dat":
+                made[f"{folder}/{path.name}"] = path.read_bytes()
+    return made
+
+
+def export(folder: Path) -> Path:
+    """Write the page into a folder, whole or not at all; returns its index.html.
+
+    Raises:
+        BadInput: the folder holds something that is not such a page, or cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file: give a folder, such as {folder}.site")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "first.js").exists():
+        raise BadInput(f"{folder} is not empty and no page of the laboratory: give a new folder, such as {folder / 'lab'}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        for name, content in build().items():
+            (beside / name).parent.mkdir(exist_ok=True)
+            (beside / name).write_bytes(content)
+        beside.chmod(0o755)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        os.replace(beside, folder)
+    except OSError as error:
+        raise BadInput(f"cannot write {folder}: {error.strerror}") from None
+    return folder / "index.html"

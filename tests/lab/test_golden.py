@@ -1,0 +1,77 @@
+"""Every figure computed twice: the page's numbers against the library's, on random states that are drawn anew at every run."""
+
+import json
+import os
+import warnings
+
+import golden
+import numpy as np
+import pytest
+from golden_special import ROUNDING, SPECIAL, comparable
+
+from inertia.errors import InertiaError
+from inertia.lab.api import handle
+from inertia.lab.views import discovered
+
+pytestmark = pytest.mark.browser
+SEED = int(os.environ.get("GOLDEN_SEED", np.random.SeedSequence().entropy % 2**32))
+COUNT = int(os.environ.get("GOLDEN_COUNT", "200"))
+COSTLY = 8  # what is costly (maps, contours, mazes) is compared for every eighth state
+_ASK = """([name, states]) => {
+  const { answer } = inertia.need("answer"), { packed } = inertia.need("numerics/packing"), view = inertia.need(`views/${name}`);
+  return states.map(([state, costly]) => packed(answer(view, { state, costly }), true));
+}"""
+
+
+@pytest.fixture(scope="module")
+def asked(plain):
+    """Views of many states, computed in the page in a few calls (each reply as text, some figures send a megabyte a state)."""
+
+    def ask(name, states):
+        out, marked = [], [[state, index % COSTLY == 0] for index, state in enumerate(states)]
+        for first in range(0, len(marked), 40):
+            out += golden.unpacked(plain.page.evaluate(_ASK, [name, marked[first : first + 40]]))
+        return out
+
+    return ask
+
+
+def lines(name, state, ours, theirs):
+    """Everything in which the two replies differ."""
+    if "error" in ours or "error" in theirs:
+        return [] if ours.get("error") == theirs.get("error") else [f"{ours.get('error')} against {theirs.get('error')}"]
+    rounding = ROUNDING.get(name, 0.0)
+    mine, yours, spoken = comparable(name, ours["view"], theirs["view"], state)
+    found = golden.differences(mine, yours, rounding=0.0 if name == "views" else rounding)
+    if theirs["costly"]:
+        found += golden.differences(ours["costly"], theirs["costly"])
+    if spoken:
+        found += golden.captions(ours["caption"], theirs["caption"], rounding) + golden.captions(ours["alt"], theirs["alt"], rounding)
+    return found
+
+
+def _keys(name, state):
+    """The keys of everything costly, so that it is not made."""
+    try:
+        return {part: costly.key for part, costly in discovered()[name].view(state).costly.items()}
+    except InertiaError:
+        return {}
+
+
+@pytest.mark.parametrize("name", list(discovered()))
+def test_the_page_computes_what_the_library_computes(name, asked):
+    made = golden.states(discovered()[name].FIELDS, COUNT, np.random.default_rng([SEED, len(name)]), SPECIAL.get(name))
+    for state, theirs in zip(made, asked(name, made), strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # overflow of divergent runs; the captions say it
+            have = {} if theirs.get("costly") else _keys(name, state)
+            ours = handle({"figure": name, "state": state, "have": have})
+            found = lines(name, state, ours, theirs)
+        assert not found, f"seed {SEED}: {json.dumps(state)[:600]}\n" + "\n".join(found[:6])
+
+
+def test_a_wrong_number_would_be_noticed(asked):
+    state = {name: field.clean(name, field.default) for name, field in discovered()["map"].FIELDS.items()}
+    (theirs,) = asked("map", [state])
+    assert lines("map", state, handle({"figure": "map", "state": state}), theirs) == []
+    assert lines("map", state, handle({"figure": "map", "state": state | {"beta": 0.5500011}}), theirs)

@@ -25,7 +25,7 @@ def lab():
     thread = threading.Thread(target=lambda: running.run(sockets=[bound]), daemon=True)
     thread.start()
     assert ready.wait(20)
-    yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
+    yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     running.should_exit = True
     thread.join(10)
     bound.close()
@@ -77,8 +77,10 @@ class Page:
         )
 
     def open(self, hash_=""):
-        self.page.goto(f"{self.lab}#{hash_}" if hash_ else self.lab)
-        self.page.wait_for_selector("body[data-ready]", timeout=15_000)
+        mark = "/#" if self.lab.startswith("http") else "#"
+        self.page.goto(f"{self.lab}{mark}{hash_}" if hash_ else self.lab)
+        self.page.wait_for_selector("body[data-ready]", timeout=30_000)
+        self.page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
         return self
 
     def figure(self, name):

@@ -198,7 +198,10 @@ def test_reduced_motion_is_honoured(visit):
     made.settled("hero")
     made.page.locator("#hero .play").click()
     made.page.wait_for_timeout(100)
-    assert made.page.locator("#hero .count").inner_text() == "step 150"
+    assert made.page.locator("#hero .count").inner_text() == "step 0"
+    assert "less motion" in made.page.locator("#hero .play").get_attribute("title")
+    made.page.locator("#hero .play").click()
+    assert made.page.locator("#hero .count").inner_text() == "step 8"
     made.page.close()
 
 

@@ -150,50 +150,6 @@ def test_two_taps_at_once_join_the_nodes_that_were_tapped(page):
     assert state(page, "graphs")["flips"] == [3, 8]
 
 
-def test_a_choice_made_before_the_first_drawing_is_kept(browser, lab):
-    page, held, complaints = browser.new_page(), [], []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-
-    def between(socket):
-        server = socket.connect_to_server()
-
-        def ask(message):
-            if '"figure"' in message and not held:
-                held.append(lambda: server.send(message))
-            else:
-                server.send(message)
-
-        socket.on_message(ask)
-
-    page.route_web_socket("**/socket", between)
-    page.goto(lab)
-    page.wait_for_selector("body[data-ready]", timeout=15_000)
-    assert len(held) == 1
-    page.locator("#hero .chip", has_text="two wells").click()
-    assert page.evaluate("inertia.mounted.get('hero').view") is None
-    held[0]()
-    page.wait_for_selector("#hero:not([data-drawn='0']):not([data-busy])")
-    assert page.evaluate("inertia.mounted.get('hero').store.state.surface") == "wells"
-    assert page.evaluate("inertia.mounted.get('hero').store.state.x") == 0
-    page.close()
-    assert complaints == []
-
-
-def test_a_broken_connection_loses_nothing(page):
-    page.figure("map")
-    before = state(page, "map")["beta"]
-    knob = page.page.locator("#map .knob").first
-    knob.focus()
-    # One question is on its way when the socket breaks, one is asked while there is none.
-    page.page.evaluate("() => { inertia.mounted.get('map').store.set({ alpha: 0.7 }); inertia.transport.socket.close(); }")
-    page.page.wait_for_selector("body.closed")
-    page.page.keyboard.press("ArrowUp")
-    page.page.wait_for_selector("body:not(.closed)", timeout=10_000)
-    page.page.wait_for_selector("#map:not(.stale):not([data-busy])", timeout=10_000)
-    found = page.page.evaluate("[inertia.mounted.get('map').view.alpha, inertia.mounted.get('map').view.beta]")
-    assert found == pytest.approx([0.7, before + 0.005])
-
-
 def test_a_link_means_the_same_whatever_stood_there_before(page):
     page.figure("map")
     page.page.evaluate("inertia.mounted.get('map').store.set({ beta: 0.2, alpha: 0.3 })")

@@ -108,7 +108,7 @@ def test_an_eigenvector_is_shown_under_the_pointer(hand):
     figure = hand("colour")
     figure.page.mouse.move(*figure.spot(2, 3, 1e-4))
     figure.settled()
-    assert figure.state("mode") == 3
+    assert figure.state("mode") == 4
     assert "eigenvector 4" in figure.page.locator("#colour .stage svg").nth(3).text_content()
 
 

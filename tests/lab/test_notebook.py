@@ -1,4 +1,4 @@
-"""The notebook widget: the same modules linked into one, the same answers through Jupyter's messages."""
+"""The notebook widget: the page's modules and numbers in one, alive without a kernel, in step with Python."""
 
 import re
 import sys
@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from inertia.errors import BadInput, MissingExtra
-from inertia.lab.notebook import STATIC, _scoped, linked, widget
+from inertia.lab.bundle import STATIC
+from inertia.lab.notebook import _scoped, linked, widget
 from inertia.lab.views import discovered
-from inertia.lab.wire import unpack
 
 
 @pytest.mark.parametrize("name", list(discovered()))
@@ -16,29 +16,21 @@ def test_every_figure_links_into_one_module(name):
     text = linked(name)
     assert "\nimport " not in text
     assert text.count("\nexport ") == 1
-    assert f'modules["figures/{name}"] = {{ ' in text
-    for needed in ("kit", "panel", "store", "transport", "theme"):
-        assert text.count(f'modules["{needed}"] = ') == 1
+    for needed in (f"figures/{name}", f"views/{name}", f"specs/{name}", "kit", "panel", "store", "theme", "answer", "worker"):
+        assert text.count(f'inertia.define("{needed}", ') == 1, needed
 
 
 def test_every_import_of_the_page_is_understood_by_the_linker():
     for path in STATIC.rglob("*.js"):
-        if path.name == "lab.js":
-            continue
         kept = [line for line in path.read_text().splitlines() if line.startswith("import ")]
         assert all(line.startswith("import { ") and line.endswith('.js";') for line in kept), path
 
 
-def test_a_widget_answers_as_the_page_does():
+def test_a_widget_takes_a_state_and_refuses_another():
     pytest.importorskip("anywidget")
     made = widget("map", beta=0.9)
     assert made.state["beta"] == 0.9
-    sent = []
-    made.send = lambda content, buffers: sent.append((content, buffers))
-    made.answer(made, {"figure": "map", "id": 3, "state": {"beta": 0.9}}, [])
-    reply = unpack(sent[0][1][0])
-    assert reply["id"] == 3
-    assert reply["view"]["beta"] == pytest.approx(0.9)
+    assert made.name == "map"
     with pytest.raises(BadInput, match="unknown field"):
         widget("map", betas=1)
 
@@ -59,48 +51,58 @@ def test_without_anywidget_the_install_line_is_said(monkeypatch):
         widget("map")
 
 
+_RENDERED = """async ([cells]) => {
+  window.models = [];
+  for (const [name, code, state] of cells) {
+    const host = document.createElement("div");
+    document.body.append(host);
+    const module = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+    const listeners = [], values = { name, state }, model = {
+      get: (key) => values[key], set(key, value) { values[key] = value; }, save_changes() {},
+      on: (what, listener) => { if (what === "change:state") listeners.push(listener); },
+      fromPython(state) { values.state = state; for (const listener of listeners) listener(); },
+    };
+    window.models.push(model);
+    module.default.render({ model, el: host });
+  }
+}"""
+
+
 @pytest.mark.browser
-@pytest.mark.parametrize("name", ["map", "hero"])
-def test_the_linked_module_draws_in_a_browser(browser, name):
-    """anywidget's part played by a few lines: a model that answers with what Python packed."""
-    import base64
-
-    from inertia.lab.api import contents, handle
-    from inertia.lab.wire import pack
-
+def test_widgets_in_one_notebook_do_not_touch_each_other_and_follow_python(browser):
+    """anywidget's part played by a few lines; each widget is its own copy of the modules, as in a notebook."""
     page = browser.new_page()
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.expose_function("ask", lambda request: base64.b64encode(pack(handle(request))).decode())
-    page.set_content("<div id='host'></div>")
-    page.add_style_tag(content=(STATIC / "style.css").read_text())
-    spec = next(entry for entry in contents() if entry["name"] == name)
-    page.evaluate(
-        """async ([code, spec]) => {
-          const module = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
-          let heard = () => {};
-          const model = {
-            get: (key) => (key === "spec" ? spec : {}), set() {}, save_changes() {},
-            on: (_, listener) => { heard = listener; },
-            send: async (request) => {
-              const bytes = Uint8Array.from(atob(await window.ask(request)), (c) => c.charCodeAt(0));
-              heard({}, [new DataView(bytes.buffer)]);
-            },
-          };
-          module.default.render({ model, el: document.getElementById("host") });
-        }""",
-        [linked(name), spec],
+    page.set_content("<body></body>")
+    page.add_style_tag(content=_scoped((STATIC / "style.css").read_text()))
+    page.evaluate(_RENDERED, [[[name, linked(name), {}] for name in ("modes", "map", "hero", "map")]])
+    page.wait_for_function("document.querySelectorAll('.figure').length === 4", timeout=15_000)
+    page.wait_for_function("[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0')", timeout=20_000)
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((node) => node.id)")
+    assert len(ids) == len(set(ids)) > 8
+    names = page.evaluate("[...document.querySelectorAll('input[type=radio]')].map((node) => node.name)")
+    assert len(set(names)) >= 4, "every widget's choices are its own"
+    assert page.evaluate(
+        "[...document.querySelectorAll('fieldset')].every((one) => !one.querySelector('[type=radio]') || one.querySelector(':checked'))"
     )
-    page.wait_for_selector("#host .figure:not([data-drawn='0'])", timeout=15_000)
-    assert page.locator("#host svg path").count() > 4
+    for clip in page.evaluate(
+        "[...document.querySelectorAll('[clip-path]')].map((node) => [node.getAttribute('clip-path'), node.ownerSVGElement.innerHTML])"
+    ):
+        assert f'id="{clip[0][5:-1]}"' in clip[1], "a panel is clipped by its own rectangle"
+    page.evaluate("window.models[1].fromPython({ ...window.models[1].get('state'), beta: 0.123 })")
+    page.wait_for_function("[...document.querySelectorAll('.figure')][1].querySelectorAll('.read')[1].value === '0.123'", timeout=5_000)
+    page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    page.wait_for_function(
+        "getComputedStyle(document.querySelector('.inertia-lab')).getPropertyValue('--paper').trim() === '#10171e'", timeout=5_000
+    )
     page.close()
     assert complaints == []
 
 
 def test_a_figure_brings_its_style_and_leaves_the_notebook_its_own():
     css = _scoped((STATIC / "style.css").read_text())
-    colours, rules = css.split(".inertia-lab {", 1)
-    assert set(re.findall(r"^[^\s{}@-][^{}]*?(?= \{)", colours, re.MULTILINE)) == {":root"}, "outside the figure only colours are named"
-    assert ":root" not in rules
+    assert ":root" not in css
     assert "color-scheme: light" not in css
     assert css.count("{") == css.count("}")
+    assert not re.search(r"^(html|body|main)\b", css, re.MULTILINE)

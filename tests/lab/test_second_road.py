@@ -8,15 +8,14 @@ import pytest
 from inertia.core.method import Method
 from inertia.errors import BadData, BadInput
 from inertia.lab.api import handle
+from inertia.lab.draws import normal, permutation, uniform
 from inertia.lab.fields import clean
 from inertia.lab.figures import airfoil as airfoil_figure
 from inertia.lab.figures import colour, graphs, limits, noise, polynomial
 from inertia.lab.loaded import kept, loaded
 from inertia.lab.mazes import PRESETS, conjugate, decoded, encoded, preset, reduced
-from inertia.problems import maze
+from inertia.problems import airfoil, maze
 from inertia.problems.graphs import laplacian
-from inertia.problems.simulation import run
-from inertia.tasks.data import airfoil_at_hand, airfoil_table
 from inertia.theory import bounds, modes
 from inertia.theory import noise as theory_noise
 from inertia.theory.sequences import conjugate_gradient_curve
@@ -53,14 +52,14 @@ def test_the_source_maze_has_its_printed_eigenvalues():
     assert found.shares.sum() == pytest.approx(1)
 
 
-def test_conjugate_gradients_on_the_basis_are_those_on_the_spectrum():
+def test_conjugate_gradients_on_the_cells_are_those_on_the_spectrum():
     part = np.ones((6, 8), dtype=bool)
     part[2, 1:] = False
     problem = maze(part, [0], target=1.0)
-    found = reduced(encoded(part), (0,))
-    table = conjugate(found, 12)
-    losses = 0.5 * np.square(table) @ (found.values * found.shares) * found.cells.size
+    found = conjugate(encoded(part), (0,))
+    losses = np.array([problem.value(weights) for weights in found.weights[:13]])
     np.testing.assert_allclose(losses, conjugate_gradient_curve(problem.spectrum, 12)[:13], rtol=1e-7)
+    assert found.done
 
 
 def test_masks_survive_the_trip_through_text_and_nothing_else_passes():
@@ -192,31 +191,36 @@ def test_points_and_targets_must_pair():
 # --- airfoil -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not airfoil_at_hand(), reason="the airfoil table is not here: set INERTIA_DATA to its folder")
-def test_airfoil_runs_are_those_of_the_reference_loop():
-    from inertia.problems import airfoil
-
-    problem = airfoil(airfoil_table())
+def test_airfoil_runs_are_those_of_a_plain_loop():
+    problem = airfoil(airfoil_figure.measurements())
     losses = airfoil_figure._losses(Method(np.array([0.005, 0.02]), np.array([0.9, 0.5])), 10, 1, 3)
-    for index, one in enumerate((Method(0.005, beta=0.9), Method(0.02, beta=0.5))):
+    for index, (rate, beta) in enumerate(((0.005, 0.9), (0.02, 0.5))):
         for seed in range(3):
-            expected = run(problem, one, 150, batch_size=10, seed=seed).losses
-            np.testing.assert_allclose(losses[index, :, seed], expected, rtol=1e-12)
+            order, w, velocity = permutation(1000 + 8 * seed, 1500), np.append(0.01 * normal(seed, 5), 0.0), np.zeros(6)
+            expected = [problem.value(w)]
+            for k in range(150):
+                velocity = beta * velocity + problem.gradient(w, order[10 * k : 10 * k + 10])
+                w = w - rate * velocity
+                expected.append(problem.value(w))
+            np.testing.assert_allclose(losses[index, :, seed], expected, rtol=1e-10)
 
 
-@pytest.mark.skipif(not airfoil_at_hand(), reason="the airfoil table is not here: set INERTIA_DATA to its folder")
+def test_the_generator_draws_what_it_should():
+    numbers = normal(3, 200_000)
+    assert abs(numbers.mean()) < 0.01
+    assert numbers.std() == pytest.approx(1, abs=0.01)
+    assert np.mean(np.abs(numbers) > 1.96) == pytest.approx(0.05, abs=0.003)
+    assert abs(np.corrcoef(numbers[:-1], numbers[1:])[0, 1]) < 0.01
+    assert abs(np.corrcoef(normal(3, 10_000), normal(4, 10_000))[0, 1]) < 0.04
+    parts = np.histogram(uniform(9, 100_000), 20, (0, 1))[0]
+    assert np.abs(parts - 5000).max() < 350
+    assert sorted(permutation(2, 500)) == list(range(500))
+
+
 def test_the_printed_278_is_plain_descent():
     reply = shown("airfoil", runs=40)
     assert reply["final"][0].max() < 0.27
     assert reply["final"][1].min() < 0.279 < reply["final"][1].max()
-
-
-def test_without_the_table_the_figure_says_so(monkeypatch, tmp_path):
-    monkeypatch.setenv("INERTIA_DATA", str(tmp_path))
-    monkeypatch.setenv("INERTIA_CACHE", str(tmp_path))
-    assert not airfoil_at_hand()
-    reply = handle({"figure": "airfoil"})
-    assert "set INERTIA_DATA" in reply["caption"]
 
 
 # --- a record of one's own ---------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def raised(u: Jet, power: float) -> Jet:
 
 def _whole(base: Any, power: float) -> Any:
     """base^power, small whole powers by multiplication: the page does it in the same order, to the last bit."""
-    if power != int(power) or abs(power) > 64:
+    if not float(power).is_integer() or abs(power) > 64:
         return base**power
     made = np.ones_like(base)
     for _ in range(int(abs(power))):

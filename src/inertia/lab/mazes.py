@@ -147,7 +147,7 @@ def reduced(text: str, seeds: tuple[int, ...], weight: float = 0.1) -> Reduced:
     left = 0.0 if exact else float(beside[-1]) * np.abs(turn[-1])  # length of the residual of each Ritz vector, or a little more
     sure = (left <= _CONVERGED * values[-1]) | (turn[0] ** 2 < _CARRIED)
     first = len(values) if sure.all() else int(np.argmin(sure))  # all below are known
-    known = np.flatnonzero(turn[0, :first] ** 2 >= _CARRIED)
+    known = np.flatnonzero(turn[0, : max(first, 1)] ** 2 >= _CARRIED)  # the first is shown in any case
     return Reduced(values, turn[0] ** 2, np.ascontiguousarray(basis.T @ turn), turn[0], cells, exact, known)
 
 
@@ -204,7 +204,7 @@ def conjugate(text: str, seeds: tuple[int, ...], weight: float = 0.1) -> Conjuga
     cell more than k steps away, and such whispers grow. (Hestenes and Stiefel 1952.)
 
     >>> conjugate("1x3:e0", (0,), 1.0).errors.round(6)
-    array([1.      , 0.745356, 0.388922, 0.      ])
+    array([1.      , 0.866025, 0.720082, 0.      ])
     """
     cells, matrix = _matrix(decoded(text), seeds, weight)
     n = cells.size

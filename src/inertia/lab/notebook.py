@@ -41,7 +41,9 @@ export default {
       el.dataset.scheme = light === undefined ? "" : light === "false" ? "dark" : "light";
     };
     dark();
-    new MutationObserver(dark).observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+    inertia.need("theme").at(el);
+    const watch = new MutationObserver(() => { dark(); inertia.need("theme").at(el); });
+    watch.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
     kit.wake();
   },
 };
@@ -83,8 +85,17 @@ def widget(figure: str, **state: Any) -> Any:
 
 
 def _scoped(css: str) -> str:
-    """The stylesheet for a notebook: colours for the whole page, every other rule for the figure alone, the page's own layout left out."""
+    """The stylesheet for a notebook: colours and rules for the figure alone, the page's own layout and fonts left out.
+
+    Colours follow the notebook's theme where it says one, else the system's.
+    """
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
-    css = re.sub(r"^(html|body|main|@media \(max-width: (1032|600)px\) \{ main)[^\n]*\n", "", css, flags=re.MULTILINE)
-    colours = "\n".join(found[0] for found in _COLOURS.finditer(css)).replace("color-scheme: light dark;", "")
-    return f"{colours}\n.inertia-lab {{\n{_COLOURS.sub('', css)}\n{_BESIDE}}}\n"
+    css = re.sub(r"^(html|body|main|@font-face|@media \(max-width: (1032|600)px\) \{ main)[^\n]*\n", "", css, flags=re.MULTILINE)
+    light, dark = (found[1] for found in re.finditer(r":root \{([^}]*--paper[^}]*)\}", css))
+    rest = re.sub(r"^@media print \{.*?^\}", "", _COLOURS.sub("", css), flags=re.MULTILINE | re.DOTALL)
+    colours = (
+        f".inertia-lab {{{light.replace('color-scheme: light dark;', '')}}}\n"
+        f"@media (prefers-color-scheme: dark) {{ .inertia-lab:not([data-scheme='light']) {{{dark}}} }}\n"
+        f".inertia-lab[data-scheme='dark'] {{{dark}}}\n"
+    )
+    return f"{colours}.inertia-lab {{\n{rest}\n{_BESIDE}}}\n"

@@ -49,7 +49,7 @@ export function build(kit) {
   };
   board.svg.addEventListener("click", (event) => {
     if (!kit.view || carried) { carried = false; return; }
-    const node = event.target.closest(".knob") ? kit.view.a : nearest(...board.at(event));
+    const node = nearest(...board.at(event));
     if (picked && node !== mine()) { kit.store.set({ b: node }); flip(mine(), node); picked = false; } else { picked = !(picked && node === mine()); kit.store.set({ a: node }); }
     kit.draw();
   });

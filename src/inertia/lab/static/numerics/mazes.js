@@ -112,7 +112,7 @@ export function reduced(text, seeds, weight = 0.1) {
   // Those that are eigenvalues: the residual of their Ritz vector is gone, and they carry some of the first error.
   for (let j = 0; j < m; j++) {
     if (shares[j] < CARRIED) continue;
-    if (!exact && beside[m - 2] * Math.abs(turn[(m - 1) * m + j]) > CONVERGED * values[m - 1]) break;
+    if (!exact && beside[m - 2] * Math.abs(turn[(m - 1) * m + j]) > CONVERGED * values[m - 1] && j) break;
     known.push(j);
   }
   return { values, signs, shares, basis, turn, cells: matrix.cells, size: m, exact, known };

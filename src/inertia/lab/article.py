@@ -11,11 +11,15 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from ..errors import BadInput
+import numpy as np
+
+from ..errors import BadInput, require
 from .bundle import FIRST, STATIC, closure, names, script, slim
+from .twin import data
 
-__all__ = ["build", "export", "headings", "page", "parts"]
+__all__ = ["build", "export", "headings", "page", "parts", "still"]
 
 _SECTION = re.compile(r'<section id="([\w-]+)"[^>]*>\s*<h2[^>]*>(.*?)</h2>', re.DOTALL)
 
@@ -34,9 +38,35 @@ def headings(text: str) -> list[tuple[str, str]]:
     return [(name, html.unescape(re.sub(r"<[^>]+>", "", title)).strip()) for name, title in _SECTION.findall(text)]
 
 
+def still() -> str:
+    """The opening figure as a small picture in the page itself: there before any script, and without one.
+
+    >>> still()[:4]
+    '<svg'
+    """
+    shown = data("hero")
+    (left, right), (bottom, top) = shown["domain"]
+    wide, tall = 984, 394
+
+    def line(points: Any) -> str:
+        across = (np.asarray(points)[:, 0] - left) / (right - left) * wide
+        down = (top - np.asarray(points)[:, 1]) / (top - bottom) * tall
+        return "M" + "L".join(f"{x:.0f} {y:.0f}" for x, y in zip(across, down, strict=True))
+
+    heights = shown["contours"]["heights"][::4, ::4]
+    tracer = require("contourpy", "lab").contour_generator(
+        np.linspace(left, right, heights.shape[1]), np.linspace(bottom, top, heights.shape[0]), heights
+    )
+    levels = "".join(line(part) for level in shown["contours"]["levels"][::3] for part in tracer.lines(float(level)))
+    return (
+        f'<svg class="still" viewBox="0 0 {wide} {tall}" role="img" aria-label="{html.escape(shown["alt"])}">'
+        f'<path class="line" d="{levels}"/><path class="line hot" d="{line(shown["path"])}"/></svg>'
+    )
+
+
 def page() -> str:
     """The whole page as HTML."""
-    text = "\n".join(parts())
+    text = "\n".join(parts()).replace('<div data-figure="hero">', f'<div data-figure="hero">{still()}')
     listed = "".join(f'<li><a href="#{name}">{html.escape(title)}</a></li>' for name, title in headings(text))
     frame = (STATIC / "index.html").read_text(encoding="utf-8")
     return frame.replace("<!-- article -->", text).replace("<!-- contents -->", f"<ol>{listed}</ol>")

@@ -23,6 +23,7 @@ export function begin() {
 export function ready() {
   begin();
   restore(false);
+  for (const wide of article.querySelectorAll("math, table")) if (wide.scrollWidth > wide.clientWidth) wide.setAttribute("tabindex", "0"); // the keyboard scrolls too
   document.body.dataset.ready = "yes";
 }
 

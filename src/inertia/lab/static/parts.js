@@ -85,13 +85,13 @@ export const parts = {
     };
   },
 
-  // The plane's bytes on a logarithmic step size: each column of the picture takes that of its alpha.
+  // The plane's bytes on a logarithmic step size: each column of the picture is that of its alpha.
   stretched(panel, plane, left, outline) {
     const [rows, columns] = plane.grid.shape, out = new Uint8Array(rows * 240);
     out.shape = [rows, 240];
     for (let c = 0; c < 240; c++) {
-      const from = Math.min(columns - 1, Math.round((left * (plane.right / left) ** (c / 239) / plane.right) * (columns - 1)));
-      for (let r = 0; r < rows; r++) out[r * 240 + c] = plane.grid[r * columns + from];
+      const place = Math.min((left * (plane.right / left) ** (c / 239) / plane.right) * (columns - 1), columns - 1.001), from = Math.floor(place), t = place - from;
+      for (let r = 0; r < rows; r++) out[r * 240 + c] = (1 - t) * plane.grid[r * columns + from] + t * plane.grid[r * columns + from + 1];
     }
     panel.pixels(`${this.have.plane} log`, out, "map", { extent: [left, plane.right, 0, 1], outline });
   },

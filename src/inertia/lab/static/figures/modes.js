@@ -8,11 +8,11 @@ export function build(kit) {
   const chart = kit.panel({ span: 8, label: "loss by eigencomponent against step", aspect: (width) => (width < 440 ? 0.74 : 0.52), margin: { right: 78, top: 22 } });
   let plane;
   kit.column(4, () => {
-    plane = kit.plane({ aspect: 0.92 });
     kit.row(12);
     kit.slider("alpha", { high: (view) => view.right });
     kit.slider("beta");
     kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
+    plane = kit.plane({ aspect: 0.92 });
   });
   const bars = kit.panel({ span: 8, label: "steps until each component stays below the tolerance", height: 150, margin: { right: 78, top: 22 }, frame: false });
   const curves = kit.panel({ span: 4, label: "rate of each component against step size", height: 190, margin: { left: 40, right: 12, top: 22 } });

@@ -8,11 +8,11 @@ export function build(kit) {
   const chart = kit.panel({ span: 8, label: "expected loss, its two parts, and the runs, against step", aspect: (width) => (width < 600 ? 0.72 : 0.55), margin: { right: 66, top: 22 } });
   let plane;
   kit.column(4, () => {
-    plane = kit.plane({ aspect: 0.86, low: (view) => view.right / 1e3 });
     kit.row(12);
     kit.slider("alpha", { low: (view) => view.right / 1e3, high: (view) => view.right });
     kit.slider("beta");
     kit.slider("sigma");
+    plane = kit.plane({ aspect: 0.86, low: (view) => view.right / 1e3 });
   });
   const alike = kit.panel({ span: 4, label: "loss of four momenta at one effective step size", aspect: 0.78, margin: { top: 22, right: 12, left: 40 } });
   const traded = kit.panel({ span: 4, label: "floor against steps per digit", aspect: 0.78, margin: { top: 22, left: 44, right: 12 } });

@@ -1,0 +1,232 @@
+"""The exported page as readers get it: from disk, whole, light, with every reference in place and nothing asked of anyone."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+from inertia.errors import BadInput
+from inertia.lab.article import build, export, headings, page
+from inertia.lab.bundle import STATIC, closure, defined, names, needs
+from inertia.lab.views import discovered
+
+FIGURES = list(discovered())
+TEXT = page()
+IDS = set(re.findall(r'\bid="([^"]+)"', TEXT))
+
+
+def test_the_first_thirty_kilobytes_hold_text_and_first_figure_and_all_is_light():
+    made = {name: gzip.compress(content, 9) for name, content in build().items()}
+    fonts = sum(len(content) for name, content in build().items() if name.endswith(".woff2"))
+    assert len(made["index.html"]) + len(made["style.css"]) < 30_000
+    assert TEXT.index('class="still"') < TEXT.index('id="algorithm"')
+    assert sum(map(len, made.values())) < 900_000
+    assert fonts < 250_000
+
+
+def test_the_article_is_an_article():
+    plain = re.sub(r"<(math|svg|nav)\b.*?</\1>", " ", TEXT, flags=re.DOTALL)
+    count = len(re.sub(r"<[^>]+>", " ", plain).split())
+    assert 4000 <= count <= 6000
+    assert len(headings(TEXT)) >= 18
+
+
+def test_every_figure_has_one_place_and_every_reference_a_target():
+    assert sorted(re.findall(r'data-figure="(\w+)"', TEXT)) == sorted(FIGURES)
+    for target in re.findall(r'href="#([^"]+)"', TEXT):
+        assert target in IDS, f"#{target} leads nowhere"
+    cited = set(re.findall(r'href="#(ref-\w+)"', TEXT))
+    listed = set(re.findall(r'id="(ref-\w+)"', TEXT))
+    assert listed - cited <= {"ref-brooks1989"}, "a reference that nothing cites"
+
+
+def test_reacting_formulas_name_fields_and_values_that_exist():
+    from inertia.lab.twin import data
+
+    shown = {name: data(name) for name in FIGURES}
+    for path in re.findall(r'data-value="([^"]+)"', TEXT):
+        name, _, rest = path.partition(":")
+        first, *deeper = rest.split(".")
+        value = shown[name][first] if first in shown[name] else discovered()[name].FIELDS[first]
+        for part in deeper:
+            value = value[int(part)] if part.isdigit() else value[part]
+    for term in re.findall(r'data-term="([^"]+)"', TEXT):
+        name, _, fields = term.partition(":")
+        for field in fields.split():
+            assert field in discovered()[name].FIELDS, term
+
+
+def test_every_module_is_short_says_what_it_is_and_knows_its_neighbours():
+    for path in STATIC.rglob("*.js"):
+        text = path.read_text()
+        assert text.startswith("// "), f"{path} does not open with its idea"
+        assert text.count("\n") <= 300, f"{path} has {text.count(chr(10))} lines"
+    known = set(names())
+    for name in names():
+        assert set(needs(name)) <= known, name
+        assert "\nimport " not in defined(name)
+    assert closure(["lab"])[-1] == "lab"
+
+
+def test_export_writes_whole_folders_and_spares_others(tmp_path):
+    index = export(tmp_path / "lab")
+    assert index.read_text() == TEXT
+    export(tmp_path / "lab")  # again, over its own
+    other = tmp_path / "papers"
+    other.mkdir()
+    (other / "thesis.tex").write_text("mine")
+    with pytest.raises(BadInput, match="not empty"):
+        export(other)
+    with pytest.raises(BadInput, match="is a file"):
+        export(other / "thesis.tex")
+    assert [one.name for one in other.iterdir()] == ["thesis.tex"]
+    assert not [one for one in tmp_path.iterdir() if one.name.startswith(".")]
+
+
+@pytest.mark.browser
+def test_from_disk_every_figure_draws_and_nothing_is_asked_of_anyone(plain):
+    for name in FIGURES:
+        plain.figure(name)
+        assert "NaN" not in plain.picture(name)
+    assert plain.complaints == []
+    assert plain.foreign == []
+    assert plain.page.locator("output[data-value]", has_text="…").count() == 0
+
+
+@pytest.mark.browser
+def test_the_state_of_every_figure_survives_a_reload_and_hovering_is_no_touch(browser, site, plain):
+    page = browser.new_page()
+    page.goto(site)
+    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    for name, field, value in (("hero", "beta", 0.9), ("map", "alpha", 2.0), ("valley", "steps", 33)):
+        page.evaluate(f"inertia.mounted.get('{name}').store.set({{ {field}: {value} }})")
+    page.wait_for_timeout(500)
+    page.evaluate("inertia.mounted.get('colour').store.set({ mode: 7 }, 'hover')")
+    page.wait_for_timeout(500)
+    assert "colour" not in page.url
+    page.reload()
+    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    for name, field, value in (("hero", "beta", 0.9), ("map", "alpha", 2.0), ("valley", "steps", 33)):
+        assert page.evaluate(f"inertia.mounted.get('{name}').store.state.{field}") == value
+    page.close()
+
+
+@pytest.mark.browser
+def test_set_by_a_button_a_number_keeps_all_its_digits(plain):
+    plain.figure("polynomial")
+    plain.page.locator("#polynomial button", has_text="tuned momentum").click()
+    plain.settled("polynomial")
+    assert "diverges" not in plain.page.locator("#polynomial .caption").inner_text()
+    plain.figure("map")
+    plain.page.evaluate("inertia.mounted.get('map').store.set({ curvatures: [0.01, 1] })")
+    plain.settled("map")
+    plain.page.locator("#map button", has_text="fastest point").click()
+    plain.settled("map")
+    assert plain.page.evaluate("inertia.mounted.get('map').view.rate") == pytest.approx(9 / 11, rel=1e-7)
+    plain.page.evaluate("inertia.mounted.get('map').store.reset()")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["map", "hero", "valley", "oscillator"])
+def test_a_finger_moves_a_knob_upwards_and_the_page_stays(browser, site, name):
+    page = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.goto(f"{site}#{name}")
+    page.wait_for_selector(f"#{name}:not([data-drawn='0'])", timeout=30_000)
+    page.wait_for_timeout(300)
+    knob = page.locator(f"#{name} .knob").first
+    knob.scroll_into_view_if_needed()
+    page.wait_for_timeout(200)
+    box = knob.locator(".core").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    before, scrolled = page.evaluate(f"JSON.stringify(inertia.mounted.get('{name}').store.state)"), page.evaluate("scrollY")
+    touch = page.context.new_cdp_session(page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 7):
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x + step, "y": y - 8 * step}]})
+        page.wait_for_timeout(16)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_timeout(200)
+    after = page.evaluate(f"JSON.stringify(inertia.mounted.get('{name}').store.state)")
+    page_moved = abs(page.evaluate("scrollY") - scrolled)
+    page.close()
+    assert after != before
+    assert page_moved < 2
+
+
+@pytest.mark.browser
+def test_printed_every_figure_is_there(browser, site):
+    page = browser.new_page()
+    page.goto(site)
+    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_function("[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0')", timeout=30_000)
+    assert not page.locator(".controls").first.is_visible()
+    page.close()
+
+
+@pytest.mark.browser
+def test_contours_lie_on_their_level(plain):
+    off = plain.page.evaluate("""() => {
+      const { rings } = inertia.need("contours"), land = inertia.need("numerics/landscape");
+      const worst = [];
+      const { rosenbrock, wells } = land.SURFACES, typed = land.typed("x^2 + 3y^2 + sin(3x) cos(3y)", 2);
+      for (const ground of [rosenbrock, wells, land.quadratic(25, 1, 12), typed]) {
+        const data = land.shaded(ground), [[left, right], [bottom, top]] = ground.domain, edge = (right - left) / 100;
+        rings(data).forEach((level, i) => {
+          if (!level.length) worst.push(1);
+          for (const ring of level) for (let j = 0; j < ring.length; j += 2) {
+            const [x, y] = [ring[j], ring[j + 1]];
+            if (x < left + edge || x > right - edge || y < bottom + edge || y > top - edge) continue;
+            worst.push(Math.abs(ground.value(x, y) - data.levels[i]) / (data.levels.at(-1) - data.levels[0]));
+          }
+        });
+      }
+      return Math.max(...worst);
+    }""")
+    assert off < 2e-3
+
+
+@pytest.mark.browser
+def test_the_page_writes_the_same_python_as_the_library(plain):
+    import golden
+    import numpy as np
+    from golden_special import SPECIAL
+
+    from inertia.lab.api import snippet
+
+    for name in FIGURES:
+        for state in golden.states(discovered()[name].FIELDS, 3, np.random.default_rng(4), SPECIAL.get(name)):
+            ours = snippet(name, state)
+            theirs = plain.page.evaluate("([name, state]) => inertia.need('python').snippet(name, state)", [name, state])
+            assert theirs == ours
+
+
+@pytest.mark.browser
+def test_links_cannot_name_what_is_no_field(browser, site):
+    page = browser.new_page()
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{site}#colour?maze=__proto__&toString=1;map?alpha=abc;__proto__?x=1")
+    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    page.wait_for_selector("#colour:not([data-drawn='0'])", timeout=30_000)
+    assert page.evaluate("inertia.mounted.get('colour').store.state.maze") == "chambers"
+    page.close()
+    assert complaints == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_nothing_stands_in_the_way_of_a_screen_reader(browser, site, scheme, width):
+    axe = pytest.importorskip("axe_core_python")
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.goto(site)
+    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true; inertia.whole()")
+    page.wait_for_function("[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0')", timeout=60_000)
+    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text())
+    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+    assert [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found] == []

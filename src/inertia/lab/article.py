@@ -66,7 +66,11 @@ def still() -> str:
 
 def page() -> str:
     """The whole page as HTML."""
-    text = "\n".join(parts()).replace('<div data-figure="hero">', f'<div data-figure="hero">{still()}')
+    text = (
+        "\n".join(parts())
+        .replace('<aside class="note">', '<aside class="note" role="note">')
+        .replace('<div data-figure="hero">', f'<div data-figure="hero">{still()}')
+    )
     listed = "".join(f'<li><a href="#{name}">{html.escape(title)}</a></li>' for name, title in headings(text))
     frame = (STATIC / "index.html").read_text(encoding="utf-8")
     return frame.replace("<!-- article -->", text).replace("<!-- contents -->", f"<ol>{listed}</ol>")

@@ -34,8 +34,11 @@ def test_the_article_is_an_article():
 
 def test_every_figure_has_one_place_and_every_reference_a_target():
     assert sorted(re.findall(r'data-figure="(\w+)"', TEXT)) == sorted(FIGURES)
+    every = re.findall(r'\bid="([^"]+)"', TEXT)
+    assert len(every) == len(IDS)
+    assert not IDS & set(FIGURES), "a figure's name is the id of its figure"
     for target in re.findall(r'href="#([^"]+)"', TEXT):
-        assert target in IDS, f"#{target} leads nowhere"
+        assert target in IDS or target in FIGURES, f"#{target} leads nowhere"
     cited = set(re.findall(r'href="#(ref-\w+)"', TEXT))
     listed = set(re.findall(r'id="(ref-\w+)"', TEXT))
     assert listed - cited <= {"ref-brooks1989"}, "a reference that nothing cites"

@@ -81,10 +81,11 @@ const needed = (found, one) => { const h = found.values.slice(1); return settled
 // The slowest eigenvector as bytes; where several share the eigenvalue, the part of a fixed vector that lies in their space.
 function slowest({ values, vectors }, nodes) {
   const out = new Float64Array(nodes), alike = [];
-  for (let j = 1; j < nodes && values[j] <= values[1] + 1e-9 * values[nodes - 1]; j++) alike.push(j);
+  for (let j = 0; j < nodes; j++) if (Math.abs(values[j] - values[1]) <= 1e-9 * Math.max(values[nodes - 1], 1e-9)) alike.push(j);
+  const fixed = Float64Array.from({ length: nodes }, (_, i) => Math.cos(1 + Math.SQRT2 * i)), mean = fixed.reduce((t, v) => t + v, 0) / nodes;
   for (const j of alike) {
     let share = 0;
-    for (let i = 0; i < nodes; i++) share += vectors[i * nodes + j] * Math.cos(1 + Math.SQRT2 * i);
+    for (let i = 0; i < nodes; i++) share += vectors[i * nodes + j] * (fixed[i] - mean);
     for (let i = 0; i < nodes; i++) out[i] += share * vectors[i * nodes + j];
   }
   const size = out.reduce((t, v) => Math.max(t, Math.abs(v)), 0);

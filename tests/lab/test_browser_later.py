@@ -193,7 +193,7 @@ def test_a_record_is_loaded_from_a_file_and_a_wrong_file_is_said(hand, tmp_path)
     assert figure.state("key") != first
     assert figure.state("record") is None
     assert figure.state("alpha") == pytest.approx(record["recommendation"]["alpha"], rel=1e-5)
-    assert "after 40 steps" in figure.caption()
+    assert "after 40 steps" in figure.caption() or "beyond the edge" in figure.caption()  # what was recommended may be, of a network
     runs = figure.page.locator("#yours [data-key^='run']").count()
     assert runs >= len(record["runs"])
     assert np.isfinite(loaded(record).model.floor)

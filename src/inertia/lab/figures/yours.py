@@ -133,12 +133,13 @@ def _words(mine: Loaded, values: Mapping[str, Any], state: State) -> str:
     name = "An example, until you load a record of your own" if mine.key == "example" else mine.task.capitalize()
     if values["edge"] <= 1:
         safe = state["alpha"] * values["edge"]
-        return f"{name}: beyond the edge of stability, the run *diverges*. At this momentum α must stay below *{safe:.3g}*."
-    said = f"{name}: after {mine.steps} steps the predicted loss is *{values['final']:.4g}*, from {mine.model.start:.4g} at the start"
-    said += f"; α may grow *{values['edge']:.2g}* times before it breaks."
+        said = f"{name}: beyond the edge of stability, the run *diverges*. At this momentum α must stay below *{safe:.3g}*."
+    else:
+        said = f"{name}: after {mine.steps} steps the predicted loss is *{values['final']:.4g}*, from {mine.model.start:.4g} at the start"
+        said += f"; α may grow *{values['edge']:.2g}* times before it breaks."
     if mine.verified is not None:
         said += f" The recommended run ended at *{mine.verified:.4g}*."
-    return said + (f" The tuner's verdict: {mine.verdict}." if mine.verdict else "")
+    return said + (f" The tuner's verdict: {mine.verdict.rstrip('.')}." if mine.verdict else "")
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -211,3 +211,17 @@ def test_lost_runs_score_infinite(budget):
     assert math.isinf(score(a_run([1.0, 0.5], error="ValueError: no"), budget.objective))
     assert math.isinf(score(a_run([]), budget.objective))
     assert score(a_run([9, 4, 3, 2, 1]), budget.objective) == 2.5
+
+
+def test_finished_tunings_are_remembered_where_that_is_asked_for(job, budget, tmp_path):
+    from inertia.tuning.asking import Asked, ask
+
+    folder = tmp_path / "experience"
+    first = ask(job, budget, Asked(runs=1, experience=folder))
+    assert first.experience == ""
+    assert len(list(folder.iterdir())) == 1
+    second = ask(job, budget, Asked(runs=1, experience=folder))
+    assert second.experience != ""
+    ask(job, budget, Asked(runs=1, experience=folder), journal=tmp_path / "out")
+    with pytest.raises(BadInput, match="experience was"):
+        ask(job, budget, Asked(runs=2, experience=None), journal=tmp_path / "out", resume=True)

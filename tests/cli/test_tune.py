@@ -45,7 +45,7 @@ def test_the_recommended_run_can_be_repeated(inertia):
 
 
 def test_people_get_lines_to_copy(inertia):
-    said = inertia("tune", "valley", "--schedule", "linear")
+    said = inertia("tune", "valley", "--schedule", "linear", "--momentum", 0.5)
     assert said.code == 0
     assert said.err == ""
     for words in ("torch.optim.SGD(", "optax.sgd(", "keras.optimizers.SGD(", "recommended", "Keras keeps the learning rate inside"):

@@ -112,13 +112,41 @@ ROUNDING = {"views": 1e-6, "limits": 1e-12, "colour": 1e-10}
 
 def comparable(name, ours, theirs, state):
     """Both views without what rounding alone decides, and whether their captions can be compared."""
-    mend = {"yours": _any_key, "colour": _without_rounding, "hero": _without_chaos}.get(name)
+    mend = {
+        "yours": _any_key,
+        "colour": _without_rounding,
+        "hero": _without_chaos,
+        "polynomial": _without_blown_up,
+        "noise": _without_overflow,
+    }.get(name)
     return mend(ours, theirs, state) if mend else (ours, theirs, True)
 
 
 def _any_key(ours, theirs, _):
     """Either language names a record in its own way."""
     return ours | {"key": bool(ours["key"])}, theirs | {"key": bool(theirs["key"])}, True
+
+
+def _without_overflow(ours, theirs, _):
+    """A run that has left what is finite, or is about to: on which step it does is rounding."""
+    return *(_capped(view) for view in (ours, theirs)), True
+
+
+def _capped(value):
+    if isinstance(value, dict):
+        return {name: _capped(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.where(np.abs(value) > 1e290, np.copysign(np.inf, value), value)
+    return float(np.copysign(np.inf, value)) if isinstance(value, float) and abs(value) > 1e290 else value
+
+
+def _without_blown_up(ours, theirs, _):
+    """Where the run diverges in both, its coefficients are of any size and what they add up to is rounding: that is left out."""
+    if ours["stable"] or theirs["stable"]:
+        return ours, theirs, True
+    grown = {"coefficients", "features", "learned", "misfit", "sum", "unit"}
+    kept = [{name: value for name, value in view.items() if name not in grown} for view in (ours, theirs)]
+    return *kept, False
 
 
 def _without_rounding(ours, theirs, state):

@@ -1,4 +1,4 @@
-"""Every figure computed twice: the page's numbers against the library's, on random states that are drawn anew at every run."""
+"""Every figure computed twice: the page's numbers against the library's, on random states drawn here (GOLDEN_SEED draws others)."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from inertia.lab.api import handle
 from inertia.lab.views import discovered
 
 pytestmark = pytest.mark.browser
-SEED = int(os.environ.get("GOLDEN_SEED", np.random.SeedSequence().entropy % 2**32))
+SEED = int(os.environ.get("GOLDEN_SEED", "1"))
 COUNT = int(os.environ.get("GOLDEN_COUNT", "200"))
 COSTLY = 8  # what is costly (maps, contours, mazes) is compared for every eighth state
 _ASK = """([name, states]) => {

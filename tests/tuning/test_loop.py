@@ -34,23 +34,23 @@ class Listed:
     def recipe(self, unit, momentum=0.9):
         return Recipe(unit / self.seen.upper, momentum)
 
-    def expect(self, recipe, history):
-        loss = self.seen.loss / (1 + recipe.learning_rate * self.seen.upper)
-        return Expectation(loss, loss / 2, loss * 2)
+    def expect(self, recipes, history):
+        losses = [self.seen.loss / (1 + recipe.learning_rate * self.seen.upper) for recipe in recipes]
+        return [Expectation(loss, loss / 2, loss * 2) for loss in losses]
 
     def propose(self, history, left):
         done = len(history.trials)
         if done >= len(self.units):
             return None
         recipe = self.recipe(self.units[done])
-        return Proposal((Candidate(recipe, done, self.expect(recipe, history)),), Reason.IMPROVES, gain=0.1)
+        return Proposal((Candidate(recipe, done, self.expect([recipe], history)[0]),), Reason.IMPROVES, gain=0.1)
 
     def pick(self, history):
         if history.best is None:
             recipe = self.recipe(self.units[0])
-            return Pick(recipe, None, Reason.ADVICE, self.expect(recipe, history))
+            return Pick(recipe, None, Reason.ADVICE, self.expect([recipe], history)[0])
         recipe = history.trials[history.best].run.recipe
-        return Pick(recipe, history.best, Reason.BEST_EXPECTED, self.expect(recipe, history))
+        return Pick(recipe, history.best, Reason.BEST_EXPECTED, self.expect([recipe], history)[0])
 
     def momentum(self, history):
         return Gain(3.0, 1.5, 6.0, Evidence.EXPERIENCE) if self.momentum_known else None

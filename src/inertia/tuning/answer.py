@@ -11,14 +11,14 @@ from .code import keras_note, lines, settings
 from .drawn import curves, spectrum_of
 from .judging import final
 from .measurement import Measurement
-from .policy import Expectation
+from .policy import Expectation, Gain
 from .reasons import on_margin, remarks
 from .trainable import Run
 
 if TYPE_CHECKING:
     from .result import Tuning
 
-__all__ = ["answer", "measured", "number"]
+__all__ = ["answer", "gained", "measured", "number"]
 
 
 def answer(found: Tuning) -> dict[str, Any]:
@@ -37,9 +37,7 @@ def answer(found: Tuning) -> dict[str, Any]:
         | settings(found.recipe)
         | {"lines": lines(found.recipe, budget), "keras_note": keras_note(found.recipe, budget), "trained": found.trained}
         | {"why": found.pick.why.name, "stopped": found.pick.stopped.name, "verified": found.best is not None},
-        "momentum": None
-        if gain is None
-        else {"gain": number(gain.ratio), "low": number(gain.low), "high": number(gain.high), "evidence": gain.evidence.value},
+        "momentum": None if gain is None else gained(gain),
         "expected": None if expected is None else _expected(expected),
         "predicted_loss": number(found.predicted_loss),
         "verified_loss": number(found.verified_loss),
@@ -95,6 +93,11 @@ def measured(seen: Measurement, budget: Budget) -> dict[str, Any]:
 def number(value: float | None) -> float | None:
     """A float that JSON can hold: null where it is not finite."""
     return None if value is None or not np.isfinite(value) else float(value)
+
+
+def gained(gain: Gain) -> dict[str, Any]:
+    """What momentum is worth, as plain numbers."""
+    return {"gain": number(gain.ratio), "low": number(gain.low), "high": number(gain.high), "evidence": gain.evidence.value}
 
 
 def _expected(expected: Expectation) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ..errors import BadInput, nearest
@@ -18,8 +19,7 @@ from .experience.cells import Cell
 from .experience.policy import ExperiencePolicy
 from .experience.remembering import folder_of, keep, pinned, recalled
 from .loop import Maker, estimate, tune
-from .measurement import Measurement
-from .policy import Policy, Trial
+from .policy import Trial
 from .recipe import OPTIMIZERS, Recipe
 from .result import Tuning
 from .store import Journal, Memory, Store
@@ -98,12 +98,7 @@ def second_opinion(job: Trainable, budget: Budget, recipe: Recipe, *, seed: int 
 
 def policy_of(asked: Asked, own: tuple[Cell, ...] = ()) -> Maker:
     """How to search for what was asked."""
-
-    def make(seen: Measurement, budget: Budget, seed: int) -> Policy:
-        fixed: dict[str, Any] = {"momentum": asked.momentum, "nesterov": asked.nesterov}
-        return ExperiencePolicy(seen, budget, seed, optimizer=asked.optimizer, own=own, **fixed)
-
-    return make
+    return partial(ExperiencePolicy, optimizer=asked.optimizer, own=own, momentum=asked.momentum, nesterov=asked.nesterov)
 
 
 @contextmanager

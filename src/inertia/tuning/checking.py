@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..theory.modes import edge
-from .answer import measured, number
+from .answer import gained, measured, number
 from .budget import Budget
 from .loop import Maker
 from .measurement import Measurement
@@ -91,9 +91,7 @@ class Check:
             "expected": None if expected is None else {"loss": expected.loss, "low": expected.low, "high": expected.high},
             "best_predicted_loss": None if best is None else number(best.loss), "recommended": self.best.recipe.to_json(),
             "usual": None if self.usual is None else list(self.usual), "place": self.place,
-            "momentum": None if self.gain is None else {
-                "gain": number(self.gain.ratio), "low": number(self.gain.low), "high": number(self.gain.high),
-                "evidence": self.gain.evidence.value},
+            "momentum": None if self.gain is None else gained(self.gain),
             "verdict": on_gain(self.gain), "advice": self.advice, "measurement": measured(seen, self.budget),
         }  # fmt: skip
 
@@ -109,11 +107,10 @@ def check(job: Trainable, budget: Budget, recipe: Recipe, policy: Maker, *, seed
     room = math.inf
     if recipe.optimizer == "sgd" and seen.upper > 0:
         room = float(edge(recipe.method)) / seen.upper
-    asked = [
-        (rate, how.expect(Recipe(float(rate), recipe.momentum, recipe.nesterov, recipe.optimizer), nothing))
-        for rate in how.pick(nothing).recipe.learning_rate * _GRID
-    ]
-    known = [(rate, expected) for rate, expected in asked if expected is not None and math.isfinite(expected.loss)]
+    advised = how.pick(nothing)
+    rates = advised.recipe.learning_rate * _GRID
+    mine, *others = how.expect([recipe, *(replace(recipe, learning_rate=float(rate)) for rate in rates)], nothing)
+    known = [(rate, each) for rate, each in zip(rates, others, strict=True) if each is not None and math.isfinite(each.loss)]
     usual = None
     if known:
         best = min((expected for _, expected in known), key=lambda expected: expected.loss)
@@ -121,5 +118,5 @@ def check(job: Trainable, budget: Budget, recipe: Recipe, policy: Maker, *, seed
         near = [rate for rate, expected in known if start - expected.loss >= 0.9 * (start - best.loss)]
         usual = (float(min(near)), float(max(near))) if near else None
     return Check(
-        job.name, budget, recipe, seen, room, how.expect(recipe, nothing), how.pick(nothing), usual, how.momentum(nothing)
+        job.name, budget, recipe, seen, room, mine, advised, usual, how.momentum(nothing)
     )  # fmt: skip

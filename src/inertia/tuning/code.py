@@ -118,7 +118,7 @@ def keras_note(recipe: Recipe, budget: Budget) -> str:
     """
     notes = []
     shape = budget.schedule.removeprefix("warmup-")
-    if shape not in _TORCH or (budget.warmup and shape in _TORCH):
+    if shape not in _TORCH or budget.warmup:
         notes.append(
             "Keras has no ready schedule of this kind: write a LearningRateSchedule with the factor of the torch line; the learning rate "
             "named is the peak."

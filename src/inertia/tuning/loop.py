@@ -94,9 +94,9 @@ def tune(
     _some_trained(history)
     proof = _proof(job, budget, how, history, seed, kept, tell) if prove else None
     pick = how.pick(history)
-    left_over = max_cost * budget.gradients - seen.cost.example_gradients - _spent(history, proof)
-    seen, unknown = _ended(job, budget, seen, pick.index, kept, seed, left_over, tell)
     made = _spent(history, proof)
+    left_over = max_cost * budget.gradients - seen.cost.example_gradients - made
+    seen, unknown = _ended(job, budget, seen, pick.index, kept, seed, left_over, tell)
     return Tuning(
         task=job.name,
         budget=budget,
@@ -140,7 +140,7 @@ def _asked(job: Trainable, budget: Budget, seed: int, loss: float, experience: s
 
 def _affordable(allowed: float, history: History, budget: Budget) -> int:
     """How many more runs the price allows."""
-    rest = allowed - sum(trial.run.gradients for trial in history.trials)
+    rest = allowed - _spent(history, None)
     return 2**31 if math.isinf(rest) else max(0, int(rest // budget.gradients))
 
 
@@ -179,7 +179,7 @@ def _proof(job: Trainable, budget: Budget, policy: Policy, history: History, see
     """The run without momentum, at the learning rate that is expected to be best for it."""
     tell("running without momentum", 0, budget.steps)
     recipe: Recipe = from_plain(Recipe, store.fact("without momentum", lambda: policy.without_momentum(history)))
-    return _made(job, budget, [Candidate(recipe, seed, policy.expect(recipe, history))], store, tell, None)[0].run
+    return _made(job, budget, [Candidate(recipe, seed, policy.expect([recipe], history)[0])], store, tell, None)[0].run
 
 
 def _spent(history: History, proof: Run | None) -> float:
@@ -224,8 +224,8 @@ def _landscape(policy: Policy, history: History, recipe: Recipe) -> Landscape | 
     loss, low, high = (np.full((len(families), len(_OCTAVES)), np.nan) for _ in range(3))
     rates = recipe.learning_rate * 2.0**_OCTAVES
     for row, family in enumerate(families):
-        for column, rate in enumerate(rates):
-            expected = policy.expect(Recipe(float(rate), family.momentum, family.nesterov, family.optimizer), history)
+        asked = [Recipe(float(rate), family.momentum, family.nesterov, family.optimizer) for rate in rates]
+        for column, expected in enumerate(policy.expect(asked, history)):
             if expected is not None:
                 loss[row, column], low[row, column], high[row, column] = expected.loss, expected.low, expected.high
     return Landscape(tuple(families), rates, loss, low, high) if np.isfinite(loss).any() else None
@@ -237,5 +237,5 @@ _COPIED = {"sgd": Recipe(0.1, 0.9), "adamw": Recipe(1e-3, 0.9, optimizer="adamw"
 def _references(policy: Policy, history: History, recipe: Recipe) -> tuple[tuple[Recipe, Expectation], ...]:
     """What is expected of the setting that most people copy, and of the best learning rate without momentum."""
     asked = [_COPIED[recipe.optimizer], policy.without_momentum(history)]
-    found = [(one, policy.expect(one, history)) for one in asked]
+    found = zip(asked, policy.expect(asked, history), strict=True)
     return tuple((one, expected) for one, expected in found if expected is not None)

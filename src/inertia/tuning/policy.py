@@ -132,8 +132,8 @@ class Policy(Protocol):
         """What to recommend after what was run."""
         ...
 
-    def expect(self, recipe: Recipe, history: History) -> Expectation | None:
-        """Where a run of this recipe would end, on a fresh seed; None where no honest number can be given."""
+    def expect(self, recipes: Sequence[Recipe], history: History) -> list[Expectation | None]:
+        """Where a run of each recipe would end, on a fresh seed; None where no honest number can be given."""
         ...
 
     def momentum(self, history: History) -> Gain | None:

@@ -12,7 +12,7 @@ and those seen by the noise are measured apart and stand in one Spectrum side by
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..core.schedule import Scaled, Schedule, tabulate
 from ..core.spectrum import Spectrum, spectrum
 from ..errors import BadInput
 
-__all__ = ["Forecast", "Model", "forecast", "grounded", "joined", "tailed"]
+__all__ = ["Forecast", "Model", "forecast", "grounded", "joined"]
 
 Array: TypeAlias = NDArray[np.float64]
 _CAP = 50.0  # noise never grows beyond this multiple of what was measured: a run that far up is lost anyway
@@ -134,28 +134,6 @@ def grounded(curvatures: ArrayLike, gradients: ArrayLike, drop: float) -> tuple[
         low, high = (middle, high) if promised(middle) > drop else (low, middle)
     lifted = np.maximum(ritz, high)
     return lifted, power / lifted**2
-
-
-def tailed(model: Model, left: ArrayLike, losses: ArrayLike, lowest: float = 0.0) -> Model:
-    """The model of a loss whose curvature falls with it, from the share `left` of it at three losses (relative to the start).
-
-    Knee and bend come from the last two points; the same model is returned where nothing fell. A quadratic from the start
-    stops halfway down an exponential tail, so distances are stretched until they hold the whole way to `lowest`, and the
-    curvature that moves them shrinks by as much: the first step stays the same.
-
-    >>> from inertia.core.spectrum import spectrum
-    >>> found = tailed(Model(spectrum([1.0]), start=1.0), left=[1.0, 0.5, 0.25], losses=[1.0, 0.5, 0.25])
-    >>> round(found.bend, 9), round(found.knee, 9), found.slack, found.floor
-    (1.0, 1.0, 0.5, 0.0)
-    """
-    (_, r1, r2), (_, l1, l2) = np.asarray(left, dtype=float), np.asarray(losses, dtype=float)
-    if not (l2 < 0.9 * min(l1, 1.0) and r2 < 0.95 * min(r1, 1.0)):
-        return model
-    bend = float(np.clip(np.log(r2 / min(r1, 1.0)) / np.log(l2 / l1), 0.1, 2.0))
-    slack = model.spectrum.excess / (model.start - lowest)
-    tail = {"bend": bend, "knee": float(min(1.0, l2 * r2 ** (-1 / bend))), "slack": slack}
-    known = dict(model.spectrum.provenance) | tail  # kept with the spectrum: with it the forecast can be made again
-    return replace(model, spectrum=replace(model.spectrum, weights=model.spectrum.weights / slack, provenance=known), **tail)
 
 
 def joined(gradient: tuple[Array, Array], noise: tuple[Array, Array], upper: float, **provenance: object) -> Spectrum:

@@ -183,7 +183,7 @@ def on_run(trial: Trial, found: Tuning) -> str:
     if run.diverged_at is not None:
         return f"diverged at step {run.diverged_at}"
     ended = _last(run, found)
-    if expected is None or expected.low <= ended <= expected.high:
+    if expected is None or not _apart(ended, expected):
         return ""
     return f"{'higher' if ended > expected.high else 'lower'} than expected, {interval(expected)}"
 

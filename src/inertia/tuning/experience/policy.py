@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -90,11 +92,12 @@ class ExperiencePolicy:
             return Pick(self.recipes[best], None, Reason.ADVICE, self._expected(belief, best, history))
         index = self._best(history)
         recipe = history.trials[index].run.recipe
-        return Pick(recipe, index, Reason.BEST_EXPECTED, self.expect(recipe, history))
+        return Pick(recipe, index, Reason.BEST_EXPECTED, self.expect([recipe], history)[0])
 
-    def expect(self, recipe: Recipe, history: History) -> Expectation | None:
-        """Where a run of this recipe would end, on a fresh seed."""
-        return self._expected(self.known.belief(self._weighed(history), self._places([recipe])), 0, history)
+    def expect(self, recipes: Sequence[Recipe], history: History) -> list[Expectation | None]:
+        """Where a run of each recipe would end, on a fresh seed."""
+        belief = self.known.belief(self._weighed(history), self._places(list(recipes)))
+        return [self._expected(belief, index, history) for index in range(len(recipes))]
 
     def momentum(self, history: History) -> Gain | None:
         """How much higher the loss would end without momentum."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..tuning.asking import Asked, ask, second_opinion
-from ..tuning.budget import Objective
+from ..tuning.budget import Budget, Objective
 from ..tuning.checking import Check
 from ..tuning.factors import Shape, budget_of
 from ..tuning.policy import Trial
@@ -17,7 +17,7 @@ from ..tuning.result import Tuning
 from ..tuning.trainable import Progress
 from .door import JaxJob
 
-__all__ = ["check", "tune"]
+__all__ = ["check", "posed", "tune"]
 
 
 def tune(
@@ -94,13 +94,10 @@ def tune(
     >>> found.verified_loss < 0.1
     True
     """
-    job = JaxJob(
-        loss, params, data, validation=validation, batch_size=batch_size, size_of=size_of, metric=metric, examples=examples,
-        steps=steps, together=together, name=name, seed=seed,
-    )  # fmt: skip
-    budget = budget_of(
-        job.examples, steps=steps, batch_size=job.batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
-        objective=Objective.of(validation is not None, metric is not None, maximize), uniform=True,
+    job, budget = posed(
+        loss, params, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
+        validation=validation, metric=metric, maximize=maximize, size_of=size_of, examples=examples, together=together,
+        name=name, seed=seed,
     )  # fmt: skip
     asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience)
     return ask(job, budget, asked, journal=journal, resume=resume, progress=progress, on_run=on_run)
@@ -150,12 +147,34 @@ def check(
     True
     """
     recipe = Recipe(lr, momentum, nesterov, optimizer)
-    job = JaxJob(
-        loss, params, data, validation=validation, batch_size=batch_size, size_of=size_of, metric=metric, examples=examples,
-        steps=steps, together=together, name=name, seed=seed,
-    )  # fmt: skip
-    budget = budget_of(
-        job.examples, steps=steps, batch_size=job.batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
-        objective=Objective.of(validation is not None, metric is not None, maximize), uniform=True,
+    job, budget = posed(
+        loss, params, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
+        validation=validation, metric=metric, maximize=maximize, size_of=size_of, examples=examples, together=together,
+        name=name, seed=seed,
     )  # fmt: skip
     return second_opinion(job, budget, recipe, seed=seed, progress=progress)
+
+
+def posed(
+    loss: Callable[..., Any],
+    params: Any,
+    data: Any,
+    *,
+    steps: int,
+    batch_size: int | None = None,
+    schedule: Shape = "linear",
+    warmup: int = 0,
+    weight_decay: float = 0.0,
+    clip: float | None = None,
+    validation: Any = None,
+    metric: Callable[..., float] | None = None,
+    maximize: bool = True,
+    **door: Any,
+) -> tuple[JaxJob, Budget]:
+    """The job behind its door and its budget: what `tune`, `check` and `inertia.measure` begin with; arguments as for `tune`."""
+    job = JaxJob(loss, params, data, validation=validation, batch_size=batch_size, metric=metric, steps=steps, **door)
+    budget = budget_of(
+        job.examples, steps=steps, batch_size=job.batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
+        objective=Objective.of(validation is not None, metric is not None, maximize), uniform=job.uniform,
+    )  # fmt: skip
+    return job, budget

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from ..tuning.asking import Asked, ask, second_opinion
-from ..tuning.budget import Objective
+from ..tuning.budget import Budget, Objective
 from ..tuning.checking import Check
 from ..tuning.factors import Shape, budget_of
 from ..tuning.policy import Trial
@@ -18,9 +18,8 @@ from ..tuning.recipe import Recipe
 from ..tuning.result import Tuning
 from ..tuning.trainable import Progress
 from .door import TorchJob
-from .schedules import factored
 
-__all__ = ["check", "tune"]
+__all__ = ["check", "posed", "tune"]
 
 
 def tune(
@@ -106,14 +105,10 @@ def tune(
     >>> found.verified_loss < 0.1
     True
     """
-    job = TorchJob(
-        model, loss_fn, data, validation=validation, batch_size=batch_size, forward=forward, size_of=size_of, metric=metric, groups=groups,
-        accumulate=accumulate, examples=examples, steps=steps, executor=executor, mode=mode, name=name, seed=seed,
-    )  # fmt: skip
-    budget = budget_of(
-        job.examples, steps=steps, batch_size=job.batch_size, schedule=factored(schedule, steps), warmup=warmup, weight_decay=weight_decay,
-        clip=clip,
-        objective=Objective.of(validation is not None, metric is not None, maximize), uniform=job.uniform,
+    job, budget = posed(
+        model, loss_fn, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
+        validation=validation, metric=metric, maximize=maximize, forward=forward, size_of=size_of, groups=groups,
+        accumulate=accumulate, examples=examples, executor=executor, mode=mode, name=name, seed=seed,
     )  # fmt: skip
     asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience)
     return ask(job, budget, asked, journal=journal, resume=resume, progress=progress, on_run=on_run)
@@ -167,13 +162,34 @@ def check(
     True
     """
     recipe = Recipe(lr, momentum, nesterov, optimizer)
-    job = TorchJob(
-        model, loss_fn, data, validation=validation, batch_size=batch_size, forward=forward, size_of=size_of, metric=metric, groups=groups,
-        accumulate=accumulate, examples=examples, steps=steps, executor=executor, mode=mode, name=name, seed=seed,
-    )  # fmt: skip
-    budget = budget_of(
-        job.examples, steps=steps, batch_size=job.batch_size, schedule=factored(schedule, steps), warmup=warmup, weight_decay=weight_decay,
-        clip=clip,
-        objective=Objective.of(validation is not None, metric is not None, maximize), uniform=job.uniform,
+    job, budget = posed(
+        model, loss_fn, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
+        validation=validation, metric=metric, maximize=maximize, forward=forward, size_of=size_of, groups=groups,
+        accumulate=accumulate, examples=examples, executor=executor, mode=mode, name=name, seed=seed,
     )  # fmt: skip
     return second_opinion(job, budget, recipe, seed=seed, progress=progress)
+
+
+def posed(
+    model: nn.Module | Callable[[int], nn.Module],
+    loss_fn: Callable[..., Any] | None,
+    data: Any,
+    *,
+    steps: int,
+    batch_size: int | None = None,
+    schedule: Shape = "linear",
+    warmup: int = 0,
+    weight_decay: float = 0.0,
+    clip: float | None = None,
+    validation: Any = None,
+    metric: Callable[..., float] | None = None,
+    maximize: bool = True,
+    **door: Any,
+) -> tuple[TorchJob, Budget]:
+    """The job behind its door and its budget: what `tune`, `check` and `inertia.measure` begin with; arguments as for `tune`."""
+    job = TorchJob(model, loss_fn, data, validation=validation, batch_size=batch_size, metric=metric, steps=steps, **door)
+    budget = budget_of(
+        job.examples, steps=steps, batch_size=job.batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
+        objective=Objective.of(validation is not None, metric is not None, maximize), uniform=job.uniform,
+    )  # fmt: skip
+    return job, budget

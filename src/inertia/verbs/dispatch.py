@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from importlib import import_module
 from typing import Any
 
 from ..core.method import Method
@@ -18,7 +19,7 @@ from ..tuning.checking import Check
 from ..tuning.recipe import Recipe
 from ..tuning.result import Tuning
 
-__all__ = ["check", "is_torch", "simulate", "tune"]
+__all__ = ["check", "simulate", "tune", "understood"]
 
 
 def tune(job: Any, *given: Any, **options: Any) -> Tuning:
@@ -90,32 +91,42 @@ def simulate(problem: Problem, method: Method | Schedule, steps: int, **options:
 
 def _verb(name: str, job: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """The verb in the room that understands the job."""
+    task, framework = understood(name, job, given, options, 0)
+    if task is not None:
+        return _on_task(name, task, options)
+    return getattr(import_module(f"inertia.{framework}"), name)(job, *given, **options)
+
+
+def understood(name: str, job: Any, given: tuple[Any, ...], options: dict[str, Any], steps: int) -> tuple[Any, str]:
+    """A task (of a name or a Problem too; `steps` where none are given), or else the framework that the job is written in.
+
+    Raises:
+        BadInput: a job of no kind that is known, or something given beside a task, which has its own loss and data.
+    """
     from .. import tasks
 
     if isinstance(job, str):
         job = tasks.load(job)
     if isinstance(job, Problem):
-        job = tasks.Task(job.name, job, options.pop("steps", 0))
+        job = tasks.Task(job.name, job, options.pop("steps", steps))
     if isinstance(job, tasks.Task):
-        return _on_task(name, job, given, options)
-    if is_torch(job) or any(is_torch(each) for each in (*given, *options.values())):
-        from .. import torch as room
-    elif callable(job):
-        from .. import jax as room  # type: ignore[no-redef]
-    else:
-        raise BadInput(
-            f"{name} was given a {type(job).__name__}: pass a Problem, the name of a task, a torch module with its loss and data, or a JAX "
-            "loss(params, batch) with params and data"
-        )
-    return getattr(room, name)(job, *given, **options)
+        if given:
+            raise BadInput(f"{name} was given a {type(given[0]).__name__} after {job.name}, which has its own loss and data: leave it out")
+        return job, ""
+    if _is_torch(job) or any(_is_torch(each) for each in (*given, *options.values())):
+        return None, "torch"
+    if callable(job):
+        return None, "jax"
+    raise BadInput(
+        f"{name} was given a {type(job).__name__}: pass a Problem, the name of a task, a torch module with its loss and data, or a JAX "
+        "loss(params, batch) with params and data"
+    )
 
 
-def _on_task(name: str, task: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _on_task(name: str, task: Any, options: dict[str, Any]) -> Any:
     """The verb for a task, whose data are its own."""
     from ..tasks.tuning import check_task, tune_task
 
-    if given:
-        raise BadInput(f"{name} was given a {type(given[0]).__name__} after {task.name}, which has its own loss and data: leave it out")
     if "validation" in options:
         options["validate"] = options.pop("validation") is not None
     if name == "check":
@@ -125,7 +136,7 @@ def _on_task(name: str, task: Any, given: tuple[Any, ...], options: dict[str, An
     return tune_task(task, Asked(**asked), **options)
 
 
-def is_torch(thing: Any, depth: int = 2) -> bool:
+def _is_torch(thing: Any, depth: int = 2) -> bool:
     """Whether something is torch's: a module, a tensor, a loader, or a tuple or dict of them; torch is only looked at if it is loaded."""
     torch = sys.modules.get("torch")
     if torch is None:
@@ -133,7 +144,7 @@ def is_torch(thing: Any, depth: int = 2) -> bool:
     if isinstance(thing, torch.nn.Module | torch.Tensor) or type(thing).__module__.split(".")[0] == "torch":
         return True
     inner = thing.values() if isinstance(thing, Mapping) else thing if isinstance(thing, tuple | list) else ()
-    return depth > 0 and any(is_torch(each, depth - 1) for each in _few(inner))
+    return depth > 0 and any(_is_torch(each, depth - 1) for each in _few(inner))
 
 
 def _few(items: Iterable[Any]) -> list[Any]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-from .. import tasks
 from ..errors import BadInput, require
-from ..problems.base import Problem
 from ..tuning.asking import shown
 from ..tuning.budget import Budget
-from ..tuning.factors import budget_of
 from ..tuning.measurement import Measurement
 from ..tuning.measuring import measure as measured
 from ..tuning.trainable import Progress, Trainable
-from .dispatch import is_torch
+from .dispatch import understood
 
 __all__ = ["measure", "prepared"]
 
 _STEPS = 1000  # length of the run that pays for measuring, where none is given
-_BUDGET = ("steps", "batch_size", "schedule", "warmup", "weight_decay", "clip")
 
 
 def measure(
@@ -61,32 +58,13 @@ def measure(
 
 def prepared(job: Any, *given: Any, seed: int = 0, **options: Any) -> tuple[Trainable, Budget]:
     """A job behind its door, and its budget."""
-    if isinstance(job, str):
-        job = tasks.load(job)
-    if isinstance(job, Problem):
-        job = tasks.Task(job.name, job, options.pop("steps", _STEPS))
-    if isinstance(job, tasks.Task):
+    task, framework = understood("measure", job, given, options, _STEPS)
+    if task is not None:
         from ..tasks.tuning import job_of
 
-        if given:
-            raise BadInput(f"measure was given a {type(given[0]).__name__} after {job.name}, which has its own loss and data: leave it out")
-        return job_of(job, **options)
-    words = {"steps": options.pop("steps", _STEPS)} | {name: options.pop(name) for name in _BUDGET if name in options}
+        return job_of(task, **options)
     if len(given) != 2:
         raise BadInput("measure needs a job with two things more: a torch module, its loss and data, or a JAX loss, params and data")
-    door: Any
-    if any(is_torch(each) for each in (job, *given)):
-        from ..torch.door import TorchJob
-
-        door = TorchJob(job, *given, batch_size=words.pop("batch_size", None), steps=words["steps"], seed=seed, **options)
-    elif callable(job):
-        require("jax", "jax")
-        from ..jax.door import JaxJob
-
-        door = JaxJob(job, *given, batch_size=words.pop("batch_size", None), steps=words["steps"], seed=seed, **options)
-    else:
-        raise BadInput(
-            f"measure was given a {type(job).__name__}: pass a Problem, the name of a task, a torch module with its loss and data, or "
-            "a JAX loss(params, batch) with params and data"
-        )
-    return door, budget_of(door.examples, batch_size=door.batch_size, uniform=door.uniform, **words)
+    require(framework, framework)
+    posed = import_module(f"inertia.{framework}.tuning").posed
+    return posed(job, *given, seed=seed, **({"steps": _STEPS} | options))  # type: ignore[no-any-return]

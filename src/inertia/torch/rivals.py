@@ -83,5 +83,7 @@ def compare(
 
 def run_rival(job: TorchJob, budget: Budget, name: str, seed: int) -> Run:
     """One untuned run of a rival on the job's batches."""
-    task = job.task(job.start(seed), Recipe(1.0), budget.factors, seed, (0, int(budget.steps)), budget)
+    steps = int(budget.steps)
+    factors = np.ones(steps) if name == "schedule-free SGD" else budget.factors  # its averaging stands in for a schedule
+    task = job.task(job.start(seed), Recipe(1.0), factors, seed, (steps,), budget)  # read once: reading refreshes batch norms
     return train(task._replace(optimizer=RIVALS[name]))

@@ -94,6 +94,8 @@ def _steps(task: Training, model: nn.Module, read: list[tuple[int, float, float]
     seed_everything(task.seed)
     batches = _stream(task)
     modes = hasattr(optimizer, "eval") and hasattr(optimizer, "train")  # trains at one point, is read at another
+    if modes:
+        optimizer.train()
     for step in range(len(task.factors) + 1):
         if step in marks:
             if modes:

@@ -67,4 +67,5 @@ picture = figure("map")
 picture
 
 # %%
-assert {modes.spec["name"], rates.spec["name"], hero.spec["name"]} == {"modes", "map", "hero"}
+assert {modes.name, rates.name, hero.name} == {"modes", "map", "hero"}
+assert modes.state["alpha"] > 0  # what the hand sets in the browser is read here, and moves the figure when set here

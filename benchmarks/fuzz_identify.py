@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from inertia.optimizers.identification.identified import UNTOLD
+
 STEPS = 40  # compared under a schedule
 
 
@@ -53,6 +55,8 @@ def judged(found: Any, setting: Setting) -> tuple[str, str]:
     truths = setting.groups
     if len(read) == 1:
         truths = truths[:1] if all(same(one, truths[0]) for one in truths) else truths
+    if any(one.verdict == UNTOLD for one in read):
+        return "cannot tell", "; ".join(found.evidence)
     if len(read) != len(truths):
         return "misread", f"{len(read)} kinds of groups, {len(truths)} set"
     verdicts = [_one(one, truth) for one, truth in zip(read, truths, strict=True)]
@@ -69,7 +73,7 @@ def same(one: Truth, other: Truth) -> bool:
 
 def _one(found: Any, truth: Truth) -> tuple[str, str]:
     if found.method is None:
-        return "cannot tell", "; ".join(found.evidence)
+        return "misread", "; ".join((found.verdict, *found.evidence))
     wrong = []
     rates = np.array(truth.rates)
     undamped = 1 - truth.dampening

@@ -94,8 +94,6 @@ def _steps(task: Training, model: nn.Module, read: list[tuple[int, float, float]
     seed_everything(task.seed)
     batches = _stream(task)
     modes = hasattr(optimizer, "eval") and hasattr(optimizer, "train")  # trains at one point, is read at another
-    if modes:
-        optimizer.train()
     for step in range(len(task.factors) + 1):
         if step in marks:
             if modes:
@@ -135,7 +133,10 @@ def _optimizer(task: Training, model: nn.Module) -> Any:
     recipe, named = task.recipe, dict(model.named_parameters())
     params = trainable(model)
     if task.optimizer is not None:
-        return task.optimizer(params)
+        made = task.optimizer(params)
+        if hasattr(made, "train"):  # schedule-free methods refuse a step outside their training mode
+            made.train()
+        return made
     grouped = {name for share in task.shares for name in share.names}
     shares = [*task.shares, Share(tuple(name for name, p in named.items() if name not in grouped))]
     groups = []

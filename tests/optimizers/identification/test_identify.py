@@ -13,7 +13,7 @@ from inertia.core.method import Method
 from inertia.core.method import step as heart
 from inertia.errors import BadInput
 from inertia.optimizers.identification import Identified, identify
-from inertia.optimizers.identification.verdict import NONLINEAR
+from inertia.optimizers.identification.identified import NONLINEAR, UNTOLD
 
 START = np.random.default_rng(5).standard_normal(8)
 
@@ -139,9 +139,8 @@ def random_steps():
         (adam, "unexplained"),
         (lambda: scaled_parts, "unexplained"),
         (random_steps, "unexplained"),
-        (lambda: np.zeros_like, "it never moves"),
     ],
-    ids=["sign", "normalised", "clip-norm", "clip-value", "adam", "preconditioned", "random", "still"],
+    ids=["sign", "normalised", "clip-norm", "clip-value", "adam", "preconditioned", "random"],
 )
 def test_what_is_no_momentum_method_is_refused_with_evidence(make, said):
     found = identify(make())
@@ -149,6 +148,13 @@ def test_what_is_no_momentum_method_is_refused_with_evidence(make, said):
     assert found.method is None
     assert not found.linear
     assert said in " ".join(found.evidence)
+
+
+def test_what_hardly_moves_is_not_called_another_method():
+    found = identify(np.zeros_like)
+    assert found.verdict == UNTOLD
+    assert found.method is None
+    assert "it never moves" in found.evidence[0]
 
 
 def test_momentum_that_is_not_there_is_missed():

@@ -60,6 +60,7 @@ class Outcome:
     clip: Clip | None = None
     every: int = 1
     why: str = ""
+    still: bool = False  # too few of its steps move to tell anything
     gains: tuple[float, ...] = ()  # |move|/|gradient| at BASE and SIZES, where they differ
     below: Recursion | None = None  # what it is for small gradients, where large ones are treated in another way
     rounding: float = 0.0  # the precision by which it was judged
@@ -97,7 +98,7 @@ def examine(bench_of: Callable[[int], Any_bench], seed: int = 0) -> tuple[Any_be
     first = _first_move(look, bench)
     if first is None:
         why = f"it does not move in {LONGEST} steps, whatever the gradient: is the learning rate 0?"
-        return bench, [Outcome(None, why=why)] * len(bench.names)
+        return bench, [Outcome(None, why=why, still=True)] * len(bench.names)
     if 12 * (first + 1) > STEPS:
         steps = min(12 * (first + 1), LONGEST)
         bench = bench_of(3 * steps)
@@ -115,10 +116,12 @@ def _judged(bench: Bench, look: Look, rounding: float, seed: int) -> list[Outcom
     look = look.folded(rounding)
     tolerance = SLACK * rounding
     found = [_recursion(look, i, tolerance) for i in range(len(bench.names))]
-    gains, same = _sizes(bench, look, tolerance)
     outcomes = [Outcome(one, every=look.every, rounding=rounding) for one in found]
     if any(one is None for one in found):
-        outcomes = [out if out.found is not None else replace(out, why=_why(look, i)) for i, out in enumerate(outcomes)]
+        outcomes = [out if out.found is not None else _untold(out, look, i) for i, out in enumerate(outcomes)]
+    if all(out.still for out in outcomes):
+        return outcomes
+    gains, same = _sizes(bench, look, tolerance)
     if not any(same):
         return [Outcome(None, why="the size of the gradient changes what it does", gains=gains[i]) for i in range(len(found))]
     outcomes = [_where_the_rate_sits(bench, look, i, out, tolerance) for i, out in enumerate(outcomes)]
@@ -128,11 +131,13 @@ def _judged(bench: Bench, look: Look, rounding: float, seed: int) -> list[Outcom
     return _reproduced(bench, look, outcomes, None, BASE, generator)
 
 
-def _why(look: Look, leaf: int) -> str:
+def _untold(out: Outcome, look: Look, leaf: int) -> Outcome:
+    """Why a tensor's moves were not explained."""
     moving = int(np.sum(np.any(look.kernels[leaf] != 0, axis=1)))
     if moving < 6:
-        return f"it moves at {moving} of {look.steps} steps (the learning rate is 0 at the others): too few to tell its momentum"
-    return "its moves are no short linear recursion in the gradients"
+        why = f"it moves at {moving} of {look.steps} steps (the learning rate is 0 at the others): too few to tell its momentum"
+        return replace(out, why=why, still=True)
+    return replace(out, why="its moves are no short linear recursion in the gradients")
 
 
 def _look(bench: Bench, steps: int, factors: Array | None = None, size: float = BASE) -> Look:

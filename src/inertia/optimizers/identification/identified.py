@@ -8,16 +8,17 @@ from typing import Any
 from ...core.method import Method
 from .metric import Metric
 
-__all__ = ["NONLINEAR", "Identified", "named", "scheduled"]
+__all__ = ["NONLINEAR", "UNTOLD", "Identified", "named", "scheduled"]
 
 NONLINEAR = "not a linear momentum method"
+UNTOLD = "cannot tell the method: it moves at too few steps"
 
 
 @dataclass(frozen=True)
 class Identified:
     """What an optimizer really is: its method (None where it is none), what is known beside, and the evidence in words."""
 
-    verdict: str  # "heavy ball", "Nesterov", "gradient descent: no momentum", "momentum with gamma = ...", NONLINEAR
+    verdict: str  # "heavy ball", "Nesterov", "gradient descent: no momentum", "momentum with gamma = ...", NONLINEAR, UNTOLD
     method: Method | None  # the last coefficients where they change in time (the last before a learning rate of 0)
     inside: bool | None = None  # learning rate inside the buffer; None where it never changed or there is no buffer
     weight_decay: float = 0.0  # added to the gradient, or: parameters shrink by learning rate times it

@@ -180,8 +180,6 @@ def decays(kernel: Array, pull: Array, found: Recursion, rounding: float, tolera
     coupled = float(np.sum(low * past)) / weight if weight else 0.0
     if np.any(np.abs(low - coupled * past) > tolerance * max(abs(coupled), 1e-300) * scale):
         return None
-    if weight and np.abs(coupled) * np.sqrt(weight) <= rounding * 1e-3:
-        coupled = 0.0
     omega = coupled * np.diag(kernel) - np.diag(pull)  # what is left on the diagonal
     blur = rounding * np.maximum(1.0, np.abs(np.diag(pull)))
     # the rounding of differences averages out, that of lambda and of the rates does not

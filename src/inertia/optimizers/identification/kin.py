@@ -19,7 +19,7 @@ SHAPE = (12, 32)  # steps and numbers of the runs that say what an unknown optim
 
 def verdict(bench: Bench, outcomes: Sequence[Outcome], declared: Sequence[float | None], names: Sequence[str], seed: int = 0) -> Identified:
     """One verdict, with groups where tensors differ."""
-    unknown = [out.found is None and out.below is None and "does not move" not in out.why for out in outcomes]
+    unknown = [out.found is None and out.below is None for out in outcomes]
     metrics = adaptive(bench, seed) if any(unknown) else [None] * len(outcomes)
     known = [one if new else None for one, new in zip(metrics, unknown, strict=True)]
     verdicts = []
@@ -29,7 +29,9 @@ def verdict(bench: Bench, outcomes: Sequence[Outcome], declared: Sequence[float 
         else:
             said = told(out, asked, name)
             verdicts.append(
-                said if not new else Identified(said.verdict, None, residual=1.0, evidence=(*_known(bench), *said.evidence), name=name)
+                said
+                if not new or out.still
+                else Identified(said.verdict, None, residual=1.0, evidence=(*_known(bench), *said.evidence), name=name)
             )
     return grouped(verdicts)
 

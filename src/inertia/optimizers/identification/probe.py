@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import BadInput
 from .bench import Outcome
-from .identified import NONLINEAR, Identified
+from .identified import NONLINEAR, UNTOLD, Identified
 from .keras_bench import identify_keras, is_keras
 from .kin import verdict
 from .series import Series, series_of
@@ -141,7 +141,7 @@ def _together(found: list[Identified], blocks: list[Series]) -> Identified:
     gains = [float(np.linalg.norm(b.changes) / np.linalg.norm(b.grads)) for b in blocks]
     first = found[0]
     if all(gain == 0 for gain in gains):
-        return Identified(NONLINEAR, None, residual=1.0, evidence=("it never moves, whatever the gradient: learning rate 0?",))
+        return Identified(UNTOLD, None, residual=1.0, evidence=("it never moves, whatever the gradient: learning rate 0?",))
     if all(one.linear for one in found):
         methods = np.array([one.method for one in found], dtype=float)
         floor = np.array([0.0, 1e-3, 1e-3, 1e-3])  # alpha has a unit: only its relative change counts

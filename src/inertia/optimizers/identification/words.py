@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core.method import Method
 from .bench import BASE, SIZES, Outcome
-from .identified import NONLINEAR, Identified, named, scheduled
+from .identified import NONLINEAR, UNTOLD, Identified, named, scheduled
 from .recursion import Clip, Recursion
 
 __all__ = ["grouped", "missing", "told"]
@@ -28,7 +28,8 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
     """One tensor's or group's verdict."""
     rounding = out.rounding
     if out.found is None:
-        return Identified(NONLINEAR, None, residual=1.0, evidence=tuple(_refused(out, rounding)), name=name)
+        verdict = UNTOLD if out.still else NONLINEAR
+        return Identified(verdict, None, residual=1.0, evidence=tuple(_refused(out, rounding)), name=name)
     found = out.found
     rates, evidence, warnings = np.abs(found.alpha), [], []
     resolution = 100 * rounding

@@ -1,6 +1,7 @@
 """A source seen in a metric P: gradients and products of the loss as a function of z = P^(1/2) x.
 
-With D = P^(-1/2) the gradient becomes D g and the Hessian D H D, whose eigenvalues are those of P^(-1) H.
+With D = P^(-1/2) the gradient becomes D g and the Hessian D H D, whose eigenvalues are those of P^(-1) H. Weight decay w that is part of
+the gradient (coupled, a number for each parameter) belongs to the objective: g + w x and H + diag(w), for the loss plus x'diag(w) x/2.
 """
 
 from __future__ import annotations
@@ -19,9 +20,14 @@ __all__ = ["Rescaled"]
 class Rescaled:
     """A source in the coordinates in which an adaptive optimizer is plain momentum; `root` is D, one number for each parameter."""
 
-    def __init__(self, source: Source, root: Any) -> None:
-        self.bare, self.root = source, root
-        self.dimension, self.notes, self.price = source.dimension, source.notes, source.price
+    def __init__(self, source: Source, root: Any, penalty: Any = None) -> None:
+        self.bare, self.root, self.penalty = source, root, penalty
+        self.dimension, self.notes = source.dimension, source.notes
+
+    @property
+    def price(self) -> float:
+        """Of one product, in gradients."""
+        return self.bare.price
 
     @property
     def sizes(self) -> list[int]:
@@ -37,17 +43,23 @@ class Rescaled:
         return self.bare.space(vectors)
 
     def gradient(self, parts: Sequence[int] | None = None) -> tuple[float, Any]:
-        """The loss, and D g."""
+        """The objective, and D g."""
         loss, gradient = self.bare.gradient(parts)
-        return loss, self.root * gradient
+        if self.penalty is None:
+            return loss, self.root * gradient
+        place = self.bare.position()
+        return loss + 0.5 * float(place @ (self.penalty * place)), self.root * (gradient + self.penalty * place)
 
     def hvp(self, vector: Any, parts: Sequence[int] | None = None) -> Any:
         """D H D times a vector."""
-        return self.root * self.bare.hvp(self.root * vector, parts)
+        inner = self.root * vector
+        image = self.bare.hvp(inner, parts)
+        return self.root * (image if self.penalty is None else image + self.penalty * inner)
 
     def mini_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[tuple[Any, int]]:
         """D times the gradients of mini-batches."""
-        return ((self.root * gradient, size) for gradient, size in self.bare.mini_batches(rng, batch_size))
+        pull = 0.0 if self.penalty is None else self.penalty * self.bare.position()
+        return ((self.root * (gradient + pull), size) for gradient, size in self.bare.mini_batches(rng, batch_size))
 
     def cost(self) -> dict[str, float]:
         """Spent so far."""

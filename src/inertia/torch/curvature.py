@@ -17,12 +17,14 @@ from torch import nn
 
 from ..core.method import Method
 from ..core.spectrum import Spectrum
+from ..errors import BadInput
 from ..measurement.along import measured, watched
 from ..measurement.lanczos import FAILURE, Lanczos, krylov
 from ..measurement.model import Plan, Watch
 from .batches import batches_of
 from .losses import OTHER, Loss
 from .opening import opened
+from .preconditioning import WALK, measured_under
 from .trajectory import walked
 
 __all__ = ["Eigenvectors", "eigenvectors", "measure"]
@@ -43,6 +45,8 @@ def measure(
     loss_fn: Callable[..., Any] | None,
     data: Any,
     *,
+    optimizer: torch.optim.Optimizer | None = None,
+    walk: int = WALK,
     batch_size: int | None = None,
     examples: int | None = None,
     forward: Callable[[nn.Module, Any], torch.Tensor] | None = None,
@@ -80,19 +84,29 @@ def measure(
     `provenance["hvps"]` counts them. `weights`, `noise` (number of mini-batches), `probes` and `along` (steps of a short
     training run on the way of which sharpness is measured again) cost extra; the ends alone: weights=False, noise=0.
 
+    `optimizer`: the one that trains the model. Then everything is measured in the metric of its real state (Adam's denominator), and a
+    `Preconditioned` comes back: the Spectrum of P^(-1) H, its `edge`, and `step`, the best learning rate along the updates that it
+    would really make next. A state that has not stepped yet gets a `walk` of so many steps on a copy. The optimizer is not changed.
+
     Memory: up to 500,000 parameters every Lanczos vector is kept. Beyond, the ends alone need at most 6 vectors of the size
     of the parameters besides one batch differentiated twice; `memory` bytes (default 1 GiB, none from 5 million parameters
     on) are used to keep gradient graphs of several batches.
 
     Raises:
         BadInput: a loss that is not deterministic (and which module makes it so), not finite (and in which batch) or
-            independent of the parameters; data that cannot be read; settings that no run can use.
+            independent of the parameters; data that cannot be read; settings that no run can use; an optimizer of another model, or
+            whose state cannot be read.
 
     >>> model, x = nn.Linear(3, 1), torch.eye(3)
     >>> found = measure(model, nn.MSELoss(), (x, torch.ones(3, 1)), noise=0)
     >>> found.dimension, round(found.L, 4), found.upper >= found.L
     (4, 2.6667, True)
+    >>> under = measure(model, nn.MSELoss(), (x, torch.ones(3, 1)), noise=0, optimizer=torch.optim.AdamW(model.parameters(), lr=1e-3))
+    >>> round(under.edge), under.step.best > 0
+    (38000, True)
     """
+    if optimizer is not None and along is not None:
+        raise BadInput("along trains by plain momentum and optimizer measures under another method: give one of the two")
     batches, whole = batches_of(data, examples, batch_size, seed, size_of), batches_of(data, None, batch_size, seed, size_of)
     subset = examples is not None and getattr(batches, "examples", -1) != getattr(whole, "examples", None)
     evaluate = Loss(model, loss_fn, forward, size_of)
@@ -105,6 +119,8 @@ def measure(
             rtol=rtol, depth=depth, ends=ends, top=top, probes=probes, weights=weights, noise=noise, batch_size=batch_size,
             sampling=subset if sampling is None else sampling, seed=seed, failure=failure, watch=watched(progress),
         )  # fmt: skip
+        if optimizer is not None:
+            return measured_under(source, plan, optimizer, walk)
         return measured(source, plan, along, along_method, partial(walked, source, plan))
 
 

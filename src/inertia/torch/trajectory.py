@@ -13,7 +13,7 @@ from ..measurement.model import Plan
 from .batches import Everything, Indexed
 from .products import TorchSource
 
-__all__ = ["walked"]
+__all__ = ["forever", "walked"]
 
 
 def walked(source: TorchSource, plan: Plan, method: Method) -> Generator[None, None, None]:
@@ -21,7 +21,7 @@ def walked(source: TorchSource, plan: Plan, method: Method) -> Generator[None, N
     saved = [p.detach().clone() for p in source.params]
     velocity = [torch.zeros_like(p) for p in source.params]
     try:
-        for number, batch in enumerate(_forever(source, plan), start=1):
+        for number, batch in enumerate(forever(source, plan), start=1):
             source.release()
             _, grads, _ = source._differentiated(number, batch)
             with torch.no_grad():
@@ -36,7 +36,7 @@ def walked(source: TorchSource, plan: Plan, method: Method) -> Generator[None, N
                 p.copy_(value)
 
 
-def _forever(source: TorchSource, plan: Plan) -> Any:
+def forever(source: TorchSource, plan: Plan) -> Any:
     """Mini-batches to train on, drawn from tensors at the batch size asked for, else the loader's own, over and over."""
     rng = np.random.default_rng([plan.seed, 3])
     batches = source.batches

@@ -38,6 +38,7 @@ class Identified:
     clip_bound: float | None = None
     accumulation: int = 1  # gradients averaged into one step
     metric: Metric | None = None  # Adam or one of its kin: what it is, number by number
+    nature: str = ""  # of a method that is none of these: "sign", "whole tensors" (normalised, orthogonalised), "own points", or unknown
 
     @property
     def linear(self) -> bool:

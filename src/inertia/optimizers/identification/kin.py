@@ -8,7 +8,7 @@ import numpy as np
 
 from .adaptive import adaptive, run_alike
 from .bench import Bench, Outcome
-from .identified import NONLINEAR, Identified
+from .identified import Identified
 from .metric import Metric
 from .words import grouped, told
 
@@ -28,11 +28,10 @@ def verdict(bench: Bench, outcomes: Sequence[Outcome], declared: Sequence[float 
             verdicts.append(_kin(metric, name))
         else:
             said = told(out, asked, name)
-            verdicts.append(
-                said
-                if not new or out.still
-                else Identified(said.verdict, None, residual=1.0, evidence=(*_known(bench), *said.evidence), name=name)
-            )
+            if new and not out.still:
+                nature, texts = _known(bench)
+                said = Identified(said.verdict, None, residual=1.0, evidence=(*texts, *said.evidence), name=name, nature=nature)
+            verdicts.append(said)
     return grouped(verdicts)
 
 
@@ -140,21 +139,21 @@ def _decay(metric: Metric) -> tuple[float, bool | None, str]:
     return 0.0, None, "no weight decay"
 
 
-def _known(bench: Bench) -> list[str]:
-    """Of an optimizer that is none of these: what its moves still say."""
+def _known(bench: Bench) -> tuple[str, list[str]]:
+    """Of an optimizer that is none of these: its nature, and what its moves still say."""
     generator = np.random.default_rng(3)
     grads = generator.standard_normal(SHAPE)
     zero = grads * 0
     plain = run_alike(bench, grads, zero)[:, 0]
     if not np.all(np.isfinite(plain)) or not np.any(plain):
-        return []
+        return "", []
     larger, shifted = run_alike(bench, grads * 1e3, zero)[:, 0], run_alike(bench, grads, zero + 1)[:, 0]
     alone = grads * (np.arange(SHAPE[1]) == 0)
     single = run_alike(bench, alone, zero)[:, 0]
-    texts = []
+    nature, texts = "", []
     sizes = np.abs(plain)
     if np.ptp(sizes) <= 1e-6 * sizes.max():
-        first = np.sign(plain) == -np.sign(grads)
+        nature, first = "sign", np.sign(plain) == -np.sign(grads)
         of = "the gradient (sign-SGD)" if first.all() else "an average of gradients (as Lion)"
         texts.append(
             f"every number moves by the same amount whatever the gradient's size: the sign of {of}; no curvature has an edge for it"
@@ -162,13 +161,15 @@ def _known(bench: Bench) -> list[str]:
     elif np.allclose(larger, plain, rtol=1e-3, atol=1e-6 * sizes.max()):
         texts.append("gradients a thousand times as large make the same moves: it divides by their size")
     if not np.allclose(single[:, 0], plain[:, 0], rtol=1e-3, atol=1e-6 * sizes.max()):
+        nature = nature or "whole tensors"
         texts.append(
             "a number's move depends on the gradients of the others: it normalises, clips or orthogonalises whole tensors (as LAMB, Muon,"
             " Shampoo, Prodigy), so it has no diagonal metric"
         )
     if not np.allclose(shifted, plain, rtol=1e-3, atol=1e-6 * sizes.max()):
+        nature = nature or "own points"
         texts.append(
             "its moves depend on where the parameters are: it keeps points of its own (as schedule-free methods) or scales by their size"
         )
     texts.append("it is none of: SGD with momentum, Adam, AdamW, NAdam, RAdam, AMSGrad, Adamax, RMSprop, Adagrad")
-    return [text for text in texts if text] or [NONLINEAR]
+    return nature, texts

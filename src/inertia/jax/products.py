@@ -81,6 +81,17 @@ class JaxSource:
         self.spent["gradients"] += 1
         return self.sum_of(self.flat, list(range(len(self.sizes))) if parts is None else list(parts))
 
+    def parted(self) -> Iterator[tuple[float, Any, float, int]]:
+        """Loss, gradient, weight and examples of each batch."""
+        self.spent["gradients"] += 1
+        for index, batch in self._chosen(list(range(len(self.sizes)))):
+            value, grad, self.weights[index] = self.graded(self.flat, batch, f"batch {index}")
+            yield value, np.asarray(grad, np.float64 if self.dimension <= FULL else self.dtype), self.weights[index], self.sizes[index]
+
+    def gradient_at(self, vector: Any) -> Any:
+        """The gradient at the parameters displaced by a vector."""
+        return self.sum_of(self.flat + jnp.asarray(vector, self.dtype), list(range(len(self.sizes))))[1]
+
     def sum_of(self, flat: Any, parts: list[int]) -> tuple[float, Any]:
         """Mean loss and gradient of some batches at any parameters."""
         total, out = 0.0, np.zeros(self.dimension, np.float64 if self.dimension <= FULL else self.dtype)

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from .probe import identify
     from .rivals import compare
     from .tuning import check, tune
+    from .watch import Watch
 
 # The modules are named otherwise than their functions: a submodule would hide a function of its own name.
 _HOME = {
     "Momentum": "optimizer",
+    "Watch": "watch",
     "check": "tuning",
     "compare": "rivals",
     "eigenvectors": "curvature",
@@ -28,7 +30,7 @@ _HOME = {
     "tune": "tuning",
 }
 
-__all__ = ["Momentum", "check", "compare", "eigenvectors", "identify", "measure", "tune"]
+__all__ = ["Momentum", "Watch", "check", "compare", "eigenvectors", "identify", "measure", "tune"]
 
 
 def __getattr__(name: str) -> Any:

@@ -300,6 +300,9 @@ def moved(batch: Any, device: torch.device, widen: bool) -> Any:
 
 def seed_everything(seed: int) -> None:
     """Set the global generators that models and data pipelines draw from."""
-    torch.manual_seed(seed)
+    if torch.cuda.is_initialized() or torch.backends.mps.is_available():
+        torch.manual_seed(seed)
+    else:  # torch would put off the seeding of devices nobody has woken up yet, and then override the user's own seed there
+        torch.default_generator.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002  (the global generator of other people's code, put back afterwards)

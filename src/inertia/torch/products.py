@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from typing import Any, cast
 
@@ -81,27 +81,41 @@ class TorchSource:
 
     def gradient(self, parts: Sequence[int] | None = None) -> tuple[float, torch.Tensor]:
         """Mean loss and gradient over the batches, keeping the graphs that fit."""
+        total, weights, out = 0.0, 0.0, self._zeros()
+        for loss, grads, weight, _ in self._each(parts):
+            total += weight * loss
+            weights += weight
+            self._add(out, grads, weight)
+        self.spent["gradients"] += 1
+        return total / weights, out.div_(weights)
+
+    def parted(self) -> Iterator[tuple[float, torch.Tensor, float, int]]:
+        """Loss, gradient, weight and examples of each batch, keeping the graphs that fit, as `gradient` does for their mean."""
+        for loss, grads, weight, size in self._each(None):
+            out = self._zeros()
+            self._add(out, grads, 1.0)
+            yield loss, out, weight, size
+        self.spent["gradients"] += 1
+
+    def _each(self, parts: Sequence[int] | None) -> Iterator[tuple[float, Any, float, int]]:
+        """Every batch asked for, differentiated; afterwards `sizes` and `weights` are known."""
         self.graphs.clear()
-        total, out = 0.0, self._zeros()
         sizes, weights = [], []
         for index, batch in enumerate(self.batches):
             sizes.append(self.batches.size_of(batch))
             weights.append(0.0)
             if parts is not None and index not in parts:
                 continue
-            if index == 0:
+            if index == 0 and not self.room:
                 self._plan_memory(batch)
             keep = self.way != "differences" and len(self.graphs) < self.room and not self.lazy
             loss, grads, weights[-1] = self._differentiated(index, batch, keep=keep)
-            total += weights[-1] * loss
-            self._add(out, grads, weights[-1])
+            yield loss, grads, weights[-1], sizes[-1]
         if not sizes:
             raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
         self.sizes = sizes
         if parts is None:
             self.weights = weights
-        self.spent["gradients"] += 1
-        return total / sum(weights), out.div_(sum(weights))
 
     def hvp(self, vector: torch.Tensor, parts: Sequence[int] | None = None) -> torch.Tensor:
         """Hessian of the mean loss over the batches (or some of them) times a vector."""
@@ -174,21 +188,35 @@ class TorchSource:
 
     def _differences(self, vector: torch.Tensor, chosen: list[int]) -> torch.Tensor:
         """Sum over batches of size times (gradient(w + e v) - gradient(w - e v))/(2 e)."""
-        saved = [p.detach().clone() for p in self.params]
         reach = float(torch.finfo(self.dtype).eps ** (1 / 3))  # along a unit vector: balances rounding and curvature
-        out, pieces = torch.zeros_like(vector), self._pieces(vector)
-        try:
-            for sign in (1.0, -1.0):
-                with torch.no_grad():
-                    for p, value, piece in zip(self.params, saved, pieces, strict=True):
-                        p.copy_(value).add_(piece, alpha=sign * reach)
+        out = torch.zeros_like(vector)
+        for sign in (1.0, -1.0):
+            with self._at(vector, sign * reach):
                 for index, batch in self._needed(chosen):
                     self._add(out, self._differentiated(index, batch)[1], sign * self.weights[index] / (2 * reach))
+        return out
+
+    def gradient_at(self, vector: torch.Tensor) -> torch.Tensor:
+        """The gradient at the parameters displaced by a vector; `gradient` or `parted` has been asked before."""
+        out = torch.zeros_like(vector)
+        with self._at(vector, 1.0):
+            for index, batch in enumerate(self.batches):
+                self._add(out, self._differentiated(index, batch)[1], self.weights[index])
+        return out.div_(sum(self.weights))
+
+    @contextmanager
+    def _at(self, vector: torch.Tensor, scale: float) -> Iterator[None]:
+        """The parameters displaced by scale times a vector, and back."""
+        saved = [p.detach().clone() for p in self.params]
+        try:
+            with torch.no_grad():
+                for p, value, piece in zip(self.params, saved, self._pieces(vector), strict=True):
+                    p.copy_(value).add_(piece, alpha=scale)
+            yield
         finally:
             with torch.no_grad():
                 for p, value in zip(self.params, saved, strict=True):
                     p.copy_(value)
-        return out
 
     def _differentiated(self, index: int, batch: Any, keep: bool = False, graph: bool = False) -> tuple[float, Any, float]:
         """Loss, gradient and weight of one batch; keep=True remembers the gradient with its graph."""

@@ -1,0 +1,355 @@
+"""Watch a torch run while it trains: is the learning rate too high, what does momentum do, does noise or curvature limit, is a spike coming.
+
+    watch = inertia.torch.Watch(model, optimizer, loss_fn, probe=(inputs, targets), log="run.jsonl")
+    for x, y in loader:
+        ...
+        optimizer.step()
+        watch.step(loss)
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from ..errors import BadInput
+from ..watching.looking import FEWEST, MOST, look, sharpest
+from ..watching.monitor import Monitor
+from ..watching.pacing import Pace
+from ..watching.quantities import Look
+from .frozen import trainable
+from .watch_probe import Probe, bare, flat
+from .watch_state import Buffers, metric_of, read, remembered
+
+__all__ = ["Watch"]
+
+_READ = 24  # steps between two readings at most: a lost velocity shows in two, within 50 steps
+_JUDGE = 8  # steps between two judgements at most
+_AVERAGED = 4  # steps between two additions to the average of the weights
+_SHARE = 1 / 3  # of the budget that readings may take
+_WANTED = 0.05  # relative bar of the sharpness that a look is content with
+
+
+class Watch:
+    """A monitor of one model and its optimizer.
+
+    Args:
+        model: as it is trained; compiled or wrapped in DistributedDataParallel is fine.
+        optimizer: the torch.optim.Optimizer that steps it. Its step is hooked; nothing else is touched.
+        loss_fn: of (model(inputs), targets), as in `inertia.torch.measure`; None where the model returns its loss.
+        probe: a fixed batch of training data, as the model takes it, or a loader, whose first batch is kept. The larger, the better its
+            loss stands for all the data, and the dearer a look.
+        forward: (model, batch) -> loss, where that is not loss_fn(model(*inputs), targets).
+        size_of: examples in an unusual batch.
+        mode: "train", "eval" or None (each module as it is at that moment; dropout then has one fixed mask).
+        budget: share of the training time that may be lost; it decides how often is looked.
+        every: look after so many steps instead, whatever it costs.
+        expect: momentum that you expect the optimizer to have; another one is told.
+        scaler: the GradScaler, so that skipped steps are told from accumulated gradients.
+        log: a file name (JSON lines), a SummaryWriter, an object with log(dict, step=), or a list of these. A file that is there is continued.
+        say: function of one line for every message; None prints on stderr, False is silent.
+        average: keep the average of the weights beside them (one more copy): what noise costs is then measured, not only named.
+        layers: also tell the sharpness of each layer at every look (as many products more as there are layers, times three).
+        seed: of the fixed dropout masks and of the first direction.
+
+    Raises:
+        BadInput: a probe whose loss cannot be computed, is not finite or not deterministic; settings that no watch can use.
+
+    >>> model = torch.nn.Linear(4, 1)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    >>> x, y = torch.eye(4), torch.ones(4, 1)
+    >>> with Watch(model, optimizer, torch.nn.MSELoss(), probe=(x, y), every=1, say=False) as watch:
+    ...     for _ in range(3):
+    ...         loss = torch.nn.functional.mse_loss(model(x), y)
+    ...         optimizer.zero_grad(); loss.backward(); optimizer.step()
+    ...         watch.step(loss)
+    >>> round(watch.looks[-1].sharpness, 4), round(watch.looks[-1].edge, 4)
+    (2.5, 38.0)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loss_fn: Callable[..., Any] | None = None,
+        *,
+        probe: Any = None,
+        forward: Callable[[nn.Module, Any], Any] | None = None,
+        size_of: Callable[[Any], int] | None = None,
+        mode: str | None = None,
+        budget: float = 0.03,
+        every: int | None = None,
+        expect: float | None = None,
+        scaler: Any = None,
+        log: Any = None,
+        say: Callable[[str], Any] | bool | None = None,
+        average: bool = True,
+        layers: bool = False,
+        seed: int = 0,
+    ) -> None:
+        _checked(model, optimizer, expect, scaler)
+        self.model, self.optimizer, self.scaler, self.layers = bare(model), optimizer, scaler, layers
+        self.params = trainable(self.model)
+        self.pace = Pace(budget, every)
+        with self.pace.charged():
+            self.probe = Probe(self.model, loss_fn, forward, probe, size_of, mode, seed)
+        self.seed = seed
+        about = {"optimizer": type(optimizer).__name__, "parameters": sum(p.numel() for p in self.params), "framework": "torch"}
+        self.monitor = Monitor(pace=self.pace, log=log, say=say, expect=expect, about=about)
+        self.steps, self.average = self.monitor.begin, average
+        self._mean: list[torch.Tensor] | None = None
+        self._count = 0
+        self._scale: float | None = None if scaler is None else scaler.get_scale()
+        self.depth, self.warm = 6, None
+        self._before: list[torch.Tensor] | None = None  # parameters before a step that is looked at
+        self._buffers: Buffers | None = None
+        self._looking = True
+        self._stepped = 0  # steps of the optimizer since the last call of `step`
+        self._hooks = [
+            optimizer.register_step_pre_hook(self._on_before),
+            optimizer.register_step_post_hook(self._on_after),
+            register_optimizer_step_post_hook(self._on_other),
+        ]
+
+    @property
+    def looks(self) -> list[Look]:
+        """Every look so far, oldest first."""
+        return self.monitor.history.looks
+
+    @property
+    def messages(self) -> list[Any]:
+        """Every message so far, with the steps at which it began and ended."""
+        return list(self.monitor.told)
+
+    @property
+    def lost(self) -> float:
+        """Time spent watching over the time of everything else."""
+        return self.pace.lost
+
+    def step(self, loss: Any = None) -> None:
+        """Call once after each step, with its loss: a tensor or a number. It is read later, so that no device waits.
+
+        Called without a step of the optimizer in between, it counts a step that the scaler left out, or a gradient that is being gathered.
+        """
+        with self.pace.charged():
+            self._scaled()
+            stepped, self._stepped = self._stepped, 0
+            if not stepped:
+                self.monitor.history.idle += 1
+                if self.monitor.history.idle % _READ == 0:
+                    self.monitor.judge()
+                return
+            if loss is None:
+                return
+            held = loss.detach() if isinstance(loss, torch.Tensor) else float(loss)
+            here = not isinstance(held, torch.Tensor) or held.device.type == "cpu"
+            self.monitor.loss(self.steps, held, now=here)
+            if self.monitor.history.bad == self.steps:
+                self.monitor.judge()
+
+    def close(self) -> None:
+        """Take the hooks off and finish the log."""
+        if self._hooks:
+            for hook in self._hooks:
+                hook.remove()
+            self._hooks = []
+            self.monitor.close()
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold so that the watch goes on where the run does."""
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint: what the log holds beyond its step is superseded."""
+        self.steps = int(state["steps"])
+        self.warm, self._before, self._buffers, self._mean = None, None, None, None
+        self.monitor.resume(self.steps)
+
+    def _scaled(self) -> None:
+        """Whether the scaler has just left a step out: it lowers its scale then."""
+        if self.scaler is None or self._stepped:
+            return
+        scale = self.scaler.get_scale()
+        if self._scale is not None and scale < self._scale:
+            self.monitor.history.skipped.append(self.steps)
+        self._scale = scale
+
+    def _on_before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        with self.pace.charged():
+            if self._looking and self._due():
+                self._before = [p.detach().clone() for p in self.params]
+
+    def _on_after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        with self.pace.charged():
+            self.steps += 1
+            self._stepped += 1
+            self.pace.steps = self.steps
+            self.monitor.history.stepped(self.steps, [_rate_here(group) for group in optimizer.param_groups])
+            self._averaged()
+            self._read()
+            if self._before is not None:
+                before, self._before = self._before, None
+                self._guarded(before)
+            if self.steps % _JUDGE == 0:
+                self.monitor.judge()
+
+    def _on_other(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """Another optimizer has stepped: these parameters?"""
+        if optimizer is self.optimizer or "foreign" in self.monitor.history.facts:
+            return
+        own = {id(p) for p in self.params}
+        if any(id(p) in own for group in optimizer.param_groups for p in group["params"]) and not self._shared(optimizer):
+            self.monitor.history.facts["foreign"] = type(optimizer).__name__
+            self.monitor.judge()
+
+    def _shared(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether the other one steps parameters that ours does not: several optimizers for one model are no fault."""
+        ours = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        return not any(id(p) in ours for group in optimizer.param_groups for p in group["params"])
+
+    def _due(self) -> bool:
+        """Whether this step is looked at."""
+        if self.pace.every is not None:
+            return self.steps == self.monitor.begin or self.steps % self.pace.every == 0
+        return self.steps > self.monitor.begin and self.pace.due("look", guess=self.probe.price * (2 + 2 * self.depth))
+
+    def _read(self) -> None:
+        """Compare the buffers with those after the last step, where they were kept; keep them where the time has come."""
+        if self._buffers is not None:
+            before, self._buffers = self._buffers, None
+            if before.step == self.steps - 1:
+                with self.pace.charged("reading"):
+                    self.monitor.readings(read(self.optimizer, before, self.steps))
+                self.monitor.judge()
+        since = self.pace.since("reading")
+        if self.steps == self.monitor.begin + 1 or since >= _READ or (since >= 2 and self.pace.due("reading", _SHARE)):
+            with self.pace.charged():
+                self._buffers = remembered(self.optimizer, self.steps)
+
+    def _averaged(self) -> None:
+        """The average of the weights, newer ones weighing more: polynomial-decay averaging (Shamir and Zhang 2013), eta = 3."""
+        if not self.average or self.steps % _AVERAGED:
+            return
+        if self._mean is None:
+            self._mean, self._count = [p.detach().clone() for p in self.params], 1
+            return
+        self._count += 1
+        with torch.no_grad():
+            torch._foreach_lerp_(self._mean, [p.detach() for p in self.params], 4 / (self._count + 3))
+
+    def _guarded(self, before: list[torch.Tensor]) -> None:
+        """One look with the parameters as they were before the step; whatever goes wrong is told, and the run goes on."""
+        after = [p.detach().clone() for p in self.params]
+        facts = self.monitor.history.facts
+        try:
+            with self.pace.charged("look"), warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                self._put(before)
+                found = self._look(before, after)
+            for one in warned:
+                facts.setdefault("noted", []).append(str(one.message))
+        except BadInput as error:
+            facts["blind"] = str(error)
+        except Exception as error:  # a watch never stops a run; what it could not do is a message
+            facts["blind"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            self._looking = False
+        else:
+            self.monitor.settle()
+            self.monitor.look(found)
+            facts.pop("blind", None)
+        finally:
+            self._put(after)
+        self.monitor.judge()
+
+    def _put(self, values: list[torch.Tensor]) -> None:
+        with torch.no_grad():
+            for p, value in zip(self.params, values, strict=True):
+                p.copy_(value)
+
+    def _look(self, before: list[torch.Tensor], after: list[torch.Tensor]) -> Look:
+        begun = self.pace.clock()
+        metric, why = metric_of(self.optimizer, self.params)
+        self.monitor.history.facts["no edge"] = why
+        with self.probe.open() as source:
+            moved = flat(after, before, source)
+            if not bool(moved.any()):
+                moved = None
+            seen = look(source, metric, moved, self.warm, self.depth, self.seed + self.steps)
+            self.warm = seen.sharpest.vector
+            noise, signal = self._own_gradient(seen, metric, source)
+            layers = self._by_layer(metric, source) if self.layers else None
+        relative = seen.sharpest.bar / max(abs(seen.sharpest.value), 1e-300)
+        self.depth = min(self.depth + 1, MOST) if relative > _WANTED else max(self.depth - 1, FEWEST) if relative < _WANTED / 4 else self.depth
+        excess = None
+        if self._mean is not None and self._count >= 8:
+            self._put(self._mean)
+            excess = seen.loss - self.probe.value()
+        return Look(
+            step=self.steps, loss=seen.loss, learning_rate=metric.learning_rate, sharpness=seen.sharpest.value, bar=seen.sharpest.bar,
+            edge=metric.edge, along_gradient=seen.along_gradient, in_top=seen.in_top, gradient_norm=seen.gradient_norm,
+            method=None if metric.method is None else tuple(float(v) for v in metric.method[:3]), noise=seen.noise, taken=seen.taken,
+            step_noise=noise, step_signal=signal, turning=seen.turning, excess=excess, products=seen.products, seconds=self.pace.clock() - begun, layers=layers,
+        )  # fmt: skip
+
+    def _own_gradient(self, seen: Any, metric: Any, source: Any) -> tuple[float | None, float | None]:
+        """How far the gradient that was stepped with is from the probe's, and their inner product, in the metric."""
+        if any(p.grad is None or p.grad.is_sparse for p in self.params):
+            return None, None
+        own = flat([p.grad for p in self.params], [torch.zeros((), device=p.device) for p in self.params], source)  # type: ignore[misc]
+        own = metric.root * (own + metric.coupled * source.position() if metric.coupled else own)
+        probe = metric.root * seen.gradient
+        space = source.space(False)
+        away = own - probe
+        return space.dot(away, away), space.dot(own, probe)
+
+    def _by_layer(self, metric: Any, source: Any) -> dict[str, float]:
+        """Sharpness of each module's own parameters alone, the others held still."""
+        homes = {id(p): name for name, module in self.model.named_modules() for p in module._parameters.values() if p is not None}
+        found, at = {}, 0
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for p in self.params:
+            spans.setdefault(homes.get(id(p), ""), []).append((at, at + p.numel()))
+            at += p.numel()
+        for name, parts in spans.items():
+            mask = source._zeros()
+            for low, high in parts:
+                mask[low:high] = 1.0
+            root = metric.root * mask
+
+            def product(vector: Any, root: Any = root) -> Any:
+                return root * source.hvp(root * vector) + metric.coupled * (root * root * vector)
+
+            found[name or "(model)"] = sharpest(product, source, None, FEWEST, self.seed).value
+        return found
+
+
+def _rate_here(group: dict[str, Any]) -> float:
+    """The learning rate where it can be had without waiting for a device, else nan."""
+    rate = group.get("lr", float("nan"))
+    return float("nan") if isinstance(rate, torch.Tensor) and rate.device.type != "cpu" else float(rate)
+
+
+def _checked(model: Any, optimizer: Any, expect: float | None, scaler: Any) -> None:
+    """Refuse what cannot be watched."""
+    if not isinstance(model, nn.Module):
+        raise BadInput(f"model of type {type(model).__name__} is no torch.nn.Module: pass the model that is trained")
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise BadInput(f"optimizer of type {type(optimizer).__name__} is no torch.optim.Optimizer: pass the one that steps the model")
+    homes = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if not any(id(p) in homes for p in bare(model).parameters()):
+        raise BadInput("the optimizer holds none of the model's parameters: it belongs to another model, or was made before the model was moved")
+    if expect is not None and not 0 <= expect < 1:
+        raise BadInput(f"expect = {expect:g} is outside [0, 1): it is the momentum that the optimizer should have, such as 0.9")
+    if scaler is not None and not hasattr(scaler, "get_scale"):
+        raise BadInput(f"scaler of type {type(scaler).__name__} has no get_scale: pass the torch.amp.GradScaler of the loop")

@@ -1,0 +1,145 @@
+"""The probe of a watched run: a fixed batch, cut into parts, whose loss is looked at again and again at the parameters of the moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import BadInput
+from .batches import Batches, Everything, as_tensors, batches_of, examples_in
+from .frozen import NORMS, alone, frozen
+from .losses import OTHER, Loss
+from .opening import MEMORY, opened
+from .products import TorchSource
+
+__all__ = ["Probe", "bare"]
+
+PARTS = 4  # of a probe: their gradients scatter, which is the noise
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """The model itself, without what compiles or distributes it: both share its parameters."""
+    while True:
+        inside = getattr(model, "_orig_mod", None) or (
+            model.module if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) else None
+        )
+        if inside is None:
+            return model
+        model = inside
+
+
+class Probe:
+    """A batch and its loss, checked once and opened at every look.
+
+    Raises:
+        BadInput: a loss that is not deterministic, not finite, or cannot be computed from the probe.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_fn: Callable[..., Any] | None,
+        forward: Callable[[nn.Module, Any], Any] | None,
+        data: Any,
+        size_of: Callable[[Any], int] | None,
+        mode: str | None,
+        seed: int,
+    ) -> None:
+        self.model, self.mode, self.seed = model, mode, seed
+        self.batches = _held(data, size_of, seed)
+        self.evaluate = Loss(model, loss_fn, forward, size_of)
+        self.chunk: int | None = None
+        self.room = 0
+        self.products = "exact"
+        self.notes: dict[str, Any] = {}
+        with frozen(model, mode, seed):  # modes as a look sees them
+            norms = any(isinstance(m, NORMS) and (m.training or not m.track_running_stats) for m in model.modules())
+        parts = 2 if norms else PARTS
+        if isinstance(self.batches, Everything) and self.batches.examples >= 2 * parts:
+            self.chunk = -(-self.batches.examples // parts)
+        try:
+            self.price = self._checked()
+        except BadInput:
+            if self.evaluate.kind != OTHER:
+                raise
+            self.chunk = None  # its loss does not add up over examples: one part, no noise
+            self.price = self._checked()
+
+    def _checked(self) -> float:
+        """Seconds that one gradient of the probe takes; the first look at the loss says what is wrong with it."""
+        words: dict[str, Any] = {"mode": self.mode, "chunk": self.chunk, "memory": MEMORY, "seed": self.seed}
+        with opened(self.model, self.evaluate, self.batches, **words) as source:
+            begun = time.perf_counter()
+            source.gradient()
+            took = time.perf_counter() - begun
+            self.room = source.room
+            self.notes = dict(source.notes)
+        return took
+
+    @contextmanager
+    def open(self) -> Iterator[TorchSource]:
+        """The probe's loss at the parameters as they are, as a source of gradients and products."""
+        words: dict[str, Any] = {"mode": self.mode, "chunk": self.chunk, "memory": MEMORY, "seed": self.seed, "checked": True}
+        with opened(self.model, self.evaluate, self.batches, products=self.products, **words) as source:
+            source.room = self.room
+            yield source
+            if source.way == "differences":
+                self.products = "differences"
+
+    def value(self) -> float:
+        """The probe's loss alone."""
+        with frozen(self.model, self.mode, self.seed) as handle, torch.no_grad():
+            total = weights = 0.0
+            for index, batch in enumerate(self.batches):
+                handle.rewind(index)
+                loss, weight = self.evaluate(_on(batch, self.model, handle.wide))
+                total, weights = total + weight * float(loss), weights + weight
+        return total / weights
+
+
+def _on(batch: Any, model: nn.Module, wide: bool) -> Any:
+    from .batches import moved
+
+    return moved(batch, next(model.parameters()).device, wide)
+
+
+def _held(data: Any, size_of: Callable[[Any], int] | None, seed: int) -> Batches:
+    """The probe as tensors that can be cut where it is made of tensors; of a loader, its first batch."""
+    if data is None:
+        raise BadInput("probe is missing: give a batch of training data, such as next(iter(loader)), or the loader itself")
+    if isinstance(data, list) and data and not isinstance(data[0], torch.Tensor):
+        return batches_of(data, None, None, seed, size_of)  # a list of batches
+    whole = as_tensors(tuple(data) if isinstance(data, list) else data)
+    if whole is None:
+        with alone():
+            first = next(iter(Batches(data, None, seed, size_of)), None) if hasattr(data, "__iter__") and not _batch(data) else data
+        if first is None:
+            raise BadInput("the probe holds no batch: the loader was empty, or an iterator had been read before")
+        whole = as_tensors(tuple(first) if isinstance(first, list) else first)
+        if whole is None:
+            return Batches([first], None, seed, size_of)
+    found = batches_of(whole, None, None, seed, size_of)
+    if examples_in(whole) < 1:
+        raise BadInput("the probe holds no examples")
+    return found
+
+
+def _batch(data: Any) -> bool:
+    """Whether it is one batch of an unusual kind (a mapping, a graph) rather than something that gives batches."""
+    from collections.abc import Mapping
+
+    return isinstance(data, Mapping | str | bytes) or hasattr(data, "num_graphs") or hasattr(data, "_fields")
+
+
+def flat(params: Sequence[torch.Tensor], minus: Sequence[torch.Tensor], source: TorchSource) -> torch.Tensor:
+    """The difference of two sets of parameters as one vector of the source's kind."""
+    out, at = source._zeros(), 0
+    for p, q in zip(params, minus, strict=True):
+        out[at : at + p.numel()] = (p.detach() - q).flatten()
+        at += p.numel()
+    return out

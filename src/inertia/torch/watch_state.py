@@ -1,0 +1,223 @@
+"""What a torch optimizer's state says without asking the model: its metric as it has just stepped, and what its buffers hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..core.method import Method
+from ..errors import BadInput
+from ..theory.adaptive import decayed_edge
+from ..watching.looking import Metric
+from ..watching.quantities import Reading
+from .adaptive import in_metric
+from .groups import method_of
+from .optimizer import Momentum
+from .products import FULL
+
+__all__ = ["Buffers", "metric_of", "rate_of", "read", "remembered"]
+
+Tensors = list[torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Buffers:
+    """Each group's parameters with a gradient, and copies of their velocities and of themselves after a step."""
+
+    step: int
+    velocities: list[dict[int, torch.Tensor]]  # by the id of the parameter
+    params: list[dict[int, torch.Tensor]]
+
+
+def rate_of(group: dict[str, Any]) -> float:
+    """The learning rate of a group as a float."""
+    return _number(group["lr"]) if "lr" in group else float("nan")
+
+
+def metric_of(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) -> tuple[Metric, str]:
+    """The metric on the parameters as one flat vector (0 where the optimizer moves nothing), and why there is no edge, if so.
+
+    An optimizer that is no linear recursion in a metric gets P = 1 and no edge: its sharpness is that of the loss itself.
+    """
+    homes = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    stateful = not _plain(optimizer)
+    moving = [
+        p for p in params
+        if id(p) in homes and rate_of(homes[id(p)]) > 0 and (not stateful or (p in optimizer.state and len(optimizer.state[p])))
+    ]  # fmt: skip
+    rate = max((rate_of(group) for group in optimizer.param_groups), default=0.0)
+    mask = _spread(params, {id(p): torch.ones_like(p) for p in moving})
+    whole = len(moving) == len(params)
+    if not moving:
+        return Metric(1.0, None, None, rate), "no parameter is moved at this learning rate"
+    try:
+        if isinstance(optimizer, Momentum):
+            seen, root, shrink, coupled = _own(optimizer, moving, homes)
+        else:
+            found = in_metric(optimizer, moving)
+            seen, root, shrink, coupled = found.method, found.root, found.shrink, found.coupled
+            if found.name == "SGD" and _number(homes[id(moving[0])].get("dampening", 0.0)):
+                seen = seen._replace(alpha=seen.alpha * (1 - _number(homes[id(moving[0])]["dampening"])))
+    except BadInput as error:
+        return Metric(1.0 if whole else mask, None, None, rate), str(error)
+    flat: Any = 1.0
+    if bool((root != 1).any()) or not whole:
+        parts = torch.split(root, [p.numel() for p in moving])
+        flat = _spread(params, {id(p): part.view(p.shape) for p, part in zip(moving, parts, strict=True)})
+    return Metric(flat, seen, float(decayed_edge(seen, shrink)), rate, coupled), ""
+
+
+def _plain(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether it may step without keeping anything: SGD without momentum."""
+    return isinstance(optimizer, torch.optim.SGD | Momentum)
+
+
+def _own(optimizer: Momentum, moving: Sequence[torch.Tensor], homes: dict[int, Any]) -> tuple[Method, torch.Tensor, float, float]:
+    """inertia's own optimizer, as `in_metric` tells of torch's."""
+    groups = list({id(homes[id(p)]): homes[id(p)] for p in moving}.values())
+    methods = [method_of(group) for group in groups]
+    if len({method[1:] for method in methods}) > 1:
+        raise BadInput("the parameter groups differ in momentum, so no one Method describes the optimizer")
+    first = methods[0]
+    root = torch.cat([torch.full((p.numel(),), (rate_of(homes[id(p)]) / float(first.alpha)) ** 0.5, device=p.device) for p in moving])
+    decay = float(groups[0]["weight_decay"])
+    own = Method(*(float(value) for value in first))
+    return (own, root, own.alpha * decay, 0.0) if groups[0]["decoupled"] else (own, root, 0.0, decay)
+
+
+def _spread(params: Sequence[torch.Tensor], parts: dict[int, torch.Tensor]) -> torch.Tensor:
+    """One flat vector in the precision of the measurement; zero where a parameter has no part."""
+    total = sum(p.numel() for p in params)
+    dtype = torch.float64 if total <= FULL else params[0].dtype
+    if dtype in {torch.float16, torch.bfloat16}:
+        dtype = torch.float32
+    out, at = torch.zeros(total, dtype=dtype, device=params[0].device), 0
+    for p in params:
+        if id(p) in parts:
+            out[at : at + p.numel()] = parts[id(p)].detach().flatten().to(dtype)
+        at += p.numel()
+    return out
+
+
+def _kind(optimizer: torch.optim.Optimizer) -> tuple[str, str] | None:
+    """Name of the velocity in the state, and how a gradient enters it: "sum", "mean" or "scaled"; None where that is not known."""
+    if isinstance(optimizer, Momentum):
+        return "momentum_buffer", "sum"
+    names = [kind.__name__ for kind in type(optimizer).__mro__ if kind.__module__.startswith("torch.optim")]
+    for name in names:
+        if name == "SGD":
+            return "momentum_buffer", "sum"
+        if name in {"Adam", "AdamW", "NAdam", "RAdam"}:
+            return "exp_avg", "mean"
+        if name == "RMSprop":
+            return "momentum_buffer", "scaled"
+    return None
+
+
+def remembered(optimizer: torch.optim.Optimizer, step: int) -> Buffers:
+    """Copies of the velocities and parameters after a step, to be compared with those after the next."""
+    kind = _kind(optimizer)
+    velocities, params = [], []
+    for group in optimizer.param_groups:
+        own = [p for p in group["params"] if p.grad is not None and not p.grad.is_sparse]
+        velocities.append({id(p): v.detach().clone() for p in own if kind and (v := _velocity(optimizer, p, kind[0])) is not None})
+        params.append({id(p): p.detach().clone() for p in own})
+    return Buffers(step, velocities, params)
+
+
+def read(optimizer: torch.optim.Optimizer, before: Buffers, step: int) -> list[Reading]:
+    """What each group's buffers held after the step that followed `before`."""
+    kind = _kind(optimizer)
+    return [
+        reading
+        for index, group in enumerate(optimizer.param_groups)
+        if (reading := _read(optimizer, index, group, kind, before, step)) is not None
+    ]
+
+
+def _read(
+    optimizer: torch.optim.Optimizer, index: int, group: dict[str, Any], kind: tuple[str, str] | None, before: Buffers, step: int
+) -> Reading | None:
+    own = [p for p in group["params"] if p.grad is not None and not p.grad.is_sparse and id(p) in before.params[index]]
+    if not own:
+        return None
+    grads: Tensors = [p.grad.detach() for p in own]  # type: ignore[union-attr]
+    old = [before.params[index][id(p)] for p in own]
+    update, weights = _length([p.detach() - q for p, q in zip(own, old, strict=True)]), _length(old)
+    asked = _asked(group, kind)
+    base: dict[str, Any] = {
+        "step": step, "group": index, "learning_rate": rate_of(group), "asked": asked, "gradient_norm": _length(grads),
+        "update_of_weight": update / weights if weights > 0 else 0.0,
+    }  # fmt: skip
+    now = [_velocity(optimizer, p, kind[0]) for p in own] if kind else []
+    velocities: Tensors = [v.detach() for v in now if v is not None]
+    if kind is None or len(velocities) < len(own):
+        held = 0.0 if kind is not None and not any(v is not None for v in now) and not asked else None
+        return Reading(**base, held=held, error=0.0, velocity_of_gradient=None, cosine=None)
+    entered = _entered(optimizer, own, grads, old, group, kind[1], asked or 0.0)
+    past = [before.velocities[index].get(id(p), torch.zeros_like(v)) for p, v in zip(own, velocities, strict=True)]
+    rest = [v - e for v, e in zip(velocities, entered, strict=True)]
+    square = _dot(past, past)
+    held, error = None, 0.0
+    if square > 0:
+        held = _dot(rest, past) / square
+        error = _length([r - held * q for r, q in zip(rest, past, strict=True)]) / square**0.5
+    unit = 1 - (asked or 0.0) if kind[1] == "mean" else 1.0
+    size, length = _length(velocities), base["gradient_norm"]
+    return Reading(
+        **base, held=held, error=error,
+        velocity_of_gradient=size / unit / length if length > 0 and kind[1] != "scaled" else None,
+        cosine=_dot(velocities, grads) / (size * length) if size > 0 and length > 0 else None,
+    )  # fmt: skip
+
+
+def _entered(
+    optimizer: torch.optim.Optimizer, own: Tensors, grads: Tensors, old: Tensors, group: dict[str, Any], how: str, beta: float
+) -> Tensors:
+    """What this step's gradient added to each velocity."""
+    decay = _number(group.get("weight_decay", 0.0))
+    decoupled = group.get("decoupled", False) or group.get("decoupled_weight_decay", False) or isinstance(optimizer, torch.optim.AdamW)
+    added = [-g for g in grads] if group.get("maximize") else list(grads)
+    if decay and not decoupled:
+        added = [g + decay * p for g, p in zip(added, old, strict=True)]
+    if how == "mean":
+        return [(1 - beta) * g for g in added]
+    if how == "sum":
+        keep = 1 - _number(group.get("dampening", 0.0))
+        return [keep * g for g in added] if keep != 1 else added
+    scaled = []
+    for p, g in zip(own, added, strict=True):
+        state = optimizer.state[p]
+        mean = state["square_avg"] - state["grad_avg"] ** 2 if group.get("centered") else state["square_avg"]
+        scaled.append(g / (mean.clamp(min=0).sqrt() + _number(group["eps"])))
+    return scaled
+
+
+def _asked(group: dict[str, Any], kind: tuple[str, str] | None) -> float | None:
+    """Momentum in the settings of a group."""
+    if kind is None:
+        return None
+    return _number(group["betas"][0]) if "betas" in group else _number(group.get("momentum", 0.0))
+
+
+def _velocity(optimizer: torch.optim.Optimizer, p: torch.Tensor, name: str) -> torch.Tensor | None:
+    held = optimizer.state[p].get(name) if p in optimizer.state else None
+    return held if isinstance(held, torch.Tensor) and held.shape == p.shape else None
+
+
+def _dot(one: Tensors, other: Tensors) -> float:
+    """Inner product over lists of tensors."""
+    return float(sum((a.float() * b.float()).sum(dtype=torch.float64) for a, b in zip(one, other, strict=True)))
+
+
+def _length(tensors: Tensors) -> float:
+    """Euclidean length over a list of tensors."""
+    return float(torch.linalg.vector_norm(torch.stack([n.double() for n in torch._foreach_norm(tensors)]))) if tensors else 0.0
+
+
+def _number(value: Any) -> float:
+    """A float from a number or a tensor."""
+    return float(value.detach()) if isinstance(value, torch.Tensor) else float(value)

@@ -1,0 +1,151 @@
+"""What has been seen of a run so far, with the few statistics that the rules ask for."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .quantities import Look, Reading
+
+__all__ = ["Estimate", "History", "Level", "mean_of"]
+
+Array = NDArray[np.float64]
+_LOSSES = 200_000  # kept in memory; the log keeps all
+_BATCHES = 20  # means of consecutive losses, whose scatter is the error of their mean (batch means; Schmeiser 1982: 10 to 30)
+PROMISED = 0.25  # a level is told where the loss stays within so much of it
+
+
+class Estimate(NamedTuple):
+    """A mean, and its standard error."""
+
+    value: float
+    error: float
+
+    def above(self, bound: float) -> bool:
+        """Whether it is significantly above: by two standard errors, one chance in 40."""
+        return self.value - 2 * self.error > bound
+
+    def below(self, bound: float) -> bool:
+        """Whether it is significantly below."""
+        return self.value + 2 * self.error < bound
+
+
+class Level(NamedTuple):
+    """The loss at one learning rate: its mean, and by how much it changes over as many steps again."""
+
+    mean: Estimate
+    change: Estimate
+    since: int
+
+
+class History:
+    """Losses, readings and looks of one run, in order."""
+
+    def __init__(self, expect: float | None = None) -> None:
+        self.expect = expect
+        self.step = 0
+        self.losses: deque[tuple[int, float]] = deque(maxlen=_LOSSES)
+        self.readings: list[Reading] = []
+        self.looks: list[Look] = []
+        self.rates: list[float] = []  # learning rates of the groups at the last step; nan where they are on a device
+        self.zero_since: int | None = None  # first step of those in a row whose learning rates were all 0
+        self.rate_since = 0  # from where on the first rate has stayed within PROMISED of what it was
+        self._rate = math.nan
+        self.skipped: deque[int] = deque(maxlen=1000)  # steps that a gradient scaler left out
+        self.idle = 0  # calls in a row without a step of the optimizer
+        self.stepped_ever = False
+        self.bad: int | None = None  # first step whose loss was not finite, while it lasts
+        self.finite: tuple[int, float] | None = None  # the last finite loss
+        self.facts: dict[str, Any] = {}  # what the door found out: "blind", "foreign", "noted"
+
+    def resume(self, before: Any) -> None:
+        """Take over what a log tells of the time before."""
+        self.losses.clear()
+        self.losses.extend(before.losses)
+        self.readings, self.looks = list(before.readings), list(before.looks)
+
+    def lost(self, step: int, loss: float) -> None:
+        """One more loss."""
+        self.losses.append((step, loss))
+        self.step = max(self.step, step)
+        if math.isfinite(loss):
+            self.bad, self.finite = None, (step, loss)
+        elif self.bad is None:
+            self.bad = step
+
+    def stepped(self, step: int, rates: list[float]) -> None:
+        """The optimizer has stepped, with these learning rates of its groups."""
+        self.step, self.rates, self.stepped_ever, self.idle = max(self.step, step), rates, True, 0
+        if any(rate != 0 for rate in rates) or not rates:
+            self.zero_since = None
+        elif self.zero_since is None:
+            self.zero_since = step
+        first = max((rate for rate in rates if rate == rate), default=math.nan)
+        if first == first and not abs(first - self._rate) <= PROMISED * abs(self._rate):
+            self._rate, self.rate_since = first, step
+
+    def read(self, found: list[Reading]) -> None:
+        """Readings of all groups after one step."""
+        self.readings += found
+        if found:
+            self.step = max(self.step, found[0].step)
+
+    def look(self, found: Look) -> None:
+        """One more look."""
+        self.looks.append(found)
+        self.step = max(self.step, found.step)
+
+    def last_readings(self, group: int, count: int) -> list[Reading]:
+        """The newest readings of one group, oldest first."""
+        return list(islice((r for r in reversed(self.readings) if r.group == group), count))[::-1]
+
+    @property
+    def groups(self) -> list[int]:
+        """Groups that were read lately."""
+        return sorted({reading.group for reading in self.readings[-32:]})
+
+    def median(self, count: int = 100) -> float:
+        """The running median of the last finite losses; of the probe's where none were given."""
+        recent = [loss for _, loss in islice(reversed(self.losses), count) if math.isfinite(loss)]
+        return float(np.median(recent or [look.loss for look in self.looks[-10:]] or [math.nan]))
+
+    @property
+    def since(self) -> int:
+        """Where the second half of the time at this learning rate begins."""
+        return max(self.rate_since, self.step - (self.step - self.rate_since) // 2)
+
+    def recent_looks(self) -> list[Look]:
+        """The looks of the second half of the time at this learning rate."""
+        return [look for look in self.looks if look.step >= self.since]
+
+    def level(self) -> Level | None:
+        """The loss over the second half of the time at this learning rate; None where there are too few losses to say."""
+        since = self.since
+        kept = [loss for step, loss in self.losses if step >= since]
+        each = len(kept) // _BATCHES
+        if each < 1 or not np.all(np.isfinite(kept)):
+            return None
+        means = np.mean(np.reshape(kept[len(kept) - each * _BATCHES :], (_BATCHES, each)), axis=1)
+        place = (np.arange(_BATCHES) + 0.5) / _BATCHES - 0.5
+        slope = float(place @ (means - means.mean()) / (place @ place))
+        left = means - means.mean() - slope * place
+        scatter = float(left @ left) / (_BATCHES - 2)
+        error = math.sqrt(scatter / _BATCHES)
+        return Level(Estimate(float(means.mean()), error), Estimate(slope, math.sqrt(scatter / (place @ place))), since)
+
+
+def mean_of(values: list[float]) -> Estimate | None:
+    """Mean and standard error; None of fewer than 4.
+
+    >>> mean_of([1.0, 2.0, 3.0, 2.0]).value
+    2.0
+    """
+    if len(values) < 4:
+        return None
+    found = np.asarray(values, dtype=float)
+    return Estimate(float(found.mean()), float(found.std(ddof=1) / math.sqrt(len(found))))

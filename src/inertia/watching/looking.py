@@ -1,0 +1,165 @@
+"""One look at a run: curvature in the optimizer's metric, noise, and the step really taken, from a handful of products.
+
+The look needs a `Source` (a probe's loss as one function of a flat vector), the metric, and a direction near the sharpest one, which is
+what the last look found: the parameters move slowly, so three to six products follow it (Lanczos from a warm start).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..core.method import Method
+from ..measurement.lanczos import krylov
+from ..measurement.model import Source
+from .quantities import Noise, Step
+
+__all__ = ["FEWEST", "MOST", "Metric", "PartedSource", "Seen", "Sharpest", "look", "sharpest"]
+
+FEWEST, MOST = 3, 24  # products of one look at the sharpest direction
+_FRESH = 0.25  # of a unit start that is random, so that a direction which has become the sharpest is not missed
+
+
+class PartedSource(Source, Protocol):
+    """A source whose batches can be differentiated one by one, each gradient remembered for products."""
+
+    def parted(self) -> Iterator[tuple[float, Any, float, int]]:
+        """Loss, gradient, weight and examples of each batch."""
+        ...
+
+    def gradient_at(self, vector: Any) -> Any:
+        """The gradient at the parameters displaced by a vector."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """The optimizer as it has just stepped: a method in the metric P, whose root D = P^(-1/2) is 0 where nothing is trained."""
+
+    root: Any  # (n,) or 1.0
+    method: Method | None
+    edge: float | None
+    learning_rate: float
+    coupled: float = 0.0  # weight decay that is part of the gradient
+
+
+@dataclass(frozen=True, eq=False)
+class Sharpest:
+    """The largest curvature, how far above it the truth may lie, and its direction."""
+
+    value: float
+    bar: float
+    vector: Any
+    products: int
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one look found, and the direction the next one starts from."""
+
+    loss: float
+    gradient: Any  # of the probe, in the parameters' own coordinates
+    gradient_norm: float  # in the metric
+    sharpest: Sharpest
+    along_gradient: float
+    in_top: float
+    turning: float | None
+    noise: Noise | None
+    taken: Step | None
+    products: int
+
+
+def look(source: PartedSource, metric: Metric, moved: Any, warm: Any, depth: int, seed: int) -> Seen:
+    """Look once.
+
+    Args:
+        source: the probe's loss at the parameters before the step.
+        metric: the optimizer's.
+        moved: (n,) the step really taken, in the parameters' coordinates; None where it is not known.
+        warm: (n,) direction near the sharpest, in the metric; None at the first look.
+        depth: products for the sharpest direction.
+        seed: of the random share of the start.
+    """
+    loss, gradient, noise = _graded(source, metric)
+    space = source.space(False)
+    scaled = metric.root * gradient
+    norm = space.norm(scaled)
+
+    def product(vector: Any) -> Any:
+        image = metric.root * source.hvp(metric.root * vector)
+        return image + metric.coupled * (metric.root * metric.root * vector) if metric.coupled else image
+
+    spent = 0
+    along = math.nan
+    if norm > 0:
+        unit = scaled / norm
+        along, spent = space.dot(unit, product(unit)), 1
+    found = sharpest(product, source, warm, depth, seed)
+    taken = None
+    if moved is not None:
+        bend = 0.5 * space.dot(moved, source.hvp(moved)) + 0.5 * metric.coupled * space.dot(moved, moved)
+        taken = Step(space.dot(gradient, moved), bend)
+        spent += 1
+    in_top, turning = 0.0, None
+    if found.value > 0:
+        in_top = space.dot(scaled, found.vector) ** 2 / (2 * found.value)
+        if metric.edge is not None and 2 * (found.value + found.bar) > metric.edge and loss > 0:
+            turning = _turning(source, metric, found, loss, scaled)
+    return Seen(loss, gradient, norm, found, along, in_top, turning, noise, taken, spent + found.products)
+
+
+def _turning(source: PartedSource, metric: Metric, found: Sharpest, loss: float, scaled: Any) -> float:
+    """Length of the gradient of the sharpness, across its direction v, in the metric: what turns an oscillation along v back.
+
+    From T[v, v] = d^2/de^2 g(x + e v), a second difference over a distance at which the oscillation holds as much loss as there is.
+    """
+    reach = math.sqrt(2 * loss / found.value)
+    offset = (reach * metric.root) * found.vector
+    bent = metric.root * (source.gradient_at(offset) + source.gradient_at(-offset))
+    bent = (bent - 2 * scaled) / reach**2
+    space = source.space(False)
+    along = space.dot(bent, found.vector)
+    return math.sqrt(max(space.dot(bent, bent) - along**2, 0.0))
+
+
+def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int) -> Sharpest:
+    """The largest curvature by Lanczos, from a warm start with a random share where there is one."""
+    space = source.space(True)
+    start = space.random(np.random.default_rng([seed, 5]))
+    start = start / space.norm(start)
+    if warm is not None:
+        start = (1 - _FRESH**2) ** 0.5 * warm + _FRESH * start
+    most = min(depth if warm is not None else max(3 * depth, 12), MOST, source.dimension)
+    run = krylov(product, space, start=start, rtol=None, depth=max(most, 1), ends="largest", vectors=True, seed=seed)
+    bar = float(run.residuals[-1])
+    return Sharpest(run.largest, bar, run.vectors[0], run.hvps)
+
+
+def _graded(source: PartedSource, metric: Metric) -> tuple[float, Any, Noise | None]:
+    """Loss and gradient of the probe, and the scatter of its parts' gradients in the metric."""
+    total, weights, examples, squares, count, out = 0.0, 0.0, 0, 0.0, 0, None
+    space = source.space(False)
+    for loss, gradient, weight, size in source.parted():
+        total += weight * loss
+        weights += weight
+        examples += size
+        count += 1
+        scaled = metric.root * gradient
+        squares += weight * space.dot(scaled, scaled)
+        out = gradient * weight if out is None else out + gradient * weight
+    assert out is not None
+    out = out / weights
+    noise = None
+    if count > 1:
+        scaled = metric.root * out
+        whole = space.dot(scaled, scaled)
+        # Parts of n examples each scatter about their mean by trace/n; unbiased with count - 1.
+        trace = max(squares / weights - whole, 0.0) * count / (count - 1) * (examples / count)
+        noise = Noise(trace, whole - trace / examples, examples)
+    if metric.coupled:
+        out = out + metric.coupled * source.position()
+    return total / weights, out, noise

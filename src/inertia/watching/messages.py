@@ -1,0 +1,233 @@
+"""What follows from what was seen: each rule says whether its message is true, in a sentence with the number and the smallest change.
+
+A rule answers True, False or None (cannot be told): then what was said before stands. No rule holds a threshold that is not derived: a
+comparison is made beyond two standard errors, with the edge of the method in use, or with what the message itself promises.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .history import History
+from .quantities import Look, Reading
+from .regimes import noise_limit, step_of_best
+from .spikes import forecast
+
+__all__ = ["RULES", "Finding"]
+
+_TWICE = 2.0  # the smallest change of a learning rate that is worth a message
+_WITHIN = 50  # steps within which a fault of the loop is named
+_ROUNDING = 1e-3  # relative, of sums of float32 products over millions of entries: momenta nearer than this are the same
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether a message is true (None: cannot be told), and its words."""
+
+    holds: bool | None
+    words: str = ""
+
+
+_NO, _UNKNOWN = Finding(False), Finding(None)
+
+
+def _not_finite(history: History) -> Finding:
+    """The loss is not a number any more."""
+    if history.bad is None:
+        return _NO
+    words = f"The loss is not finite since step {history.bad}"
+    if history.finite is not None:
+        words += f"; the last finite one was {history.finite[1]:.4g} at step {history.finite[0]}"
+    if history.looks:
+        look = history.looks[-1]
+        words += f"; at step {look.step} sharpness was {look.sharpness:.4g}" + (f", {look.of_edge:.2g} of the edge" if look.of_edge else "")
+    return Finding(True, words + ". Go back to a checkpoint before it, with a smaller learning rate.")
+
+
+def _rate_zero(history: History) -> Finding:
+    """Nothing is learned."""
+    if not history.rates or any(rate != rate for rate in history.rates):
+        return _UNKNOWN if not history.rates else _NO
+    since = history.zero_since
+    if since is None or history.step <= since:  # a warm-up may start with one step at 0
+        return _NO
+    return Finding(True, f"The learning rate is 0 since step {since}: nothing is learned. Look at the scheduler and at the order of its step.")
+
+
+def _velocity_lost(history: History) -> Finding:
+    """Something empties the buffers between two steps: v = g where v = beta v_before + g was asked for."""
+    for group in history.groups:
+        last = [r for r in history.last_readings(group, 2) if r.asked and r.held is not None]
+        if len(last) == 2 and all(_nearer_zero(r) for r in last):
+            where = f" of group {group}" if len(history.groups) > 1 else ""
+            return Finding(
+                True,
+                f"Momentum {last[-1].asked:g}{where} is asked for, but the velocity is the gradient of this step alone: something resets it. "
+                "Do not make the optimizer anew, clear its state or load an old one inside the loop.",
+            )
+    return _NO if history.readings else _UNKNOWN
+
+
+def _nearer_zero(reading: Reading) -> bool:
+    """Whether the buffer's relation to the one before is nearer to none than to the one that was asked for."""
+    assert reading.asked is not None and reading.held is not None
+    return abs(reading.held) < reading.asked / 2 and reading.error < reading.asked / 2
+
+
+def _momentum_differs(history: History) -> Finding:
+    """The momentum is not the one expected, or not the one asked for."""
+    for group in history.groups:
+        last = history.last_readings(group, 2)
+        if len(last) < 2:
+            continue
+        wanted = history.expect if history.expect is not None else last[-1].asked
+        held = [r.held if r.held is not None else r.asked for r in last]
+        if wanted is None or any(value is None for value in held) or all(r.held is not None and r.asked and _nearer_zero(r) for r in last):
+            continue
+        away = [abs(value - wanted) > _ROUNDING + 2 * r.error for value, r in zip(held, last, strict=True)]  # type: ignore[operator]
+        steady = abs(held[0] - held[1]) <= _ROUNDING + 2 * (last[0].error + last[1].error)  # type: ignore[operator]
+        if all(away) and (steady or history.expect is not None):
+            where = f" in group {group}" if len(history.groups) > 1 else ""
+            word = "expected" if history.expect is not None else "asked for"
+            rate = last[-1].learning_rate
+            lengths = f": alpha/(1 - momentum) is {rate / (1 - held[1]):.3g}, not {rate / (1 - wanted):.3g}" if held[1] < 1 and wanted < 1 else ""  # type: ignore[operator]
+            return Finding(True, f"Momentum {wanted:g} is {word}, the optimizer holds {held[1]:.4g}{where}{lengths}.")
+    return _NO if history.readings else _UNKNOWN
+
+
+def _idle(history: History) -> Finding:
+    """The optimizer that is watched does not step."""
+    foreign = history.facts.get("foreign")
+    if foreign:
+        return Finding(
+            True, f"Another optimizer ({foreign}) steps this model: the one that is watched was replaced, and its momentum with it. "
+            "Make the optimizer once, before the loop, and the watch after it.",
+        )  # fmt: skip
+    if history.idle >= _WITHIN:
+        return Finding(True, f"The optimizer has not stepped in the last {history.idle} calls: is optimizer.step() reached?")
+    return _NO
+
+
+def _skipped(history: History) -> Finding:
+    """The scaler leaves steps out."""
+    recent = [step for step in history.skipped if step >= history.step - _WITHIN]
+    if len(recent) < 2:
+        return _NO
+    return Finding(
+        True, f"The gradient scaler left out {len(recent)} of the last {_WITHIN + len(recent)} steps (overflow). A few at the start are normal: "
+        "it looks for its scale; later ones say that gradients grow.",
+    )  # fmt: skip
+
+
+def clipped(readings: list[Reading]) -> tuple[float, float]:
+    """Share of clipped steps and the norm they are clipped to, from the norms that the optimizer was given.
+
+    Norms that were cut are equal to many digits and the largest of all; others never are.
+    """
+    steps: dict[int, float] = {}
+    for reading in readings:
+        steps[reading.step] = math.hypot(steps.get(reading.step, 0.0), reading.gradient_norm)
+    norms = list(steps.values())
+    top = max(norms, default=0.0)
+    same = sum(norm >= top * (1 - _ROUNDING) for norm in norms)
+    return (same / len(norms), top) if same > 1 and top > 0 else (0.0, math.inf)
+
+
+def _clipped(history: History) -> Finding:
+    """Most steps are cut."""
+    recent = history.readings[-16 * max(len(history.groups), 1) :]
+    if len(recent) < 4 * max(len(history.groups), 1):
+        return _UNKNOWN
+    share, norm = clipped(recent)
+    if share <= 0.5:
+        return _NO
+    looks = history.looks[-16:]
+    own = [look.step_signal for look in looks if look.step_signal is not None]
+    true = [look.noise.signal for look in looks if look.noise is not None]
+    acting = sum(own) / sum(true) if own and sum(true) > 0 and sum(own) > 0 else None
+    rate = history.readings[-1].learning_rate
+    words = f"Clipping to norm {norm:.3g} shortens {100 * share:.0f} % of the steps: it rules their length, not the gradient"
+    if acting is not None and acting < 1:
+        words += f"; the rate that really acts is about {acting * rate:.2g}, not {rate:.2g}"
+    return Finding(True, words + ". Raise the limit, or take the rate as it acts.")
+
+
+def _room(history: History) -> Finding:
+    """Twice the rate is stable, and not too long along the steps taken."""
+    last = [look.upper_of_edge for look in history.looks[-3:]]
+    edges = [value for value in last if value is not None]
+    if len(edges) < 3:
+        return _UNKNOWN
+    if max(edges) * _TWICE >= 1:
+        return _NO
+    ratio = step_of_best(history.looks[-16:])
+    if ratio is None:
+        return _UNKNOWN
+    if ratio * _TWICE >= 1:
+        return _NO
+    return Finding(True, f"Sharpness {max(edges):.2g} of the edge, steps {ratio:.2g} of the best along them: there is room for {_TWICE:g}x.")
+
+
+def _at_edge(history: History) -> Finding:
+    """Beyond the edge."""
+    last = history.looks[-2:]
+    if len(last) < 2 or any(look.edge is None for look in last):
+        return _UNKNOWN
+    if all(look.sharpness > look.edge for look in last):  # type: ignore[operator]
+        worst = max(look.of_edge or 0.0 for look in last)
+        return Finding(
+            True, f"Sharpness is beyond the edge ({worst:.3g} of it) since step {last[0].step}: the learning rate is as high as curvature "
+            f"allows. That alone is no alarm, full-batch runs live there; {1 / worst:.2g} of this rate is stable.",
+        )  # fmt: skip
+    return Finding(False) if all(look.sharpness + look.bar < (look.edge or 0) for look in last) else _UNKNOWN
+
+
+def _spike(history: History) -> Finding:
+    """The loss is about to leave."""
+    seen = forecast(history)
+    if seen is None:
+        return _UNKNOWN
+    if not seen.coming:
+        return _NO
+    look: Look = history.looks[-1]
+    return Finding(
+        True, f"Beyond the edge ({look.of_edge:.3g} of it) since step {seen.since} and growing, and so is the curvature along the gradient: "
+        f"expect a spike within about {seen.steps:.0f} steps; {seen.stable:.2g} of this rate is stable.",
+    )  # fmt: skip
+
+
+def _noise(history: History) -> Finding:
+    """Noise holds the loss up."""
+    holds, limit = noise_limit(history)
+    if not holds or limit is None:
+        return Finding(holds)
+    words = f"Noise-limited: at this rate the loss stays near {limit.level:.3g} (since step {limit.since})"
+    if limit.excess is not None:
+        words += f"; {limit.excess:.2g} of it is noise: halve the rate or double the batch, and it falls to about {limit.halved:.3g}."
+    else:
+        words += "; halve the rate or double the batch."
+    return Finding(True, words)
+
+
+def _blind(history: History) -> Finding:
+    """A look could not be taken."""
+    why = history.facts.get("blind")
+    return Finding(bool(why), f"The curvature cannot be looked at: {why}" if why else "")
+
+
+RULES: dict[str, Callable[[History], Finding]] = {
+    "not finite": _not_finite,
+    "learning rate 0": _rate_zero,
+    "velocity lost": _velocity_lost,
+    "momentum": _momentum_differs,
+    "idle": _idle,
+    "skipped": _skipped,
+    "clipped": _clipped,
+    "spike": _spike,
+    "beyond the edge": _at_edge,
+    "room": _room,
+    "noise": _noise,
+    "blind": _blind,
+}

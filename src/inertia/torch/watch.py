@@ -1,10 +1,10 @@
-"""Watch a torch run while it trains: is the learning rate too high, what does momentum do, does noise or curvature limit, is a spike coming.
+"""Watch a torch run while it trains: learning rate, momentum, noise or curvature, spikes to come.
 
-    watch = inertia.torch.Watch(model, optimizer, loss_fn, probe=(inputs, targets), log="run.jsonl")
-    for x, y in loader:
-        ...
-        optimizer.step()
-        watch.step(loss)
+watch = inertia.torch.Watch(model, optimizer, loss_fn, probe=(inputs, targets), log="run.jsonl")
+for x, y in loader:
+    ...
+    optimizer.step()
+    watch.step(loss)
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from ..core.method import Method
 from ..errors import BadInput
 from ..watching.looking import FEWEST, MOST, look, sharpest
 from ..watching.monitor import Monitor
@@ -51,7 +52,7 @@ class Watch:
         every: look after so many steps instead, whatever it costs.
         expect: momentum that you expect the optimizer to have; another one is told.
         scaler: the GradScaler, so that skipped steps are told from accumulated gradients.
-        log: a file name (JSON lines), a SummaryWriter, an object with log(dict, step=), or a list of these. A file that is there is continued.
+        log: a file name (JSON lines; a file that is there is continued), a SummaryWriter, an object with log(dict, step=), or a list.
         say: function of one line for every message; None prints on stderr, False is silent.
         average: keep the average of the weights beside them (one more copy): what noise costs is then measured, not only named.
         layers: also tell the sharpness of each layer at every look (as many products more as there are layers, times three).
@@ -290,7 +291,9 @@ class Watch:
             noise, signal = self._own_gradient(seen, metric, source)
             layers = self._by_layer(metric, source) if self.layers else None
         relative = seen.sharpest.bar / max(abs(seen.sharpest.value), 1e-300)
-        self.depth = min(self.depth + 1, MOST) if relative > _WANTED else max(self.depth - 1, FEWEST) if relative < _WANTED / 4 else self.depth
+        self.depth = (
+            min(self.depth + 1, MOST) if relative > _WANTED else max(self.depth - 1, FEWEST) if relative < _WANTED / 4 else self.depth
+        )
         excess = None
         if self._mean is not None and self._count >= 8:
             self._put(self._mean)
@@ -298,8 +301,9 @@ class Watch:
         return Look(
             step=self.steps, loss=seen.loss, learning_rate=metric.learning_rate, sharpness=seen.sharpest.value, bar=seen.sharpest.bar,
             edge=metric.edge, along_gradient=seen.along_gradient, in_top=seen.in_top, gradient_norm=seen.gradient_norm,
-            method=None if metric.method is None else tuple(float(v) for v in metric.method[:3]), noise=seen.noise, taken=seen.taken,
-            step_noise=noise, step_signal=signal, turning=seen.turning, excess=excess, products=seen.products, seconds=self.pace.clock() - begun, layers=layers,
+            method=_three(metric.method), noise=seen.noise, taken=seen.taken,
+            step_noise=noise, step_signal=signal, turning=seen.turning, renewing=seen.renewing, excess=excess, products=seen.products,
+            seconds=self.pace.clock() - begun, layers=layers,
         )  # fmt: skip
 
     def _own_gradient(self, seen: Any, metric: Any, source: Any) -> tuple[float | None, float | None]:
@@ -334,6 +338,11 @@ class Watch:
         return found
 
 
+def _three(method: Method | None) -> tuple[float, float, float] | None:
+    """alpha, beta and gamma as floats."""
+    return None if method is None else (float(method.alpha), float(method.beta), float(method.gamma))
+
+
 def _rate_here(group: dict[str, Any]) -> float:
     """The learning rate where it can be had without waiting for a device, else nan."""
     rate = group.get("lr", float("nan"))
@@ -348,7 +357,9 @@ def _checked(model: Any, optimizer: Any, expect: float | None, scaler: Any) -> N
         raise BadInput(f"optimizer of type {type(optimizer).__name__} is no torch.optim.Optimizer: pass the one that steps the model")
     homes = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not any(id(p) in homes for p in bare(model).parameters()):
-        raise BadInput("the optimizer holds none of the model's parameters: it belongs to another model, or was made before the model was moved")
+        raise BadInput(
+            "the optimizer holds none of the model's parameters: it belongs to another model, or was made before the model was moved"
+        )
     if expect is not None and not 0 <= expect < 1:
         raise BadInput(f"expect = {expect:g} is outside [0, 1): it is the momentum that the optimizer should have, such as 0.9")
     if scaler is not None and not hasattr(scaler, "get_scale"):

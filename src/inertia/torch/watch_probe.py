@@ -63,12 +63,25 @@ class Probe:
         if isinstance(self.batches, Everything) and self.batches.examples >= 2 * parts:
             self.chunk = -(-self.batches.examples // parts)
         try:
-            self.price = self._checked()
+            self.price = self._first()
         except BadInput:
             if self.evaluate.kind != OTHER:
                 raise
             self.chunk = None  # its loss does not add up over examples: one part, no noise
-            self.price = self._checked()
+            self.price = self._first()
+
+    def _first(self) -> float:
+        """`_checked`, where what the model or the loss raises is said as what it is: a probe that does not fit them."""
+        try:
+            return self._checked()
+        except (BadInput, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            words = " ".join(str(error).split())[:160]
+            raise BadInput(
+                f"the loss cannot be computed from the probe ({type(error).__name__}: {words}): give loss_fn and the probe as (inputs, "
+                "targets), or forward=, a function of (model, batch)"
+            ) from error
 
     def _checked(self) -> float:
         """Seconds that one gradient of the probe takes; the first look at the loss says what is wrong with it."""
@@ -79,6 +92,7 @@ class Probe:
             took = time.perf_counter() - begun
             self.room = source.room
             self.notes = dict(source.notes)
+            self.products = "differences" if source.way == "differences" else "exact"
         return took
 
     @contextmanager

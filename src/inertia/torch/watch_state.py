@@ -67,7 +67,16 @@ def metric_of(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) 
     if bool((root != 1).any()) or not whole:
         parts = torch.split(root, [p.numel() for p in moving])
         flat = _spread(params, {id(p): part.view(p.shape) for p, part in zip(moving, parts, strict=True)})
-    return Metric(flat, seen, float(decayed_edge(seen, shrink)), rate, coupled), ""
+    return Metric(flat, seen, float(decayed_edge(seen, shrink)), rate, coupled, _renewal(homes[id(moving[0])])), ""
+
+
+def _renewal(group: dict[str, Any]) -> float:
+    """Weight of a new squared gradient in the square of the metric."""
+    if "betas" in group:
+        return 1 - _number(group["betas"][1])
+    if "lr_decay" in group:  # Adagrad
+        return 1.0
+    return 1 - _number(group["alpha"]) if "alpha" in group else 0.0  # RMSprop
 
 
 def _plain(optimizer: torch.optim.Optimizer) -> bool:

@@ -143,7 +143,9 @@ def read(path: str | os.PathLike[str], offset: int = 0) -> Iterator[tuple[dict[s
         except ValueError:
             line = None
         if not isinstance(line, dict) or "kind" not in line:
-            raise BadData(f"{path} is no log of a watched run: it holds the line {raw[:40].decode(errors='replace')!r}; give the file of log=")
+            raise BadData(
+                f"{path} is no log of a watched run: it holds the line {raw[:40].decode(errors='replace')!r}; give the file of log="
+            )
         yield line, offset
 
 

@@ -45,6 +45,7 @@ class Metric:
     edge: float | None
     learning_rate: float
     coupled: float = 0.0  # weight decay that is part of the gradient
+    renewal: float = 0.0  # weight of a new squared gradient in P^2: 1 - beta2 of Adam, 1 of Adagrad, 0 where P stays
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,7 @@ class Seen:
     along_gradient: float
     in_top: float
     turning: float | None
+    renewing: float
     noise: Noise | None
     taken: Step | None
     products: int
@@ -104,12 +106,13 @@ def look(source: PartedSource, metric: Metric, moved: Any, warm: Any, depth: int
         bend = 0.5 * space.dot(moved, source.hvp(moved)) + 0.5 * metric.coupled * space.dot(moved, moved)
         taken = Step(space.dot(gradient, moved), bend)
         spent += 1
-    in_top, turning = 0.0, None
+    in_top, turning, renewing = 0.0, None, 0.0
     if found.value > 0:
         in_top = space.dot(scaled, found.vector) ** 2 / (2 * found.value)
         if metric.edge is not None and 2 * (found.value + found.bar) > metric.edge and loss > 0:
             turning = _turning(source, metric, found, loss, scaled)
-    return Seen(loss, gradient, norm, found, along, in_top, turning, noise, taken, spent + found.products)
+            renewing = _renewing(space, metric, found.vector)
+    return Seen(loss, gradient, norm, found, along, in_top, turning, renewing, noise, taken, spent + found.products)
 
 
 def _turning(source: PartedSource, metric: Metric, found: Sharpest, loss: float, scaled: Any) -> float:
@@ -124,6 +127,20 @@ def _turning(source: PartedSource, metric: Metric, found: Sharpest, loss: float,
     space = source.space(False)
     along = space.dot(bent, found.vector)
     return math.sqrt(max(space.dot(bent, bent) - along**2, 0.0))
+
+
+def _renewing(space: Any, metric: Metric, vector: Any) -> float:
+    """How fast an oscillation along v renews the metric.
+
+    Lambda falls by this times lambda^3 x^2 a step: (1 - beta2)/2 sum v_i^4/P_i.
+
+    The oscillation's gradient is g_i = lambda x v_i P_i^(1/2); it adds (1 - beta2) g_i^2 to P_i^2, and
+    d lambda/lambda = -sum v_i^2 dP_i/P_i.
+    """
+    if not metric.renewal:
+        return 0.0
+    weighed = metric.root * vector * vector
+    return 0.5 * metric.renewal * float(space.dot(weighed, weighed))
 
 
 def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int) -> Sharpest:

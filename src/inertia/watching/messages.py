@@ -51,9 +51,13 @@ def _rate_zero(history: History) -> Finding:
     if not history.rates or any(rate != rate for rate in history.rates):
         return _UNKNOWN if not history.rates else _NO
     since = history.zero_since
-    if since is None or history.step <= since:  # a warm-up may start with one step at 0
+    if since is None:
         return _NO
-    return Finding(True, f"The learning rate is 0 since step {since}: nothing is learned. Look at the scheduler and at the order of its step.")
+    if history.step <= since:  # a warm-up may start with one step at 0
+        return _UNKNOWN
+    return Finding(
+        True, f"The learning rate is 0 since step {since}: nothing is learned. Look at the scheduler and at the order of its step."
+    )
 
 
 def _velocity_lost(history: History) -> Finding:
@@ -64,36 +68,37 @@ def _velocity_lost(history: History) -> Finding:
             where = f" of group {group}" if len(history.groups) > 1 else ""
             return Finding(
                 True,
-                f"Momentum {last[-1].asked:g}{where} is asked for, but the velocity is the gradient of this step alone: something resets it. "
-                "Do not make the optimizer anew, clear its state or load an old one inside the loop.",
+                f"Momentum {last[-1].asked:g}{where} is asked for, but the velocity is the gradient of this step alone: something "
+                "resets it. Do not make the optimizer anew, clear its state or load an old one inside the loop.",
             )
     return _NO if history.readings else _UNKNOWN
 
 
 def _nearer_zero(reading: Reading) -> bool:
     """Whether the buffer's relation to the one before is nearer to none than to the one that was asked for."""
-    assert reading.asked is not None and reading.held is not None
-    return abs(reading.held) < reading.asked / 2 and reading.error < reading.asked / 2
+    held, asked = reading.held or 0.0, reading.asked or 0.0
+    return abs(held) < asked / 2 and reading.error < asked / 2
 
 
 def _momentum_differs(history: History) -> Finding:
     """The momentum is not the one expected, or not the one asked for."""
     for group in history.groups:
         last = history.last_readings(group, 2)
-        if len(last) < 2:
-            continue
         wanted = history.expect if history.expect is not None else last[-1].asked
-        held = [r.held if r.held is not None else r.asked for r in last]
-        if wanted is None or any(value is None for value in held) or all(r.held is not None and r.asked and _nearer_zero(r) for r in last):
+        if len(last) < 2 or wanted is None or all(r.asked and r.held is not None and _nearer_zero(r) for r in last):
             continue
-        away = [abs(value - wanted) > _ROUNDING + 2 * r.error for value, r in zip(held, last, strict=True)]  # type: ignore[operator]
-        steady = abs(held[0] - held[1]) <= _ROUNDING + 2 * (last[0].error + last[1].error)  # type: ignore[operator]
-        if all(away) and (steady or history.expect is not None):
-            where = f" in group {group}" if len(history.groups) > 1 else ""
-            word = "expected" if history.expect is not None else "asked for"
-            rate = last[-1].learning_rate
-            lengths = f": alpha/(1 - momentum) is {rate / (1 - held[1]):.3g}, not {rate / (1 - wanted):.3g}" if held[1] < 1 and wanted < 1 else ""  # type: ignore[operator]
-            return Finding(True, f"Momentum {wanted:g} is {word}, the optimizer holds {held[1]:.4g}{where}{lengths}.")
+        held = [value for r in last if (value := r.held if r.held is not None else r.asked) is not None]
+        slack = [_ROUNDING + 2 * r.error for r in last]
+        if len(held) < 2 or any(abs(value - wanted) <= most for value, most in zip(held, slack, strict=True)):
+            continue
+        if history.expect is None and abs(held[0] - held[1]) > sum(slack):
+            continue
+        where = f" in group {group}" if len(history.groups) > 1 else ""
+        word, rate = "expected" if history.expect is not None else "asked for", last[-1].learning_rate
+        words = f"Momentum {wanted:g} is {word}, the optimizer holds {held[1]:.4g}{where}"
+        if held[1] < 1 and wanted < 1:
+            words += f": alpha/(1 - momentum) is {rate / (1 - held[1]):.3g}, not {rate / (1 - wanted):.3g}"
+        return Finding(True, words + ".")
     return _NO if history.readings else _UNKNOWN
 
 
@@ -116,8 +121,8 @@ def _skipped(history: History) -> Finding:
     if len(recent) < 2:
         return _NO
     return Finding(
-        True, f"The gradient scaler left out {len(recent)} of the last {_WITHIN + len(recent)} steps (overflow). A few at the start are normal: "
-        "it looks for its scale; later ones say that gradients grow.",
+        True, f"The gradient scaler left out {len(recent)} of the last {_WITHIN + len(recent)} steps (overflow). A few at the start are "
+        "normal: it looks for its scale; later ones say that gradients grow.",
     )  # fmt: skip
 
 
@@ -167,7 +172,9 @@ def _room(history: History) -> Finding:
         return _UNKNOWN
     if ratio * _TWICE >= 1:
         return _NO
-    return Finding(True, f"Sharpness {max(edges):.2g} of the edge, steps {ratio:.2g} of the best along them: there is room for {_TWICE:g}x.")
+    return Finding(
+        True, f"Sharpness {max(edges):.2g} of the edge, steps {ratio:.2g} of the best along them: there is room for {_TWICE:g}x."
+    )
 
 
 def _at_edge(history: History) -> Finding:
@@ -192,10 +199,14 @@ def _spike(history: History) -> Finding:
     if not seen.coming:
         return _NO
     look: Look = history.looks[-1]
+    beyond = f"Beyond the edge ({look.of_edge:.3g} of it) since step {seen.since}"
+    where = beyond if (look.of_edge or 0.0) > 1 else f"At {look.of_edge:.3g} of the edge"
+    soon = f" within about {seen.steps:.0f} steps" if math.isfinite(seen.steps) else ""
     return Finding(
-        True, f"Beyond the edge ({look.of_edge:.3g} of it) since step {seen.since} and growing, and so is the curvature along the gradient: "
-        f"expect a spike within about {seen.steps:.0f} steps; {seen.stable:.2g} of this rate is stable.",
-    )  # fmt: skip
+        True,
+        f"{where} and growing, and so is the curvature along the gradient: expect a spike{soon}; {0.99 * seen.stable:.2g} of this rate "
+        "is stable.",
+    )
 
 
 def _noise(history: History) -> Finding:

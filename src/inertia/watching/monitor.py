@@ -113,11 +113,12 @@ class Monitor:
                 self.journal.write("reading", **vars(reading))
         if found:
             many = len({reading.group for reading in self.history.readings}) > 1
-            numbers = {}
+            numbers: dict[str, float | None] = {}
             for reading in found:
                 end = f"/group{reading.group}" if many else ""
                 numbers |= {
-                    f"learning_rate{end}": reading.learning_rate, f"momentum{end}": reading.held, f"update_of_weight{end}": reading.update_of_weight,
+                    f"learning_rate{end}": reading.learning_rate, f"momentum{end}": reading.held,
+                    f"update_of_weight{end}": reading.update_of_weight,
                     f"step_length{end}": reading.step_length, f"velocity_of_gradient{end}": reading.velocity_of_gradient,
                     f"cosine{end}": reading.cosine,
                 }  # fmt: skip

@@ -67,6 +67,7 @@ class Look:
     step_noise: float | None = None  # |step's own gradient - the probe's|^2
     step_signal: float | None = None  # step's own gradient times the probe's
     turning: float | None = None  # length of the gradient of the sharpness across its direction: what turns an oscillation back
+    renewing: float = 0.0  # share of sharpness^3 x^2 by which an oscillation of size x renews the metric in one step
     excess: float | None = None  # loss here less the loss at the averaged weights
     products: int = 0
     seconds: float = 0.0

@@ -1,0 +1,234 @@
+"""The framework-free side: pace, log, loggers, regimes, and the forecast of a spike, on made-up runs whose answer is known."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from inertia.errors import BadData, BadInput
+from inertia.watching.history import History
+from inertia.watching.journal import Journal, watched
+from inertia.watching.loggers import sink_of
+from inertia.watching.messages import RULES
+from inertia.watching.monitor import Monitor
+from inertia.watching.pacing import Pace
+from inertia.watching.quantities import Look, Noise, Reading, Step, from_plain, plain
+from inertia.watching.regimes import Regime, noise_limit, regime
+from inertia.watching.spikes import forecast
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_what_is_spent_stays_within_the_budget():
+    clock = Clock()
+    pace, rng = Pace(0.03, clock=clock), np.random.default_rng(0)
+    looks = 0
+    for _ in range(20_000):
+        clock.now += 0.01
+        pace.steps += 1
+        with pace.charged():
+            clock.now += 1e-5
+        if pace.due("look", guess=0.1):
+            with pace.charged("look"):
+                clock.now += 0.1 * rng.uniform(0.7, 1.3)
+            looks += 1
+    assert pace.lost <= 0.031
+    assert looks > 40
+
+
+def look_at(step, **more):
+    base = {
+        "step": step, "loss": 1.0, "learning_rate": 0.1, "sharpness": 2.0, "bar": 0.01, "edge": 20.0, "along_gradient": 1.0, "in_top": 1e-3,
+        "gradient_norm": 1.0, "method": (0.1, 0.0, 0.0), "noise": Noise(4.0, 0.1, 64), "taken": Step(-0.02, 0.002), "turning": None,
+    }  # fmt: skip
+    return Look(**base | more)
+
+
+def test_a_look_and_a_reading_are_written_and_read_back(tmp_path):
+    look = look_at(7, layers={"0": 1.5}, taken=Step(-1.0, math.nan))
+    reading = Reading(3, 0, 0.1, 0.9, None, 0.0, 1.0, None, 0.3, 0.01)
+    journal = Journal(tmp_path / "run.jsonl")
+    journal.write("start", optimizer="SGD")
+    journal.write("look", **vars(look))
+    journal.write("reading", **vars(reading))
+    journal.write("losses", step=4, values=[1.0, math.nan])
+    journal.close()
+    found = watched(tmp_path / "run.jsonl")
+    assert found.readings == [reading]
+    back = found.looks[0]
+    assert (back.method, back.noise, back.layers) == (look.method, look.noise, look.layers)
+    assert math.isnan(back.taken.bend)
+    assert found.losses[0] == (4, 1.0)
+    assert math.isnan(found.losses[1][1])
+    assert from_plain(Look, json.loads(json.dumps(plain(look)))).sharpness == 2.0
+
+
+def test_a_run_that_is_killed_leaves_its_log_and_goes_on(tmp_path):
+    place = tmp_path / "run.jsonl"
+    code = (
+        "import sys, time; from inertia.watching.monitor import Monitor; from inertia.watching.pacing import Pace\n"
+        "m = Monitor(pace=Pace(0.03), log=sys.argv[1], say=False)\n"
+        "for k in range(1, 10**9):\n    m.history.stepped(k, [0.1]); m.loss(k, 1 / k, now=True)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(place)])
+    for _ in range(600):
+        if place.exists() and place.stat().st_size > 3000:
+            break
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    found = watched(place)
+    assert len(found.losses) >= 64
+    assert not found.ended
+    with open(place, "a") as file:
+        file.write('{"kind": "losses", "step": 9')  # a line that a kill cut
+    monitor = Monitor(pace=Pace(0.03), log=place, say=False)
+    assert monitor.begin == found.steps
+    monitor.history.stepped(found.steps + 1, [0.1])
+    monitor.loss(found.steps + 1, 0.5, now=True)
+    monitor.close()
+    again = watched(place)
+    assert again.ended
+    assert again.losses[-1] == (found.steps + 1, 0.5)
+    assert again.resumed == [found.steps]
+
+
+def test_what_lies_beyond_a_checkpoint_is_superseded(tmp_path):
+    place = tmp_path / "run.jsonl"
+    for losses, begin in (([5.0, 4.0, 3.0, 2.0], 0), ([3.5, 3.4], 2)):
+        monitor = Monitor(pace=Pace(0.03), log=place, say=False)
+        if begin:
+            monitor.resume(begin)
+        for k, loss in enumerate(losses):
+            monitor.history.stepped(begin + k + 1, [0.1])
+            monitor.loss(begin + k + 1, loss, now=True)
+        monitor.close()
+    assert watched(place).losses == [(1, 5.0), (2, 4.0), (3, 3.5), (4, 3.4)]
+
+
+def test_messages_are_told_once_and_once_when_they_end_and_not_again_after_a_restart(tmp_path):
+    said, place = [], tmp_path / "run.jsonl"
+
+    def go(rates, begin):
+        monitor = Monitor(pace=Pace(0.03), log=place, say=said.append)
+        for k, rate in enumerate(rates):
+            monitor.history.stepped(begin + k, [rate])
+            monitor.judge()
+        return monitor
+
+    go([0.1, 0.0, 0.0, 0.0], 1).journal.close()  # as a kill would
+    assert [line.split(":")[0] for line in said] == ["step 3"]
+    go([0.0, 0.0, 0.1, 0.1], 5).close()
+    assert len(said) == 2
+    assert "no longer" in said[1]
+    assert [(told.began, told.ended) for told in watched(place).messages] == [(3, 7)]
+
+
+@pytest.mark.parametrize("text", ["", "hello\n", '{"a": 1}\n', '{"kind": "losses"}\n', '{"kind": "lo'])
+def test_other_files_are_no_logs(tmp_path, text):
+    place = tmp_path / "other.jsonl"
+    place.write_text(text)
+    if not text:
+        assert watched(place).steps == 0
+        return
+    with pytest.raises(BadData, match="no log|cannot be read|no whole line"):
+        Journal(place)
+    assert place.read_text() == text
+
+
+def test_loggers_of_every_kind_are_given_numbers():
+    class Dicts:
+        def __init__(self):
+            self.seen = []
+
+        def log(self, numbers, step=None):
+            self.seen.append((step, numbers))
+
+    class Lightning(Dicts):
+        log_metrics = Dicts.log
+        log = None
+
+    for logger in (Dicts(), Lightning()):
+        monitor = Monitor(pace=Pace(0.03), log=[logger], say=False)
+        monitor.look(look_at(7))
+        assert logger.seen[0][0] == 7
+        assert logger.seen[0][1]["inertia/sharpness_of_edge"] == 0.1
+        assert logger.seen[0][1]["inertia/critical_batch"] == pytest.approx(40)
+    with pytest.raises(BadInput, match="cannot be logged to"):
+        sink_of(3)
+
+
+def noisy_history(excess=0.4, edge=20.0, drop=0.0, slope=-0.02, bend=0.02, steps=400):
+    """A run that scatters about a level of 1: what each step gains, its noise takes away."""
+    rng, history = np.random.default_rng(0), History()
+    for k in range(1, steps + 1):
+        history.stepped(k, [0.1])
+        history.lost(k, 1 - drop * k / steps + 0.05 * rng.normal())
+        if k % 10 == 0:
+            taken = Step(slope * (1 + 0.5 * rng.normal()), bend * (1 + 0.2 * rng.normal()))
+            history.look(look_at(k, taken=taken, excess=excess * (1 + 0.3 * rng.normal()), edge=edge))
+    return history
+
+
+def test_a_run_that_noise_holds_up_is_told_from_one_that_falls_or_stands_or_is_at_the_edge():
+    holds, limit = noise_limit(noisy_history())
+    assert holds
+    assert limit.level == pytest.approx(1, rel=0.05)
+    assert limit.halved == pytest.approx(0.8, rel=0.05)
+    assert regime(noisy_history()) is Regime.NOISE
+    assert "halve the rate or double the batch, and it falls to about 0.8" in RULES["noise"](noisy_history()).words
+    assert noise_limit(noisy_history(drop=0.9))[0] is False  # it still falls
+    assert noise_limit(noisy_history(bend=0.002))[0] is False  # a plateau: longer steps would gain
+    assert noise_limit(noisy_history(edge=1.9))[0] is False  # curvature turns it back
+    assert noise_limit(noisy_history(steps=15))[0] is None  # too early to say
+    assert regime(noisy_history(drop=0.9)) is Regime.DESCENDING
+
+
+def test_room_is_told_where_twice_the_rate_is_stable_and_not_too_long():
+    assert RULES["room"](noisy_history(bend=0.002)).holds
+    assert not RULES["room"](noisy_history(bend=0.02)).holds
+    assert not RULES["room"](noisy_history(bend=0.002, edge=3.0)).holds
+
+
+def oscillation(turning, steps=6, faster=1.0, start=1e-8, ratio=1.1):
+    """Looks at gradient descent beyond its edge: x grows by |1 - 2 ratio| a step."""
+    history, edge = History(), 20.0
+    for k in range(steps):
+        x2 = start * (2 * ratio - 1) ** (20 * k)
+        history.lost(10 * k + 1, 1.0)
+        history.look(look_at(10 * k + 1, edge=edge, sharpness=ratio * edge, method=(2 / edge, 0.0, 0.0), in_top=x2, turning=turning))
+        edge /= faster
+    return history
+
+
+def test_an_oscillation_that_nothing_turns_back_is_a_spike_to_come_and_its_time_is_right():
+    history = oscillation(turning=0.0)
+    found = forecast(history)
+    assert found.coming
+    x2 = history.looks[-1].in_top
+    assert found.steps == math.ceil(math.log(2 / x2) / (2 * math.log(1.2)))  # the loss reaches three times the median of 1
+    assert found.stable == pytest.approx(1 / 1.1)
+    assert f"expect a spike within about {found.steps:.0f} steps" in RULES["spike"](history).words
+
+
+def test_one_that_is_turned_back_is_the_edge_of_stability():
+    assert not forecast(oscillation(turning=60.0)).coming
+    assert RULES["beyond the edge"](oscillation(turning=60.0)).holds
+
+
+def test_below_the_edge_there_is_no_alarm():
+    found = forecast(oscillation(turning=0.0, ratio=0.8))
+    assert not found.coming
+    assert RULES["beyond the edge"](oscillation(turning=0.0, ratio=0.8)).holds is False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import nn
 from ..errors import BadInput
 from .batches import seed_everything
 
-__all__ = ["Frozen", "alone", "frozen", "trainable"]
+__all__ = ["Frozen", "alone", "displaced", "frozen", "trainable"]
 
 _TURN = threading.RLock()
 
@@ -92,6 +92,21 @@ class _Buffer:
     def restore(self) -> None:
         """The original object in its place."""
         self.module._buffers[self.name] = self.original
+
+
+@contextmanager
+def displaced(params: Sequence[torch.Tensor], by: Sequence[torch.Tensor], scale: float = 1.0) -> Iterator[None]:
+    """The parameters moved by scale times these, and back."""
+    saved = [p.detach().clone() for p in params]
+    try:
+        with torch.no_grad():
+            for p, value, piece in zip(params, saved, by, strict=True):
+                p.copy_(value).add_(piece, alpha=scale)
+        yield
+    finally:
+        with torch.no_grad():
+            for p, value in zip(params, saved, strict=True):
+                p.copy_(value)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from itertools import count
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import BadInput, InertiaWarning
 from .batches import Batches, Everything, Indexed, moved
-from .frozen import Frozen
+from .frozen import Frozen, displaced
 from .graphs import foreign_functions, graph_bytes
 from .losses import Loss
 from .space import TensorVectors
@@ -191,7 +191,7 @@ class TorchSource:
         reach = float(torch.finfo(self.dtype).eps ** (1 / 3))  # along a unit vector: balances rounding and curvature
         out = torch.zeros_like(vector)
         for sign in (1.0, -1.0):
-            with self._at(vector, sign * reach):
+            with displaced(self.params, self._pieces(vector), sign * reach):
                 for index, batch in self._needed(chosen):
                     self._add(out, self._differentiated(index, batch)[1], sign * self.weights[index] / (2 * reach))
         return out
@@ -199,24 +199,10 @@ class TorchSource:
     def gradient_at(self, vector: torch.Tensor) -> torch.Tensor:
         """The gradient at the parameters displaced by a vector; `gradient` or `parted` has been asked before."""
         out = torch.zeros_like(vector)
-        with self._at(vector, 1.0):
+        with displaced(self.params, self._pieces(vector)):
             for index, batch in enumerate(self.batches):
                 self._add(out, self._differentiated(index, batch)[1], self.weights[index])
         return out.div_(sum(self.weights))
-
-    @contextmanager
-    def _at(self, vector: torch.Tensor, scale: float) -> Iterator[None]:
-        """The parameters displaced by scale times a vector, and back."""
-        saved = [p.detach().clone() for p in self.params]
-        try:
-            with torch.no_grad():
-                for p, value, piece in zip(self.params, saved, self._pieces(vector), strict=True):
-                    p.copy_(value).add_(piece, alpha=scale)
-            yield
-        finally:
-            with torch.no_grad():
-                for p, value in zip(self.params, saved, strict=True):
-                    p.copy_(value)
 
     def _differentiated(self, index: int, batch: Any, keep: bool = False, graph: bool = False) -> tuple[float, Any, float]:
         """Loss, gradient and weight of one batch; keep=True remembers the gradient with its graph."""

@@ -1,11 +1,19 @@
 """What every test shares: fixed seeds for hypothesis, quiet threads, and data found beside the checkout."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("KERAS_BACKEND", "jax")  # else Keras looks for tensorflow, and its tests skip
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # compiling is most of the time of JAX tests: once for all tests of a run
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="inertia-tests-")  # workers and commands inherit it
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 if SHARED.is_dir():
     os.environ.setdefault("INERTIA_DATA", str(SHARED))

@@ -56,7 +56,8 @@ class Loss:
             return
         rows = np.unique(np.linspace(0, total - 1, min(_PROBED, total)).round().astype(int))
         cut = max(1, len(rows) // 3)
-        (a, weight), (b, _), (both, _) = (self.raw(params, taken(batch, part)) for part in (rows[:cut], rows[cut:], rows))
+        asked = jax.jit(self.raw)  # one program for each size, where single operations would be compiled one by one
+        (a, weight), (b, _), (both, _) = (asked(params, taken(batch, part)) for part in (rows[:cut], rows[cut:], rows))
         close = float(jnp.finfo(a.dtype).eps) ** 0.5
         a, b, both = float(a), float(b), float(both)
         size, share = close * max(abs(a), abs(b), abs(both), 1e-30), cut / len(rows)

@@ -52,7 +52,7 @@ $(CORE): pyproject.toml constraints.txt
 
 $(READY): $(CORE)
 	@echo "installing frameworks and test tools ..."
-	@$(BIN)/python -m pip install -q -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	@$(BIN)/python -m pip install -q -c constraints.txt torch
 	@$(BIN)/python -m pip install -q -c constraints.txt -e ".[all,dev]"
 	@touch $@
 

@@ -1,14 +1,12 @@
 """inertia: which learning rate and momentum a problem needs, measured, then verified by running, and why.
 
-The names below are loaded when first used, so that importing the package costs no more than numpy does.
+The names below are loaded when first used: importing the package costs nothing, and what is used first costs what numpy does.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
-
-import numpy as _numpy  # noqa: F401  (the one thing that importing inertia loads)
 
 from .version import __version__
 

@@ -215,6 +215,22 @@ def test_ctrl_c_while_modules_load_is_one_line(capsys, monkeypatch):
     assert capsys.readouterr().err == "inertia: interrupted\n"
 
 
+def test_ctrl_c_while_numpy_loads_is_one_line():
+    """`import inertia` loads nothing, so an early Ctrl-C falls into the command, wherever it is."""
+    program = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'numpy':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from inertia.cli import main\n"
+        "sys.exit(main(['best', '--mu', '1', '--L', '25']))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (said.returncode, said.stdout, said.stderr) == (130, "", "inertia: interrupted\n")
+
+
 def test_a_link_that_waits_is_not_followed(tmp_path):
     outside = tmp_path / "outside.txt"
     outside.write_text("mine")

@@ -20,6 +20,7 @@ from ..measurement.along import measured, watched
 from ..measurement.lanczos import FAILURE, krylov
 from ..measurement.model import Plan, Watch
 from .losses import Loss
+from .preconditioning import WALK, measured_under
 from .products import WAYS, JaxSource, rows_in, taken
 
 __all__ = ["Eigenvectors", "check_deterministic", "eigenvectors", "measure"]
@@ -40,6 +41,9 @@ def measure(
     params: Any,
     data: Any,
     *,
+    optimizer: Any = None,
+    opt_state: Any = None,
+    walk: int = WALK,
     batch_size: int | None = None,
     examples: int | None = None,
     size_of: Callable[[Any], int] | None = None,
@@ -66,22 +70,32 @@ def measure(
     batches weighted by their size, costs counted in `provenance`, `examples` for a subset with its sampling interval,
     `along` for sharpness on a short real trajectory. Randomness belongs into the loss as a fixed key.
 
+    `optimizer`: the optax transformation that trains `params`, and `opt_state` its state. Then everything is measured in the metric of
+    that state (Adam's denominator), and a `Preconditioned` comes back: the Spectrum of P^(-1) H, its `edge`, and `step`, the best
+    learning rate along the updates that it would really make next. Without a state, or with one that has not stepped yet, a `walk` of so
+    many steps is taken first, on a copy.
+
     Memory: one chunk differentiated twice, and up to 500,000 parameters every Lanczos vector on the host; beyond, two.
 
     Raises:
         BadInput: a loss that is not deterministic or not finite (and in which batch), data that cannot be read, parameters
-            that are not real floating-point arrays, settings that no run can use.
+            that are not real floating-point arrays, settings that no run can use; a transformation or a state that cannot be read.
 
     >>> found = measure(lambda w, x: jnp.mean((x @ w) ** 2), jnp.ones(2), jnp.array([[2.0, 0.0], [0.0, 1.0]]), noise=0)
     >>> round(found.L, 4), found.dimension
     (4.0, 2)
     """
+    under = optimizer is not None or opt_state is not None
+    if under and along is not None:
+        raise BadInput("along trains by plain momentum and optimizer measures under another method: give one of the two")
     whole = _subset(data, examples, seed)
     source = _source(loss, params, whole, products, chunk, bool(sampling) or whole is not data, batch_size, size_of)
     plan = Plan(
         rtol=rtol, depth=depth, ends=ends, top=top, probes=probes, weights=weights, noise=noise, batch_size=batch_size,
         sampling=whole is not data if sampling is None else sampling, seed=seed, failure=failure, watch=watched(progress),
     )  # fmt: skip
+    if under:
+        return measured_under(source, plan, optimizer, opt_state, walk)
     return measured(source, plan, along, along_method, partial(_walked, source, plan))
 
 

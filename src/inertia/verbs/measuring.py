@@ -10,6 +10,7 @@ from ..tuning.asking import shown
 from ..tuning.budget import Budget
 from ..tuning.measurement import Measurement
 from ..tuning.measuring import measure as measured
+from ..tuning.preconditioned import Preconditioned
 from ..tuning.trainable import Progress, Trainable
 from .dispatch import understood
 
@@ -26,7 +27,7 @@ def measure(
     full: bool = False,
     progress: Progress | bool | None = None,
     **options: Any,
-) -> Measurement:
+) -> Measurement | Preconditioned:
     """Curvature, gradient and gradient noise of a training job at its start, before anything is run.
 
     Args:
@@ -37,10 +38,12 @@ def measure(
         full: measure on all of the data, with more products, whatever it costs.
         progress: True for a line on stderr, or progress(stage, done, total).
         options: the budget (steps, default 1000 or the task's; batch_size, schedule, weight_decay, clip) and what the door of the
-            framework takes (validation, forward, size_of, mode, groups, ...).
+            framework takes (validation, forward, size_of, mode, groups, ...). With optimizer=, the torch optimizer or optax
+            transformation that trains the model (and its opt_state), what `inertia.torch.measure` or `inertia.jax.measure` take.
 
     Returns:
-        A Measurement, the one that `inertia.tune` would use on this budget.
+        A Measurement, the one that `inertia.tune` would use on this budget; with optimizer=, a Preconditioned: the spectrum in the metric
+        of the optimizer's state, its edge, and the best step length along its update.
 
     Raises:
         BadInput: something that cannot be measured; a start without gradient or without positive curvature.
@@ -51,6 +54,8 @@ def measure(
     >>> round(measure(valley()).largest, 6)
     4.0
     """
+    if options.get("optimizer") is not None or options.get("opt_state") is not None:
+        return _under(job, given, options | {"seed": seed, "examples": examples, "progress": progress if progress is not None else False})
     made, budget = prepared(job, *given, seed=seed, **options)
     with shown(progress) as tell:
         return measured(made, budget, seed=seed, examples=examples, full=full, progress=tell)
@@ -68,3 +73,14 @@ def prepared(job: Any, *given: Any, seed: int = 0, **options: Any) -> tuple[Trai
     require(framework, framework)
     posed = import_module(f"inertia.{framework}.tuning").posed
     return posed(job, *given, seed=seed, **({"steps": _STEPS} | options))  # type: ignore[no-any-return]
+
+
+def _under(job: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Preconditioned:
+    """What the framework's own `measure` finds in the metric of an optimizer."""
+    task, framework = understood("measure", job, given, options, _STEPS)
+    if task is not None:
+        raise BadInput(f"{task.name} is a task, which no optimizer of yours trains: check(..., optimizer='adamw') judges a setting on it")
+    if len(given) != 2:
+        raise BadInput("measure needs a job with two things more: a torch module, its loss and data, or a JAX loss, params and data")
+    require(framework, framework)
+    return import_module(f"inertia.{framework}").measure(job, *given, **options)  # type: ignore[no-any-return]

@@ -1,0 +1,366 @@
+"""The metric that an optax transformation has built up, read from its real state: Adam and its kin as momentum in that metric.
+
+An optax state holds moments and counts, and no settings: those are found by `identify`, and the transformation itself must agree, number by
+number: its answer to a small gradient, from the state as it is, must be the learning rate over the metric that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from numpy.typing import NDArray
+
+from ..core.method import Method
+from ..errors import BadInput
+from ..optimizers.conventions.nests import found_fields, merged, replaced_fields
+from ..optimizers.identification import Identified
+from ..optimizers.identification.metric import Metric, looks, rectification
+from ..theory.adaptive import adagrad, adam, nadam, rmsprop
+from .probe import identify
+
+__all__ = ["InMetric", "Nature", "in_metric", "nature", "stepped"]
+
+Array = NDArray[np.float64]
+_SQUARES = {"": "nu", "centered": "nu", "infinity": "nu", "amsgrad hat": "nu_max", "sum": "sum_of_squares"}
+_SMALL = 1e-3  # of the root of the second moment: a gradient whose square moves it by less than 1e-6
+_CLIPS = ("clip", "adaptive_grad_clip", "zero_nans", "unitwise")
+
+
+@dataclass(frozen=True, eq=False)
+class InMetric:
+    """A transformation as it will step next; see inertia.torch.adaptive.InMetric."""
+
+    name: str
+    learning_rate: float  # of the first leaf, in the next step
+    method: Method
+    root: Array  # (n,) P^(-1/2), flat in the order of the leaves
+    shrink: float
+    penalty: Array | None  # (n,) weight decay inside the gradient
+    steps: int
+    groups: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Nature:
+    """What a transformation is, and itself without the stages that clip gradients (a small gradient passes them)."""
+
+    found: Identified
+    bare: Any
+    kept: tuple[int, ...] | None  # places of the stages in the chain's state; None: all of it
+
+    def state(self, opt_state: Any) -> Any:
+        """The part of a state that the bare transformation keeps."""
+        return opt_state if self.kept is None else tuple(opt_state[at] for at in self.kept)
+
+
+def nature(transform: Any, params: Any) -> Nature:
+    """What the transformation is on parameters like these.
+
+    Raises:
+        BadInput: no transformation, or one that takes no such tree.
+
+    >>> nature(optax.adam(0.1), jnp.ones(3)).found.verdict
+    'Adam, learning rate 0.1, beta1 0.9, beta2 0.999'
+    """
+    if not (hasattr(transform, "init") and hasattr(transform, "update")):
+        raise BadInput(f"optimizer of type {type(transform).__name__} is no optax transformation: pass the one that steps the parameters")
+    bare, kept = _unclipped(transform)
+    return Nature(identify(bare, params=params), bare, kept)
+
+
+def _unclipped(transform: Any) -> tuple[Any, tuple[int, ...] | None]:
+    """A chain without its clipping stages."""
+    stages, starts = _held(transform.update, "update_fns"), _held(transform.init, "init_fns")
+    if stages is None or starts is None:
+        return transform, None
+    kept = tuple(at for at, fn in enumerate(stages) if not _made_by(fn).startswith(_CLIPS))
+    if len(kept) == len(stages) or not kept:
+        return transform, None
+    return optax.chain(*(optax.GradientTransformationExtraArgs(starts[at], stages[at]) for at in kept)), kept
+
+
+def _held(function: Any, name: str) -> Any:
+    """What a function keeps under a name in its closure."""
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    return function.__closure__[names.index(name)].cell_contents if name in names else None
+
+
+def _made_by(function: Any) -> str:
+    """The name of the optax function that made an update, also where optax has wrapped it."""
+    inner = _held(function, "tx")
+    return str(getattr(function if inner is None else inner.update, "__qualname__", ""))
+
+
+def stepped(opt_state: Any, fresh: Any) -> bool:
+    """Whether a state differs from the one that the same transformation starts from.
+
+    >>> tx = optax.adam(0.1)
+    >>> stepped(tx.init(jnp.ones(2)), tx.init(jnp.ones(2)))
+    False
+    """
+    pairs = zip(jax.tree.leaves(opt_state), jax.tree.leaves(fresh), strict=True)
+    return any(not np.array_equal(np.asarray(one), np.asarray(other), equal_nan=True) for one, other in pairs)
+
+
+def in_metric(known: Nature, opt_state: Any, params: Any) -> InMetric:
+    """Read a state as momentum in a metric.
+
+    Args:
+        known: what the transformation is.
+        opt_state: its state, stepped at least once unless it is gradient descent.
+        params: the parameters it steps.
+
+    Raises:
+        BadInput: a transformation that is none of Adam's kin, a state of another transformation or of other parameters.
+
+    >>> tx, x = optax.adam(0.1), jnp.ones(3)
+    >>> _, state = tx.update(x, tx.init(x), x)
+    >>> in_metric(nature(tx, x), state, x).method.beta
+    0.9
+    """
+    found = known.found
+    state = known.state(opt_state)
+    update = _updater(known.bare, state, params)
+    sizes = [int(np.size(leaf)) for leaf in jax.tree.leaves(params)]
+    if any(group.accumulation > 1 for group in (found.groups or (found,))):
+        raise BadInput("the transformation accumulates gradients (optax.MultiSteps): pass the inner one, with its own state")
+    if found.linear or (found.groups and all(group.linear for group in found.groups)):
+        return _plain(found, update, sizes)
+    metric = _one(found)
+    steps = max((int(np.max(np.asarray(count))) for count in found_fields(state, ("count",))), default=0)
+    squares, mean = _moments(metric, state, params)
+    below = _denominator(metric, squares, mean, steps)
+    small = _SMALL * np.where(squares > 0, np.sqrt(np.abs(squares)), np.maximum(below, 1e-30))
+    later = _next(metric, squares, mean, small, steps, state, params)
+    answer = -update(small, None) / small
+    if metric.kind == "sum":
+        metric = replace(metric, eps=_summed(squares + small**2, answer, metric))
+        below, later = _denominator(metric, squares, mean, steps), _next(metric, squares, mean, small, steps, state, params)
+    elif metric.kind in ("", "amsgrad hat") and metric.beta1 and not (metric.before or metric.look or metric.rectified):
+        metric = _corrections(metric, known.bare, state, params, (squares, mean, small, steps), answer)
+        below, later = _denominator(metric, squares, mean, steps), _next(metric, squares, mean, small, steps, state, params)
+    factor = _factor(metric, steps)
+    speeds = answer * later / factor
+    rates = _by_leaf(speeds, sizes, metric)
+    rate = rates[0]
+    method = _method(metric, rate * (1.0 if not metric.rectified else _rectified(metric, steps)))
+    wide = np.repeat(rates, sizes) / rate
+    decay, shrink = _decay(metric, update, small, answer, squares)
+    told = tuple({"learning_rate": value, "parameters": sum(n for n, r in zip(sizes, rates, strict=True) if r == value)}
+                 for value in dict.fromkeys(rates))  # fmt: skip
+    return InMetric(found.verdict.split(",")[0] if not found.groups else _first(found), rate, method, (below / wide) ** -0.5, shrink,
+                    decay, steps, told)  # fmt: skip
+
+
+def _first(found: Identified) -> str:
+    return next(group.verdict.split(",")[0] for group in found.groups if group.metric is not None)
+
+
+def _updater(transform: Any, state: Any, params: Any) -> Callable[[Array, Array | None], Array]:
+    """What the next step adds for a flat gradient at flat parameters (None: at 0), without its first moment."""
+    still = _cleared(state)
+    leaves, tree = jax.tree.flatten(params)
+    cuts = np.cumsum([np.size(leaf) for leaf in leaves])[:-1]
+
+    def shaped(flat: Array) -> Any:
+        parts = np.split(flat, cuts)
+        return jax.tree.unflatten(
+            tree, [jnp.asarray(part.reshape(np.shape(leaf)), leaf.dtype) for part, leaf in zip(parts, leaves, strict=True)]
+        )
+
+    def update(gradient: Array, at: Array | None) -> Array:
+        place = shaped(np.zeros_like(gradient) if at is None else at)
+        try:
+            moved, _ = transform.update(shaped(gradient), still, place)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            said = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+            raise BadInput(
+                f"opt_state is not a state of this transformation on these parameters ({said}): pass the one that it returned"
+            ) from error
+        return np.concatenate([np.asarray(leaf, float).ravel() for leaf in jax.tree.leaves(moved)])
+
+    return update
+
+
+def _cleared(state: Any) -> Any:
+    """The state with its first moments at zero."""
+    names: tuple[str, ...] = ("mu", "trace", "velocity", "ema")
+    if any(True for _ in found_fields(state, ("mu",))) and not any(True for _ in found_fields(state, ("count",))):
+        names = names[1:]  # the mean of a centred RMSprop is part of its denominator
+    trees = list(found_fields(state, names))
+    return replaced_fields(state, names, iter([jax.tree.map(lambda leaf: leaf * 0, tree) for tree in trees]))
+
+
+def _plain(found: Identified, update: Callable[[Array, Array | None], Array], sizes: list[int]) -> InMetric:
+    """Gradient descent with momentum: the metric is 1, or the ratio of the groups' learning rates."""
+    methods = [group.method for group in (found.groups or (found,)) if group.method is not None]
+    if len({(round(float(m.beta), 6), round(float(m.gamma), 6)) for m in methods}) > 1:
+        raise BadInput("the groups of the transformation differ in momentum, so no one Method describes it: measure one group at a time")
+    one = np.ones(sum(sizes))
+    rates = _by_leaf(-update(one, None) / (1 + float(methods[0].gamma)), sizes, None)
+    decays = [group.weight_decay for group in (found.groups or (found,)) if not group.decoupled]
+    if len(set(decays)) > 1:
+        raise BadInput("the groups of the transformation differ in weight decay inside the gradient: measure one group at a time")
+    penalty = np.full(sum(sizes), decays[0]) if decays and decays[0] else None
+    shrink = max(rates[0] * group.weight_decay if group.decoupled else 0.0 for group in (found.groups or (found,)))
+    told = tuple({"learning_rate": rate, "parameters": sum(n for n, r in zip(sizes, rates, strict=True) if r == rate)}
+                 for rate in dict.fromkeys(rates))  # fmt: skip
+    method = methods[0]._replace(alpha=rates[0])
+    return InMetric("SGD", rates[0], method, (np.repeat(rates, sizes) / rates[0]) ** 0.5, shrink, penalty, 0, told)
+
+
+def _one(found: Identified) -> Metric:
+    """The one metric of all groups but for their rates and decay."""
+    metrics = [group.metric for group in (found.groups or (found,))]
+    known = [metric for metric in metrics if metric is not None]
+    alike = {(m.kind, round(m.beta1, 6), round(m.beta2, 8), m.look, m.place, m.before, m.rectified, m.bias1, m.bias2, m.eps) for m in known}
+    if len(known) < len(metrics) or len(alike) != 1:
+        raise BadInput(
+            f"this transformation has no one metric ({found.verdict}): that of optax's adam, adamw, nadam, radam, amsgrad, adamax, "
+            "rmsprop, adagrad and sgd can be read, with the same moments for all parameters"
+        )
+    return replace(known[0], coupled=max(m.coupled for m in known), omega=max(m.omega for m in known))
+
+
+def _moments(metric: Metric, state: Any, params: Any) -> tuple[Array, Array | None]:
+    """The second moment, and the mean of a centred one, flat in the order of the parameters."""
+    if metric.kind not in _SQUARES:
+        raise BadInput(f"the denominator of this transformation (kind {metric.kind!r}) is not kept by any of optax's states")
+    name, wanted = _SQUARES[metric.kind], [np.shape(leaf) for leaf in jax.tree.leaves(params)]
+
+    def flat(field: str) -> Array:
+        trees = list(found_fields(state, (field,)))
+        if not trees:
+            raise BadInput(f"opt_state holds no {field}: it is not a state of this transformation; pass the one that its update returned")
+        leaves = jax.tree.leaves(merged(trees))
+        if [np.shape(leaf) for leaf in leaves] != wanted:
+            raise BadInput(f"opt_state was made for other parameters: its {field} has {len(leaves)} arrays of other shapes than params")
+        return np.concatenate([np.asarray(leaf, float).ravel() for leaf in leaves])
+
+    return flat(name), flat("mu") if metric.kind == "centered" else None
+
+
+def _corrected(metric: Metric, steps: int) -> float:
+    plain = not metric.bias2 or metric.kind in ("sum", "infinity", "amsgrad hat")
+    return 1.0 if plain or steps < 1 else 1 - metric.beta2**steps
+
+
+def _denominator(metric: Metric, squares: Array, mean: Array | None, steps: int) -> Array:
+    """P, as the transformation divides by it."""
+    if metric.kind == "infinity":
+        return squares + metric.eps
+    seen = squares if mean is None else np.maximum(squares - mean**2, 0.0)
+    part = _corrected(metric, steps)
+    if metric.place == "inside":
+        return np.asarray(np.sqrt(seen / part + metric.eps))
+    if metric.place == "plain":
+        return np.asarray((np.sqrt(seen) + metric.eps) / np.sqrt(part))
+    return np.asarray(np.sqrt(seen / part + metric.root) + metric.eps)
+
+
+def _next(metric: Metric, squares: Array, mean: Array | None, small: Array, steps: int, state: Any, params: Any) -> Array:
+    """P after a step with a small gradient."""
+    b2, after = metric.beta2, steps + 1
+    if metric.kind == "sum":
+        return _denominator(metric, squares + small**2, None, after)
+    if metric.kind == "infinity":
+        return _denominator(metric, np.maximum(b2 * squares, small), None, after)
+    if metric.kind == "amsgrad hat":
+        own = np.concatenate([np.asarray(leaf, float).ravel() for leaf in jax.tree.leaves(merged(list(found_fields(state, ("nu",)))))])
+        fresh = (b2 * own + (1 - b2) * small**2) / (1 - b2**after)
+        return _denominator(metric, np.maximum(squares, fresh), None, after)
+    centre = None if mean is None else b2 * mean + (1 - b2) * small
+    return _denominator(metric, b2 * squares + (1 - b2) * small**2, centre, after)
+
+
+def _summed(sums: Array, answer: Array, metric: Metric) -> float:
+    """eps under the root of a sum of squares: what identify calls eps there holds the value at which the sum starts, too."""
+    if metric.place != "inside" or np.ptp(sums) <= 1e-6 * np.max(sums):
+        return 0.0 if metric.place == "inside" else metric.eps
+    slope, level = np.polyfit(sums, answer**-2.0, 1)
+    return max(float(level / slope), 0.0)
+
+
+def _corrections(
+    metric: Metric, transform: Any, state: Any, params: Any, at: tuple[Array, Array | None, Array, int], answer: Array
+) -> Metric:
+    """The metric with the bias corrections that a later count shows; under a schedule the first steps alone cannot tell them."""
+    squares, mean, small, steps = at
+    late = 1_000_000
+    ages = jax.tree.map(lambda part: part._replace(count=part.count * 0 + late) if _aged(part) else part, state, is_leaf=_aged)
+    other = -_updater(transform, ages, params)(small, None) / small
+    seen = float(np.median(answer / other))
+
+    def gap(one: Metric) -> float:
+        now, then = (_factor(one, age) / _next(one, squares, mean, small, age, state, params) for age in (steps, late))
+        return abs(float(np.median(now / then)) / seen - 1)
+
+    return min((replace(metric, bias1=first, bias2=second) for first in (True, False) for second in (True, False)), key=gap)
+
+
+def _aged(part: Any) -> bool:
+    """Whether it is a state that keeps moments and their count."""
+    names = getattr(part, "_fields", ())
+    return "count" in names and ("nu" in names or "mu" in names)
+
+
+def _factor(metric: Metric, steps: int) -> float:
+    """What multiplies rate times gradient over P in the next step, from a first moment of 0."""
+    if metric.before:
+        return 1.0
+    average, own = looks(metric, steps + 1)
+    above = float(average[-1]) * (1 - metric.beta1) + float(own[-1])
+    return above * (_rectified(metric, steps) if metric.rectified else 1.0)
+
+
+def _rectified(metric: Metric, steps: int) -> float:
+    factor = float(rectification(metric.beta2, steps + 1)[-1])
+    if not np.isfinite(factor):
+        raise BadInput(
+            f"after {steps} steps RAdam's variance is not tractable yet, so its steps are plain momentum without a metric: train on first"
+        )
+    return factor
+
+
+def _method(metric: Metric, rate: float) -> Method:
+    if metric.kind == "sum":
+        return adagrad(rate) if not metric.beta1 else Method(rate * (1 - metric.beta1), metric.beta1)
+    if metric.before or (not metric.beta1 and not metric.bias2):
+        return rmsprop(rate, metric.beta1)
+    return nadam(rate, metric.beta1) if metric.look else adam(rate, metric.beta1)
+
+
+def _by_leaf(values: Array, sizes: list[int], metric: Metric | None) -> list[float]:
+    """One learning rate for each leaf, which all its numbers must show."""
+    rates = []
+    for part in np.split(values, np.cumsum(sizes)[:-1]):
+        middle = float(np.median(part)) if part.size else 0.0
+        if not middle > 0:
+            raise BadInput(
+                "the learning rate of some parameters is 0 in the next step (or their step goes up): measure where it is above 0"
+            )
+        if np.max(np.abs(part / middle - 1)) > 1e-2:
+            what = "gradient descent" if metric is None else "the metric that its state seems to hold"
+            raise BadInput(f"the next step of this transformation is not that of {what}: it cannot be read as momentum in a metric")
+        rates.append(float(f"{middle:.5g}") if abs(float(f"{middle:.5g}") / middle - 1) < 1e-6 else middle)
+    return rates
+
+
+def _decay(
+    metric: Metric, update: Callable[[Array, Array | None], Array], small: Array, answer: Array, squares: Array
+) -> tuple[Array | None, float]:
+    """Weight decay inside the gradient, for each parameter, and the share that a step takes off."""
+    zero = np.zeros_like(small)
+    if metric.omega:
+        return None, float(np.max(-update(zero, np.ones_like(small))))
+    if metric.coupled:
+        place = small / metric.coupled
+        inside = np.clip(-update(zero, place) / place / answer / metric.coupled, 0.0, 1.0)
+        return np.where(inside > 0.5, metric.coupled, 0.0), 0.0
+    return None, 0.0

@@ -1,0 +1,130 @@
+"""A JAX loss measured as its optax optimizer meets it: in the metric of the real state, with the step along the real update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from ..errors import BadInput
+from ..measurement.model import Plan, measure_source
+from ..measurement.rescaled import Rescaled
+from ..tuning.preconditioned import Preconditioned, Running, preconditioned, without_metric
+from .adaptive import InMetric, Nature, in_metric, nature, stepped
+from .products import FULL, JaxSource
+
+__all__ = ["WALK", "measured_under"]
+
+WALK = 32  # as in inertia.torch.preconditioning
+_NATURES = {
+    "sign": "the transformation moves every parameter by the sign of an average, so it is not linear in the gradient and has no metric "
+    "or stability limit",
+    "whole tensors": "the transformation normalises or orthogonalises whole tensors, so it has no diagonal metric and no stability limit "
+    "of a curvature",
+}
+
+
+def measured_under(source: JaxSource, plan: Plan, transform: Any, opt_state: Any, walk: int) -> Preconditioned:
+    """The plan carried out in the metric of a transformation's state.
+
+    Raises:
+        BadInput: no transformation, a state of another one or of other parameters, one that cannot be read.
+    """
+    if isinstance(walk, bool) or walk < 1:
+        raise BadInput(f"walk = {walk} is too few: a state that has not stepped needs at least 1 step on a copy, {WALK} is usual")
+    if transform is None:
+        raise BadInput("opt_state holds no learning rate and no settings: pass optimizer=, the optax transformation that made it, as well")
+    params, walked = source.unravel(source.flat), 0
+    known = nature(transform, params)
+    reason = _reason(known)
+    state = _state(transform, opt_state, params)
+    if not stepped(state, transform.init(params)) and not known.found.linear:
+        state, walked = _walked(source, plan, transform, state, walk), walk
+        params = source.unravel(source.flat)
+    if reason:
+        rate = _rate(known, transform, state, params)
+        who = Running(known.found.verdict if known.found.nature != "sign" else "a sign method", rate, None, walked=walked)
+        slopes, curvatures = _along(source, plan, transform, state, rate)
+        return without_metric(reason, who, slopes, curvatures, source.notes | source.cost())
+    seen = in_metric(known, state, params)
+    slopes, curvatures = _along(source, plan, transform, state, seen.learning_rate)
+    source.notes["metric"] = _noted(seen, walked)
+    coupled = 0.0 if seen.penalty is None else float(seen.penalty.max())
+    who = Running(seen.name, seen.learning_rate, seen.method, seen.shrink, coupled, seen.steps, walked, seen.groups)
+    kind = np.float64 if source.dimension <= FULL else source.dtype
+    root, penalty = seen.root.astype(kind), None if seen.penalty is None else seen.penalty.astype(kind)
+    return preconditioned(measure_source(Rescaled(source, root, penalty), plan), who, slopes, curvatures)
+
+
+def _state(transform: Any, opt_state: Any, params: Any) -> Any:
+    """The state given, if it is one of this transformation on these parameters; a fresh one for None."""
+    fresh = transform.init(params)
+    if opt_state is None:
+        return fresh
+    shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(one)] for one in (opt_state, fresh)]
+    if jax.tree.structure(opt_state) != jax.tree.structure(fresh) or shapes[0] != shapes[1]:
+        raise BadInput(
+            "opt_state is not a state of this transformation on these parameters (another tree, or other shapes): pass the one that its "
+            "update returned"
+        )
+    return opt_state
+
+
+def _reason(known: Nature) -> str:
+    """Why there is no metric, if that is in the nature of the transformation."""
+    natures = {group.nature for group in (known.found.groups or (known.found,))} - {""}
+    return next((text for name, text in _NATURES.items() if name in natures), "")
+
+
+def _rate(known: Nature, transform: Any, state: Any, params: Any) -> float:
+    """The learning rate of a sign method's next step; 1 (the update as it is) where none can be told."""
+    if known.found.nature != "sign":
+        return 1.0
+    zero = jax.tree.map(jnp.zeros_like, params)
+    moved = transform.update(jax.tree.map(jnp.ones_like, params), state, zero)[0]
+    sizes = np.concatenate([np.abs(np.asarray(leaf, float)).ravel() for leaf in jax.tree.leaves(moved)])
+    return float(np.median(sizes)) or 1.0
+
+
+def _walked(source: JaxSource, plan: Plan, transform: Any, state: Any, steps: int) -> Any:
+    """The state after so many steps; the source is then at the parameters there."""
+    rng, update = np.random.default_rng([plan.seed, 3]), jax.jit(transform.update)
+    size = min(plan.batch_size or sum(source.sizes), sum(source.sizes))
+    for number, batch in zip(range(1, steps + 1), _forever(source, rng, size), strict=False):
+        grad = source.graded(source.flat, batch, f"step {number}")[1]
+        params = source.unravel(source.flat)
+        moved, state = update(source.unravel(grad), state, params)
+        source.flat = jax.flatten_util.ravel_pytree(optax.apply_updates(params, moved))[0].astype(source.flat.dtype)
+    return state
+
+
+def _forever(source: JaxSource, rng: np.random.Generator, size: int) -> Iterator[Any]:
+    while True:
+        yield from source.drawn(rng, size)
+
+
+def _along(source: JaxSource, plan: Plan, transform: Any, state: Any, rate: float) -> tuple[list[float], list[float]]:
+    """g'u and u'H u of the next updates: of some mini-batches, or of all the data where a batch is all of them."""
+    _, gradient = source.gradient()
+    whole, asked = sum(source.sizes), plan.batch_size if plan.batch_size is not None else int(source.sizes[0])
+    drawn: Any = [(gradient, whole)]
+    if asked < whole and plan.noise:
+        drawn = islice(source.mini_batches(np.random.default_rng([plan.seed, 4]), asked), plan.noise)
+    params, slopes, curvatures = source.unravel(source.flat), [], []
+    for pull, _ in drawn:
+        moved, _ = transform.update(source.unravel(jnp.asarray(pull, source.dtype)), state, params)
+        update = -np.asarray(jax.flatten_util.ravel_pytree(moved)[0]).astype(gradient.dtype) / rate
+        slopes.append(float(gradient @ update))
+        curvatures.append(float(update @ source.hvp(update)))
+    return slopes, curvatures
+
+
+def _noted(seen: InMetric, walked: int) -> dict[str, Any]:
+    """What the provenance says of the metric."""
+    metric = seen.root**-2
+    return {"optimizer": seen.name, "steps": seen.steps, "smallest": float(metric.min()), "largest": float(metric.max()), "walked": walked}

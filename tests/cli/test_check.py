@@ -49,3 +49,13 @@ def test_refusals(refused, tmp_path):
     assert "cannot be written" in refused("new-task", "torch", tmp_path / "no" / "a.py")
     assert "lr" in refused("check", "valley", "--momentum", 0.9)
     assert "momentum 2 is outside [0, 1)" in refused("check", "valley", "--lr", 0.1, "--momentum", 2)
+
+
+def test_adamw_is_judged_in_its_own_metric(inertia, refused):
+    said = inertia("check", "valley", "--optimizer", "adamw", "--lr", 3e-4, "--betas", 0.9, 0.99, "--json").json
+    assert said["stable"] is True
+    assert said["under"]["edge"] == pytest.approx(38 / 3e-4)
+    assert said["under"]["optimizer"]["walked"] == 20
+    assert said["recipe"]["momentum"] == 0.9
+    assert "times below its stability limit" in inertia("check", "valley", "--optimizer", "adamw", "--lr", 3e-4).out
+    assert "betas and eps are AdamW's" in refused("check", "valley", "--lr", 0.1, "--eps", 1e-6)

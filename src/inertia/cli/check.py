@@ -24,9 +24,11 @@ def register(app: typer.Typer) -> None:
 def check(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A built-in task or FILE.py:FUNCTION, as for tune.")],
     lr: Annotated[float, typer.Option("--lr", "--alpha", help="The learning rate you use.")],
-    momentum: Annotated[float, typer.Option("--momentum", "--beta", help="The momentum you use (beta1 of AdamW).")] = 0.0,
+    momentum: Annotated[float | None, typer.Option("--momentum", "--beta", help="The momentum you use (beta1 of AdamW).")] = None,
     nesterov: Annotated[bool, typer.Option("--nesterov", help="In Nesterov's form.")] = False,
     optimizer: Annotated[str, typer.Option("--optimizer", help="sgd or adamw.")] = "sgd",
+    betas: Annotated[tuple[float, float] | None, typer.Option("--betas", metavar="B1 B2", help="AdamW's beta1 and beta2.")] = None,
+    eps: Annotated[float, typer.Option("--eps", help="AdamW's eps.")] = 1e-8,
     steps: Annotated[int | None, typer.Option("--steps", help="Steps of one training run (default: the task's own).")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Examples per step (default: the task's own).")] = None,
     schedule: Annotated[str | None, typer.Option("--schedule", metavar="NAME", help="constant, linear or cosine.")] = None,
@@ -39,16 +41,16 @@ def check(
 ) -> None:
     """Is your setting stable, how far from the limit, what will it end at, and what could be gained?"""
     from ..tasks.tuning import check_task
-    from ..tuning.recipe import Recipe
+    from ..tuning.underway import setting_of
 
     loaded = any_task(task)
-    recipe = Recipe(lr, momentum, nesterov, optimizer)
+    setting = setting_of(lr, momentum, nesterov, optimizer, betas, eps)
     given = {
         "steps": steps, "batch_size": batch_size, "schedule": schedule, "warmup": warmup, "weight_decay": weight_decay, "clip": clip,
         "validate": validate or None,
     }  # fmt: skip
     with bar(f"check {task}", quiet=json) as tell:
-        said = theirs_in(task, lambda: check_task(loaded, recipe, seed, progress=lambda stage, done, of: tell(done, of, stage), **given))
+        said = theirs_in(task, lambda: check_task(loaded, setting, seed, progress=lambda stage, done, of: tell(done, of, stage), **given))
     if json:
         emit(said.to_json() | {"task": task, "seed": seed})
         return

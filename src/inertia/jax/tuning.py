@@ -12,9 +12,9 @@ from ..tuning.budget import Budget, Objective
 from ..tuning.checking import Check
 from ..tuning.factors import Shape, budget_of
 from ..tuning.policy import Trial
-from ..tuning.recipe import Recipe
 from ..tuning.result import Tuning
 from ..tuning.trainable import Progress
+from ..tuning.underway import setting_of
 from .door import JaxJob
 
 __all__ = ["check", "posed", "tune"]
@@ -109,9 +109,11 @@ def check(
     data: Any,
     *,
     lr: float,
-    momentum: float = 0.0,
+    momentum: float | None = None,
     nesterov: bool = False,
     optimizer: str = "sgd",
+    betas: tuple[float, float] | None = None,
+    eps: float = 1e-8,
     steps: int,
     batch_size: int | None = None,
     schedule: Shape = "linear",
@@ -132,9 +134,10 @@ def check(
 
     Args:
         lr: the (peak) learning rate in use.
-        momentum: of SGD, or beta1 of AdamW.
+        momentum: of SGD (default 0), or beta1 of AdamW (default 0.9).
         nesterov: SGD in Nesterov's form.
         optimizer: "sgd" or "adamw".
+        betas, eps: AdamW's (beta1, beta2) and eps.
 
     The other arguments are those of `tune`.
 
@@ -146,13 +149,13 @@ def check(
     >>> check(lambda w, batch: jnp.mean((batch[0] * w - batch[1]) ** 2), jnp.zeros(1), (x, 3 * x), lr=0.01, steps=32, batch_size=16).stable
     True
     """
-    recipe = Recipe(lr, momentum, nesterov, optimizer)
+    setting = setting_of(lr, momentum, nesterov, optimizer, betas, eps)
     job, budget = posed(
         loss, params, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
         validation=validation, metric=metric, maximize=maximize, size_of=size_of, examples=examples, together=together,
         name=name, seed=seed,
     )  # fmt: skip
-    return second_opinion(job, budget, recipe, seed=seed, progress=progress)
+    return second_opinion(job, budget, setting, seed=seed, progress=progress)
 
 
 def posed(

@@ -10,9 +10,9 @@ from ..tuning.asking import Asked, ask, second_opinion
 from ..tuning.budget import Budget, Objective
 from ..tuning.checking import Check
 from ..tuning.factors import budget_of
-from ..tuning.recipe import Recipe
 from ..tuning.result import Tuning
 from ..tuning.trainable import Progress, Trainable
+from ..tuning.underway import Setting
 from . import Task
 
 __all__ = ["arguments", "check_task", "compare_task", "job_of", "rivals_of", "tune_task"]
@@ -101,8 +101,8 @@ def tune_task(task: Task, asked: Asked | None = None, **given: Any) -> Tuning:
     return ask(job, budget, asked or Asked(), **kept)
 
 
-def check_task(task: Task, recipe: Recipe, seed: int = 0, *, progress: Progress | None = None, **given: Any) -> Check:
-    """A second opinion on `recipe` for a task, without any run.
+def check_task(task: Task, setting: Setting, seed: int = 0, *, progress: Progress | None = None, **given: Any) -> Check:
+    """A second opinion on a setting for a task, without any run.
 
     Args:
         given: what `job_of` takes.
@@ -110,13 +110,14 @@ def check_task(task: Task, recipe: Recipe, seed: int = 0, *, progress: Progress 
     Raises:
         BadInput, Diverged: what `job_of` and measuring raise.
 
+    >>> from inertia.tuning.underway import setting_of
     >>> from . import load
-    >>> said = check_task(load("valley"), Recipe(0.1))
+    >>> said = check_task(load("valley"), setting_of(0.1))
     >>> said.stable, round(said.room, 2)
     (True, 5.0)
     """
     job, budget = job_of(task, **given)
-    return second_opinion(job, budget, recipe, seed=seed, progress=progress)
+    return second_opinion(job, budget, setting, seed=seed, progress=progress)
 
 
 def rivals_of(task: Task) -> Callable[..., list[dict[str, Any]]]:

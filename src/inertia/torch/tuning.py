@@ -14,9 +14,9 @@ from ..tuning.budget import Budget, Objective
 from ..tuning.checking import Check
 from ..tuning.factors import Shape, budget_of
 from ..tuning.policy import Trial
-from ..tuning.recipe import Recipe
 from ..tuning.result import Tuning
 from ..tuning.trainable import Progress
+from ..tuning.underway import setting_of
 from .door import TorchJob
 
 __all__ = ["check", "posed", "tune"]
@@ -120,9 +120,11 @@ def check(
     data: Any,
     *,
     lr: float,
-    momentum: float = 0.0,
+    momentum: float | None = None,
     nesterov: bool = False,
     optimizer: str = "sgd",
+    betas: tuple[float, float] | None = None,
+    eps: float = 1e-8,
     steps: int,
     batch_size: int | None = None,
     schedule: Shape = "linear",
@@ -147,9 +149,10 @@ def check(
 
     Args:
         lr: the (peak) learning rate in use.
-        momentum: of SGD, or beta1 of AdamW.
+        momentum: of SGD (default 0), or beta1 of AdamW (default 0.9).
         nesterov: SGD in Nesterov's form.
         optimizer: "sgd" or "adamw".
+        betas, eps: AdamW's (beta1, beta2) and eps.
 
     The other arguments are those of `tune`.
 
@@ -161,13 +164,13 @@ def check(
     >>> check(nn.Linear(1, 1), nn.MSELoss(), (x, 3 * x), lr=0.01, steps=32, batch_size=16).stable
     True
     """
-    recipe = Recipe(lr, momentum, nesterov, optimizer)
+    setting = setting_of(lr, momentum, nesterov, optimizer, betas, eps)
     job, budget = posed(
         model, loss_fn, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
         validation=validation, metric=metric, maximize=maximize, forward=forward, size_of=size_of, groups=groups,
         accumulate=accumulate, examples=examples, executor=executor, mode=mode, name=name, seed=seed,
     )  # fmt: skip
-    return second_opinion(job, budget, recipe, seed=seed, progress=progress)
+    return second_opinion(job, budget, setting, seed=seed, progress=progress)
 
 
 def posed(

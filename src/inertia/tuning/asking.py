@@ -20,10 +20,11 @@ from .experience.policy import ExperiencePolicy
 from .experience.remembering import folder_of, keep, pinned, recalled
 from .loop import Maker, estimate, tune
 from .policy import Trial
-from .recipe import OPTIMIZERS, Recipe
+from .recipe import OPTIMIZERS
 from .result import Tuning
 from .store import Journal, Memory, Store
 from .trainable import Progress, Trainable
+from .underway import Setting
 
 __all__ = ["Asked", "Line", "ask", "policy_of", "second_opinion", "shown"]
 
@@ -89,11 +90,11 @@ def ask(
     return replace(found, notes=dict(found.notes) | {"resumed": store.resumed})
 
 
-def second_opinion(job: Trainable, budget: Budget, recipe: Recipe, *, seed: int = 0, progress: Progress | bool | None = None) -> Check:
-    """What is known of a recipe on a job without any run; see `checking.check`."""
+def second_opinion(job: Trainable, budget: Budget, setting: Setting, *, seed: int = 0, progress: Progress | bool | None = None) -> Check:
+    """What is known of a setting on a job without any run; see `checking.check`."""
     with shown(progress) as tell:
-        how = policy_of(Asked(optimizer=recipe.optimizer), recalled(folder_of(None)))
-        return check(job, budget, recipe, how, seed=seed, progress=tell)
+        how = policy_of(Asked(optimizer=setting.recipe.optimizer), recalled(folder_of(None)))
+        return check(job, budget, setting, how, seed=seed, progress=tell)
 
 
 def policy_of(asked: Asked, own: tuple[Cell, ...] = ()) -> Maker:

@@ -15,9 +15,11 @@ from .loop import Maker
 from .measurement import Measurement
 from .measuring import measure
 from .policy import Expectation, Gain, History, Pick
+from .preconditioned import Preconditioned
 from .reasons import figure, interval, on_gain
 from .recipe import Recipe
 from .trainable import Progress, Trainable
+from .underway import Setting, under_adamw
 
 __all__ = ["Check", "check"]
 
@@ -37,10 +39,12 @@ class Check:
     best: Pick  # what would be recommended without a run
     usual: tuple[float, float] | None  # learning rates at this momentum that are expected to take off nine tenths of what its best does
     gain: Gain | None  # of momentum
+    under: Preconditioned | None = None  # AdamW: the spectrum in its metric and the step along its update, after a short walk
+    notes: tuple[str, ...] = ()  # what else must be said
 
     @property
     def stable(self) -> bool:
-        """Whether the setting is below the stability limit of the curvature measured, error bar included."""
+        """Whether the setting is below the stability limit of the curvature measured (AdamW: in its metric), error bar included."""
         return self.room > 1
 
     @property
@@ -53,14 +57,22 @@ class Check:
 
     def __str__(self) -> str:
         """The opinion in a few sentences, the answer first."""
-        seen = self.measurement
-        where = f"{self.room:.3g} times below" if self.stable else f"{1 / self.room:.3g} times beyond"
-        largest = f"the largest curvature, {figure(seen.largest)} (at most {figure(seen.upper)})"
-        limit = f"The learning rate is {where} the stability limit of {largest}."
-        said = [self.advice, limit]
+        said = [self.advice, *self._limits()]
         if self.expected is not None:
             said.append(f"Expected {self.budget.objective.name} at the end: {interval(self.expected)}.")
-        return "\n".join([*said, f"{on_gain(self.gain)}."])
+        return "\n".join([*said, f"{on_gain(self.gain)}.", *self.notes])
+
+    def _limits(self) -> list[str]:
+        """How far the setting is from where it breaks."""
+        seen, adaptive = self.measurement, self.recipe.optimizer == "adamw"
+        if self.under is not None:
+            where, along, *_ = str(self.under).splitlines()
+            return [where, along, f"Measured after a walk of {self.under.optimizer.walked} steps at this setting."]
+        if adaptive:
+            return ["A short walk at this setting did not stay finite: it is beyond its stability limit."]
+        where = f"{self.room:.3g} times below" if self.stable else f"{1 / self.room:.3g} times beyond"
+        largest = f"the largest curvature, {figure(seen.largest)} (at most {figure(seen.upper)})"
+        return [f"The learning rate is {where} the stability limit of {largest}."]
 
     @property
     def advice(self) -> str:
@@ -85,7 +97,7 @@ class Check:
             "task": self.task, "steps": self.budget.steps, "batch_size": None if self.budget.full_batch else self.budget.batch_size,
             "schedule": self.budget.schedule, "method": {"alpha": float(method.alpha), "beta": float(method.beta),
             "gamma": float(method.gamma)}, "recipe": self.recipe.to_json(), "branch": "quadratic" if seen.convex else "network",
-            "stable": self.stable, "edge_ratio": self.room, "alpha_in_curvature": float(method.alpha) * seen.largest,
+            "stable": self.stable, "edge_ratio": number(self.room), "alpha_in_curvature": float(method.alpha) * seen.largest,
             "largest": seen.largest, "largest_upper": seen.upper, "noise_to_signal": number(seen.noise.trace / signal) if signal else None,
             "predicted_loss": None if expected is None else number(expected.loss),
             "expected": None if expected is None else {"loss": expected.loss, "low": expected.low, "high": expected.high},
@@ -93,20 +105,25 @@ class Check:
             "usual": None if self.usual is None else list(self.usual), "place": self.place,
             "momentum": None if self.gain is None else gained(self.gain),
             "verdict": on_gain(self.gain), "advice": self.advice, "measurement": measured(seen, self.budget),
+            "under": None if self.under is None else self.under.to_json(), "notes": list(self.notes),
         }  # fmt: skip
 
 
-def check(job: Trainable, budget: Budget, recipe: Recipe, policy: Maker, *, seed: int = 0, progress: Progress | None = None) -> Check:
-    """Measure a job and say what is to be expected of `recipe`, without any run.
+def check(job: Trainable, budget: Budget, setting: Setting, policy: Maker, *, seed: int = 0, progress: Progress | None = None) -> Check:
+    """Measure a job and say what is to be expected of a setting, without any run (AdamW: but for a short walk).
 
     Raises:
         BadInput, Diverged: what measuring raises.
     """
     seen = measure(job, budget, seed=seed, progress=progress)
     how, nothing = policy(seen, budget, seed), History()
-    room = math.inf
-    if recipe.optimizer == "sgd" and seen.upper > 0:
-        room = float(edge(recipe.method)) / seen.upper
+    recipe, under = setting.recipe, None
+    notes: tuple[str, ...] = ()
+    if recipe.optimizer == "adamw":
+        under = under_adamw(job, budget, setting, seed=seed)
+        room, notes = 0.0 if under is None else under.room, _unlike(setting)
+    else:
+        room = float(edge(recipe.method)) / seen.upper if seen.upper > 0 else math.inf
     advised = how.pick(nothing)
     rates = advised.recipe.learning_rate * _GRID
     mine, *others = how.expect([recipe, *(replace(recipe, learning_rate=float(rate)) for rate in rates)], nothing)
@@ -118,5 +135,16 @@ def check(job: Trainable, budget: Budget, recipe: Recipe, policy: Maker, *, seed
         near = [rate for rate, expected in known if start - expected.loss >= 0.9 * (start - best.loss)]
         usual = (float(min(near)), float(max(near))) if near else None
     return Check(
-        job.name, budget, recipe, seen, room, mine, advised, usual, how.momentum(nothing)
+        job.name, budget, recipe, seen, room, mine, advised, usual, how.momentum(nothing), under, notes
     )  # fmt: skip
+
+
+def _unlike(setting: Setting) -> tuple[str, ...]:
+    """What experience does not cover."""
+    usual = Setting(setting.recipe)
+    if setting == usual:
+        return ()
+    return (
+        f"What is expected comes from runs with beta2 {usual.beta2:g} and eps {usual.eps:g}; the stability limit is that of beta2 "
+        f"{setting.beta2:g} and eps {setting.eps:g}.",
+    )

@@ -16,8 +16,8 @@ from ..problems.base import Problem
 from ..problems.simulation import run
 from ..tuning.asking import Asked
 from ..tuning.checking import Check
-from ..tuning.recipe import Recipe
 from ..tuning.result import Tuning
+from ..tuning.underway import setting_of
 
 __all__ = ["check", "simulate", "tune", "understood"]
 
@@ -48,15 +48,19 @@ def tune(job: Any, *given: Any, **options: Any) -> Tuning:
     return _verb("tune", job, given, options)  # type: ignore[no-any-return]
 
 
-def check(job: Any, *given: Any, lr: float, momentum: float = 0.0, nesterov: bool = False, optimizer: str = "sgd", **options: Any) -> Check:
+def check(
+    job: Any, *given: Any, lr: float, momentum: float | None = None, nesterov: bool = False, optimizer: str = "sgd",
+    betas: tuple[float, float] | None = None, eps: float = 1e-8, **options: Any,
+) -> Check:  # fmt: skip
     """A second opinion on a learning rate and momentum, without any training run.
 
     Args:
         job, given: as for `tune`.
         lr: the learning rate in use (its peak, under a schedule).
-        momentum: momentum of SGD, beta1 of AdamW.
+        momentum: momentum of SGD (default 0), beta1 of AdamW (default 0.9).
         nesterov: SGD in Nesterov's form.
         optimizer: "sgd" or "adamw".
+        betas, eps: AdamW's (beta1, beta2) and eps.
         options: the budget and `seed`, as for `tune`.
 
     Raises:
@@ -66,7 +70,7 @@ def check(job: Any, *given: Any, lr: float, momentum: float = 0.0, nesterov: boo
     >>> check(valley(), lr=0.1, steps=30).stable
     True
     """
-    setting = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "optimizer": optimizer}
+    setting = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "optimizer": optimizer, "betas": betas, "eps": eps}
     return _verb("check", job, given, options | setting)  # type: ignore[no-any-return]
 
 
@@ -130,8 +134,8 @@ def _on_task(name: str, task: Any, options: dict[str, Any]) -> Any:
     if "validation" in options:
         options["validate"] = options.pop("validation") is not None
     if name == "check":
-        recipe = Recipe(*(options.pop(word) for word in ("lr", "momentum", "nesterov", "optimizer")))
-        return check_task(task, recipe, options.pop("seed", 0), **options)
+        setting = setting_of(*(options.pop(word) for word in ("lr", "momentum", "nesterov", "optimizer", "betas", "eps")))
+        return check_task(task, setting, options.pop("seed", 0), **options)
     asked = {word: options.pop(word) for word in (f.name for f in fields(Asked)) if word in options}
     return tune_task(task, Asked(**asked), **options)
 

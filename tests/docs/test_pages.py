@@ -110,3 +110,25 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
     for page in tmp_path.rglob("*.html"):
         assert not outside.search(page.read_text()), page
     assert not (tmp_path / "hooks").exists()
+    assert broken_links(tmp_path) == []
+    lab = tmp_path / "lab"
+    assert {"index.html", "first.js", "rest.js", "style.css"} <= {path.name for path in lab.iterdir()}
+    assert "lab/index.html" in (tmp_path / "index.html").read_text()
+    assert 'data-figure="map"' in (lab / "index.html").read_text()
+
+
+def broken_links(site):
+    """References of the site's pages to files that are not there, or to places that no page has; all are relative, so disk is enough."""
+    pages = {path: path.read_text() for path in site.rglob("*.html")}
+    ids = {path: set(re.findall(r"""\bid=["']?([^"'\s>]+)""", text)) for path, text in pages.items()}
+    figures = {path: set(re.findall(r'data-figure="(\w+)"', text)) for path, text in pages.items()}  # made by the script
+    found = []
+    for path, text in pages.items():
+        for target in re.findall(r"""<(?:a|link|img|script)\b[^>]*?\s(?:href|src)=["']?([^"'\s>]+)""", text):
+            name, _, mark = target.partition("#")
+            if re.match(r"[a-z]+:", name) or path.name == "404.html":
+                continue
+            place = path if not name else (path.parent / name.partition("?")[0]).resolve()
+            if not place.is_file() or (mark and place in ids and mark not in ids[place] | figures[place]):
+                found.append(f"{path.relative_to(site)}: {target}")
+    return found

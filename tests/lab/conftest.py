@@ -1,5 +1,6 @@
 """A laboratory on a free port, and a browser to look at it; both end with the tests."""
 
+import contextlib
 import shutil
 import sys
 import threading
@@ -15,13 +16,26 @@ FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-back
 @pytest.fixture(scope="session")
 def lab():
     """Address of a running laboratory."""
+    with laboratory({}) as address:
+        yield address
+
+
+@pytest.fixture
+def served():
+    """Starts another laboratory: with served(given) as address."""
+    return laboratory
+
+
+@contextlib.contextmanager
+def laboratory(given):
+    """A laboratory on a free port, started with that; its address."""
     pytest.importorskip("uvicorn")
     pytest.importorskip("starlette")
     from inertia.lab.server import application, listening, server
 
     bound = listening(0)
     ready = threading.Event()
-    running = server(application(started=ready.set))
+    running = server(application(given, started=ready.set))
     thread = threading.Thread(target=lambda: running.run(sockets=[bound]), daemon=True)
     thread.start()
     assert ready.wait(20)

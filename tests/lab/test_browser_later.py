@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from golden_special import record
 
+from inertia.lab.given import known
 from inertia.lab.loaded import loaded
 from inertia.lab.mazes import decoded, preset
 from inertia.report.report import page
@@ -197,6 +199,18 @@ def test_a_record_is_loaded_from_a_file_and_a_wrong_file_is_said(hand, tmp_path)
     runs = figure.page.locator("#yours [data-key^='run']").count()
     assert runs >= len(record["runs"])
     assert np.isfinite(loaded(record).model.floor)
+
+
+def test_the_laboratory_opens_with_the_record_it_was_started_with(browser, served, tmp_path):
+    record_ = record(np.random.default_rng(3))
+    (tmp_path / "record.json").write_text(json.dumps(record_))
+    with served(known(tmp_path)) as address:
+        figure = Hand(browser, address, "yours")
+        figure.page.wait_for_selector("#yours .caption:has-text('Made up')")
+        figure.settled()
+        assert figure.state("alpha") == pytest.approx(record_["recommendation"]["alpha"], rel=1e-5)
+        assert figure.page.locator("#yours [data-key^='run']").count() >= len(record_["runs"])
+        figure.closed()
 
 
 def test_the_optimum_is_dragged_and_the_start_stays(hand):

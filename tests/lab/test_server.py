@@ -2,10 +2,12 @@
 
 import base64
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,13 +15,20 @@ import pytest
 
 from inertia.errors import BadData, BadInput
 from inertia.lab.api import LONGEST
-from inertia.lab.given import opened, read
+from inertia.lab.article import page as article_page
+from inertia.lab.given import known, read
 from inertia.lab.server import listening
 from inertia.lab.wire import unpack
 from inertia.report.report import page
 
 websockets = pytest.importorskip("websockets.sync.client")
 ConnectionClosed = pytest.importorskip("websockets.exceptions").ConnectionClosed
+
+
+def fetched(address, path):
+    """The body of a page."""
+    with urllib.request.urlopen(address + path, timeout=10) as reply:
+        return reply.read().decode()
 
 
 def answer(address, lines):
@@ -146,7 +155,14 @@ def test_a_record_is_read_once_or_refused(tmp_path):
         read(tmp_path)
     (tmp_path / "record.json").write_text('{"task": "valley"}')
     assert read(tmp_path) == {"task": "valley"}
-    assert "view" in opened(tmp_path)({"figure": "map"})
+    with pytest.raises(BadData, match="no record of `inertia tune`"):
+        known(tmp_path)
+
+
+def test_the_page_is_told_that_python_is_behind_it_and_the_exported_one_is_not(lab):
+    assert '<meta name="laboratory" content="python">' in fetched(lab, "/")
+    assert json.loads(fetched(lab, "/given.json")) == {}
+    assert 'name="laboratory"' not in article_page()
 
 
 @pytest.mark.slow

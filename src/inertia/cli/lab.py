@@ -46,10 +46,10 @@ def lab(
 
         print(write(export))
         return
-    from ..lab.given import opened
+    from ..lab.given import known
     from ..lab.server import serve
 
-    serve(port, browser, opened(record))
+    serve(port, browser, known(record))
 
 
 def figure(

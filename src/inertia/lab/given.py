@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import json
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import BadData
-from .api import LONGEST, handle
+from .api import LONGEST
+from .loaded import loaded
 
-__all__ = ["opened", "read"]
+__all__ = ["known", "plain", "read"]
 
 
 _CARRIED = re.compile(r'<script type="application/json" id="record">(.*?)</script>', re.DOTALL)
@@ -40,11 +41,30 @@ def read(place: Path) -> dict[str, Any]:
     return found
 
 
-def opened(place: Path | None) -> Callable[[Any], dict[str, Any]]:
-    """`handle`, with the record of that folder given to the figures that want it.
+def plain(value: Any) -> Any:
+    """The same without numbers that JSON has no word for: they become null.
 
-    >>> opened(None)({"figure": "map"})["caption"][:15]
-    'Each step multi'
+    >>> plain({"loss": [1.0, float("nan")]})
+    {'loss': [1.0, None]}
     """
-    given = {} if place is None else {"record": read(place)}
-    return functools.partial(handle, given=given)
+    if isinstance(value, Mapping):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def known(place: Path | None) -> dict[str, Any]:
+    """What the laboratory is started with, checked as far as the figure that shows it will check it.
+
+    Raises:
+        BadData: no record there, or a damaged one.
+
+    >>> known(None)
+    {}
+    """
+    if place is None:
+        return {}
+    record = plain(read(place))
+    loaded(record)
+    return {"record": record}

@@ -7,13 +7,16 @@ Origin 403, and the page may load nothing that is not its own (Content-Security-
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import socket
 import sys
 import tempfile
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import BadInput, InertiaError, require
@@ -36,9 +39,13 @@ _HEADERS = {
     "cache-control": "no-cache",
 }
 
+_SERVED = '<meta name="laboratory" content="python">\n<title>'  # tells the page that Python is behind it
 
-def application(answer: Callable[[Any], dict[str, Any]] = handle, started: Callable[[], None] | None = None) -> Any:
-    """The Starlette application: static page at /, socket at /socket; `answer` maps a request to a reply.
+
+def application(given: Mapping[str, Any] = MappingProxyType({}), started: Callable[[], None] | None = None) -> Any:
+    """The Starlette application: static page at /, socket at /socket.
+
+    `given` is what the laboratory was started with (a record, say): the page reads it once, from given.json, and shows it.
 
     Raises:
         MissingExtra: starlette is not installed.
@@ -49,7 +56,9 @@ def application(answer: Callable[[Any], dict[str, Any]] = handle, started: Calla
     files = require("starlette.staticfiles", "lab").StaticFiles
 
     folder = tempfile.TemporaryDirectory(prefix="inertia-lab-")
-    export(Path(folder.name) / "page")
+    page = export(Path(folder.name) / "page")
+    page.write_text(page.read_text(encoding="utf-8").replace("<title>", _SERVED, 1), encoding="utf-8")
+    (page.parent / "given.json").write_text(json.dumps(given), encoding="utf-8")
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -60,7 +69,7 @@ def application(answer: Callable[[Any], dict[str, Any]] = handle, started: Calla
 
     return starlette.Starlette(
         routes=[
-            routing.WebSocketRoute("/socket", _talker(answer)),
+            routing.WebSocketRoute("/socket", _talker(functools.partial(handle, given=given))),
             routing.Mount("/", files(directory=Path(folder.name) / "page", html=True), name="static"),
         ],
         middleware=[
@@ -157,7 +166,7 @@ def server(app: Any) -> Any:
     return uvicorn.Server(config)
 
 
-def serve(port: int = 0, browser: bool = True, answer: Callable[[Any], dict[str, Any]] = handle) -> None:
+def serve(port: int = 0, browser: bool = True, given: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Serve the laboratory on this machine until Ctrl-C; prints its address once it listens.
 
     Raises:
@@ -175,4 +184,4 @@ def serve(port: int = 0, browser: bool = True, answer: Callable[[Any], dict[str,
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     with contextlib.suppress(KeyboardInterrupt), bound:
-        server(application(answer, started)).run(sockets=[bound])
+        server(application(given, started)).run(sockets=[bound])

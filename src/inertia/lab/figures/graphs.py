@@ -32,6 +32,7 @@ FIELDS = {
     "seed": Number(1, 0, 9999, 1, "seed", whole=True),
 }
 _FRAMES, _TOLERANCE = 60, 1e-6
+_BESIDE = 36  # nodes of the three graphs that stand side by side
 _SIZES = (9, 16, 25, 36, 49, 64, 100, 144, 225)
 Array = NDArray[np.float64]
 Edges = NDArray[np.intp]
@@ -89,9 +90,24 @@ def view(state: State) -> View:
     costly = {
         "places": Costly(key, lambda: {"at": _places(kind, nodes)}),
         "growth": Costly(f"{state['seed']}", lambda: _growth(state["seed"])),
+        "three": Costly(f"{state['seed']}", lambda: {"graphs": [_beside(name, state["seed"]) for name in ("expander", "grid", "path")]}),
     }
     alt = f"A graph of {nodes} nodes and {len(edges)} edges ({_KINDS[kind]}), condition number {kappa:.4g}."
     return View(values, _words(values), alt, costly)
+
+
+def _beside(kind: str, seed: int) -> dict[str, Any]:
+    """One of the three graphs of the same size that stand side by side."""
+    edges = _flipped(_base(kind, _BESIDE, seed), _BESIDE, [])
+    found = _solved(edges.tobytes(), _BESIDE)
+    slow = _slowest(found)
+    return {
+        "kind": kind,
+        "edges": edges,
+        "at": _places(kind, _BESIDE),
+        "slow": np.round(127 + 127 * slow / np.max(np.abs(slow))).astype(np.uint8),
+        "kappa": float(found.values[-1] / found.values[1]),
+    }
 
 
 def _slowest(found: Solved) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.method import Method
 from ...theory import modes
 from ..fields import Flag, Number, Numbers, State
 from ..plane import FAMILY, GAMMA, method, plane, reach, worst_rate
@@ -78,9 +79,16 @@ def view(state: State) -> View:
         "regimes": {name: [a / max(curvatures), b] for name, (a, b) in REGIMES.items()},
     }
     key = f"{family}|{gamma if family == 'any' else 0}|{curvatures}"
+    costly = {"plane": Costly(key, lambda: plane(family, curvatures, gamma)), "five": Costly("five", _five)}
     caption = f"{_speed(size)} {kind.capitalize()}: {_SAID[kind]}."
     alt = f"Rate of {FAMILY.options[family]} over step size and momentum; the chosen point has rate {size:.4f} and is {kind}."
-    return View(values, caption, alt, {"plane": Costly(key, lambda: plane(family, curvatures, gamma))})
+    return View(values, caption, alt, costly)
+
+
+def _five() -> dict[str, Any]:
+    """The five behaviours of the heavy ball side by side: (5, steps + 1) errors of one curvature, in the order of REGIMES."""
+    alpha, beta = np.array(list(REGIMES.values())).T
+    return {"errors": modes.iterate(Method(alpha[:, None], beta[:, None]), 1.0, np.arange(_STEPS + 1)).params, "names": list(REGIMES)}
 
 
 def _speed(size: float) -> str:

@@ -23,8 +23,18 @@ export function begin() {
 export function ready() {
   begin();
   restore(false);
+  if (document.querySelector('meta[name="laboratory"]')) given();
   for (const wide of article.querySelectorAll("math, table")) if (wide.scrollWidth > wide.clientWidth) wide.setAttribute("tabindex", "0"); // the keyboard scrolls too
   document.body.dataset.ready = "yes";
+}
+
+// Served by `inertia lab`: what it was started with is shown at once.
+async function given() {
+  const { record } = await (await fetch("given.json")).json();
+  const kit = mounted.get("yours");
+  if (!record) return;
+  kit.parts.open(record);
+  kit.wake();
 }
 
 // #map?alpha=2;hero?beta=0.9: what differs from the defaults in every figure, the one in hand first.

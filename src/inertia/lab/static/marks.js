@@ -99,6 +99,7 @@ export const marks = {
 
   // Direct labels at the ends of curves, pushed apart where they would touch: [{key, y, words, className, fill}].
   ends(labels, { x = this.scale.x[1], dx = 6, gap = 14 } = {}) {
+    if (this.narrow) { this.above(labels); return; }
     const placed = labels.map((one) => ({ ...one, top: Math.min(Math.max(this.y(one.y), this.inner.top + 8), this.inner.top + this.inner.height - 2) }));
     placed.sort((a, b) => a.top - b.top);
     for (let i = 1; i < placed.length; i++) placed[i].top = Math.max(placed[i].top, placed[i - 1].top + gap);
@@ -106,9 +107,26 @@ export const marks = {
     for (const [i, one] of placed.entries()) {
       const top = over > 0 ? Math.min(one.top, this.inner.top + this.inner.height + 2 - (placed.length - 1 - i) * gap) : one.top;
       const place = { raw: true, className: one.className || "label", fill: one.fill || "" };
-      if (this.narrow) this.text(one.key, this.x(x) - dx, top - 5, one.words, { ...place, anchor: "end" });
-      else this.text(one.key, Math.min(this.x(x) + dx, this.width - 7 * one.words.length), top + 4, one.words, place);
+      this.text(one.key, Math.min(this.x(x) + dx, this.width - 7 * one.words.length), top + 4, one.words, place);
     }
+  },
+
+  // The same labels in lines above the frame, on a telephone. Where they need other room than was kept, the panel is laid out again.
+  above(labels) {
+    let left = this.inner.left, line = 0;
+    const placed = labels.map((one) => {
+      const wide = 6.7 * one.words.length + 11;
+      if (left + wide > this.width + 8 && left > this.inner.left) { left = this.inner.left; line++; }
+      left += wide;
+      return { ...one, left: left - wide, line };
+    });
+    const lines = labels.length ? line + 1 : 0;
+    for (const one of placed) this.text(one.key, one.left, this.inner.top - 7 - 15 * (lines - 1 - one.line), one.words, { raw: true, className: one.className || "label", fill: one.fill || "" });
+    if (lines === this.legend) return;
+    this.legend = lines;
+    this.width = 0;
+    this.measure();
+    queueMicrotask(() => this.onresize());
   },
 
   axes({ x = "", y = "", xticks = null, yticks = null, grid = true, xformat = nice, yformat = nice } = {}) {
@@ -131,6 +149,6 @@ export const marks = {
     });
     put(this.item("grid", "path", this.back, "gridlines"), "d", d);
     if (x) this.text("xlabel", left + width / 2, top + height + 30, x, { raw: true, anchor: "middle", className: "axis" });
-    if (y) this.text("ylabel", left, top - 7, y, { raw: true, anchor: "start", className: "axis" });
+    if (y) this.text("ylabel", left, top - 7 - (this.narrow ? 15 * this.legend : 0), y, { raw: true, anchor: "start", className: "axis" });
   },
 };

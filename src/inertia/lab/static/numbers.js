@@ -27,5 +27,5 @@ export function ticks(ends, log, count) {
   const step = [1, 2, 2.5, 5, 10].map((m) => m * unit).find((s) => s >= raw - 1e-12);
   const out = [];
   for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-9; value += step) out.push(Number(value.toPrecision(12)));
-  return out;
+  return out.length > 1 || count > 12 ? out : ticks(ends, log, count + 1); // one number alone is no scale
 }

@@ -34,6 +34,7 @@ export class Panel {
     this.items = new Map();
     this.painters = [];
     this.painted = "";
+    this.legend = 0; // lines of labels above the frame, where there is no room beside it
     this.scale = { x: [0, 1], y: [0, 1], xlog: false, ylog: false };
     this.onresize = () => {};
     this.settled = () => true; // whether what is drawn is the newest there will be
@@ -52,10 +53,11 @@ export class Panel {
     this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
     const { left, right, top, bottom } = this.margin;
     this.narrow = width < 440 && right > 60;  // no room beside the frame: labels move inside
-    this.inner = { left, top, width: width - left - (this.narrow ? 16 : right), height: this.height - top - bottom };
+    const above = this.narrow ? 15 * this.legend : 0;
+    this.inner = { left, top: top + above, width: width - left - (this.narrow ? 16 : right), height: this.height - top - above - bottom };
     for (const rect of [this.clipRect, this.frame]) {
       if (!rect) continue;
-      for (const [key, value] of Object.entries({ x: left, y: top, width: this.inner.width, height: this.inner.height })) rect.setAttribute(key, value);
+      for (const [key, value] of Object.entries({ x: left, y: this.inner.top, width: this.inner.width, height: this.inner.height })) rect.setAttribute(key, value);
     }
     const ratio = devicePixelRatio || 1;
     this.canvas.width = Math.round(width * ratio);

@@ -24,6 +24,32 @@ export function build(kit) {
     kit.button("another expander", () => kit.store.set({ seed: (kit.store.state.seed + 1) % 10000, graph: "expander", flips: [-1] }));
   }, "edges by number, another expander, news by gradient descent");
 
+  const trio = kit.panel({ span: 12, label: "expander, grid and path of 36 nodes side by side; press one to take it", aspect: (width) => (width < 600 ? 0.44 : 0.26), margin: { left: 1, right: 1, top: 20, bottom: 22 }, frame: false });
+  trio.svg.classList.add("pick");
+  trio.svg.addEventListener("click", (event) => {
+    const one = kit.view && kit.view.three.graphs[Math.floor(trio.at(event)[0])];
+    if (one) kit.store.set({ graph: one.kind, n: one.slow.length, flips: [-1], a: 0, b: one.slow.length / 2 });
+  });
+
+  // The same number of nodes three times: what differs is how they are joined.
+  function three(view) {
+    const { graphs } = view.three, tall = trio.inner.height / (trio.inner.width / graphs.length); // a cell is wider than high
+    trio.domain({ x: [0, graphs.length], y: [1, 0] });
+    graphs.forEach((one, g) => {
+      const x = (i) => g + 0.5 + 0.46 * Math.min(tall, 1) * one.at[2 * i], y = (i) => 0.5 - 0.46 * Math.min(1, 1 / tall) * one.at[2 * i + 1], xs = [], ys = [];
+      for (let e = 0; e < one.edges.length; e += 2) { xs.push(x(one.edges[e]), x(one.edges[e + 1]), NaN); ys.push(y(one.edges[e]), y(one.edges[e + 1]), NaN); }
+      trio.bar(`cell${g}`, g + 0.01, 0, g + 0.99, 1, kit.store.state.graph === one.kind ? "cell on" : "cell");
+      trio.line(`edges${g}`, xs, ys, "wire");
+      const nodes = Array.from(one.slow, (_, i) => i), radius = trio.inner.width < 600 ? 2 : 3.4;
+      for (const part of [0, 1, 2, 3, 4]) { // five colours are enough at this size
+        const mine = nodes.filter((i) => Math.min(Math.floor((one.slow[i] / 255) * 5), 4) === part);
+        trio.dots(`nodes${g}${part}`, mine.map(x), mine.map(y), radius, "dots rimmed", { fill: `rgb(${shade("mode", (part + 0.5) / 5).join(" ")})` });
+      }
+      trio.text(`kind${g}`, trio.x(g + 0.5), 13, one.kind, { raw: true, anchor: "middle" });
+      trio.text(`kappa${g}`, trio.x(g + 0.5), trio.height - 6, `${trio.inner.width < 600 ? "κ =" : "condition number"} ${nice(Number(one.kappa.toPrecision(3)))}`, { raw: true, anchor: "middle", className: "axis" });
+    });
+  }
+
   let picked = false, carried = false, moved = new Map(), known = "";
   function flip(i, j) {
     if (i === j) return;
@@ -67,7 +93,7 @@ export function build(kit) {
     const news = player.index < Infinity, frame = Math.min(Math.round(player.index), player.count), view = kit.view;
     const bytes = news ? view.frames.subarray(frame * view.nodes, (frame + 1) * view.nodes) : view.slow;
     const radius = Math.max(4, Math.min(11, 66 / Math.sqrt(view.nodes)) * board.inner.width / 480);
-    board.text("shown", 4, 14, news ? `news from node ${view.a}, step ${frame}` : "colour: eigenvector of λ₂", { raw: true, className: "axis" });
+    board.text("shown", 4, 14, news ? `news from node ${view.a}, step ${frame}` : board.inner.width < 330 ? "eigenvector λ₂" : "colour: eigenvector of λ₂", { raw: true, className: "axis" });
     for (let i = 0; i < view.nodes; i++) {
       const [x, y] = place(i), node = board.ring(`node${i}`, x, y, radius, "node");
       node.style.fill = `rgb(${shade(news ? "wave" : "mode", bytes[i] / 255).join(" ")})`;
@@ -124,6 +150,7 @@ export function build(kit) {
       graph(view);
       player.set(view.frames.shape[0] - 1);
       numbers(view);
+      three(view);
     },
     reset() { moved = new Map(); picked = false; player.index = Infinity; player.set(60); },
   };

@@ -8,6 +8,7 @@ export function build(kit) {
   const maps = ["weights", "errors"].map((name) => kit.panel({
     span: 3, label: `${name} of every node at every step`, aspect: (width) => (width > 300 ? 0.8 : 1.62), margin: { left: 32, right: 8, top: 22 },
   }));
+  for (const map of maps) map.root.parentElement.classList.add("half"); // side by side on a telephone too
   let profile, chart;
   kit.column(6, () => {
     kit.row(12);

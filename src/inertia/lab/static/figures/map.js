@@ -28,11 +28,38 @@ export function build(kit) {
     });
   });
   kit.row(5);
-  const regimes = kit.buttons("go to", ["ripples", "monotone", "one step", "alternating", "divergent"].map((name) => [name, () => {
+  const take = (name) => {
     const [alpha, beta] = kit.view.regimes[name];
     kit.store.set({ alpha, beta, family: "heavy-ball" });
-  }]));
+  };
+  const regimes = kit.buttons("go to", ["ripples", "monotone", "one step", "alternating", "divergent"].map((name) => [name, () => take(name)]));
   const fastest = kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
+
+  const gallery = kit.panel({ span: 12, label: "the five kinds of motion, error against step; press one to go there", aspect: (width) => (width < 600 ? 0.82 : 0.15), margin: { left: 1, right: 1, top: 1, bottom: 1 }, frame: false });
+  gallery.svg.classList.add("pick");
+  const columns = () => (gallery.inner.width < 600 ? 2 : 5);
+  gallery.svg.addEventListener("click", (event) => {
+    if (!kit.view) return;
+    const [x, y] = gallery.at(event), name = kit.view.five.names[Math.floor(y) * columns() + Math.floor(x)];
+    if (name) take(name);
+  });
+
+  // All five at once, each in its own cell and at its own place on the map.
+  function five(view, state) {
+    const { errors, names } = view.five, across = columns(), last = errors.shape[1] - 1;
+    gallery.domain({ x: [0, across], y: [Math.ceil(names.length / across), 0] });
+    names.forEach((name, i) => {
+      const c = i % across, r = Math.floor(i / across), on = name.replace(" ", "-") === view.regime && state.family === "heavy-ball", [alpha, beta] = view.regimes[name];
+      const high = name === "divergent" ? 5 : 1.4, values = row(errors, i), xs = Array.from(values, (_, k) => c + 0.06 + (0.88 * k) / last);
+      const ys = Array.from(values, (v) => r + 0.64 - (0.3 * Math.min(Math.max(v, -high), high)) / high);
+      gallery.bar(`cell${i}`, c + 0.02, r + 0.03, c + 0.98, r + 0.97, on ? "cell on" : "cell");
+      gallery.line(`zero${i}`, [c + 0.06, c + 0.94], [r + 0.64, r + 0.64], "hair");
+      gallery.line(`run${i}`, xs, ys, on ? "hot thin" : "thin");
+      gallery.dots(`dots${i}`, xs, ys, 1.6, on ? "dots hot" : "dots");
+      gallery.text(`name${i}`, gallery.x(c + 0.06), gallery.y(r) + 18, name, { raw: true, className: on ? "label hot" : "label" });
+      if (state.family === "heavy-ball") plane.panel.ring(`at${i}`, alpha, beta, 3, "ring thin");
+    });
+  }
 
   // The map cut along each slider: the rate that every other value of it would give.
   function cut(panel, values, high, now, rate, words) {
@@ -94,6 +121,7 @@ export function build(kit) {
       iterates(view, state);
       cut(across, view.slice_alpha, view.right, view.alpha, view.rate, "rate along α");
       cut(up, view.slice_beta, 1, state.beta, view.rate, "rate along β");
+      five(view, state);
       regimes.forEach((button) => button.classList.toggle("on", button.textContent.replace(" ", "-") === view.regime));
     },
     echo(state) { plane.echo(state); },

@@ -77,7 +77,7 @@ export function build(kit) {
     }
     data.columns.forEach((beta, c) => grid.text(`column${c}`, grid.x(c + 0.5), 33, `${c ? "" : "β = "}${beta}`, { raw: true, anchor: "middle", className: "tick" }));
     data.rows.forEach((value, r) => grid.text(`row${r}`, grid.inner.left - 6, grid.y(r + 0.5) + 4, `λ = ${value}`, { raw: true, anchor: "end", className: "tick" }));
-    grid.text("title", grid.inner.left, 13, "speed to the right, position up: press one to take it over", { raw: true, className: "axis" });
+    grid.text("title", grid.inner.left, 13, grid.inner.width > 330 ? "speed to the right, position up: press one to take it over" : "speed, position; press one to take it", { raw: true, className: "axis" });
   }
 
   grid.svg.addEventListener("click", (event) => {
@@ -133,7 +133,8 @@ export function build(kit) {
       const [bottom, top] = line.scale.y;
       if (view.critical > 0 && view.critical < 1) {
         line.line("critical", [view.critical, view.critical], [bottom, top], "dash grey");
-        line.text("over", 0, bottom, "creeps: overdamped", { dx: 10, dy: -10, className: "label quiet" });
+        const room = line.x(view.critical) - line.inner.left - 7 * 14 - 20; // beside the words of the critical one
+        if (room > 40) line.text("over", 0, bottom, room > 120 ? "creeps: overdamped" : "creeps", { dx: 10, dy: -10, className: "label quiet" });
         line.text("under", view.critical, bottom, "swings", { dx: 10, dy: -10, className: "label quiet" });
         line.text("criticalwords", view.critical, bottom, `critical β = ${nice(view.critical)}`, { dx: -10, dy: -10, anchor: "end" });
       }

@@ -82,7 +82,8 @@ export function build(kit) {
   function curves(view, state) {
     const shown = [view.train, view.held, ...(state.ridge ? [view.held_ridge] : [])].flatMap((line) => Array.from(line)).filter((v) => v > 0);
     const high = Math.max(...shown, 0.2) * 1.25, low = Math.max(Math.min(...shown, 1) / 1.4, 1e-3);
-    errors.domain({ x: [1, 2e6], y: [low, high], xlog: true, ylog: true });
+    const right = bars.narrow ? 6e7 : 2e6; // room for the numbers behind the bars
+    errors.domain({ x: [1, right], y: [low, high], xlog: true, ylog: true });
     errors.line("train", view.steps, view.train, "", { stroke: tone(1, 3) });
     if (state.ridge) errors.line("ridge", view.steps, view.held_ridge, "ink dash");
     errors.line("held", view.steps, view.held, "hot wide");
@@ -93,7 +94,7 @@ export function build(kit) {
     const marks = [1, 100, 1e4, 1e6], levels = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5].filter((v) => v >= low && v <= high);
     errors.axes({ y: "root mean square error", xticks: marks, yticks: levels.length > 4 ? levels.filter((_, i) => i % 2) : levels, xformat: () => "" });
     const count = view.eigenvalues.length;
-    bars.domain({ x: [1, 2e6], y: [count, 0], xlog: true });
+    bars.domain({ x: [1, right], y: [count, 0], xlog: true });
     for (let i = 0; i < count; i++) {
       const end = Math.min(Math.max(view.milestones[i], 1.1), 2e6), done = view.milestones[i] <= state.k;
       bars.bar(`b${i}`, 1, i + 0.2, end, i + 0.78, done ? "bar spent" : "bar", { fill: tone(count - 1 - i, count) });

@@ -59,7 +59,7 @@ export function build(kit) {
 
   return {
     draw(view) {
-      const q = view.q, w = space(left, view, view.w, "left", "w: what the optimizer sees"), x = space(right, view, view.x, "right", "x = Qᵀ(w − w⋆): what happens");
+      const q = view.q, w = space(left, view, view.w, "left", "w: the parameters as they are"), x = space(right, view, view.x, "right", "x = Qᵀ(w − w⋆): along the eigenvectors");
       arrow(left, "q1", [1.6 * q[0], 1.6 * q[2]], "q₁", 0, view.optimum);
       arrow(left, "q2", [1.6 * q[1], 1.6 * q[3]], "q₂", 1, view.optimum);
       arrow(right, "q1", [1.6, 0], "q₁", 0);

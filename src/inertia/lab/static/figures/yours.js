@@ -46,10 +46,14 @@ export function build(kit) {
     if (inside === undefined) { said.textContent = `${chosen.name} carries no record: load the record.json beside it.`; return; }
     try { whole = JSON.parse(inside); } catch { said.textContent = `${chosen.name} is not JSON: load the record.json or the report of inertia tune.`; return; }
     if (!whole || typeof whole !== "object" || Array.isArray(whole)) { said.textContent = `${chosen.name} holds no record.`; return; }
+    said.textContent = chosen.name;
+    open(whole);
+  }
+
+  function open(whole) {
     const record = Object.fromEntries(NEEDED.filter((name) => name in whole).map((name) => [name, whole[name]]));
     const part = (name) => (Array.isArray(whole.curves?.[name]) ? whole.curves[name].map(thin) : []);
     record.curves = { predicted: part("predicted"), actual: part("actual") };
-    said.textContent = chosen.name;
     kit.store.set({ record, key: "" });
   }
 
@@ -99,13 +103,14 @@ export function build(kit) {
     lines.stems("share", view.curvatures, Array.from(view.share, (v) => v / most), "stem strong", { stroke: tone(2, 3) });
     lines.stems("noise", Array.from(view.curvatures, (h) => h * 1.05), Array.from(view.noise, (v) => (view.noise.some((n) => n > 0) ? v / loud : NaN)), "stem hot strong");
     lines.line("upper", [view.upper, view.upper], [0, 1.5], "ink dash");
-    lines.text("upperwords", view.upper, 1.5, "upper bar", { dx: -5, dy: 15, anchor: "end", className: "label quiet" });
+    if (lines.inner.width > 260) lines.text("upperwords", view.upper, 1.5, "upper bar", { dx: -5, dy: 15, anchor: "end", className: "label quiet" });
     lines.text("w1", lines.inner.left + 8, 37, "share of the loss", { raw: true, fill: tone(2, 3) });
     lines.text("w2", lines.inner.left + 124, 37, "noise", { raw: true, className: "label hot" });
     lines.axes({ x: "curvature", y: "measured spectrum, each over its largest", yticks: [0, 1], grid: false });
   }
 
   return {
+    open,
     draw(view, state) {
       // An answer from before the record was chosen knows nothing of it.
       if (kit.fresh && view.key && view.key !== state.key) kit.store.set({ key: view.key, record: null, ...view.recommended });

@@ -8,7 +8,7 @@ import { descent, heavyBall, left, method } from "../numerics/modes.js";
 import { permutation } from "../numerics/random.js";
 import { words } from "../numerics/words.js";
 
-const KINDS = { expander: "expander", grid: "grid", path: "path", rooms: "two cliques" }, FRAMES = 60, TOLERANCE = 1e-6, SIZES = [9, 16, 25, 36, 49, 64, 100, 144, 225];
+const KINDS = { expander: "expander", grid: "grid", path: "path", rooms: "two cliques" }, FRAMES = 60, BESIDE = 36, TOLERANCE = 1e-6, SIZES = [9, 16, 25, 36, 49, 64, 100, 144, 225];
 
 export function view(state) {
   const { graph: kind, seed } = state, nodes = kind === "grid" ? even(Math.sqrt(state.n)) ** 2 : state.n, edges = flipped(base(kind, nodes, seed), nodes, state.flips);
@@ -30,7 +30,14 @@ export function view(state) {
     changed: !(state.flips.length === 1 && state.flips[0] === -1),
   };
   const alt = `A graph of ${nodes} nodes and ${edges.length} edges (${KINDS[kind]}), condition number ${words(kappa, ".4g")}.`;
-  return { values, caption: caption(values, edges.length), alt, costly: { places: [`${kind}|${nodes}|${seed}`, () => ({ at: places(kind, nodes) })], growth: [`${seed}`, () => growth(seed)] } };
+  return { values, caption: caption(values, edges.length), alt, costly: { places: [`${kind}|${nodes}|${seed}`, () => ({ at: places(kind, nodes) })], growth: [`${seed}`, () => growth(seed)],
+    three: [`${seed}`, () => ({ graphs: ["expander", "grid", "path"].map((name) => beside(name, seed)) })] } };
+}
+
+// One of the three graphs of the same size that stand side by side.
+function beside(kind, seed) {
+  const edges = flipped(base(kind, BESIDE, seed), BESIDE, []), found = solved(edges, BESIDE);
+  return { kind, edges: shaped(Int32Array.from(edges.flat()), edges.length, 2), at: places(kind, BESIDE), slow: slowest(found, BESIDE), kappa: found.values[BESIDE - 1] / found.values[1] };
 }
 
 function base(kind, nodes, seed) {

@@ -1,7 +1,7 @@
 // The map of convergence: how fast a method is at every (alpha, beta), and why, from its two roots.
 
 import { linspace, most, shaped, zeros } from "../numerics/arrays.js";
-import { left, regime, roots } from "../numerics/modes.js";
+import { left, method, regime, roots } from "../numerics/modes.js";
 import { family, plane, reach, worstRate } from "../numerics/plane.js";
 import { capital, words } from "../numerics/words.js";
 import { FAMILIES } from "./names.js";
@@ -39,8 +39,15 @@ export function view(state) {
     values,
     caption: `${speed(size)} ${capital(kind)}: ${SAID[kind]}.`,
     alt: `Rate of ${FAMILIES[name]} over step size and momentum; the chosen point has rate ${words(size, ".4f")} and is ${kind}.`,
-    costly: { plane: [`${name}|${name === "any" ? gamma : 0}|${h}`, () => plane(name, h, gamma)] },
+    costly: { plane: [`${name}|${name === "any" ? gamma : 0}|${h}`, () => plane(name, h, gamma)], five: ["five", five] },
   };
+}
+
+// The five behaviours of the heavy ball side by side: errors of one curvature.
+function five() {
+  const names = Object.keys(REGIMES), errors = zeros(names.length, STEPS + 1);
+  names.forEach((word, i) => { const at = left(method(...REGIMES[word]), 1); for (let k = 0; k <= STEPS; k++) errors[i * (STEPS + 1) + k] = at(k); });
+  return { errors, names };
 }
 
 function speed(size) {

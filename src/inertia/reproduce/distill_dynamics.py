@@ -16,6 +16,7 @@ from ..theory.modes import critical_momentum, edge, iterate, rate, regime
 from ..theory.physics import Particle, oscillator
 from ..theory.quadratic import components, loss_at, loss_curve, milestones, steps_to, worst_rate
 from .distill_descent import THREE
+from .distill_portraits import portrait_rows, portraits
 from .experiment import Experiment, Row, Session, claim, compare, formula
 
 __all__ = ["EXPERIMENTS", "update_matrix"]
@@ -139,6 +140,7 @@ def damping(session: Session) -> list[Row]:
             np.ptp(np.diff(free[:, 0])),
             "no force and no damping: constant speed",
         ),
+        *portrait_rows(),
     ]
 
 
@@ -154,7 +156,7 @@ def damping_views(session: Session) -> list[View]:
         for beta, name, role in ((0.05, "overdamped 0.05", "grey"), (0.81, "critical 0.81", "hot"), (0.97, "underdamped 0.97", "ink"))
     )
     caption = "Figure 10 over time: alpha lambda = 0.01."
-    return [sweep, Curves("damping-motion", "Over, under and critically damped", three, "step", "error", caption, log_y=False)]
+    return [sweep, Curves("damping-motion", "Over, under and critically damped", three, "step", "error", caption, log_y=False), portraits()]
 
 
 def optimum(session: Session) -> list[Row]:

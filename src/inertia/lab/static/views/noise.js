@@ -29,13 +29,13 @@ export function view(state) {
 
 // The loss of every run after every step: mean, tenth and ninetieth percentile, and a few single runs.
 function runs(alphas, beta, h, weights, { steps, runs: count, seed, sigma }) {
-  const kicks = normal(seed, steps * count * h.length), losses = zeros(steps + 1, count), n = h.length;
+  const kicks = normal(seed, steps * count * h.length), losses = zeros(steps + 1, count), n = h.length, plan = Array.from(alphas, (alpha) => method(alpha, beta));
   for (let r = 0; r < count; r++) {
     for (let i = 0; i < n; i++) {
       let params = Math.sqrt(weights[i]), velocity = 0;
       losses[r] += 0.5 * h[i] * params * params;
       for (let k = 0; k < steps; k++) {
-        [params, velocity] = step(method(alphas[k], beta), params, velocity, h[i] * params + sigma * kicks[(k * count + r) * n + i]);
+        [params, velocity] = step(plan[k], params, velocity, h[i] * params + sigma * kicks[(k * count + r) * n + i]);
         losses[(k + 1) * count + r] += 0.5 * h[i] * params * params;
       }
     }

@@ -62,7 +62,7 @@ def portrait_rows() -> list[Row]:
 def portraits() -> Curves:
     """The 24 portraits side by side, speed to the right and position up, as in the figure."""
     positions, velocities = _walked()
-    across, up = 0.45 * np.clip(-1.4 * velocities / 5, -1, 1), 0.45 * np.clip(positions, -1, 1)
+    across, up = 0.45 * -1.4 * velocities / 5, 0.45 * np.where(np.abs(positions) <= 1.1, positions, np.nan)  # each in its own cell
     gap = np.full((6, 1), np.nan)
     lines = tuple(
         line(
@@ -82,7 +82,7 @@ def portraits() -> Curves:
         "Twenty-four portraits of damping",
         lines,
         "beta (speed to the right in each)",
-        "position",
+        "position (one row below the other)",
         caption,
         log_y=False,
         ticks=tuple((float(i), f"{beta:g}") for i, beta in enumerate(_BETA)),

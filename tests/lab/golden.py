@@ -15,7 +15,7 @@ def drawn(field, rng):
     """A random value that a field allows."""
     if isinstance(field, Number):
         low, high = field.low, field.high
-        if field.log:
+        if field.log or (field.whole and field.low >= 1 and high >= 10 * low):  # sizes and counts, too: as many small as large ones
             value = float(np.exp(rng.uniform(np.log(low), np.log(high))))
         elif high > 100 * max(abs(field.default), 1e-9) and low >= 0:  # a range far wider than the figure: around the default
             value = float(np.clip(field.default * np.exp(rng.normal(0, 1)), low, high))

@@ -69,7 +69,7 @@ def _colour(state, rng):
 
 
 def _limits(state, rng):
-    state["n"] = int(rng.integers(3, 200))
+    state["n"] = int(np.exp(rng.uniform(np.log(3), np.log(200))))
     state["kappa"] = float(np.exp(rng.uniform(np.log(2), np.log(1e4))))
     state["alpha"] = float(rng.uniform(1e-4, 4.0)) / state["kappa"]
     return state

@@ -35,6 +35,8 @@ export function build(kit) {
   const regimes = kit.buttons("go to", ["ripples", "monotone", "one step", "alternating", "divergent"].map((name) => [name, () => take(name)]));
   const fastest = kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
 
+  kit.legend("map", ["fast", "slow"]);
+
   const gallery = kit.panel({ span: 12, label: "the five kinds of motion, error against step; press one to go there", aspect: (width) => (width < 600 ? 0.82 : 0.15), margin: { left: 1, right: 1, top: 1, bottom: 1 }, frame: false });
   gallery.svg.classList.add("pick");
   const columns = () => (gallery.inner.width < 600 ? 2 : 5);

@@ -22,6 +22,7 @@ export function build(kit) {
   const file = node("input", { type: "file", accept: ".json,.html,.htm,application/json,text/html", "aria-label": "record.json or report.html of inertia tune", class: "file" });
   const said = node("p", { class: "hint", role: "status" });
   kit.box.append(node("label", { class: "filelabel" }, "load a record or report", file), said);
+  kit.legend("map", ["low forecast", "high"]);
   kit.more(() => kit.choice("form"));
   file.addEventListener("change", () => file.files.length && read(file.files[0]));
   kit.root.addEventListener("dragover", (event) => event.preventDefault());
@@ -85,7 +86,8 @@ export function build(kit) {
 
   function curves(view) {
     const top = view.start + 0.25 * Math.abs(view.start - view.floor), bottom = Math.min(view.floor, ...view.runs.flatMap((run) => Array.from(run.loss).filter(Number.isFinite)));
-    chart.domain({ x: [0, view.steps], y: [bottom - 0.04 * (top - bottom), top] });
+    const log = bottom > 0 && top > 10 * bottom; // runs that differ late would lie on each other
+    chart.domain({ x: [0, view.steps], y: log ? [0.8 * bottom, top] : [bottom - 0.04 * (top - bottom), top], ylog: log });
     chart.line("floor", [0, view.steps], [view.floor, view.floor], "grey");
     view.runs.forEach((run, i) => {
       chart.line(`run${i}`, run.steps, run.loss, "", { stroke: tone(i, view.runs.length) });

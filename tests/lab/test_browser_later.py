@@ -231,3 +231,41 @@ def test_the_optimum_is_dragged_and_the_start_stays(hand):
     np.testing.assert_allclose(w[:2], before, atol=1e-3)
     np.testing.assert_allclose(w[-2:], optimum, atol=0.02)  # 0.982^300 of the way is left
     np.testing.assert_allclose(x.reshape(-1, 2), (w.reshape(-1, 2) - optimum) @ q.reshape(2, 2), atol=1e-5)
+
+
+def test_the_log_of_a_watched_run_walks_over_the_map(hand, tmp_path):
+    """The true log of a torch run whose learning rate grows: the operating point is the learning rate times the sharpness."""
+    torch = pytest.importorskip("torch")
+    from inertia.torch import Watch
+
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+    x, y = torch.randn(30, 3), torch.randn(30, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.8)
+    log = tmp_path / "run.jsonl"
+    with Watch(model, optimizer, torch.nn.MSELoss(), probe=(x, y), every=5, say=False, log=str(log)) as watch:
+        for _ in range(40):
+            optimizer.param_groups[0]["lr"] *= 1.03
+            loss = torch.nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            watch.step(loss)
+    last = watch.looks[-1]
+    assert len(watch.looks) > 4
+    figure = hand("map")
+    chooser = figure.page.locator("#map input[type=file]")
+    chooser.set_input_files(log)
+    figure.page.wait_for_selector("#map .hint:has-text('Look ')")
+    figure.settled()
+    assert figure.state("alpha") == pytest.approx(last.method[0] * last.sharpness, rel=1e-6)
+    assert figure.state("beta") == pytest.approx(0.8)
+    assert figure.page.locator("#map [data-key=looks]").get_attribute("d").count("M") == len(watch.looks)
+    figure.page.locator("#map .player input").evaluate("(node) => { node.value = 0; node.dispatchEvent(new Event('input')); }")
+    figure.settled()
+    first = watch.looks[0]
+    assert figure.state("alpha") == pytest.approx(first.method[0] * first.sharpness, rel=1e-6)
+    bad = tmp_path / "notes.jsonl"
+    bad.write_text("# notes\nmore\n")
+    chooser.set_input_files(bad)
+    figure.page.wait_for_selector("#map .hint:has-text('This is no log of a watched run')")

@@ -1,7 +1,9 @@
 // The plane of step size and momentum, with the roots of the chosen point and the iterates they make.
 
+import { node } from "../dom.js";
 import { column, row } from "../numerics/arrays.js";
 import { nice } from "../numbers.js";
+import { operating } from "../numerics/watched.js";
 import { tone } from "../theme.js";
 
 export function build(kit) {
@@ -36,6 +38,40 @@ export function build(kit) {
   const fastest = kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
 
   kit.legend("map", ["fast", "slow"]);
+
+  // A run that was watched: where it stood at every look, learning rate times sharpness, walks over the map.
+  let looks = [], player = null;
+  const told = node("p", { class: "hint", role: "status" });
+  kit.more(() => {
+    const file = node("input", { type: "file", accept: ".jsonl,.json,.log,.txt", class: "file", "aria-label": "log of a watched run" });
+    kit.box.append(node("label", { class: "filelabel" }, "open the log of a watched run", file), told);
+    player = kit.player("look", (index) => visit(index));
+    file.addEventListener("change", () => file.files.length && open(file.files[0]));
+  }, "a run of your own");
+  kit.root.addEventListener("dragover", (event) => event.preventDefault());
+  kit.root.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (event.dataTransfer.files.length) open(event.dataTransfer.files[0]);
+  });
+  async function open(chosen) {
+    if (chosen.size > 64e6) { told.textContent = `${chosen.name} is larger than 64 MB: a log is far smaller.`; return; }
+    try { looks = operating(await chosen.text()); } catch (error) { told.textContent = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`; return; }
+    player.index = Infinity;
+    player.set(looks.length - 1);
+    kit.draw();
+  }
+  function visit(index) {
+    if (!looks.length) return;
+    const at = Math.min(index, looks.length - 1), { step, alpha, beta, gamma, of } = looks[at], family = gamma === 0 ? "heavy-ball" : Math.abs(gamma - beta) < 1e-9 ? "nesterov" : "any";
+    told.textContent = `Look ${at + 1} of ${looks.length}, step ${step}: learning rate times sharpness ${nice(alpha)}, momentum ${nice(beta)}${of === null ? "" : `, ${nice(of)} of the edge of stability`}.`;
+    kit.store.set({ curvatures: [1], family, alpha, beta, ...(family === "any" ? { gamma } : {}) }, "hover");
+  }
+  function trail(view) {
+    if (!looks.length) return;
+    const xs = looks.map((one) => Math.min(one.alpha, view.right)), ys = looks.map((one) => one.beta);
+    plane.panel.line("trail", xs, ys, "ink thin");
+    plane.panel.dots("looks", xs, ys, 2.2, "dots ink");
+  }
 
   const gallery = kit.panel({ span: 12, label: "the five kinds of motion, error against step; press one to go there", aspect: (width) => (width < 600 ? 0.82 : 0.15), margin: { left: 1, right: 1, top: 1, bottom: 1 }, frame: false });
   gallery.svg.classList.add("pick");
@@ -124,8 +160,10 @@ export function build(kit) {
       cut(across, view.slice_alpha, view.right, view.alpha, view.rate, "rate along α");
       cut(up, view.slice_beta, 1, state.beta, view.rate, "rate along β");
       five(view, state);
+      trail(view);
       regimes.forEach((button) => button.classList.toggle("on", button.textContent.replace(" ", "-") === view.regime));
     },
     echo(state) { plane.echo(state); },
+    reset() { looks = []; told.textContent = ""; player.set(1); kit.draw(); },
   };
 }

@@ -41,7 +41,7 @@ HOLD = """([name]) => {
   }
   window.moved = (index) => {
     const way = index % 20 < 10 ? 1 : -1;
-    if (knob) { at = [at[0] + 3 * way, at[1] + 2 * way]; fire("pointermove", ...at); return; }
+    if (knob) { at = [at[0] + 7 * way, at[1] + 2 * way]; fire("pointermove", ...at); return; }
     range.value = Number(range.value) + way * 2 * Number(range.step);
     range.dispatchEvent(new Event("input"));
   };

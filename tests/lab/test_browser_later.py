@@ -30,14 +30,8 @@ class Hand:
         self.settled()
 
     def settled(self):
-        seen = -1
-        for _ in range(100):
-            now = int(self.page.locator(f"#{self.name}").get_attribute("data-drawn"))
-            if now == seen:
-                return
-            seen = now
-            self.page.wait_for_timeout(60)
-        raise AssertionError(f"{self.name} never came to rest")
+        """Wait until no question of this figure is under way."""
+        self.page.wait_for_selector(f"#{self.name}:not([data-busy])", state="attached", timeout=20_000)
 
     def state(self, field):
         return self.page.evaluate(f"inertia.mounted.get('{self.name}').store.state.{field}")

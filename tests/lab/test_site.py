@@ -1,6 +1,7 @@
 """The exported page as readers get it: from disk, whole, light, with every reference in place and nothing asked of anyone."""
 
 import gzip
+import importlib.util
 import re
 from pathlib import Path
 
@@ -244,3 +245,21 @@ def test_nothing_stands_in_the_way_of_a_screen_reader(browser, site, scheme, wid
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
     assert [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found] == []
+
+
+@pytest.mark.browser
+def test_a_move_costs_the_main_thread_little(browser, site):
+    """Processor time, not time by the clock: script, style and layout from one pointer event to the finished drawing."""
+    spec = importlib.util.spec_from_file_location("bench_lab", Path(__file__).parents[2] / "benchmarks" / "lab.py")
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    page = browser.new_page(viewport={"width": 1180, "height": 900})
+    page.goto(site)
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
+    main = bench.Main(page)
+    for name in ("map", "limits"):  # one computed in the page, one in the worker
+        row = bench.measured(page, main, name, 8)
+        assert row["moves"] >= 6
+        assert 0 < row["median_ms"] < 8, row
+        assert row["p95_ms"] < 16, row
+    page.close()

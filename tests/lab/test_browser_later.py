@@ -10,6 +10,8 @@ from inertia.lab.given import known
 from inertia.lab.loaded import loaded
 from inertia.lab.mazes import decoded, preset
 from inertia.report.report import page
+from inertia.watching.journal import Journal
+from inertia.watching.quantities import Look
 
 pytestmark = pytest.mark.browser
 
@@ -228,37 +230,32 @@ def test_the_optimum_is_dragged_and_the_start_stays(hand):
 
 
 def test_the_log_of_a_watched_run_walks_over_the_map(hand, tmp_path):
-    """The true log of a torch run whose learning rate grows: the operating point is the learning rate times the sharpness."""
-    torch = pytest.importorskip("torch")
-    from inertia.torch import Watch
+    """The operating point is the learning rate times the sharpness; what a resumed run left behind is not shown."""
+    log, journal = tmp_path / "run.jsonl", Journal(tmp_path / "run.jsonl")
+    journal.write("start", door="torch")
 
-    torch.manual_seed(0)
-    model = torch.nn.Linear(3, 1)
-    x, y = torch.randn(30, 3), torch.randn(30, 1)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.8)
-    log = tmp_path / "run.jsonl"
-    with Watch(model, optimizer, torch.nn.MSELoss(), probe=(x, y), every=5, say=False, log=str(log)) as watch:
-        for _ in range(40):
-            optimizer.param_groups[0]["lr"] *= 1.03
-            loss = torch.nn.functional.mse_loss(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            watch.step(loss)
-    last = watch.looks[-1]
-    assert len(watch.looks) > 4
+    def look(step, rate, sharpness):
+        seen = Look(step, 1.0, rate, sharpness, 0.01, 2 * 1.8 / rate, 1.0, 0.1, 1.0, (rate, 0.8, 0.0), None, None)
+        journal.write("look", **vars(seen))
+        return rate * sharpness
+
+    look(0, 0.1, 3.0)
+    look(10, 0.1, 30.0)
+    journal.write("losses", step=10, values=[1.0, None])
+    journal.write("resume", step=10)
+    wanted = [0.3, *(look(10 + 5 * i, 0.05, 4.0 + i) for i in range(6))]
+    journal.close()
     figure = hand("map")
     chooser = figure.page.locator("#map input[type=file]")
     chooser.set_input_files(log)
     figure.page.wait_for_selector("#map .hint:has-text('Look ')")
     figure.settled()
-    assert figure.state("alpha") == pytest.approx(last.method[0] * last.sharpness, rel=1e-6)
+    assert figure.state("alpha") == pytest.approx(wanted[-1], rel=1e-6)
     assert figure.state("beta") == pytest.approx(0.8)
-    assert figure.page.locator("#map [data-key=looks]").get_attribute("d").count("M") == len(watch.looks)
+    assert figure.page.locator("#map [data-key=looks]").get_attribute("d").count("M") == len(wanted)
     figure.page.locator("#map .player input").evaluate("(node) => { node.value = 0; node.dispatchEvent(new Event('input')); }")
     figure.settled()
-    first = watch.looks[0]
-    assert figure.state("alpha") == pytest.approx(first.method[0] * first.sharpness, rel=1e-6)
+    assert figure.state("alpha") == pytest.approx(wanted[0], rel=1e-6)
     bad = tmp_path / "notes.jsonl"
     bad.write_text("# notes\nmore\n")
     chooser.set_input_files(bad)

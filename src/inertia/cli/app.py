@@ -26,7 +26,7 @@ __all__ = ["INTERRUPTED", "REFUSED", "build", "main"]
 REFUSED, INTERRUPTED = 2, 130
 
 _PANELS = {
-    "Tune and check": ("tune", "check", "new-task", "measure", "run"),
+    "Tune and check": ("tune", "check", "watch", "new-task", "measure", "run"),
     "What a method does, in closed form": ("predict", "best"),
     "Proofs and limits": ("certify", "verify", "limits", "design"),
     "Optimizers you have": ("identify", "convert"),

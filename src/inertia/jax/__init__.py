@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from .rivals import compare
     from .transform import momentum, readout, with_method
     from .tuning import check, tune
+    from .watch import Watch
 
 # The modules are named otherwise than their functions: a submodule would hide a function of its own name.
 _HOME = {
+    "Watch": "watch",
     "check": "tuning",
     "compare": "rivals",
     "eigenvectors": "curvature",
@@ -30,7 +32,7 @@ _HOME = {
     "with_method": "transform",
 }
 
-__all__ = ["check", "compare", "eigenvectors", "identify", "measure", "momentum", "readout", "tune", "with_method"]
+__all__ = ["Watch", "check", "compare", "eigenvectors", "identify", "measure", "momentum", "readout", "tune", "with_method"]
 
 
 def __getattr__(name: str) -> Any:

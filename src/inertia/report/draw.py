@@ -109,13 +109,16 @@ def _map(axes: Axes, view: RateMap) -> None:
     bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.035, pad=0.02, ticks=[0, 0.5, 1], format="%g")
     bar.set_label("digits per step, fastest = 1", color=GREY, fontsize=8)
     bar.outline.set_visible(False)  # type: ignore[operator]
+    if view.trail is not None:
+        axes.plot(*view.trail.T, color=HOT, lw=1, alpha=0.7, zorder=4)
+        axes.plot(*view.trail.T, "o", ms=2.6, color=HOT, mec=PAPER, mew=0.3, zorder=4)
     axes.plot(*view.best, "o", ms=7, mfc="none", mec=PAPER, mew=1.6, zorder=5)
     axes.plot(*view.point, "o", ms=8.5, color=HOT, mec=PAPER, mew=1.4, zorder=6)
     _note(axes, "fastest", view.best, PAPER, INK)
-    _note(axes, f"alpha {view.point[0]:.3g}, beta {view.point[1]:.3g}", view.point, HOT, PAPER)
+    _note(axes, f"{view.labels[0]} {view.point[0]:.3g}, {view.labels[1]} {view.point[1]:.3g}", view.point, HOT, PAPER)
     if np.any(view.edge < 0.86 * view.alpha[-1]):
         axes.text(0.985, 0.05, "diverges", transform=axes.transAxes, ha="right", color=GREY, zorder=4, path_effects=_HALO)
-    axes.set(xlabel="alpha", ylabel="beta", xlim=(view.alpha[0], view.alpha[-1]), ylim=(view.beta[0], view.beta[-1]))
+    axes.set(xlabel=view.labels[0], ylabel=view.labels[1], xlim=(view.alpha[0], view.alpha[-1]), ylim=(view.beta[0], view.beta[-1]))
     few(axes)
 
 

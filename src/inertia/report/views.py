@@ -77,6 +77,8 @@ class RateMap(NamedTuple):
     point: tuple[float, float]  # (alpha, beta) of the method
     best: tuple[float, float]  # the fastest node of the map
     caption: str
+    trail: Array | None = None  # (n, 2) where the point came from
+    labels: tuple[str, str] = ("alpha", "beta")
 
 
 class Path(NamedTuple):

@@ -17,9 +17,8 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from ..core.method import Method
 from ..errors import BadInput
-from ..watching.looking import FEWEST, MOST, look, sharpest
+from ..watching.looking import FEWEST, described, look, next_depth, sharpest
 from ..watching.monitor import Monitor
 from ..watching.pacing import Pace
 from ..watching.quantities import Look
@@ -33,7 +32,6 @@ _READ = 24  # steps between two readings at most: a lost velocity shows in two, 
 _JUDGE = 8  # steps between two judgements at most
 _AVERAGED = 4  # steps between two additions to the average of the weights
 _SHARE = 1 / 3  # of the budget that readings may take
-_WANTED = 0.05  # relative bar of the sharpness that a look is content with
 
 
 class Watch:
@@ -152,6 +150,12 @@ class Watch:
             self.monitor.loss(self.steps, held, now=here)
             if self.monitor.history.bad == self.steps:
                 self.monitor.judge()
+
+    def report(self, loss: float) -> None:
+        """A loss that was averaged over steps, where a trainer tells no others: that of the last step made."""
+        with self.pace.charged():
+            self.monitor.loss(self.steps, float(loss), now=True)
+            self.monitor.judge()
 
     def close(self) -> None:
         """Take the hooks off and finish the log."""
@@ -290,21 +294,14 @@ class Watch:
             self.warm = seen.sharpest.vector
             noise, signal = self._own_gradient(seen, metric, source)
             layers = self._by_layer(metric, source) if self.layers else None
-        relative = seen.sharpest.bar / max(abs(seen.sharpest.value), 1e-300)
-        self.depth = (
-            min(self.depth + 1, MOST) if relative > _WANTED else max(self.depth - 1, FEWEST) if relative < _WANTED / 4 else self.depth
-        )
+        self.depth = next_depth(self.depth, seen)
         excess = None
         if self._mean is not None and self._count >= 8:
             self._put(self._mean)
             excess = seen.loss - self.probe.value()
-        return Look(
-            step=self.steps, loss=seen.loss, learning_rate=metric.learning_rate, sharpness=seen.sharpest.value, bar=seen.sharpest.bar,
-            edge=metric.edge, along_gradient=seen.along_gradient, in_top=seen.in_top, gradient_norm=seen.gradient_norm,
-            method=_three(metric.method), noise=seen.noise, taken=seen.taken,
-            step_noise=noise, step_signal=signal, turning=seen.turning, renewing=seen.renewing, excess=excess, products=seen.products,
-            seconds=self.pace.clock() - begun, layers=layers,
-        )  # fmt: skip
+        return described(
+            seen, metric, self.steps, self.pace.clock() - begun, step_noise=noise, step_signal=signal, excess=excess, layers=layers
+        )
 
     def _own_gradient(self, seen: Any, metric: Any, source: Any) -> tuple[float | None, float | None]:
         """How far the gradient that was stepped with is from the probe's, and their inner product, in the metric."""
@@ -336,11 +333,6 @@ class Watch:
 
             found[name or "(model)"] = sharpest(product, source, None, FEWEST, self.seed).value
         return found
-
-
-def _three(method: Method | None) -> tuple[float, float, float] | None:
-    """alpha, beta and gamma as floats."""
-    return None if method is None else (float(method.alpha), float(method.beta), float(method.gamma))
 
 
 def _rate_here(group: dict[str, Any]) -> float:

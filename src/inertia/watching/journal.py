@@ -22,7 +22,7 @@ from .quantities import Look, Reading, from_plain, plain
 __all__ = ["Journal", "Told", "Watched", "read", "watched"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Told:
     """A message as it stands in a log: true from `began` to `ended` (None: still)."""
 

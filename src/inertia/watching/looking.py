@@ -16,11 +16,12 @@ import numpy as np
 from ..core.method import Method
 from ..measurement.lanczos import krylov
 from ..measurement.model import Source
-from .quantities import Noise, Step
+from .quantities import Look, Noise, Step
 
-__all__ = ["FEWEST", "MOST", "Metric", "PartedSource", "Seen", "Sharpest", "look", "sharpest"]
+__all__ = ["FEWEST", "MOST", "Metric", "PartedSource", "Seen", "Sharpest", "described", "look", "next_depth", "sharpest"]
 
 FEWEST, MOST = 3, 24  # products of one look at the sharpest direction
+_WANTED = 0.05  # relative bar of the sharpness that a look is content with
 _FRESH = 0.25  # of a unit start that is random, so that a direction which has become the sharpest is not missed
 
 
@@ -141,6 +142,24 @@ def _renewing(space: Any, metric: Metric, vector: Any) -> float:
         return 0.0
     weighed = metric.root * vector * vector
     return 0.5 * metric.renewal * float(space.dot(weighed, weighed))
+
+
+def described(seen: Seen, metric: Metric, step: int, seconds: float, **more: Any) -> Look:
+    """What a look found, as it is kept."""
+    method = None if metric.method is None else (float(metric.method.alpha), float(metric.method.beta), float(metric.method.gamma))
+    return Look(
+        step=step, loss=seen.loss, learning_rate=metric.learning_rate, sharpness=seen.sharpest.value, bar=seen.sharpest.bar,
+        edge=metric.edge, along_gradient=seen.along_gradient, in_top=seen.in_top, gradient_norm=seen.gradient_norm, method=method,
+        noise=seen.noise, taken=seen.taken, turning=seen.turning, renewing=seen.renewing, products=seen.products, seconds=seconds, **more,
+    )  # fmt: skip
+
+
+def next_depth(depth: int, seen: Seen) -> int:
+    """Products for the next look: more where the bar is wider than wanted, fewer where it is much narrower."""
+    relative = seen.sharpest.bar / max(abs(seen.sharpest.value), 1e-300)
+    if relative > _WANTED:
+        return min(depth + 1, MOST)
+    return max(depth - 1, FEWEST) if relative < _WANTED / 4 else depth
 
 
 def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int) -> Sharpest:

@@ -46,6 +46,7 @@ class Monitor:
                 self.journal = Journal(place)
             else:
                 self.sinks.append(sink_of(place))
+        self._closed = False
         self.active: dict[str, Told] = {}
         self.told: list[Told] = []
         self._pending: list[tuple[int, Any]] = []  # losses that may still be on their way
@@ -180,7 +181,10 @@ class Monitor:
             sink(finite, "", step)
 
     def close(self) -> None:
-        """The end of the run: whatever waits is written."""
+        """The end of the run: whatever waits is written. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self.settle()
         self.judge()
         self.write_losses()

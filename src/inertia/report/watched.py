@@ -1,0 +1,138 @@
+"""A watched run as views and a page: the loss, sharpness against the edge, and the operating point moving on the rate map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.method import Method
+from ..theory.modes import edge, rate
+from ..watching.history import History
+from ..watching.journal import Watched
+from ..watching.quantities import Look
+from ..watching.regimes import regime, step_of_best
+from .report import Block, Heading, Table, Text
+from .views import Curves, Mark, RateMap, View, line
+
+__all__ = ["blocks", "facts", "history_of", "lede", "views"]
+
+
+def history_of(run: Watched) -> History:
+    """What the rules ask, from a log."""
+    history = History()
+    history.resume(run)
+    history.step = run.steps
+    for reading in run.readings:
+        history.stepped(reading.step, [reading.learning_rate])
+    history.step = run.steps
+    return history
+
+
+def lede(run: Watched) -> str:
+    """The answer in a sentence."""
+    state = "finished" if run.ended else "going on"
+    told = run.active[-1].words if run.active else f"Nothing to report: {regime(history_of(run)).value}."
+    return f"Step {run.steps}, {state}. {told}"
+
+
+def facts(run: Watched) -> list[tuple[str, str]]:
+    """The newest numbers, in words and figures."""
+    rows: list[tuple[str, str]] = [("optimizer", str(run.about.get("optimizer", "unknown")))]
+    finite = [loss for _, loss in run.losses if np.isfinite(loss)]
+    if finite:
+        rows.append(("loss", f"{finite[-1]:.4g}, from {finite[0]:.4g}"))
+    if run.readings:
+        reading = run.readings[-1]
+        held = reading.held if reading.held is not None else reading.asked
+        rows.append(("learning rate", f"{reading.learning_rate:.4g}"))
+        if held is not None:
+            rows.append(("momentum", f"{held:.4g}"))
+        if reading.step_length is not None:
+            rows.append(("learning rate/(1 - momentum)", f"{reading.step_length:.4g}"))
+        if reading.velocity_of_gradient is not None and reading.cosine is not None:
+            rows.append(("|velocity|/|gradient|, and their cosine", f"{reading.velocity_of_gradient:.3g}, {reading.cosine:.2g}"))
+    if run.looks:
+        rows += _looked(run.looks)
+    rows.append(("regime", regime(history_of(run)).value))
+    return rows
+
+
+def _looked(looks: list[Look]) -> list[tuple[str, str]]:
+    look = looks[-1]
+    rows = [("sharpness", f"{look.sharpness:.4g}, at most {look.sharpness + look.bar:.4g}")]
+    if look.edge is not None and look.of_edge is not None:
+        rows.append(("of the edge", f"{look.of_edge:.3g} of {look.edge:.4g}"))
+    ratio = step_of_best(looks[-16:])
+    if ratio is not None:
+        rows.append(("step over the best along it", f"{ratio:.3g}"))
+    noises = [one.noise for one in looks[-8:] if one.noise is not None]
+    if noises:
+        signal = float(np.mean([one.signal for one in noises]))
+        size = float(np.mean([one.trace for one in noises])) / signal if signal > 0 else np.inf
+        rows.append(("critical batch (noise over signal)", f"{size:.3g}" if np.isfinite(size) else "beyond what this probe can tell"))
+    return rows
+
+
+def views(run: Watched) -> list[View]:
+    """The pictures that the log has enough for."""
+    made: list[View] = []
+    marks = tuple(Mark(float(told.began), told.name) for told in run.messages[:6])
+    if len(run.losses) > 1:
+        steps, losses = np.array(run.losses).T
+        keep = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 2000)).round().astype(int))
+        finite = losses[np.isfinite(losses)]
+        positive = bool(finite.size and np.all(finite > 0))
+        caption = "Loss of every step, with the steps at which a message began."
+        made.append(
+            Curves(
+                "loss", "The loss", (line(steps[keep], losses[keep], "loss", "hot"),), "step", "loss", caption, log_y=positive, marks=marks
+            )
+        )
+    looks = [look for look in run.looks if look.edge is not None]
+    if len(looks) > 1:
+        steps = np.array([look.step for look in looks])
+        lines = (
+            line(steps, [look.sharpness for look in looks], "sharpness", "hot"),
+            line(steps, [look.edge for look in looks if look.edge is not None], "edge", "ink"),
+            line(steps, [look.along_gradient for look in looks], "along the gradient", "grey", dashed=True),
+        )
+        caption = "Largest curvature in the optimizer's metric, the largest that the method survives, and the curvature along the gradient."
+        made.append(Curves("sharpness", "Sharpness against the edge", lines, "step", "curvature", caption, marks=marks))
+        made.append(operating_point(looks))
+    return made
+
+
+def operating_point(looks: list[Look]) -> RateMap:
+    """Where learning rate times sharpness and momentum stand on the map of rates, and how they came there."""
+    trail = np.array([(look.method[0] * look.sharpness, look.method[1]) for look in looks if look.method is not None])
+    nesterov = bool(looks[-1].method and looks[-1].method[2])
+    beta = np.linspace(0, 0.995, 160)
+    right = max(4.2, min(1.1 * float(trail[:, 0].max()), 12.0))
+    alpha = np.linspace(0.01, right, 240)
+    grid = Method(alpha[None], beta[:, None], beta[:, None] if nesterov else 0.0)
+    rates = np.where(rate(grid, 1.0) <= 1, rate(grid, 1.0), np.nan)
+    edges = np.array([float(edge(Method(1.0, b, b if nesterov else 0.0))) for b in beta])
+    best = np.unravel_index(np.nanargmin(rates), rates.shape)
+    caption = (
+        "How fast the sharpest direction settles, by learning rate times sharpness and momentum; white diverges. The line is the run, "
+        "the dot where it is now: it moves right as curvature grows or the rate is raised, and what lies on the border is at the edge."
+    )
+    point = (float(np.clip(trail[-1, 0], alpha[0], right)), float(trail[-1, 1]))
+    fastest = (float(alpha[best[1]]), float(beta[best[0]]))
+    return RateMap(
+        "operating-point", "The operating point", alpha, beta, np.asarray(rates), edges, point, fastest,
+        caption, np.clip(trail, [alpha[0], 0], [right, 1]), ("learning rate times sharpness", "momentum"),
+    )  # fmt: skip
+
+
+def blocks(run: Watched) -> list[Block]:
+    """The page."""
+    told = [(f"{one.began}", "" if one.ended is None else f"{one.ended}", one.words) for one in run.messages]
+    made: list[Block] = [Table(("quantity", "now"), facts(run))]
+    if told:
+        made += [Heading("What was said"), Table(("from step", "to step", "message"), told, prose=True)]
+    else:
+        made.append(Text("No message so far."))
+    pictures = views(run)
+    if pictures:
+        made += [Heading("The run"), *pictures]
+    return made

@@ -1,0 +1,33 @@
+"""KerasWatch on both backends, each in a process of its own: Keras chooses its backend once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inertia.watching.journal import watched
+
+CASE = Path(__file__).parent / "keras_case.py"
+
+
+@pytest.mark.parametrize(("backend", "name", "edge"), [("torch", "adamw", 3800.0), ("jax", "sgd", 76.0)])
+def test_keras_is_followed_and_trains_the_same(tmp_path, backend, name, edge):
+    place = tmp_path / "run.jsonl"
+    source = str(Path(__file__).parents[2] / "src")
+    words = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": source, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, str(CASE), backend, name, str(place)], env=words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["backend"] == backend
+    assert found["same"], "the watch changed the run"
+    assert found["steps"] == 12
+    assert found["edges"] == pytest.approx([edge] * 3, rel=0.01)
+    assert all(slope < 0 for slope in found["slopes"])
+    assert found["facts"] == "{}"
+    run = watched(place)
+    assert [look.sharpness for look in run.looks] == found["sharpness"]
+    assert [look.step for look in run.looks] == [4, 8, 12]
+    assert len(run.losses) == 12

@@ -13,7 +13,7 @@ from inertia.watching.pacing import Pace
 from inertia.watching.quantities import Look, Noise, Reading, Step
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(tmp_path):
     place = tmp_path / "run.jsonl"
     monitor = Monitor(pace=Pace(0.03), log=place, say=False, about={"optimizer": "SGD"})
@@ -23,23 +23,10 @@ def run(tmp_path):
         monitor.loss(k, 1 / k + 0.01 * rng.random())
         if k % 10 == 0:
             sharpness = 20 * (0.2 + k / 100)
-            monitor.readings([Reading(k, 0, 0.1, 0.9, 0.9, 1e-7, 1.0, 2.0, 0.5, 0.01)])
-            monitor.look(
-                Look(
-                    step=k,
-                    loss=1 / k,
-                    learning_rate=0.1,
-                    sharpness=sharpness,
-                    bar=0.1,
-                    edge=38.0,
-                    along_gradient=3.0,
-                    in_top=1e-3,
-                    gradient_norm=1.0,
-                    method=(0.1, 0.9, 0.0),
-                    noise=Noise(4.0, 0.1, 64),
-                    taken=Step(-0.02, 0.002),
-                )  # fmt: skip
-            )
+            monitor.readings([Reading(k, 0, 0.1, 0.9, 0.9, 1e-7, 1 / k, 2.0, 0.5, 0.01)])
+            about = {"loss": 1 / k, "learning_rate": 0.1, "bar": 0.1, "edge": 38.0, "along_gradient": 3.0, "in_top": 1e-3}
+            about |= {"gradient_norm": 1.0, "method": (0.1, 0.9, 0.0), "noise": Noise(4.0, 0.1, 64), "taken": Step(-0.02, 0.002)}
+            monitor.look(Look(step=k, sharpness=sharpness, **about))
             monitor.judge()
     yield place, monitor
     monitor.close()

@@ -18,7 +18,7 @@ def test_keras_is_followed_and_trains_the_same(tmp_path, backend, name, edge):
     place = tmp_path / "run.jsonl"
     source = str(Path(__file__).parents[2] / "src")
     words = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": source, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, str(CASE), backend, name, str(place)], env=words, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, str(CASE), name, str(place)], env=words, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["backend"] == backend

@@ -7,8 +7,10 @@ import math
 import os
 import time
 
+import golden
 import numpy as np
 import pytest
+from golden_special import SPECIAL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +59,27 @@ def test_the_copied_python_runs_as_is(name, tmp_path, monkeypatch):
     with contextlib.redirect_stdout(io.StringIO()):
         exec(compile(code, name, "exec"), {})  # our own text
     assert (tmp_path / f"{name}.png").stat().st_size > 4_000
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow of divergent runs; the captions say it
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_copied_python_prints_the_caption_of_any_state(name, tmp_path, monkeypatch):
+    """Run, but for the picture: the caption first, and the steps by name come to the same numbers."""
+    monkeypatch.chdir(tmp_path)
+    for state in golden.states(named(name).FIELDS, 4, np.random.default_rng([7, len(name)]), SPECIAL.get(name)):
+        if state.get("record") is not None:
+            (tmp_path / "record.json").write_text(json.dumps(state["record"]))
+        code = "\n".join(line for line in snippet(name, state).splitlines() if not line.startswith("figure("))
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            exec(compile(code, name, "exec"), {})  # our own text
+        caption, printed = handle({"figure": name, "state": state})["caption"], said.getvalue()
+        assert printed.startswith(caption + "\n"), state
+        steps = printed[len(caption) :]
+        assert steps.strip(), "the same numbers, step by step"
+        if "diverges" not in caption and name not in ("airfoil", "polynomial"):  # these print parts of what the caption sums up
+            ours, theirs = (set(map(float, golden.NUMBER.findall(text.replace(",", "").replace("−", "-")))) for text in (steps, caption))
+            assert ours & theirs, f"{steps!r} has no number of {caption!r}"
 
 
 def test_a_snippet_names_only_what_was_changed():

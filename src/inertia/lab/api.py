@@ -122,12 +122,12 @@ def snippet(name: str, state: Mapping[str, Any]) -> str:
     cleaned = clean(fields, state)
     plain = {key: field.clean(key, field.default) for key, field in fields.items()}
     loaded = cleaned.get("record") is not None
-    own = ["record=json.load(open('record.json'))"] if loaded else []
+    own = ["record=json.loads(Path('record.json').read_text())"] if loaded else []
     changed = [
         key for key in fields if cleaned[key] != plain[key] and not isinstance(fields[key], Document) and not (loaded and key == "key")
     ]
     words = "".join(f", {word}" for word in [*(f"{key}={cleaned[key]!r}" for key in changed), *own])
-    lines = ["import json", ""] if loaded else []
+    lines = ["import json", "from pathlib import Path", ""] if loaded else []
     lines += ["from inertia.lab import data, figure", "", f'shown = data("{name}"{words})', 'print(shown["caption"])']
     lines += [f'figure("{name}"{words}).savefig("{name}.png", dpi=150)', ""]
     steps = re.sub(r"\$(\w+)", lambda found: repr(cleaned[found[1]]), getattr(named(name), "STEPS", "")).strip()

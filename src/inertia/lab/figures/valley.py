@@ -13,7 +13,7 @@ from ..fields import Number, State
 from ..landscape import SURFACES, paths, shaded
 from ..plane import FAMILY, GAMMA, method
 from ..twin import halo, hot, shade
-from ..views import Costly, View
+from ..views import Costly, View, counted
 
 ORDER = 20
 TITLE = "A narrow valley"
@@ -83,8 +83,13 @@ def _words(state: State, path: NDArray[np.float64], turns: int, limit: float) ->
     if state["alpha"] > limit * (1 + 1e-12):
         said = f"Beyond *{limit:.4g}*, the largest step that {FAMILY.options[state['family']]} survives here, it *diverges*."
     else:
-        said = f"After {state['steps']} steps: {_end(path, state['steps']).replace('(', '(*').replace(', ', '*, *').replace(')', '*)')}."
-    return f"{said} It crossed the floor *{turns}* times. Along the floor one step alone is worth {state['alpha'] * _FLAT:.3g} of the way."
+        ended, word = (
+            _end(path, state["steps"]).replace("(", "(*").replace(", ", "*, *").replace(")", "*)"),
+            counted(state["steps"], "step"),
+        )
+        said = f"After {state['steps']} {word}: {ended}."
+    said = f"{said} It crossed the floor *{turns}* {counted(turns, 'time')}."
+    return f"{said} Along the floor one step alone is worth {state['alpha'] * _FLAT:.3g} of the way."
 
 
 def _alt(state: State, path: NDArray[np.float64]) -> str:

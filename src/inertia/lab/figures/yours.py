@@ -15,7 +15,7 @@ from ...tuning.predict import forecast
 from ..fields import Choice, Document, Number, State, Text
 from ..loaded import Loaded, example, kept, loaded
 from ..twin import colours, hot, ramp
-from ..views import Costly, View
+from ..views import Costly, View, counted
 
 ORDER = 140
 TITLE = "Your problem"
@@ -135,7 +135,8 @@ def _words(mine: Loaded, values: Mapping[str, Any], state: State) -> str:
         safe = state["alpha"] * values["edge"]
         said = f"{name}: beyond the edge of stability, the run *diverges*. At this momentum α must stay below *{safe:.3g}*."
     else:
-        said = f"{name}: after {mine.steps} steps the predicted loss is *{values['final']:.4g}*, from {mine.model.start:.4g} at the start"
+        said = f"{name}: after {mine.steps} {counted(mine.steps, 'step')} "
+        said += f"the predicted loss is *{values['final']:.4g}*, from {mine.model.start:.4g} at the start"
         said += f"; α may grow *{values['edge']:.2g}* times before it breaks."
     if mine.verified is not None:
         said += f" The recommended run ended at *{mine.verified:.4g}*."

@@ -24,9 +24,9 @@ export function snippet(name, state) {
   const { spec, steps } = { spec: inertia.need(`specs/${name}`), steps: inertia.need(`specs/${name}`).steps };
   const written = (key) => { const field = spec.fields[key], value = state[key]; return field.kind === "number" ? real(value, field.whole) : repr(value); };
   const changed = Object.keys(spec.fields).filter((key) => spec.fields[key].kind !== "document" && JSON.stringify(state[key]) !== JSON.stringify(spec.fields[key].default));
-  const own = state.record ? ["record=json.load(open('record.json'))"] : [], words = [...changed.filter((key) => !(state.record && key === "key")).map((key) => `${key}=${written(key)}`), ...own];
+  const own = state.record ? ["record=json.loads(Path('record.json').read_text())"] : [], words = [...changed.filter((key) => !(state.record && key === "key")).map((key) => `${key}=${written(key)}`), ...own];
   const text = [
-    ...(own.length ? ["import json", ""] : []),
+    ...(own.length ? ["import json", "from pathlib import Path", ""] : []),
     "from inertia.lab import data, figure",
     "",
     `shown = data("${name}"${words.map((word) => `, ${word}`).join("")})`,

@@ -43,6 +43,6 @@ function caption(state, path, turns, limit) {
   const ended = end(path, state.steps).replace("(", "(*").replace(", ", "*, *").replace(")", "*)");
   const said = state.alpha > limit * (1 + 1e-12)
     ? `Beyond *${words(limit, ".4g")}*, the largest step that ${FAMILIES[state.family]} survives here, it *diverges*.`
-    : `After ${state.steps} steps: ${ended}.`;
-  return `${said} It crossed the floor *${turns}* times. Along the floor one step alone is worth ${words(state.alpha * FLAT, ".3g")} of the way.`;
+    : `After ${state.steps} ${state.steps === 1 ? "step" : "steps"}: ${ended}.`;
+  return `${said} It crossed the floor *${turns}* ${turns === 1 ? "time" : "times"}. Along the floor one step alone is worth ${words(state.alpha * FLAT, ".3g")} of the way.`;
 }

@@ -64,7 +64,7 @@ function map({ model, schedule, steps }, nesterov) {
 
 function caption(mine, values, state) {
   const name = mine.key === "example" ? "An example, until you load a record of your own" : capital(mine.task);
-  let said = `${name}: after ${mine.steps} steps the predicted loss is *${words(values.final, ".4g")}*, from ${words(mine.model.start, ".4g")} at the start`;
+  let said = `${name}: after ${mine.steps} ${mine.steps === 1 ? "step" : "steps"} the predicted loss is *${words(values.final, ".4g")}*, from ${words(mine.model.start, ".4g")} at the start`;
   said += `; α may grow *${words(values.edge, ".2g")}* times before it breaks.`;
   if (values.edge <= 1) said = `${name}: beyond the edge of stability, the run *diverges*. At this momentum α must stay below *${words(state.alpha * values.edge, ".3g")}*.`;
   if (mine.verified !== null) said += ` The recommended run ended at *${words(mine.verified, ".4g")}*.`;

@@ -36,7 +36,7 @@ def convert(source: From, target: To, settings: Settings = None, as_json: Json =
     if as_json:
         emit(found)
         return
-    method = ", ".join(f"{name} = {_shown(value)}" for name, value in found.to_json()["method"].items())
+    method = ", ".join(f"{name} = {_shown(value)}" for name, value in found.to_json()["method"].items() if value is not None)
     rows = [["method", method], [target, ", ".join(f"{key}={_shown(value)}" for key, value in found.to.items()) or "-"]]
     rows += [["holds", found.status]] + ([["code", found.code]] if found.code else [])
     rows += [["note" if index == 0 else "", note] for index, note in enumerate(found.notes)]

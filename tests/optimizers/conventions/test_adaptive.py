@@ -8,7 +8,17 @@ import pytest
 
 from inertia.cli import main
 from inertia.errors import BadInput
-from inertia.optimizers.conventions import DIALECTS, AdaptiveMethod, convert_adaptive, read_adaptive
+from inertia.optimizers.conventions import (
+    DIALECTS,
+    AdaptiveMethod,
+    convert_adaptive,
+    convert_moments,
+    read_adaptive,
+    read_optax_moments,
+    read_torch_moments,
+    write_optax_moments,
+    write_torch_moments,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*np.object.*:FutureWarning")
 
@@ -56,18 +66,10 @@ class Torch:
         return [p.detach().numpy().copy() for p in self.params]
 
     def moments(self):
-        rows = [self.optimizer.state[p] for p in self.params]
-        v = "square_avg" if self.name == "torch-rmsprop" else "exp_avg_sq"
-        return int(rows[0]["step"]), [row["exp_avg"].numpy() for row in rows if "exp_avg" in row], [row[v].numpy() for row in rows]
+        return read_torch_moments(self.optimizer.state_dict())
 
-    def put(self, count, first, second):
-        for k, p in enumerate(self.params):
-            row = {"step": self.torch.tensor(float(count))}
-            if self.name == "torch-rmsprop":
-                row["square_avg"] = self.torch.tensor(second[k])
-            else:
-                row |= {"exp_avg": self.torch.tensor(first[k]), "exp_avg_sq": self.torch.tensor(second[k])}
-            self.optimizer.state[p] = row
+    def put(self, moments):
+        write_torch_moments(self.optimizer, moments)
 
 
 class Optax:
@@ -91,21 +93,10 @@ class Optax:
         return [np.asarray(p) for p in self.params]
 
     def moments(self):
-        row = next(part for part in self.state if hasattr(part, "nu"))
-        return (
-            int(row.count if "count" in row._fields else 50),
-            [np.asarray(x) for x in getattr(row, "mu", [])],
-            [np.asarray(x) for x in row.nu],
-        )
+        return read_optax_moments(self.state, count=50)
 
-    def put(self, count, first, second):
-        def new(part):
-            if not hasattr(part, "nu"):
-                return part
-            fields = {"nu": [self.jnp.asarray(x) for x in second]} | ({"mu": [self.jnp.asarray(x) for x in first]} if first else {})
-            return part._replace(**fields | ({"count": self.jnp.asarray(count, "int32")} if hasattr(part, "mu") else {}))
-
-        self.state = tuple(new(part) for part in self.state)
+    def put(self, moments):
+        self.state = write_optax_moments(self.state, moments)
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["torch to optax", "optax to torch"])
@@ -135,12 +126,13 @@ def test_five_networks_moved_in_the_middle_of_a_decaying_schedule_end_at_the_sam
             for k in range(100):
                 reference.step(grads(reference.values()), RATES[k])
                 if k == 50:  # the run moves: parameters, moments, number of steps
+                    names, options = ((there, here), dict(found.to)) if back else ((here, there), full)
                     second.params = type(second)(
                         there if second is sides[1] else here, dict(found.to) if second is sides[1] else full, first.values()
                     ).params
                     if second is sides[0]:
                         second.optimizer.param_groups[0]["params"] = second.params
-                    second.put(*first.moments())
+                    second.put(convert_moments(first.moments(), *names, **options)[0])
                 side = first if k < 50 else second
                 side.step(grads(side.values()), RATES[k])
             for a, b in zip(second.values(), reference.values(), strict=True):

@@ -8,6 +8,16 @@ learning rate, or not expressible, and why.
 
 from .adaptive import DIALECTS, AdaptiveConversion, AdaptiveMethod, convert_adaptive, read_adaptive
 from .conversion import CONSTANT, EXACT, NOT, Conversion, convert, read, write
+from .moments import (
+    Moments,
+    convert_moments,
+    read_keras_moments,
+    read_optax_moments,
+    read_torch_moments,
+    write_keras_moments,
+    write_optax_moments,
+    write_torch_moments,
+)
 from .state import State, convert_state, read_optax, read_torch, write_optax, write_torch
 from .table import CONVENTIONS, Convention
 
@@ -21,15 +31,23 @@ __all__ = [
     "AdaptiveMethod",
     "Convention",
     "Conversion",
+    "Moments",
     "State",
     "convert",
     "convert_adaptive",
+    "convert_moments",
     "convert_state",
     "read",
     "read_adaptive",
+    "read_keras_moments",
     "read_optax",
+    "read_optax_moments",
     "read_torch",
+    "read_torch_moments",
     "write",
+    "write_keras_moments",
     "write_optax",
+    "write_optax_moments",
     "write_torch",
+    "write_torch_moments",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
 from torch.utils.data import default_collate as collate_tensors
+from torch.utils.data.distributed import DistributedSampler
 
 from ..errors import BadInput
 
@@ -136,15 +137,18 @@ class Everything(Batches):
         return Everything(self.tensors if rows is None else self.take(rows), chunk)
 
 
-def batches_of(data: Any, examples: int | None, batch_size: int | None, seed: int, size_of: Size | None = None) -> Batches:
+def batches_of(
+    data: Any, examples: int | None, batch_size: int | None, seed: int, size_of: Size | None = None, processes: int = 1
+) -> Batches:
     """The data as Batches: tensors or arrays (inputs, targets), a dict of tensors, a DataLoader, a Dataset, or an iterable.
 
-    `examples` keeps that many: a random choice of rows where rows can be taken, the first batches of anything else.
+    `examples` keeps that many: a random choice of rows where rows can be taken, the first batches of anything else. Of several
+    `processes` a map-style dataset behind a loader is all the data, whatever part of it the loader gives to this one.
 
     Raises:
         BadInput: nothing in it, tensors of different lengths, or more examples asked for than there are.
     """
-    found = _opened(data, examples, batch_size, seed, size_of)
+    found = _opened(data, examples, batch_size, seed, size_of, processes)
     if size_of is not None:
         found.size_of = size_of
     if not isinstance(found, Everything | Indexed):
@@ -163,13 +167,13 @@ def batches_of(data: Any, examples: int | None, batch_size: int | None, seed: in
     return found
 
 
-def _opened(data: Any, examples: int | None, batch_size: int | None, seed: int, size_of: Size | None) -> Batches:
+def _opened(data: Any, examples: int | None, batch_size: int | None, seed: int, size_of: Size | None, processes: int) -> Batches:
     """The data as the kind of batches that they are."""
     whole = as_tensors(data)
     if whole is not None:
         return Everything(whole, max(1, examples_in(whole)))
     if isinstance(data, DataLoader):
-        return _loaded(data, examples, seed, size_of)
+        return _loaded(data, examples, seed, size_of, processes)
     if isinstance(data, IterableDataset):
         if batch_size is None:
             raise BadInput("an IterableDataset gives single examples: say how many make a batch, batch_size=32, or pass a DataLoader of it")
@@ -206,12 +210,14 @@ def _dataset(data: Any, collate: Callable[[list[Any]], Any], chunk: int, natural
     return found
 
 
-def _loaded(loader: Any, examples: int | None, seed: int, size_of: Size | None) -> Batches:
-    """A loader: its dataset where it shuffles that or reads it in order, else its own batches."""
-    drawn = type(loader.sampler) is RandomSampler and not loader.sampler.replacement and loader.sampler._num_samples is None
-    plain = type(loader.batch_sampler) is BatchSampler
-    if drawn and plain and not isinstance(loader.dataset, IterableDataset):
-        return _dataset(loader.dataset, loader.collate_fn, loader.batch_size, loader.batch_size, loader.num_workers)
+def _loaded(loader: Any, examples: int | None, seed: int, size_of: Size | None, processes: int) -> Batches:
+    """A loader: its dataset where it shuffles that, or deals it out to several processes, else its own batches."""
+    kind, plain = type(loader.sampler), type(loader.batch_sampler) is BatchSampler
+    drawn = kind is RandomSampler and not loader.sampler.replacement and loader.sampler._num_samples is None
+    dealt = processes > 1 and kind in {DistributedSampler, SequentialSampler}
+    if (drawn or dealt) and plain and not isinstance(loader.dataset, IterableDataset):
+        natural = loader.batch_size * processes
+        return _dataset(loader.dataset, loader.collate_fn, loader.batch_size, natural, loader.num_workers)
     return Batches(loader, examples, seed, size_of)
 
 

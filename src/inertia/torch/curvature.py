@@ -22,10 +22,13 @@ from ..measurement.along import measured, watched
 from ..measurement.lanczos import FAILURE, Lanczos, krylov
 from ..measurement.model import Plan, Watch
 from .batches import batches_of
+from .led import decided_on
 from .losses import OTHER, Loss
 from .opening import opened
 from .preconditioning import WALK, measured_under
+from .processes import assembled
 from .trajectory import walked
+from .wrappers import bare
 
 __all__ = ["Eigenvectors", "eigenvectors", "measure"]
 
@@ -107,12 +110,18 @@ def measure(
     """
     if optimizer is not None and along is not None:
         raise BadInput("along trains by plain momentum and optimizer measures under another method: give one of the two")
-    batches, whole = batches_of(data, examples, batch_size, seed, size_of), batches_of(data, None, batch_size, seed, size_of)
+    group = assembled(model, data, "measure")
+    if optimizer is not None and group is not None:
+        raise BadInput("optimizer= is read in one process: pass the bare model (model.module) with all of its data to one of them")
+    model, parts = bare(model), 1 if group is None else group.parts
+    batches, whole = (batches_of(data, some, batch_size, seed, size_of, parts) for some in (examples, None))
+    batch_size = batch_size or batches.natural
     subset = examples is not None and getattr(batches, "examples", -1) != getattr(whole, "examples", None)
     evaluate = Loss(model, loss_fn, forward, size_of)
     halves = examples is not None or bool(sampling)
     words: dict[str, Any] = {"mode": mode, "products": products, "chunk": chunk, "memory": memory, "seed": seed, "halves": halves}
-    with opened(model, evaluate, batches, batch_size=batch_size, **words) as source:
+    words |= {"batch_size": batch_size, "group": group}
+    with decided_on(group, lambda: opened(model, evaluate, batches, **words)) as decide:
         if evaluate.kind == OTHER and sampling is None:
             sampling = False
         plan = Plan(
@@ -120,8 +129,8 @@ def measure(
             sampling=subset if sampling is None else sampling, seed=seed, failure=failure, watch=watched(progress),
         )  # fmt: skip
         if optimizer is not None:
-            return measured_under(source, plan, optimizer, walk)
-        return measured(source, plan, along, along_method, partial(walked, source, plan))
+            return decide(lambda source: measured_under(source, plan, optimizer, walk))
+        return decide(lambda source: measured(source, plan, along, along_method, partial(walked, source, plan)))
 
 
 def eigenvectors(
@@ -149,14 +158,21 @@ def eigenvectors(
     >>> [round(value, 4) for value in found.values], found.vectors[0]["weight"].abs().round(decimals=4)
     ([4.0, 1.0], tensor([[1., 0.]]))
     """
-    batches = batches_of(data, None, batch_size, seed)
-    with opened(model, Loss(model, loss_fn, forward), batches, batch_size=batch_size, mode=mode, seed=seed) as source:
+    group = assembled(model, data, "eigenvectors")
+    model, loss = bare(model), Loss(bare(model), loss_fn, forward)
+    batches = batches_of(data, None, batch_size, seed, None, 1 if group is None else group.parts)
+    words: dict[str, Any] = {"batch_size": batch_size, "mode": mode, "seed": seed, "group": group}
+
+    def look(source: Any) -> Eigenvectors:
         source.gradient()
         run: Lanczos = krylov(source.hvp, source.space(True), rtol=rtol, depth=depth, ends="largest", top=k, vectors=True, seed=seed)
-        names = {id(p): name for name, p in model.named_parameters()}
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         shaped = []
         for row in run.vectors:
-            parts = torch.split(row, [p.numel() for p in source.params])
-            shaped.append({names[id(p)]: part.view(p.shape).to(p.dtype) for p, part in zip(source.params, parts, strict=True)})
+            pieces = torch.split(row, [p.numel() for _, p in named])
+            shaped.append({name: piece.view(p.shape).to(p.dtype) for (name, p), piece in zip(named, pieces, strict=True)})
         largest, bars = run.values[::-1][:k].tolist(), run.residuals[::-1][:k].tolist()
         return Eigenvectors(largest, bars, shaped, run.upper, source.cost()["hvps"])
+
+    with decided_on(group, lambda: opened(model, loss, batches, **words)) as decide:
+        return decide(look)

@@ -13,7 +13,7 @@ from ..errors import BadInput
 from .batches import Batches
 from .frozen import Frozen
 
-__all__ = ["check_deterministic"]
+__all__ = ["check_deterministic", "sums_of"]
 
 DROPPING = {"bernoulli", "native_dropout", "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"}
 TOLERANCE = 1e-5  # relative: threads may sum in another order, a random layer differs by far more
@@ -103,7 +103,7 @@ def _look(
         value = float(evaluate(batch)[0])
     if drawn is not None:
         drawn.append(not torch.equal(before, torch.get_rng_state()))
-    return value, _sums(batch)
+    return value, sums_of(batch)
 
 
 def _traced(model: nn.Module, look: Callable[[], Any]) -> list[tuple[str, float, float]]:
@@ -121,18 +121,18 @@ def _traced(model: nn.Module, look: Callable[[], Any]) -> list[tuple[str, float,
 
 def _recorder(name: str, trace: list[tuple[str, float, float]]) -> Callable[..., None]:
     def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-        trace.append((name, sum(_sums(inputs)), sum(_sums(output))))
+        trace.append((name, sum(sums_of(inputs)), sum(sums_of(output))))
 
     return hook
 
 
-def _sums(value: Any) -> list[float]:
+def sums_of(value: Any) -> list[float]:
     """One number per tensor inside: its sum of absolute values."""
     if isinstance(value, torch.Tensor):
         return [float(value.detach().abs().sum(dtype=torch.float64 if not value.is_complex() else None).real)]
     if isinstance(value, dict):
         value = list(value.values())
-    return [number for item in value for number in _sums(item)] if isinstance(value, tuple | list) else []
+    return [number for item in value for number in sums_of(item)] if isinstance(value, tuple | list) else []
 
 
 def _same(one: list[float], two: list[float]) -> bool:

@@ -20,14 +20,18 @@ from ..tuning.batches import sample_part, sample_rows
 from ..tuning.budget import Budget
 from ..tuning.penalty import penalised
 from ..tuning.recipe import Recipe
-from ..tuning.trainable import Group, Metric, Progress, Readings, Run, Sample
+from ..tuning.trainable import Metric, Progress, Readings, Run, Sample
 from .batches import Batches, Everything, Indexed, in_order
 from .frozen import NORMS, trainable
 from .grouping import shares_of
 from .losses import MEAN, OTHER, Loss
 from .opening import opened
 from .preparing import fed, module_of, outcome, sendable
+from .processes import Portion, Processes
+from .products import TorchSource
 from .running import State, Training, load, packed, state_of, train, unpacked, whole
+from .sharing import held_by_all
+from .wrappers import bare
 
 __all__ = ["TorchJob"]
 
@@ -50,6 +54,7 @@ class TorchJob:
         accumulate: micro-batches whose gradients are averaged in one step.
         steps: length of a run, where the data have no end that could be found.
         executor: anything with `submit`, where runs are made.
+        group: the processes of which this one does a share; `led` makes them one job.
         mode: "train", "eval" or None (each module as it is): how the model is measured.
 
     Raises:
@@ -76,10 +81,12 @@ class TorchJob:
         mode: str | None = None,
         name: str = "task",
         seed: int = 0,
+        group: Processes | None = None,
     ) -> None:
+        self.group, parts = group, 1 if group is None else group.parts
         self.name, self.metric, self.executor, self.mode, self.accumulate = name, metric, executor, mode, accumulate
-        self.group: Group | None = None
         self._make = None if isinstance(model, nn.Module) else model
+        model = bare(model)
         self._model = module_of(model, seed)
         self._begin = state_of(self._model)
         self.dimension = sum(p.numel() for p in trainable(self._model))
@@ -89,17 +96,19 @@ class TorchJob:
             raise BadInput(f"batch_size = {batch_size!r}: give the examples of one step, such as 64")
         if batch_size is not None and batch_size % accumulate:
             raise BadInput(f"batch_size = {batch_size} cannot be cut into {accumulate} equal micro-batches: it counts all of one step")
-        if in_order(data):
+        if in_order(data) and parts == 1:
             warnings.warn(
                 "the DataLoader reads its examples in one fixed order: runs follow it; pass shuffle=True if your training shuffles",
                 InertiaWarning, stacklevel=3,
             )  # fmt: skip
-        self.data = fed(data, batch_size, seed, size_of, accumulate)
+        self.data = fed(data, batch_size, seed, size_of, accumulate, parts)
+        self.own, self.portion, self.shared = self._share(self.data)
         self.endless = False
         self.examples, self.batch_size = self._counted(batch_size, examples, steps)
-        self.held = None if validation is None else fed(validation, batch_size or self.batch_size or 64, seed, size_of, 1)
+        held = None if validation is None else fed(validation, batch_size or self.batch_size or 64, seed, size_of, 1, parts)
+        self.held = None if held is None else self._share(held)[0]
         self.validated, self.reseeded = validation is not None or metric is not None, self._make is not None
-        scale = (self.batch_size or self.examples) / accumulate
+        scale = (self.batch_size or self.examples) / accumulate / parts
         self.loss = Loss(nn.Identity(), loss_fn, forward, size_of, scale)
         self.shares = shares_of(groups, model, self._model)
         self.uniform = not self.shares
@@ -131,32 +140,40 @@ class TorchJob:
         """Readings that are not finite."""
         load(self._model, at)
         device = trainable(self._model)[0].device
-        held = float("nan") if self.held is None else whole(self._model, self.loss.of(self._model), self.held, device)
-        return Readings(whole(self._model, self.loss.of(self._model), self.data, device), held)
+        held = float("nan") if self.held is None else whole(self._model, self.loss.of(self._model), self.held, device, self.group)
+        return Readings(whole(self._model, self.loss.of(self._model), self.own, device, self.group), held)
 
     @contextmanager
     def source(self, at: State, sample: Sample, *, decay: float = 0.0, metric: Metric | None = None) -> Iterator[Source]:
         """Gradients and products at a point."""
-        with torch.inference_mode(False), self._source(at, sample) as source:
+        with self.opened(at, sample) as source:
             yield penalised(source, decay)
 
     @contextmanager
-    def _source(self, at: State, sample: Sample) -> Iterator[Source]:
-        """Gradients and products of the loss alone."""
+    def opened(self, at: State, sample: Sample) -> Iterator[TorchSource]:
+        """Gradients and products of the loss alone; of a group, this process's share of them."""
+        with torch.inference_mode(False), self._opened(at, sample) as source:
+            yield source
+
+    @contextmanager
+    def _opened(self, at: State, sample: Sample) -> Iterator[TorchSource]:
         load(self._model, at)
-        loss = self.loss.of(self._model)
+        loss, parts = self.loss.of(self._model), 1 if self.group is None else self.group.parts
         if isinstance(self.data, Everything | Indexed):
             rows = sample_rows(self.examples, sample.examples, sample.seed)
             used = self.examples if rows is None else len(rows)
-            chunk = min(self._chunk, used if rows is None else sample_part(used))
+            chunk = max(1, min(self._chunk, (used if rows is None else sample_part(used)) // parts))
             if loss.kind == OTHER or self._coupled():
-                chunk = min(used, max(1, self.batch_size or used) // self.accumulate)
+                chunk = max(1, min(used, max(1, self.batch_size or used) // self.accumulate) // parts)
+            if rows is not None and self.portion is not None and not self.shared:
+                rows = self.portion.of(rows)
             batches: Batches = self.data.part(rows, chunk)
         else:
             batches, chunk = Batches(self.data.source, sample.examples, sample.seed, self.data.size_of), 0
         if loss.kind == OTHER:
             loss.kind = MEAN  # over batches of the run's own size
         words: dict[str, Any] = {"mode": self.mode, "seed": sample.seed, "lazy": True, "checked": True}
+        words |= {"group": self.group, "shared": self.shared}
         with opened(self._model, loss, batches, chunk=chunk or None, batch_size=sample.batch_size, **words) as source:
             if self.loss.said:
                 source.notes["loss_is"] = self.loss.said
@@ -216,6 +233,12 @@ class TorchJob:
                 progress("running on the executor", done, len(tasks))
         return found
 
+    @torch.inference_mode(False)
+    def one(self, recipe: Recipe, budget: Budget, seed: int, marks: NDArray[np.int64], keep: bool) -> Run:
+        """One run, of which this process does its share."""
+        at = tuple(int(mark) for mark in marks)
+        return train(self.task(self.start(seed), recipe, budget.factors, seed, at, budget, keep))
+
     def pack(self, at: State) -> bytes:
         """A point as bytes."""
         return packed(at)
@@ -242,16 +265,25 @@ class TorchJob:
             load(model, at)
         size = self.examples if budget is None else budget.batch_size
         decay, clip = (0.0, None) if budget is None else (budget.weight_decay, budget.clip)
+        own = None if self.portion is None else self._pieces(self.own, size)
         return Training(
-            model, self.loss, self._reading(size), self.held, self.metric, factors, size, self.accumulate, decay, clip, self.shares, recipe,
-            seed, marks, keep,
+            model, self.loss, self._pieces(self.data, size), self.held, self.metric, factors, size, self.accumulate, decay, clip,
+            self.shares, recipe, seed, marks, keep, group=self.group, portion=self.portion, own=own,
         )  # fmt: skip
 
-    def _reading(self, size: int) -> Batches:
+    def _pieces(self, data: Batches, size: int) -> Batches:
         """The data, in chunks of the batch size where the loss is one of batches."""
-        if isinstance(self.data, Everything | Indexed) and self.loss.kind == OTHER:
-            return self.data.part(None, size)
-        return self.data
+        if isinstance(data, Everything | Indexed) and self.loss.kind == OTHER:
+            return data.part(None, size if self.group is None else max(1, size // self.group.parts))
+        return data
+
+    def _share(self, data: Batches) -> tuple[Batches, Portion | None, bool | None]:
+        """This process's part of the data, which rows that are, and whether it holds the others' too."""
+        if self.group is None or self.group.parts == 1 or not isinstance(data, Everything | Indexed):
+            return data, None, None
+        shared = held_by_all(self.group, data)
+        portion = self.group.portion(shared, data.examples)
+        return data.part(portion.of(np.arange(portion.total(data.examples))), data.chunk), portion, shared
 
     def _counted(self, batch_size: int | None, limit: int | None, steps: int | None) -> tuple[int, int | None]:
         """Examples in the data, and the batch size they come with or that was asked for."""
@@ -260,7 +292,8 @@ class TorchJob:
             own = data.natural
             if own is not None and batch_size not in (None, own):
                 raise BadInput(f"batch_size = {batch_size}, but the batches of the data hold {own}: leave it out, or pass the dataset")
-            return data.examples, own if batch_size is None else batch_size
+            total = data.examples if self.portion is None else self.portion.total(data.examples)
+            return total, own if batch_size is None else batch_size
         most = None if data.sized else max(8, (steps or 1000) * self.accumulate)
         total, first, more = data.examined(most)
         if more and limit is None:
@@ -268,6 +301,8 @@ class TorchJob:
             limit = max(8, (steps or 1000) // _READ) * first
         if limit is not None and limit < total:
             data.limit, total = limit, limit
+        if self.group is not None:
+            total, first = (int(number) for number in self.group.sums(total, first))
         if batch_size is not None and batch_size != first * self.accumulate:
             raise BadInput(f"batch_size = {batch_size}, but the batches of the data hold {first}: leave it out, or pass tensors")
         return total, first * self.accumulate
@@ -276,6 +311,7 @@ class TorchJob:
         """How the loss adds up, whether it is deterministic, and how many examples fit into memory at once."""
         loss = self.loss.of(self._model)
         data = self.data.part(None, self.data.chunk) if isinstance(self.data, Everything | Indexed) else self.data
-        with opened(self._model, loss, data, batch_size=self.batch_size, mode=self.mode, seed=seed) as source:
+        words: dict[str, Any] = {"mode": self.mode, "seed": seed, "group": self.group, "shared": self.shared}
+        with opened(self._model, loss, data, batch_size=self.batch_size, **words) as source:
             self.loss.kind = loss.kind
             self._chunk = source.batches.chunk if isinstance(source.batches, Everything | Indexed) else 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,7 +17,9 @@ from .deterministic import check_deterministic
 from .frozen import NORMS, Frozen, frozen, trainable
 from .graphs import graph_bytes
 from .losses import MEAN, OTHER, SUM, Loss
+from .processes import Processes
 from .products import TorchSource
+from .sharing import held_by_all
 
 __all__ = ["LARGE", "MEMORY", "mode_of", "opened"]
 
@@ -39,8 +42,13 @@ def opened(
     halves: bool = False,
     checked: bool = False,
     lazy: bool = False,
+    group: Processes | None = None,
+    shared: bool | None = None,
 ) -> Iterator[TorchSource]:
-    """The model, frozen, as a source of products; `checked`: its loss is known to be deterministic, and how it adds up."""
+    """The model, frozen, as a source of products; `checked`: its loss is known to be deterministic, and how it adds up.
+
+    With a `group` the source is this process's share; `batch_size` is that of all. `shared`: whether each process holds all the data.
+    """
     if products not in {"exact", "differences"}:
         raise BadInput(f"products = {products!r} is not one of 'exact', 'differences'")
     params = trainable(model)
@@ -48,14 +56,27 @@ def opened(
         raise BadInput("the model has complex parameters: curvature is along real numbers; hold their real and imaginary parts instead")
     dimension = sum(p.numel() for p in params)
     allowed = memory if memory is not None else MEMORY if dimension < LARGE else 0
-    with frozen(model, mode, seed) as handle:
+    parts, part = (1, 0) if group is None else (group.parts, group.part)
+    everything, portion = batches, None
+    with frozen(model, mode, seed + 7919 * part) as handle:
         if not checked:
-            _learn(evaluate, batches, batch_size, params[0].device, handle)
+            _learn(evaluate, batches, batch_size, params[0].device, handle, parts)
+            if group is not None:
+                evaluate.kind, evaluate.scale = group.gather((evaluate.kind, evaluate.scale))[0]
+        if parts > 1 and group is not None and isinstance(batches, Everything | Indexed):
+            portion = group.portion(held_by_all(group, batches) if shared is None else shared, batches.examples)
+            total = portion.total(batches.examples)
+            if total < parts:
+                raise BadInput(f"{total} examples for {parts} processes: each needs at least one")
+            natural, batches = batches.natural, batches.part(portion.of(np.arange(total)), batches.chunk)
+            batches.natural, batch_size = natural, None if batch_size is None else math.ceil(batch_size / parts)
         if isinstance(batches, Everything | Indexed):
             batches.chunk = _chunk(model, params, batches, evaluate, handle, chunk, batch_size, allowed, halves)
         if not checked:
             check_deterministic(model, batches, lambda batch: evaluate(moved(batch, params[0].device, handle.wide)), handle)
-        source = TorchSource(params, batches, evaluate, handle, allowed, "differences" if products == "differences" else "graph", lazy)
+        way = "differences" if products == "differences" else "graph"
+        source = TorchSource(params, batches, evaluate, handle, allowed, way, lazy, group, everything, portion)
+        source.together = _coupled(model)
         source.notes |= {"mode": mode_of(model), "frozen": handle.report, "seed": seed}
         if evaluate.said:
             source.notes["loss_is"] = evaluate.said
@@ -65,7 +86,7 @@ def opened(
             source.release()
 
 
-def _learn(evaluate: Loss, batches: Batches, batch_size: int | None, device: torch.device, handle: Frozen) -> None:
+def _learn(evaluate: Loss, batches: Batches, batch_size: int | None, device: torch.device, handle: Frozen, parts: int) -> None:
     """How the loss adds up, and of how many examples a sum is."""
     known = isinstance(batches, Everything | Indexed)
     first = None if known else next(iter(batches), None)
@@ -79,7 +100,7 @@ def _learn(evaluate: Loss, batches: Batches, batch_size: int | None, device: tor
             evaluate.learn(lambda rows: moved(taken(whole, torch.as_tensor(rows)), device, handle.wide), examples_in(whole))
     if evaluate.kind == SUM and evaluate.scale == 1.0:
         own = batches.examples if known else batches.size_of(first) if first is not None else 1  # type: ignore[attr-defined]
-        evaluate.scale = float(batch_size or batches.natural or own)
+        evaluate.scale = float(batch_size or batches.natural or own) / (parts if known or batch_size else 1)
 
 
 def _chunk(
@@ -88,8 +109,8 @@ def _chunk(
 ) -> int:  # fmt: skip
     """Rows per batch: what the loss depends on (batch norm in train mode) first, else what fits a quarter of the memory."""
     total = batches.examples
-    if any(isinstance(m, NORMS) and (m.training or not m.track_running_stats) for m in model.modules()):
-        return chunk or batch_size or total
+    if _coupled(model):  # batches of nearly equal size, none of a single example
+        return math.ceil(total / max(1, round(total / (chunk or batch_size or total))))
     if chunk is not None:
         if chunk < 1:
             raise BadInput(f"chunk = {chunk} is too few: a batch holds at least 1 example")
@@ -114,6 +135,11 @@ def _chunk(
     if halves:
         limit = min(limit, math.ceil(total / 8))
     return math.ceil(total / math.ceil(total / limit))  # chunks of nearly equal size
+
+
+def _coupled(model: nn.Module) -> bool:
+    """Whether the loss of an example depends on its batch: batch norms that use its statistics."""
+    return any(isinstance(m, NORMS) and (m.training or not m.track_running_stats) for m in model.modules())
 
 
 def mode_of(model: nn.Module) -> str:

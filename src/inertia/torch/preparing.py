@@ -19,9 +19,10 @@ from .running import Training
 __all__ = ["fed", "module_of", "outcome", "sendable"]
 
 
-def fed(data: Any, batch_size: int | None, seed: int, size_of: Any, accumulate: int) -> Batches:
+def fed(data: Any, batch_size: int | None, seed: int, size_of: Any, accumulate: int, processes: int = 1) -> Batches:
     """The data as batches; a dataset without a batch size is asked for one."""
-    found = batches_of(data, None, None if batch_size is None else max(1, batch_size // accumulate), seed, size_of)
+    each = None if batch_size is None else max(1, batch_size // (accumulate * processes))
+    found = batches_of(data, None, each, seed, size_of, processes)
     if isinstance(found, Indexed) and batch_size is None and found.natural is None:
         raise BadInput(f"a {type(data).__name__} has no batches of its own: give the examples of one step, such as batch_size=32")
     if isinstance(found, Indexed):

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +22,10 @@ from .batches import Batches, Everything, Indexed, moved
 from .frozen import Frozen, displaced
 from .graphs import foreign_functions, graph_bytes
 from .losses import Loss
+from .processes import Portion, Processes
+from .sampled import Sampled
 from .space import TensorVectors
+from .wrappers import like, plain
 
 __all__ = ["FULL", "TorchSource"]
 
@@ -32,7 +35,7 @@ PRICE = 2.0
 WAYS = ("graph", "math attention", "differences")
 
 
-class TorchSource:
+class TorchSource(Sampled):
     """A `Source` (see inertia.measurement.model): one function of a flat vector, made of a model, a loss and batches."""
 
     def __init__(
@@ -44,12 +47,19 @@ class TorchSource:
         memory: float,
         way: str,
         lazy: bool = False,  # graphs are made for the first product, not with the gradient
+        group: Processes | None = None,  # of which this process has a share of the batches
+        everything: Batches | None = None,  # what rows are drawn from: all that this process holds
+        portion: Portion | None = None,
     ) -> None:
         self.params, self.batches, self.evaluate, self.handle, self.memory, self.way = list(params), batches, evaluate, handle, memory, way
         self.dimension = sum(p.numel() for p in self.params)
         self.device, self.dtype = self.params[0].device, self.params[0].dtype
         self.sizes: list[int] = []  # examples in each batch
         self.weights, self.lazy = list[float](), lazy  # what the loss of each batch weighs
+        self.shares = list[float]()  # the same of all processes together; `sizes` are so, too
+        self.group, self.everything, self.portion = group, batches if everything is None else everything, portion
+        self.looks = count()  # at mini-batches
+        self.kept, self.together = list[torch.Tensor](), False  # `together`: mini-batches are never cut
         self.notes: dict[str, Any] = {"products": "exact"}
         self.graphs: dict[int, list[torch.Tensor]] = {}
         self.room = 0  # how many batches' graphs fit
@@ -86,6 +96,11 @@ class TorchSource:
             total += weight * loss
             weights += weight
             self._add(out, grads, weight)
+        if self.group is not None:
+            self.group.add(out)
+            total, weights = self.group.sums(total, weights)
+            counts, shares = self.group.columns(self.sizes, self.weights)
+            self.sizes, self.shares = [int(size) for size in counts], shares
         self.spent["gradients"] += 1
         return total / weights, out.div_(weights)
 
@@ -100,7 +115,7 @@ class TorchSource:
     def _each(self, parts: Sequence[int] | None) -> Iterator[tuple[float, Any, float, int]]:
         """Every batch asked for, differentiated; afterwards `sizes` and `weights` are known."""
         self.graphs.clear()
-        sizes, weights = [], []
+        sizes, weights = list[int](), list[float]()
         for index, batch in enumerate(self.batches):
             sizes.append(self.batches.size_of(batch))
             weights.append(0.0)
@@ -115,15 +130,16 @@ class TorchSource:
             raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
         self.sizes = sizes
         if parts is None:
-            self.weights = weights
+            self.weights = self.shares = weights
 
     def hvp(self, vector: torch.Tensor, parts: Sequence[int] | None = None) -> torch.Tensor:
         """Hessian of the mean loss over the batches (or some of them) times a vector."""
         if not self.sizes:  # the weights of the batches are not known yet: with their gradients come the graphs
             self.lazy = False
             self.gradient()
-        chosen = list(range(len(self.sizes))) if parts is None else list(parts)
-        weight, share = sum(self.weights[index] for index in chosen), sum(self.sizes[index] for index in chosen) / sum(self.sizes)
+        asked = list(range(len(self.sizes))) if parts is None else list(parts)
+        weight, share = sum(self.shares[index] for index in asked), sum(self.sizes[index] for index in asked) / sum(self.sizes)
+        chosen = [index for index in asked if index < len(self.weights)]  # another process may have more batches
         while True:
             way = self.way
             try:
@@ -135,29 +151,16 @@ class TorchSource:
                     raise
                 self._fall_back(error)
         self.spent["hvps"] += share
+        if self.group is not None:
+            self.group.add(out)
         out.div_(weight)
         if not bool(torch.isfinite(out.sum())):
-            for index in chosen if len(chosen) > 1 else ():
+            for index in asked if len(asked) > 1 else ():
                 self.hvp(vector, [index])  # raises at the batch where it happens
             raise BadInput(
-                f"the second derivative of {self.batches.name(chosen[0])} is not finite: look at its inputs and at the loss there"
+                f"the second derivative of {self.batches.name(asked[0])} is not finite: look at its inputs and at the loss there"
             )
         return out
-
-    def mini_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[tuple[torch.Tensor, int]]:
-        """Gradients of mini-batches: rows drawn at random from tensors, the loader's own batches otherwise."""
-        batches = self.batches
-        drawn: Any = enumerate(batches) if not isinstance(batches, Everything | Indexed) else ((k, None) for k in count())
-        for index, batch in drawn:
-            out, weight, pieces, size = self._zeros(), 0.0, cast(Any, [batch]), batch_size if batch is None else batches.size_of(batch)
-            if isinstance(batches, Everything | Indexed):
-                pieces = batches.part(np.sort(rng.choice(batches.examples, batch_size, replace=False)), batches.chunk)
-            for piece in pieces:
-                _, grads, part = self._differentiated(index, piece)
-                self._add(out, grads, part)
-                weight += part
-            self.spent["gradients"] += size / sum(self.sizes)
-            yield out.div_(weight), size
 
     def cost(self) -> dict[str, float]:
         """Products and gradients of the whole data spent so far."""
@@ -301,13 +304,14 @@ class TorchSource:
 
     def _pieces(self, vector: torch.Tensor) -> list[torch.Tensor]:
         sizes = [p.numel() for p in self.params]
-        return [part.view(p.shape).to(p.dtype) for part, p in zip(torch.split(vector, sizes), self.params, strict=True)]
+        parts = zip(torch.split(vector, sizes), self.params, strict=True)
+        return [like(part.view(p.shape).to(p.dtype), p) for part, p in parts]
 
     def _add(self, out: torch.Tensor, parts: Any, scale: float) -> None:
         at = 0
         for p, part in zip(self.params, parts, strict=True):
             if part is not None:
-                out[at : at + p.numel()].view(p.shape).add_(part.detach(), alpha=scale)
+                out[at : at + p.numel()].view(p.shape).add_(plain(part.detach()), alpha=scale)
             at += p.numel()
 
     def _zeros(self) -> torch.Tensor:

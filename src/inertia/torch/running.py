@@ -22,6 +22,8 @@ from ..tuning.trainable import Run
 from .batches import Batches, Everything, Indexed, moved, seed_everything
 from .frozen import alone, trainable
 from .losses import OTHER, Loss
+from .processes import Elsewhere, Portion, Processes
+from .wrappers import like, plain
 
 __all__ = ["Share", "State", "Training", "load", "packed", "state_of", "train", "unpacked", "whole"]
 
@@ -57,6 +59,9 @@ class Training(NamedTuple):
     marks: tuple[int, ...]
     keep: bool = False
     optimizer: Callable[[Sequence[Any]], Any] | None = None  # who takes the steps in place of the recipe's optimizer
+    group: Processes | None = None  # that takes the steps together; then `held` is this process's share
+    portion: Portion | None = None  # which rows of a step are this process's
+    own: Batches | None = None  # this process's share of the data, where it does not read all of them
 
 
 def train(task: Training, tell: Callable[[int], None] | None = None, *, model: nn.Module | None = None) -> Run:
@@ -71,7 +76,10 @@ def train(task: Training, tell: Callable[[int], None] | None = None, *, model: n
             here = copy.deepcopy(task.model) if model is None else model
             _steps(task, here, read, tell)
         except Exception as raised:  # whatever a user's model raises is a result
-            error = f"{type(raised).__name__}: {raised}".splitlines()[0]
+            if task.group is not None and not isinstance(raised, Elsewhere):
+                task.group.tell(raised)
+            cause = raised.__cause__ if isinstance(raised, Elsewhere) and raised.__cause__ else raised
+            error = f"{type(cause).__name__}: {cause}".splitlines()[0]
     finite = [math.isfinite(training) and not (task.held and not math.isfinite(held)) for _, training, held in read]
     kept = finite.index(False) if False in finite else len(read)
     diverged = read[kept][0] if kept < len(read) else None
@@ -98,7 +106,7 @@ def _steps(task: Training, model: nn.Module, read: list[tuple[int, float, float]
         if step in marks:
             if modes:
                 _averaged(optimizer, model, loss, task, device)
-            read.append((step, whole(model, loss, task.data, device), _judged(task, model, loss, device)))
+            read.append((step, _whole(task, model, loss, device), _judged(task, model, loss, device)))
             if modes:
                 optimizer.train()
             if tell is not None:
@@ -111,13 +119,42 @@ def _steps(task: Training, model: nn.Module, read: list[tuple[int, float, float]
             group["lr"] = peak * float(task.factors[step])
         optimizer.zero_grad(set_to_none=True)
         for batch in islice(batches, task.accumulate):
-            value = loss.step(moved(batch, device, False)) / task.accumulate
-            value.backward()  # type: ignore[no-untyped-call]
+            value = _differentiated(task, loss, batch, device)
+        _summed(task.group, params)
         if task.clip is not None:
             torch.nn.utils.clip_grad_norm_(params, task.clip)
         if task.optimizer is not None and task.weight_decay:  # the recipe's own optimizer decays by itself
             _decay(params, task.weight_decay)
         optimizer.step(lambda value=value: value)  # MoMo asks for the loss; nobody else looks at it
+
+
+def _differentiated(task: Training, loss: Loss, batch: Any, device: torch.device) -> torch.Tensor:
+    """Backward of a (micro-)batch; in a group, of its share in the mean over all processes."""
+    if task.group is None or task.group.parts == 1:
+        value = loss.step(moved(batch, device, False)) / task.accumulate
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+    value, weight = (torch.zeros(()), 0.0) if batch is None else loss(moved(batch, device, False))
+    (whole_weight,) = task.group.sums(weight)
+    share = value * (weight / whole_weight / task.accumulate)
+    if share.requires_grad:
+        share.backward()  # type: ignore[no-untyped-call]
+    return share
+
+
+def _summed(group: Processes | None, params: Sequence[torch.Tensor]) -> None:
+    """Gradients summed over the processes; a parameter that no process has used keeps none."""
+    if group is None or group.parts == 1:
+        return
+    used = group.add(torch.tensor([p.grad is not None for p in params], dtype=torch.int32, device=group.device))
+    for kind in dict.fromkeys(p.dtype for p in params):
+        mine = [p for p, seen in zip(params, used.tolist(), strict=True) if seen and p.dtype == kind]
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in mine]) if mine else None
+        if flat is None:
+            continue
+        parts = torch.split(group.add(flat), [p.numel() for p in mine])
+        for p, part in zip(mine, parts, strict=True):
+            p.grad = part.view(p.shape)
 
 
 def _decay(params: Sequence[torch.Tensor], decay: float) -> None:
@@ -163,8 +200,15 @@ def _stream(task: Training) -> Iterator[Any]:
     """The (micro-)batches of every step: rows in the order all frameworks share, or an iterable over and over."""
     data = task.data
     if isinstance(data, Everything | Indexed):
-        order = batch_order(data.examples, task.batch_size, len(task.factors), task.seed)
-        yield from data.read(part for rows in order for part in np.array_split(rows, task.accumulate))
+        total = data.examples if task.portion is None else task.portion.total(data.examples)
+        order = batch_order(total, task.batch_size, len(task.factors), task.seed)
+        pieces = (part for rows in order for part in np.array_split(rows, task.accumulate))
+        if task.portion is None:
+            yield from data.read(pieces)
+            return
+        for piece in pieces:
+            mine = task.portion.of(piece)
+            yield data.take(mine) if len(mine) else None
         return
     passes = 0
     while True:
@@ -179,8 +223,8 @@ def _stream(task: Training) -> Iterator[Any]:
             )
 
 
-def whole(model: nn.Module, loss: Loss, data: Batches, device: torch.device) -> float:
-    """The loss of all examples, in evaluation mode."""
+def whole(model: nn.Module, loss: Loss, data: Batches, device: torch.device, group: Processes | None = None) -> float:
+    """The loss of all examples, in evaluation mode; of a group, of what all its processes hold."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     total, weights = 0.0, 0.0
@@ -194,7 +238,16 @@ def whole(model: nn.Module, loss: Loss, data: Batches, device: torch.device) -> 
     finally:
         for module, mode in modes:
             module.training = mode
+    if group is not None:
+        total, weights = group.sums(total, weights)
     return total / weights if weights else float("nan")
+
+
+def _whole(task: Training, model: nn.Module, loss: Loss, device: torch.device) -> float:
+    """The whole training loss of a run; in a group with the buffers of rank 0, as DistributedDataParallel keeps them."""
+    if task.group is not None:
+        task.group.same(list(model.buffers()))
+    return whole(model, loss, task.own or task.data, device, task.group)
 
 
 def _judged(task: Training, model: nn.Module, loss: Loss, device: torch.device) -> float:
@@ -204,17 +257,18 @@ def _judged(task: Training, model: nn.Module, loss: Loss, device: torch.device) 
         model.eval()
         try:
             with torch.no_grad():
-                return float(task.metric(model))
+                value = float(task.metric(model))
+            return value if task.group is None else float(task.group.gather(value)[0])
         finally:
             for module, mode in modes:
                 module.training = mode
-    return float("nan") if task.held is None else whole(model, loss, task.held, device)
+    return float("nan") if task.held is None else whole(model, loss, task.held, device, task.group)
 
 
 def state_of(model: nn.Module) -> State:
-    """Copies of the parameters and buffers by name."""
+    """Copies of the parameters and buffers by name, whole."""
     named = dict(model.named_parameters()) | dict(model.named_buffers())
-    return {name: tensor.detach().clone() for name, tensor in named.items()}
+    return {name: plain(tensor.detach()).clone() for name, tensor in named.items()}
 
 
 def load(model: nn.Module, state: State) -> None:
@@ -222,7 +276,7 @@ def load(model: nn.Module, state: State) -> None:
     named = dict(model.named_parameters()) | dict(model.named_buffers())
     with torch.no_grad():
         for name, tensor in named.items():
-            tensor.copy_(state[name])
+            tensor.copy_(like(state[name], tensor))
 
 
 def packed(state: State) -> bytes:

@@ -16,24 +16,22 @@ from .products import TorchSource
 __all__ = ["forever", "walked"]
 
 
-def walked(source: TorchSource, plan: Plan, method: Method) -> Generator[None, None, None]:
-    """Train by one step each time; closed, put the parameters back."""
-    saved = [p.detach().clone() for p in source.params]
-    velocity = [torch.zeros_like(p) for p in source.params]
+def walked(source: Any, plan: Plan, method: Method) -> Generator[None, None, None]:
+    """Train a source by one step each time; closed, put the parameters back."""
+    source.keep()
+    here = source.position()
+    velocity = torch.zeros_like(here)
+    rng, examples = np.random.default_rng([plan.seed, 3]), sum(source.sizes)
+    size = min(plan.batch_size or source.batch_size or examples, examples)
     try:
-        for number, batch in enumerate(forever(source, plan), start=1):
-            source.release()
-            _, grads, _ = source._differentiated(number, batch)
-            with torch.no_grad():
-                for at, (p, g) in enumerate(zip(source.params, grads, strict=True)):
-                    moved, velocity[at] = step(method, p, velocity[at], torch.zeros_like(p) if g is None else g)
-                    p.copy_(moved)
-            yield
+        while True:
+            for gradient, _ in source.mini_batches(rng, size):
+                before = here
+                here, velocity = step(method, here, velocity, gradient)
+                source.move(here - before)
+                yield
     finally:
-        source.release()
-        with torch.no_grad():
-            for p, value in zip(source.params, saved, strict=True):
-                p.copy_(value)
+        source.back()
 
 
 def forever(source: TorchSource, plan: Plan) -> Any:

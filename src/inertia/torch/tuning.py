@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from ..errors import BadInput
 from ..tuning.asking import Asked, ask, second_opinion
 from ..tuning.budget import Budget, Objective
 from ..tuning.checking import Check
@@ -18,6 +19,8 @@ from ..tuning.result import Tuning
 from ..tuning.trainable import Progress
 from ..tuning.underway import setting_of
 from .door import TorchJob
+from .led import decided
+from .processes import assembled
 
 __all__ = ["check", "posed", "tune"]
 
@@ -108,10 +111,10 @@ def tune(
     job, budget = posed(
         model, loss_fn, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
         validation=validation, metric=metric, maximize=maximize, forward=forward, size_of=size_of, groups=groups,
-        accumulate=accumulate, examples=examples, executor=executor, mode=mode, name=name, seed=seed,
+        accumulate=accumulate, examples=examples, executor=executor, mode=mode, name=name, seed=seed, verb="tune",
     )  # fmt: skip
     asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience)
-    return ask(job, budget, asked, journal=journal, resume=resume, progress=progress, on_run=on_run)
+    return decided(job, lambda job: ask(job, budget, asked, journal=journal, resume=resume, progress=progress, on_run=on_run))
 
 
 def check(
@@ -168,9 +171,9 @@ def check(
     job, budget = posed(
         model, loss_fn, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
         validation=validation, metric=metric, maximize=maximize, forward=forward, size_of=size_of, groups=groups,
-        accumulate=accumulate, examples=examples, executor=executor, mode=mode, name=name, seed=seed,
+        accumulate=accumulate, examples=examples, executor=executor, mode=mode, name=name, seed=seed, verb="check",
     )  # fmt: skip
-    return second_opinion(job, budget, setting, seed=seed, progress=progress)
+    return decided(job, lambda job: second_opinion(job, budget, setting, seed=seed, progress=progress))
 
 
 def posed(
@@ -187,10 +190,18 @@ def posed(
     validation: Any = None,
     metric: Callable[..., float] | None = None,
     maximize: bool = True,
+    verb: str = "measure",
     **door: Any,
 ) -> tuple[TorchJob, Budget]:
     """The job behind its door and its budget: what `tune`, `check` and `inertia.measure` begin with; arguments as for `tune`."""
-    job = TorchJob(model, loss_fn, data, validation=validation, batch_size=batch_size, metric=metric, steps=steps, **door)
+    group = assembled(model, data, verb, loose=True)
+    if group is not None and door.get("executor") is not None:
+        raise BadInput("runs are made by all processes of the group together: leave executor out, or call it from one process only")
+
+    def made() -> TorchJob:
+        return TorchJob(model, loss_fn, data, validation=validation, batch_size=batch_size, metric=metric, steps=steps, group=group, **door)
+
+    job = made() if group is None else group.guarded(made)
     budget = budget_of(
         job.examples, steps=steps, batch_size=job.batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
         objective=Objective.of(validation is not None, metric is not None, maximize), uniform=job.uniform,

@@ -1,0 +1,285 @@
+"""What each of several processes does in test_processes: run as `python several.py rank size port out`, a file of answers each."""
+
+import json
+import os
+import sys
+import time
+import warnings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+rank, size, port, out = int(sys.argv[1]) if len(sys.argv) > 4 else 0, *(sys.argv[2:5] if len(sys.argv) > 4 else (1, 0, ""))
+size = int(size)
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import torch.distributed as dist  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn.parallel import DistributedDataParallel as DDP  # noqa: E402
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset  # noqa: E402
+
+import inertia.torch as it  # noqa: E402
+
+MSE = nn.MSELoss()
+STEPS = 16
+
+
+def net(seed=0, norm=False):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(8, 12), nn.BatchNorm1d(12) if norm else nn.Identity(), nn.Tanh(), nn.Linear(12, 2)).double()
+
+
+def data():
+    g = torch.Generator().manual_seed(7)
+    x = torch.randn(48, 8, generator=g, dtype=torch.float64)
+    x[1::2] *= 3
+    return x, torch.randn(48, 2, generator=g, dtype=torch.float64)
+
+
+def shard(rank, size):
+    """Unequal shards, each its own."""
+    cuts = [0, 30, 48] if size == 2 else [0, 20, 26, 48]
+    return tuple(t[cuts[rank] : cuts[rank + 1]] for t in data())
+
+
+def loader(each, dataset=None):
+    dataset = TensorDataset(*data()) if dataset is None else dataset
+    return DataLoader(dataset, batch_size=each, sampler=DistributedSampler(dataset, num_replicas=size, rank=rank, shuffle=True))
+
+
+def spectrum(found):
+    kept = ("loss", "gradient_norm", "noise_batch_size", "examples", "hvps", "products")
+    return {"L": found.L, "upper": found.upper, "trace": float(np.sum(found.noise)), **{name: found.provenance.get(name) for name in kept}}
+
+
+def tuned(found):
+    runs = [
+        [t.run.recipe.learning_rate, t.run.recipe.momentum, t.run.error, t.run.training.tolist(), t.run.validation.tolist()]
+        for t in found.history.trials
+    ]
+    return {
+        "recipe": found.recipe.to_json(),
+        "runs": runs,
+        "batch": found.budget.batch_size,
+        "end": found.verified_loss,
+        "text": str(found),
+    }
+
+
+def ddp_loader():
+    return spectrum(it.measure(DDP(net()), MSE, loader(48 // (4 * size))))
+
+
+def ddp_shards():
+    return spectrum(it.measure(DDP(net()), MSE, shard(rank, size), batch_size=12))
+
+
+def ddp_stream():
+    """Batches of their own in every process, and not equally many."""
+    x, y = shard(rank, size)
+    return spectrum(it.measure(DDP(net()), MSE, [(x[k : k + 6], y[k : k + 6]) for k in range(0, len(x), 6)], noise=0))
+
+
+def ddp_sum():
+    return spectrum(it.measure(DDP(net()), nn.MSELoss(reduction="sum"), loader(48 // (4 * size)), noise=0))
+
+
+def ddp_weights():
+    x, y = data()
+    labels, weight = (y[:, 0] > 0).long(), torch.tensor([1.0, 5.0], dtype=torch.float64)
+    return spectrum(it.measure(DDP(net()), nn.CrossEntropyLoss(weight=weight), (x, labels), noise=0))
+
+
+def plain_loader():
+    """A model of torchrun that is not wrapped, and a loader that deals its examples out."""
+    return spectrum(it.measure(net(), MSE, loader(48 // (4 * size)), noise=0))
+
+
+def fsdp2():
+    from torch.distributed.fsdp import fully_shard
+
+    model = net()
+    for layer in model:
+        fully_shard(layer)
+    fully_shard(model)
+    before = [p.full_tensor().clone() for p in model.parameters()]
+    found = spectrum(it.measure(model, MSE, data(), batch_size=12))
+    assert all(torch.equal(a, p.full_tensor()) for a, p in zip(before, model.parameters(), strict=True))
+    model(data()[0]).sum().backward()  # it still trains
+    return found | {"tune": tuned(it.tune(model, MSE, data(), steps=STEPS, batch_size=12, runs=1))}
+
+
+def fsdp1():
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    return spectrum(it.measure(FullyShardedDataParallel(net(), use_orig_params=True, device_id=torch.device("cpu")), MSE, data()))
+
+
+def cut():
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+
+    model = parallelize_module(net(), init_device_mesh("cpu", (size,)), {"0": ColwiseParallel(), "3": RowwiseParallel()})
+    found = spectrum(it.measure(model, MSE, data(), batch_size=12))
+    vectors = it.eigenvectors(model, MSE, data(), 2)
+    return found | {"values": vectors.values, "tune": tuned(it.tune(model, MSE, data(), steps=STEPS, batch_size=12, runs=1))}
+
+
+def norms():
+    model = DDP(net(norm=True))
+    before = [b.clone() for b in model.buffers()]
+    found = spectrum(it.measure(model, MSE, loader(48 // (2 * size)), noise=0))
+    assert all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))
+    run = it.tune(model, MSE, loader(48 // (2 * size)), steps=STEPS, runs=1)
+    return found | {"tune": tuned(run)}
+
+
+def alone():
+    """Only rank 0 calls."""
+    from inertia.torch import processes
+
+    model = DDP(net(norm=True))
+    if rank:
+        dist.barrier()
+        return "waited"
+    processes.PATIENCE = 0.3
+    try:
+        it.measure(model, MSE, data(), noise=0)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        advice = it.tune(net(), MSE, data(), steps=STEPS, batch_size=12, runs=0)
+    bare = spectrum(it.measure(net(), MSE, data(), noise=0))  # of one process: at once
+    processes.PATIENCE = 60.0
+    dist.barrier()
+    return [said, [str(w.message) for w in heard], advice.recipe.learning_rate > 0, bare]
+
+
+def broken_share():
+    x, y = shard(rank, size)
+    x = x.clone()
+    if rank == 1:
+        x[3] = float("nan")
+    return spectrum(it.measure(DDP(net()), MSE, (x, y), noise=0))
+
+
+def after_all():
+    """Nothing that went wrong before is in the way."""
+    return spectrum(it.measure(DDP(net()), MSE, data(), batch_size=12))
+
+
+def other_calls():
+    if rank:
+        return spectrum(it.measure(DDP(net()), MSE, data(), noise=0))
+    return it.eigenvectors(DDP(net()), MSE, data()).values
+
+
+def along():
+    found = it.measure(DDP(net()), MSE, data(), batch_size=12, noise=0, along=4)
+    return found.provenance["along"]["loss"], found.provenance["along"]["largest"]
+
+
+def tune_ddp():
+    found = it.tune(DDP(net()), MSE, loader(48 // (4 * size)), steps=STEPS, runs=2, validation=data(), clip=1.0, weight_decay=1e-3)
+    return tuned(found)
+
+
+def tune_shards():
+    return tuned(it.tune(DDP(net()), MSE, shard(rank, size), steps=STEPS, batch_size=12, runs=1, accumulate=2))
+
+
+def tune_made():
+    """A function of the seed, a metric, a journal that one process writes."""
+    folder = f"{out}-journal"
+    words = {"steps": STEPS, "batch_size": 12, "runs": 1, "journal": folder}
+    found = it.tune(net, MSE, data(), metric=lambda m: -float(MSE(m(data()[0]), data()[1])), **words)
+    again = it.tune(net, MSE, data(), metric=lambda m: -float(MSE(m(data()[0]), data()[1])), resume=True, **words)
+    return tuned(found) | {"again": again.recipe == found.recipe, "wrote": os.path.exists(folder), "resumed": dict(again.notes)["resumed"]}
+
+
+class Fragile(nn.Module):
+    """Raises in one process only, once it has been trained."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = nn.Linear(8, 2).double()
+        self.start = float(self.inner.weight.detach().sum())
+
+    def forward(self, x):
+        if rank == size - 1 and self.training and abs(float(self.inner.weight.detach().sum()) - self.start) > 0.3:
+            raise ValueError("worn out")
+        return self.inner(x)
+
+
+def fragile():
+    return tuned(it.tune(DDP(Fragile()), MSE, data(), steps=STEPS, batch_size=12, runs=1))
+
+
+def checked():
+    found = it.check(DDP(net()), MSE, data(), lr=0.05, momentum=0.9, steps=STEPS, batch_size=12)
+    return [found.stable, str(found)]
+
+
+def facade():
+    import inertia
+
+    return inertia.measure(DDP(net()), MSE, data(), steps=100, batch_size=12).largest
+
+
+def executor():
+    return it.tune(DDP(net()), MSE, data(), steps=STEPS, batch_size=12, executor=object())
+
+
+def momentum():
+    """One optimizer over parameters of two kinds steps as torch's SGD does."""
+    from torch.distributed.fsdp import fully_shard
+
+    from inertia import Method
+
+    ends = []
+    for make in (lambda p: it.Momentum(p, Method(0.1, 0.9)), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, foreach=False)):
+        model, beside = net(), nn.Parameter(torch.ones(2, dtype=torch.float64))
+        fully_shard(model)
+        optimizer = make([*model.parameters(), beside])
+        for _ in range(3):
+            optimizer.zero_grad()
+            (MSE(model(data()[0]) * beside, data()[1])).backward()
+            optimizer.step()
+        ends.append([float(p.full_tensor().sum() if hasattr(p, "full_tensor") else p.sum()) for p in (*model.parameters(), beside)])
+    return ends
+
+
+CHECKS = [
+    ddp_loader, ddp_shards, ddp_stream, ddp_sum, ddp_weights, plain_loader, fsdp2, fsdp1, cut, norms, alone, broken_share, after_all,
+    other_calls, along, tune_ddp, tune_shards, tune_made, fragile, checked, facade, executor, momentum,
+]  # fmt: skip
+
+
+def main():
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
+    answers = {}
+    chosen = sys.argv[5:]
+    for check in CHECKS:
+        if chosen and check.__name__ not in chosen:
+            continue
+        begun = time.perf_counter()
+        try:
+            answers[check.__name__] = check()
+        except Exception as error:
+            if os.environ.get("TRACE"):
+                import traceback
+
+                traceback.print_exc()
+            answers[check.__name__] = f"{type(error).__name__}: {error}"
+        if os.environ.get("TRACE"):
+            print(check.__name__, time.perf_counter() - begun, time.process_time())
+    dist.barrier()
+    dist.destroy_process_group()
+    with open(f"{out}.{rank}", "w") as file:
+        json.dump(answers, file, default=float)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,7 @@ FLOOR = {
     "theory": 2, "optimizers": 2, "measurement": 2, "problems": 2,
     "tuning": 3, "watching": 3,
     "jax": 4, "torch": 4, "report": 4,
-    "tasks": 5, "callbacks": 5,
+    "tasks": 5, "callbacks": 5, "hf": 5, "keras": 5, "lightning": 5, "optuna": 5,
     "verbs": 6,
     "lab": 7, "reproduce": 7,
     "cli": 8,

@@ -198,8 +198,8 @@ def _mapped(data: Any) -> bool:
 
 
 def _dataset(data: Any, collate: Callable[[list[Any]], Any], chunk: int, natural: int | None, workers: int = 0) -> Indexed:
-    """A map-style dataset; one of Hugging Face gives tensors."""
-    if hasattr(data, "with_format") and getattr(data, "format", {}).get("type") is None:
+    """A map-style dataset; one of Hugging Face gives tensors, unless a collator of its own expects its rows."""
+    if collate is collate_tensors and hasattr(data, "with_format") and getattr(data, "format", {}).get("type") is None:
         data = data.with_format("torch")
     try:
         total = len(data)
@@ -213,7 +213,9 @@ def _dataset(data: Any, collate: Callable[[list[Any]], Any], chunk: int, natural
 def _loaded(loader: Any, examples: int | None, seed: int, size_of: Size | None, processes: int) -> Batches:
     """A loader: its dataset where it shuffles that, or deals it out to several processes, else its own batches."""
     kind, plain = type(loader.sampler), type(loader.batch_sampler) is BatchSampler
-    drawn = kind is RandomSampler and not loader.sampler.replacement and loader.sampler._num_samples is None
+    plain = plain or (processes > 1 and type(loader.batch_sampler).__name__ == "BatchSamplerShard")  # of accelerate
+    drawn = kind is RandomSampler or kind.__name__ == "SeedableRandomSampler"
+    drawn = drawn and not loader.sampler.replacement and loader.sampler._num_samples is None
     dealt = processes > 1 and kind in {DistributedSampler, SequentialSampler}
     if (drawn or dealt) and plain and not isinstance(loader.dataset, IterableDataset):
         natural = loader.batch_size * processes

@@ -26,10 +26,11 @@ from .frozen import NORMS, trainable
 from .grouping import shares_of
 from .losses import MEAN, OTHER, Loss
 from .opening import opened
-from .preparing import fed, module_of, outcome, sendable
+from .preparing import fed, module_of
 from .processes import Portion, Processes
 from .products import TorchSource
 from .running import State, Training, load, packed, state_of, train, unpacked, whole
+from .sending import outcome, sendable, sent
 from .sharing import held_by_all
 from .wrappers import bare
 
@@ -53,7 +54,7 @@ class TorchJob:
         groups: parameter groups [{"params": ..., "scale": 0.1, "weight_decay": 0.0}, ...]; see `grouping`.
         accumulate: micro-batches whose gradients are averaged in one step.
         steps: length of a run, where the data have no end that could be found.
-        executor: anything with `submit`, where runs are made.
+        executor: anything with `submit` (see `sending`), where runs are made.
         group: the processes of which this one does a share; `led` makes them one job.
         mode: "train", "eval" or None (each module as it is): how the model is measured.
 
@@ -225,7 +226,7 @@ class TorchJob:
         tell = None if progress is None else lambda done: progress("running", done, budget.steps)
         if self.executor is None:
             return [train(task, tell) for task in tasks]
-        futures = [self.executor.submit(train, task) for task in tasks]
+        futures = sent(self.executor, tasks)
         found = []
         for done, (task, future) in enumerate(zip(tasks, futures, strict=True), start=1):
             found.append(outcome(task, future))

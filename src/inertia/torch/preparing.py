@@ -1,22 +1,18 @@
-"""What a torch job is made of, checked when it is made: its data, a copy of its model, a way to its workers."""
+"""What a torch job is made of, checked when it is made: its data and a copy of its model."""
 
 from __future__ import annotations
 
 import copy
-import pickle
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from ..errors import BadInput
-from ..tuning.trainable import Run
 from .batches import Batches, Indexed, batches_of
 from .frozen import trainable
-from .running import Training
 
-__all__ = ["fed", "module_of", "outcome", "sendable"]
+__all__ = ["fed", "module_of"]
 
 
 def fed(data: Any, batch_size: int | None, seed: int, size_of: Any, accumulate: int, processes: int = 1) -> Batches:
@@ -49,43 +45,3 @@ def module_of(model: Any, seed: int) -> nn.Module:
             return copy.deepcopy(made)
         except Exception as error:
             raise BadInput(f"the model cannot be copied ({type(error).__name__}: {error}): runs start from copies of it") from error
-
-
-def sendable(executor: Any, parts: tuple[Any, ...]) -> None:
-    """Refuse, before anything is measured, what cannot reach the executor's workers."""
-    if not callable(getattr(executor, "submit", None)):
-        raise BadInput(
-            f"an executor of type {type(executor).__name__} has no submit: pass one of concurrent.futures' kind, such as "
-            "ProcessPoolExecutor, joblib's loky.get_reusable_executor(), dask's client.get_executor() or MPIPoolExecutor"
-        )
-    if type(executor).__name__ == "ThreadPoolExecutor" or "loky" in type(executor).__module__ or "distributed" in type(executor).__module__:
-        return  # threads share memory; loky and dask pickle functions by value
-    for what, part in zip(("model", "loss", "data", "validation data", "metric"), parts, strict=True):
-        try:
-            pickle.dumps(part)
-        except Exception as error:
-            raise BadInput(
-                f"the {what} cannot be sent to another process ({str(error).splitlines()[0][:100]}): define it with def at the top of a "
-                "module, not as a lambda or inside a function, or leave executor out"
-            ) from error
-
-
-def outcome(task: Training, future: Any) -> Run:
-    """What became of a run elsewhere."""
-    try:
-        found = future.result()
-    except Exception as error:  # a lost worker, a full disk, a cancelled job: a result
-        words = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Run(task.recipe, task.seed, len(task.factors), np.empty(0, np.int64), np.empty(0), np.empty(0), error=words)
-    return found if isinstance(found, Run) else outcome(task, _Failed(found))
-
-
-class _Failed:
-    """A future whose worker returned something else."""
-
-    def __init__(self, found: Any) -> None:
-        self.found = found
-
-    def result(self) -> Any:
-        """Raise what is wrong."""
-        raise TypeError(f"the executor returned a {type(self.found).__name__}, not the run")

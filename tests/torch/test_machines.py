@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_a_pool_that_is_broken_already_loses_runs_and_not_the_tuning():
         def submit(self, fn, /, *args, **kwargs):
             self.sent += 1
             if self.sent > 1:
-                raise concurrent.futures.process.BrokenProcessPool("the pool is broken")
+                raise BrokenProcessPool("the pool is broken")
             future = concurrent.futures.Future()
             future.set_result(fn(*args, **kwargs))
             return future

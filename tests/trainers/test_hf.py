@@ -76,7 +76,7 @@ def test_the_whole_loss_weighs_tokens_and_not_batches(tmp_path):
     found = inertia.hf.measure(made, noise=0, weights=False)
     made.model.train()
     batch = padded([texts()[k] for k in range(32)])
-    made_of_all = float(made.model(**batch).loss)
+    made_of_all = made.model(**batch).loss.item()
     assert found.provenance["loss"] == pytest.approx(made_of_all, rel=1e-5)
     direct = it.measure(made.model, None, batch, noise=0, weights=False)
     assert pytest.approx(direct.L, rel=0.02) == found.L

@@ -212,20 +212,26 @@ def _dataset(data: Any, collate: Callable[[list[Any]], Any], chunk: int, natural
 
 def _loaded(loader: Any, examples: int | None, seed: int, size_of: Size | None, processes: int) -> Batches:
     """A loader: its dataset where it shuffles that, or deals it out to several processes, else its own batches."""
-    kind, plain = type(loader.sampler), type(loader.batch_sampler) is BatchSampler
+    sampler, plain = _sampler(loader), type(loader.batch_sampler) is BatchSampler
+    kind = type(sampler)
     plain = plain or (processes > 1 and type(loader.batch_sampler).__name__ == "BatchSamplerShard")  # of accelerate
     drawn = kind is RandomSampler or kind.__name__ == "SeedableRandomSampler"
-    drawn = drawn and not loader.sampler.replacement and loader.sampler._num_samples is None
+    drawn = drawn and not sampler.replacement and sampler._num_samples is None
     dealt = processes > 1 and kind in {DistributedSampler, SequentialSampler}
     if (drawn or dealt) and plain and not isinstance(loader.dataset, IterableDataset):
-        natural = loader.batch_size * processes
-        return _dataset(loader.dataset, loader.collate_fn, loader.batch_size, natural, loader.num_workers)
+        each = loader.batch_size or loader.batch_sampler.batch_size
+        return _dataset(loader.dataset, loader.collate_fn, each, each * processes, loader.num_workers)
     return Batches(loader, examples, seed, size_of)
 
 
 def in_order(data: Any) -> bool:
     """Whether a loader reads its examples in one fixed order."""
-    return isinstance(data, DataLoader) and type(data.sampler) is SequentialSampler and type(data.batch_sampler) is BatchSampler
+    return isinstance(data, DataLoader) and type(_sampler(data)) is SequentialSampler and type(data.batch_sampler) is BatchSampler
+
+
+def _sampler(loader: Any) -> Any:
+    """Who orders the examples: of a loader made of a batch sampler, that one's."""
+    return getattr(loader.batch_sampler, "sampler", loader.sampler)
 
 
 def as_tensors(data: Any) -> Any:

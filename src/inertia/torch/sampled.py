@@ -94,7 +94,8 @@ class Sampled:
             self.group.add(out)
             weight, whole = self.group.sums(weight, size)
             size = int(whole)
-        self.spent["gradients"] += size / sum(self.sizes)
+        known = sum(self.sizes) or (self.examples if self.drawn else size)  # asked before any pass over the data
+        self.spent["gradients"] += size / known
         return out.div_(weight), size
 
     def keep(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,11 @@ def sent(executor: Any, tasks: list[Training]) -> list[Any]:
     apply_async(function, arguments) (pools of multiprocessing and ray), a joblib.Parallel, or the module ray.
     """
     if callable(getattr(executor, "submit", None)):
-        return [_submitted(lambda task=task: executor.submit(train, task)) for task in tasks]
+        return [_submitted(partial(executor.submit, train, task)) for task in tasks]
     if getattr(executor, "__name__", "") == "ray":
         remote = executor.remote(train)
         refs = [remote.remote(task) for task in tasks]
-        return [_Later(lambda ref=ref: executor.get(ref)) for ref in refs]
+        return [_Later(partial(executor.get, ref)) for ref in refs]
     if callable(getattr(executor, "apply_async", None)):
         pending = [executor.apply_async(train, (task,)) for task in tasks]
         return [_Later(one.get) for one in pending]
@@ -67,7 +68,11 @@ def _together(parallel: Any, tasks: list[Training]) -> list[Any]:
             raise raised
 
         return [_Later(again) for _ in tasks]
-    return [_Later(lambda one=one: one) for one in found]
+    return [_Later(partial(_given, one)) for one in found]
+
+
+def _given(one: Any) -> Any:
+    return one
 
 
 def sendable(executor: Any, parts: tuple[Any, ...]) -> None:

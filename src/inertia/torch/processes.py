@@ -216,7 +216,8 @@ def assembled(model: Any, data: Any, verb: str, *, loose: bool = False) -> Proce
     wrapped = kind_of(model) if isinstance(model, torch.nn.Module) else Wrapped.NOT
     if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
         return None
-    bound = wrapped is not Wrapped.NOT or (isinstance(data, DataLoader) and isinstance(getattr(data.batch_sampler, "sampler", data.sampler), DistributedSampler))
+    dealt = isinstance(data, DataLoader) and isinstance(getattr(data.batch_sampler, "sampler", data.sampler), DistributedSampler)
+    bound = wrapped is not Wrapped.NOT or dealt
     if not (bound or loose):
         return None
     absent = _absent()

@@ -1,10 +1,7 @@
 """Adam and its kin as momentum in a metric: the real optimizers of torch and optax step with their second moment held still."""
 
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +18,10 @@ from inertia.theory.adaptive import (
     rmsprop,
 )
 from inertia.theory.modes import edge, roots
+
+jnp = pytest.importorskip("jax.numpy")
+optax = pytest.importorskip("optax")
+torch = pytest.importorskip("torch")
 
 CURVATURES = np.array([0.3, 2.0, 7.0])  # of the loss, one per axis
 SECOND = np.array([4.0, 0.25, 1.0])  # second moments, held still

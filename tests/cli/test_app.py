@@ -32,7 +32,9 @@ def test_an_unknown_command_is_one_line(refused):
 
 
 def test_an_unknown_option_is_one_line_and_names_the_help(refused):
-    assert "--bogus. See 'inertia --help'" in refused("--bogus")
+    said = refused("--bogus")
+    assert "--bogus" in said  # typer quotes it in some versions
+    assert "See 'inertia --help'" in said
 
 
 def fails_with(error):

@@ -153,7 +153,7 @@ def reduced(text: str, seeds: tuple[int, ...], weight: float = 0.1) -> Reduced:
 
 def _matrix(mask: Mask, seeds: Sequence[int], weight: float) -> tuple[NDArray[np.intp], Any]:
     """Laplacian plus weight at the seeds, over the cells that some seed reaches."""
-    from scipy.sparse import diags_array
+    from scipy.sparse import dia_array
     from scipy.sparse.csgraph import connected_components
 
     edges, number = mask_edges(mask)
@@ -166,7 +166,7 @@ def _matrix(mask: Mask, seeds: Sequence[int], weight: float) -> tuple[NDArray[np
     live = np.flatnonzero(np.isin(part, part[pins]))
     on = np.zeros(lap.shape[0])
     on[pins] = weight
-    return np.flatnonzero(mask.ravel())[live], (lap + diags_array(on)).tocsr()[live][:, live]
+    return np.flatnonzero(mask.ravel())[live], (lap + dia_array((on[None], [0]), shape=lap.shape)).tocsr()[live][:, live]
 
 
 def _lanczos(matrix: Any, n: int, depth: int) -> tuple[Array, Array, Array]:

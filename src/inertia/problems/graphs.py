@@ -90,7 +90,7 @@ def colourization(
     >>> colourization([(0, 1), (1, 2)], 3, marked=[0], weight=1.0, target=1.0).optimum
     array([1., 1., 1.])
     """
-    from scipy.sparse import diags_array
+    from scipy.sparse import dia_array
     from scipy.sparse.csgraph import connected_components
 
     if not (np.isfinite(weight) and weight > 0):
@@ -109,7 +109,7 @@ def colourization(
     facts = {"edges": _edges(edges, nodes), "marked": pins, "laplacian": lap, "weight": weight, "target": target}
     words = {"name": "colourization", "about": f"a colour spreading over a graph of {nodes} nodes"} | words
     facts = facts | words.pop("facts", {})
-    matrix = (lap + diags_array(on)).tocsr()
+    matrix = (lap + dia_array((on[None], [0]), shape=lap.shape)).tocsr()
     return quadratic(
         matrix,
         optimum=np.full(nodes, float(target)),

@@ -280,7 +280,7 @@ def noise() -> None:
         ratio = (found["half"] - found["least"]) / (found["stays"] - found["least"])
         print(
             f"  {name}: at step {found['step']:.0f} said {found['said']:.4g} (excess {found['excess']:.2g}), stayed {found['stays']:.4g}, "
-            f"off by {found['said'] / found['stays'] - 1:+.0%}; minimum {found['least']:.4g}, excess at half the rate {ratio:.2f} of before, "
+            f"off by {found['said'] / found['stays'] - 1:+.0%}; minimum {found['least']:.4g}, at half the rate {ratio:.2f} of the excess, "
             f"excess said over excess {found['excess'] / (found['stays'] - found['least']):.2f}", flush=True,
         )  # fmt: skip
 

@@ -10,8 +10,9 @@ LAWS = ROOT / "tests" / "house" / "test_house.py"
 
 _PAGE = """# How the house is built
 
-Everything rests on one idea: a method is four numbers, a problem is its curvatures and its gradient noise, and everything else reads these two.
-The package is a house of rooms. A room may import what lies below it and nothing above or beside it; a test reads every import and enforces it.
+Everything rests on one idea: a method is four numbers, a problem is its curvatures and its gradient noise, and everything else reads
+these two. The package is a house of rooms. A room may import what lies below it and nothing above or beside it; a test reads every
+import and enforces it.
 This page is drawn from the table of that test.
 
 {floors}
@@ -67,5 +68,9 @@ def page():
         parts += [f"| {floor} | `inertia.{room}` | {purpose(room).replace('|', chr(92) + '|')} |" for room in floors[floor]]
     rooms = " and ".join(f"`inertia.{room}`" for room in sorted({room for rooms in read["HEAVY"].values() for room in rooms}))
     return _PAGE.format(
-        floors="\n".join(parts), function=read["LONGEST_FUNCTION"], module=read["LONGEST_MODULE"], script=read["LONGEST_SCRIPT"], heavy=rooms
+        floors="\n".join(parts),
+        function=read["LONGEST_FUNCTION"],
+        module=read["LONGEST_MODULE"],
+        script=read["LONGEST_SCRIPT"],
+        heavy=rooms,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BadInput
+from ..errors import BadInput, Diverged
 from ..measurement.model import Plan, Source, measure_source
 from ..measurement.rescaled import Rescaled
 from .budget import Budget
@@ -89,36 +89,41 @@ def under_adamw(job: Trainable, budget: Budget, setting: Setting, *, seed: int =
     >>> round(found.edge), found.optimizer.walked
     (3800, 32)
     """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _walked(job, budget, setting, seed)
+    except (BadInput, Diverged):  # the job itself was measured before: here the walk has left what is finite
+        return None
+
+
+def _walked(job: Trainable, budget: Budget, setting: Setting, seed: int) -> Preconditioned | None:
+    """Walk, and measure there."""
     recipe, rate = setting.recipe, setting.recipe.learning_rate
     steps = min(max(SHORTEST, budget.steps // 16), LONGEST, budget.steps)
-    used = effort(budget, 0, None, False).examples
-    sample = Sample(used, min(budget.batch_size, used), seed)
+    wide, everything = (Sample(count, min(budget.batch_size, count), seed) for count in (effort(budget, 0, None, False).wide, job.examples))
     adam, at = _Adam(setting, budget.weight_decay), job.start(seed)
     for step in range(steps):
-        with job.source(at, sample) as source:
-            move = adam.step(_pull(source, budget, used, [seed, 5, step]), source.position())
+        with job.source(at, everything) as source:
+            move = adam.step(_pull(source, budget, [seed, 5, step]), source.position())
         if not math.isfinite(float(move @ move)):
             return None
         at = job.shift(at, -rate * move)
-    with job.source(at, sample) as source:
-        try:
-            loss, gradient = source.gradient()
-        except BadInput:  # not finite there
-            return None
+    with job.source(at, everything) as source:
+        pulls = [_pull(source, budget, [seed, 6, k]) for k in range(1 if budget.full_batch else UPDATES)]
+        updates = [adam.copy().step(pull, source.position()) for pull in pulls]
+    with job.source(at, wide) as source:
+        loss, gradient = source.gradient()
         if not math.isfinite(loss):
             return None
-        pulls = [_pull(source, budget, used, [seed, 6, k]) for k in range(1 if budget.full_batch else UPDATES)]
-        updates = [adam.copy().step(pull, source.position()) for pull in pulls]
-        source.gradient()
         slopes, curvatures = [float(gradient @ u) for u in updates], [float(u @ source.hvp(u)) for u in updates]
         who = Running("AdamW", rate, recipe.method, rate * budget.weight_decay, 0.0, steps, steps)
         plan = Plan(rtol=0.02, depth=40, ends="largest", weights=False, noise=0, seed=seed)
         return preconditioned(measure_source(Rescaled(source, adam.metric**-0.5), plan), who, slopes, curvatures)
 
 
-def _pull(source: Source, budget: Budget, used: int, seed: list[int]) -> Any:
+def _pull(source: Source, budget: Budget, seed: list[int]) -> Any:
     """The gradient of one batch of the budget's size."""
-    if budget.full_batch or budget.batch_size >= used:
+    if budget.full_batch:
         return source.gradient()[1]
     return next(source.mini_batches(np.random.default_rng(seed), budget.batch_size))[0]
 

@@ -206,3 +206,72 @@ def test_where_decay_lets_a_run_rest(form):
 def test_bad_input(call, words):
     with pytest.raises(BadInput, match=words):
         call()
+
+
+def put_back(tree_of):
+    """Optax's own state with counts late and its second moment as it was before the step."""
+
+    def second(state):
+        def held_still(part):
+            names = getattr(part, "_fields", ())
+            new = {name: jnp.asarray(SECOND, jnp.float32) for name in ("nu", "sum_of_squares", "nu_max") if name in names}
+            if "count" in names and new:
+                new["count"] = jnp.asarray(tree_of, jnp.int32)
+            return part._replace(**new) if new else part
+
+        return tuple(held_still(part) for part in state) if not hasattr(state, "_fields") else held_still(state)
+
+    return second
+
+
+@pytest.mark.parametrize(
+    ("tx", "method", "eps"),
+    [
+        (optax.amsgrad(LR, b2=1 - 2**-24, eps=EPS), adam(LR), "outside"),
+        (optax.radam(LR, b2=1 - 2**-20, eps=EPS), adam(LR), "outside"),
+        (optax.rmsprop(LR, decay=1 - 2**-24, eps=EPS, momentum=0.6, eps_in_sqrt=False), rmsprop(LR, 0.6), "outside"),
+        (optax.rmsprop(LR, decay=1 - 2**-24, eps=0.0), rmsprop(LR), "none"),
+        (optax.adagrad(LR * 1e4, eps=0.0), adagrad(LR), "none"),
+    ],
+    ids=["amsgrad", "radam", "rmsprop with momentum", "rmsprop", "adagrad"],
+)
+def test_optaxs_kin_with_their_second_moment_held_still(tx, method, eps, request):
+    name, second = request.node.callspec.id, put_back(2**30)
+    if name == "adagrad":  # a sum of squares to which a few gradients add nothing
+
+        def second(state):
+            return tuple(part._replace(sum_of_squares=jnp.asarray(SECOND * 1e8, jnp.float32)) if hasattr(part, "sum_of_squares") else part
+                         for part in state)  # fmt: skip
+
+    found = optax_path(tx, second)
+    bare = np.array([1.0, -2.0, 0.5])
+    z, velocity, path = bare * np.sqrt(metric(eps=EPS if eps == "outside" else 0.0)), init(bare), []
+    scale = np.sqrt(metric(eps=EPS if eps == "outside" else 0.0))
+    for _ in range(STEPS):
+        z, velocity = step(method, z, velocity, CURVATURES / scale**2 * z)
+        path.append(z / scale)
+    np.testing.assert_allclose(found, path, rtol=2e-3, atol=5e-5)  # float32, and second moments that move a little within a step
+
+
+def test_coupled_decay_is_a_steeper_curvature():
+    def make(p):
+        return torch.optim.Adam(p, lr=LR, betas=(0.9, STILL), eps=EPS, weight_decay=0.7, foreach=False)
+
+    found = torch_path(make, MOMENTS)
+    scale, z = np.sqrt(metric()), np.array([1.0, -2.0, 0.5]) * np.sqrt(metric())
+    velocity, path = init(z), []
+    for _ in range(STEPS):
+        z, velocity = step(adam(LR), z, velocity, (CURVATURES + 0.7) / metric() * z)
+        path.append(z / scale)
+    np.testing.assert_allclose(found, path, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["along the axes", "turned by 45 degrees"])
+def test_a_diagonal_metric_repairs_scaled_axes_and_no_turned_valley(turned):
+    """Condition 400 becomes 1 where the metric may follow the axes, and stays where the valley lies across them."""
+    half = np.sqrt(0.5)
+    turn = np.array([[half, -half], [half, half]]) if turned else np.eye(2)
+    hessian = turn @ np.diag([400.0, 1.0]) @ turn.T
+    best = np.diag(hessian)  # the diagonal metric of least condition, for two by two (Forsythe and Straus 1955)
+    left = np.linalg.eigvalsh(hessian / np.sqrt(np.outer(best, best)))
+    assert left[-1] / left[0] == pytest.approx(400.0 if turned else 1.0)

@@ -255,6 +255,16 @@ def mutated(optimizer, **settings):
     return optimizer
 
 
+def test_the_facade_is_the_same_and_takes_no_budget():
+    model, optimizer = trained()
+    found = inertia.measure(model, nn.MSELoss(), data(), optimizer=optimizer, noise=0)
+    assert found.L == measure(model, nn.MSELoss(), data(), optimizer=optimizer, noise=0).L
+    with pytest.raises(BadInput, match="takes no steps"):
+        inertia.measure(model, nn.MSELoss(), data(), optimizer=optimizer, steps=100)
+    with pytest.raises(BadInput, match="is a task"):
+        inertia.measure("valley", optimizer=optimizer)
+
+
 def test_settings_that_exclude_each_other():
     model, optimizer = trained()
     with pytest.raises(BadInput, match="give one of the two"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
-from ..errors import BadInput, require
+from ..errors import BadInput, nearest, require
 from ..tuning.asking import shown
 from ..tuning.budget import Budget
 from ..tuning.measurement import Measurement
@@ -83,4 +84,9 @@ def _under(job: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Precond
     if len(given) != 2:
         raise BadInput("measure needs a job with two things more: a torch module, its loss and data, or a JAX loss, params and data")
     require(framework, framework)
-    return import_module(f"inertia.{framework}").measure(job, *given, **options)  # type: ignore[no-any-return]
+    found = import_module(f"inertia.{framework}").measure
+    allowed = signature(found).parameters
+    for word in options:
+        if word not in allowed:
+            raise BadInput(f"measuring under an optimizer takes no {word}: {nearest(word, allowed)}; a run's budget is not part of it")
+    return found(job, *given, **options)  # type: ignore[no-any-return]

@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from inertia.torch import Watch
+from inertia.watching.regimes import noise_limit
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -201,25 +202,27 @@ def noise_jobs() -> dict[str, Any]:
         y = x @ rng.normal(size=(dimension, 1)) + spread * rng.normal(size=(512, 1))
         return torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)
 
-    x, y = digits(512, 0)
-    noisy = torch.where(torch.tensor(rng.random(512) < 0.2), torch.tensor(rng.integers(0, 10, 512)), y)
+    x = torch.tensor(rng.normal(size=(512, 8)), dtype=torch.float32)
+    noisy = torch.where(torch.tensor(rng.random(512) < 0.3), torch.tensor(rng.integers(0, 3, 512)), x[:, :3].argmax(1))
     mse, cross = nn.functional.mse_loss, nn.functional.cross_entropy
     return {
         "regression": (regression(10, 4, 1.0), lambda: nn.Linear(10, 1), mse, 0.1, 0.0),
         "regression, momentum": (regression(10, 4, 1.0), lambda: nn.Linear(10, 1), mse, 0.01, 0.9),
         "ill-conditioned": (regression(20, 30, 0.5), lambda: nn.Linear(20, 1), mse, 0.08, 0.0),
-        "logistic, noisy labels": ((x, noisy), lambda: nn.Linear(64, 10), cross, 0.3, 0.0),
-        "logistic, Adam": ((x, noisy), lambda: nn.Linear(64, 10), cross, 0.02, None),
+        "logistic, noisy labels": ((x, noisy), lambda: nn.Linear(8, 3), cross, 0.3, 0.0),
+        "logistic, Adam": ((x, noisy), lambda: nn.Linear(8, 3), cross, 0.02, None),
     }
 
 
-def noise_run(name: str, seed: int = 0, steps: int = 2000) -> dict[str, float] | None:
+def noise_run(name: str, seed: int = 0, steps: int = 3000) -> dict[str, float] | None:
     """What was said, what a continued run did, and what half the rate did; None where nothing was said."""
     (x, y), make, loss_fn, rate, momentum = noise_jobs()[name]
     torch.manual_seed(seed)
     model, rng = make(), np.random.default_rng(seed)
     adam = momentum is None
     optimizer = torch.optim.Adam(model.parameters(), lr=rate) if adam else torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum)
+
+    limits: list[Any] = []
 
     def steps_of(count: int, watch: Any = None) -> float:
         total = 0.0
@@ -232,7 +235,9 @@ def noise_run(name: str, seed: int = 0, steps: int = 2000) -> dict[str, float] |
             if watch is not None:
                 watch.step(loss)
                 if any(told.name == "noise" for told in watch.messages):
-                    return total
+                    limits.append(noise_limit(watch.monitor.history)[1])
+                    if limits[-1] is not None:
+                        return total
             with torch.no_grad():
                 total += float(loss_fn(model(x), y)) / count
         return total
@@ -249,14 +254,12 @@ def noise_run(name: str, seed: int = 0, steps: int = 2000) -> dict[str, float] |
             return value
 
         solver.step(closure)
-        return float(loss_fn(best(x), y))
+        return float(loss_fn(best(x), y).detach())
 
     watch = Watch(model, optimizer, loss_fn, probe=(x, y), every=10, say=False)
     steps_of(steps, watch)
     watch.close()
-    from inertia.watching.regimes import noise_limit
-
-    _, limit = noise_limit(watch.monitor.history)
+    limit = limits[-1] if limits else None
     if limit is None:
         return None
     told = watch.steps

@@ -170,7 +170,7 @@ def _metric(optimizer: Any, rate: float) -> Metric:
     if name in {"Adam", "AdamW", "Nadam"}:
         b1, b2 = float(optimizer.beta_1), float(optimizer.beta_2)
         squares = _flat(optimizer._velocity_hats if getattr(optimizer, "amsgrad", False) else optimizer._velocities)
-        below = (np.sqrt(squares) + eps) / np.sqrt(1 - b2**steps) * (1 - b1**steps)
+        below = (np.sqrt(squares) + eps) / np.sqrt(1 - b2**steps)
         return _edged(below**-0.5, (nadam if name == "Nadam" else adam)(rate, b1), rate, optimizer, 1 - b2)
     if name == "RMSprop" and not optimizer.centered:
         below = np.sqrt(_flat(optimizer._velocities) + eps)

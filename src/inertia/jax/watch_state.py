@@ -81,7 +81,7 @@ def _adaptive(state: Any, found: Identified, given: float | None, moved: Array) 
         return Metric(1.0, None, None, alpha), f"the learning rate is {alpha:g} at this point"
     method = _method(kind, alpha)
     shrink = float(kind.omega) * alpha / float(np.max(kind.rates)) if kind.omega else 0.0
-    root = (1 / np.sqrt(below * first)).astype(moved.dtype)
+    root = (1 / np.sqrt(below)).astype(moved.dtype)  # the correction of the first moment wears off within 1/(1 - beta1) steps
     renewal = 1.0 if kind.kind == "sum" else 1 - kind.beta2
     return Metric(root, method, float(decayed_edge(method, shrink)), alpha, kind.coupled, renewal), ""
 

@@ -31,7 +31,7 @@ __all__ = ["Watch"]
 _READ = 24  # steps between two readings at most: a lost velocity shows in two, within 50 steps
 _JUDGE = 8  # steps between two judgements at most
 _AVERAGED = 4  # steps between two additions to the average of the weights
-_SHARE = 1 / 3  # of the budget that readings may take
+_SHARE = 1 / 6  # of the budget that readings may take, and the average of the weights
 
 
 class Watch:
@@ -244,13 +244,13 @@ class Watch:
 
     def _averaged(self) -> None:
         """The average of the weights, newer ones weighing more: polynomial-decay averaging (Shamir and Zhang 2013), eta = 3."""
-        if not self.average or self.steps % _AVERAGED:
+        if not self.average or self.pace.since("average") < _AVERAGED or not self.pace.due("average", _SHARE):
             return
         if self._mean is None:
             self._mean, self._count = [p.detach().clone() for p in self.params], 1
             return
         self._count += 1
-        with torch.no_grad():
+        with self.pace.charged("average"), torch.no_grad():
             torch._foreach_lerp_(self._mean, [p.detach() for p in self.params], 4 / (self._count + 3))
 
     def _guarded(self, before: list[torch.Tensor]) -> None:

@@ -87,7 +87,8 @@ class Probe:
         """Seconds that one gradient of the probe takes; the first look at the loss says what is wrong with it."""
         words: dict[str, Any] = {"mode": self.mode, "chunk": self.chunk, "memory": MEMORY, "seed": self.seed}
         with opened(self.model, self.evaluate, self.batches, **words) as source:
-            begun = time.perf_counter()
+            source.gradient()
+            begun = time.perf_counter()  # of the second: the first wakes everything up
             source.gradient()
             took = time.perf_counter() - begun
             self.room = source.room

@@ -21,6 +21,7 @@ from .products import FULL
 __all__ = ["Buffers", "metric_of", "rate_of", "read", "remembered"]
 
 Tensors = list[torch.Tensor]
+SAMPLE = 4096  # entries of each tensor that a reading looks at
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +133,8 @@ def remembered(optimizer: torch.optim.Optimizer, step: int) -> Buffers:
     velocities, params = [], []
     for group in optimizer.param_groups:
         own = [p for p in group["params"] if p.grad is not None and not p.grad.is_sparse]
-        velocities.append({id(p): v.detach().clone() for p in own if kind and (v := _velocity(optimizer, p, kind[0])) is not None})
-        params.append({id(p): p.detach().clone() for p in own})
+        velocities.append({id(p): _some(v).clone() for p in own if kind and (v := _velocity(optimizer, p, kind[0])) is not None})
+        params.append({id(p): _some(p).clone() for p in own})
     return Buffers(step, velocities, params)
 
 
@@ -153,16 +154,17 @@ def _read(
     own = [p for p in group["params"] if p.grad is not None and not p.grad.is_sparse and id(p) in before.params[index]]
     if not own:
         return None
-    grads: Tensors = [p.grad.detach() for p in own]  # type: ignore[union-attr]
+    whole: Tensors = [p.grad.detach() for p in own]  # type: ignore[union-attr]
+    grads = [_some(g) for g in whole]
     old = [before.params[index][id(p)] for p in own]
-    update, weights = _length([p.detach() - q for p, q in zip(own, old, strict=True)]), _length(old)
+    update, weights = _length([_some(p) - q for p, q in zip(own, old, strict=True)]), _length(old)
     asked = _asked(group, kind)
     base: dict[str, Any] = {
-        "step": step, "group": index, "learning_rate": rate_of(group), "asked": asked, "gradient_norm": _length(grads),
+        "step": step, "group": index, "learning_rate": rate_of(group), "asked": asked, "gradient_norm": _length(whole),
         "update_of_weight": update / weights if weights > 0 else 0.0,
     }  # fmt: skip
     now = [_velocity(optimizer, p, kind[0]) for p in own] if kind else []
-    velocities: Tensors = [v.detach() for v in now if v is not None]
+    velocities: Tensors = [_some(v) for v in now if v is not None]
     if kind is None or len(velocities) < len(own):
         held = 0.0 if kind is not None and not any(v is not None for v in now) and not asked else None
         return Reading(**base, held=held, error=0.0, velocity_of_gradient=None, cosine=None)
@@ -175,7 +177,7 @@ def _read(
         held = _dot(rest, past) / square
         error = _length([r - held * q for r, q in zip(rest, past, strict=True)]) / square**0.5
     unit = 1 - (asked or 0.0) if kind[1] == "mean" else 1.0
-    size, length = _length(velocities), base["gradient_norm"]
+    size, length = _length(velocities), _length(grads)
     return Reading(
         **base, held=held, error=error,
         velocity_of_gradient=size / unit / length if length > 0 and kind[1] != "scaled" else None,
@@ -200,7 +202,9 @@ def _entered(
     scaled = []
     for p, g in zip(own, added, strict=True):
         state = optimizer.state[p]
-        mean = state["square_avg"] - state["grad_avg"] ** 2 if group.get("centered") else state["square_avg"]
+        mean = _some(state["square_avg"])
+        if group.get("centered"):
+            mean = mean - _some(state["grad_avg"]) ** 2
         scaled.append(g / (mean.clamp(min=0).sqrt() + _number(group["eps"])))
     return scaled
 
@@ -217,9 +221,15 @@ def _velocity(optimizer: torch.optim.Optimizer, p: torch.Tensor, name: str) -> t
     return held if isinstance(held, torch.Tensor) and held.shape == p.shape else None
 
 
+def _some(tensor: torch.Tensor) -> torch.Tensor:
+    """At most SAMPLE entries of a tensor, evenly spaced, as a flat vector: what relates buffers holds entry by entry."""
+    flat = tensor.detach().reshape(-1)
+    return flat[:: -(-flat.numel() // SAMPLE)] if flat.numel() > SAMPLE else flat
+
+
 def _dot(one: Tensors, other: Tensors) -> float:
     """Inner product over lists of tensors."""
-    return float(sum((a.float() * b.float()).sum(dtype=torch.float64) for a, b in zip(one, other, strict=True)))
+    return float(sum(torch.dot(a.float(), b.float()).double() for a, b in zip(one, other, strict=True)))
 
 
 def _length(tensors: Tensors) -> float:

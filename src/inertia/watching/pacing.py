@@ -29,6 +29,7 @@ class Pace:
         self._inside = 0
         self.costs: dict[str, float] = {}  # of the dearest recent one of each kind
         self.last: dict[str, int] = {}
+        self.totals: dict[str, float] = {}
 
     @property
     def training(self) -> float:
@@ -55,11 +56,12 @@ class Pace:
             if kind:
                 self.costs[kind] = max(took, 0.8 * self.costs.get(kind, 0.0)) if kind in self.costs else took
                 self.last[kind] = self.steps
+                self.totals[kind] = self.totals.get(kind, 0.0) + took
 
-    def due(self, kind: str, share: float = 1.0, guess: float = 0.0) -> bool:
-        """Whether one more of this kind keeps all of it within `share` of the budget."""
-        cost = self.costs.get(kind, guess)
-        return self.spent + cost <= share * self.budget * self.training
+    def due(self, kind: str, share: float | None = None, guess: float = 0.0) -> bool:
+        """Whether one more of this kind keeps everything within the budget; with a share, its own kind within that part of it."""
+        spent = self.spent if share is None else self.totals.get(kind, 0.0)
+        return spent + self.costs.get(kind, guess) <= (1.0 if share is None else share) * self.budget * self.training
 
     def since(self, kind: str) -> int:
         """Steps since the last one of a kind; all steps where there was none."""

@@ -52,10 +52,10 @@ def step_of_best(looks: list[Look]) -> float | None:
 def noise_limit(history: History) -> tuple[bool | None, NoiseLimit | None]:
     """Whether the run is noise-limited (None: cannot be told), and where it stays.
 
-    It is where (a) the loss is flat: over as many steps again as were looked at it changes by less than is promised of its level; (b) a
-    step is longer than the best along it, so that a longer one gains nothing: the mean of u.Hu + g.u is significantly positive (it is 0 at
-    the best length, u.Hu/2 where the run is stationary); and (c) sharpness is below the edge, so that it is not curvature that turns it
-    back.
+    It is where (a) the loss is flat: over as many steps again as were looked at it falls by less than is promised of its level; (b) noise
+    is what holds it: the loss at the averaged weights is significantly lower, or the steps are significantly longer than the best along
+    them, so that a longer one gains nothing (the mean of u.Hu + g.u is 0 at the best length, u.Hu/2 where the run is stationary); and (c)
+    sharpness is below the edge, so that it is not curvature that turns it back.
     """
     level, looks = history.level(), history.recent_looks()
     if level is None:
@@ -67,13 +67,13 @@ def noise_limit(history: History) -> tuple[bool | None, NoiseLimit | None]:
     taken = [look.taken for look in looks if look.taken is not None]
     beyond = mean_of([2 * one.bend + one.slope for one in taken])
     edges = [look.upper_of_edge for look in looks if look.upper_of_edge is not None]
+    excess = mean_of([look.excess for look in looks if look.excess is not None])
     if beyond is None:
         return None, None
     if beyond.below(0) or (edges and float(np.median(edges)) >= 1):
         return False, None
-    if not beyond.above(0):
+    if not (beyond.above(0) or (excess is not None and excess.above(0))):
         return None, None
-    excess = mean_of([look.excess for look in looks if look.excess is not None])
     told = excess.value if excess is not None and excess.above(0) and excess.value < level.mean.value else None
     return True, NoiseLimit(level.mean.value, told, level.since)
 
@@ -84,9 +84,9 @@ def _falls(level: Level) -> bool:
 
 
 def _flat(level: Level) -> bool:
-    """Whether it changes by less than is promised, over as many steps again."""
+    """Whether it is known to within what is promised, and falls by less over as many steps again (and does not rise by more)."""
     room = PROMISED * abs(level.mean.value)
-    return abs(level.change.value) + 2 * level.change.error < room and 2 * level.mean.error < room
+    return 2 * level.mean.error < room and level.change.above(-room) and not level.change.above(room)
 
 
 def regime(history: History) -> Regime:

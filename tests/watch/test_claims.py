@@ -1,0 +1,141 @@
+"""What the watch claims, on small runs with known answers; benchmarks/watch.py measures the same at full size."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from inertia.torch import Momentum, Watch  # noqa: E402
+
+RNG = np.random.default_rng(0)
+X = torch.tensor(RNG.normal(size=(96, 5)), dtype=torch.float32)
+Y = X[:, :3].argmax(1)
+
+
+def benchmark():
+    pytest.importorskip("sklearn")
+    path = Path(__file__).parents[2] / "benchmarks" / "watch.py"
+    spec = importlib.util.spec_from_file_location("benchmark_of_watch", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def perceptron():
+    return nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3))
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inside, self.attend, self.out = nn.Linear(1, 4), nn.MultiheadAttention(4, 2, batch_first=True), nn.Linear(4, 3)
+
+    def forward(self, x):
+        made = self.inside(x[..., None])
+        return self.out((made + self.attend(made, made, made, need_weights=False)[0]).mean(1))
+
+
+def convolution():
+    return nn.Sequential(nn.Unflatten(1, (1, 5)), nn.Conv1d(1, 4, 3), nn.BatchNorm1d(4), nn.Tanh(), nn.Flatten(), nn.Linear(12, 3))
+
+
+def dense(model, values, parts):
+    """The Hessian of the mean loss over the parts of the probe, by torch.func, at these parameters."""
+    names = [name for name, _ in model.named_parameters()]
+    shapes = [value.shape for value in values]
+    buffers = {name: b.clone() for name, b in model.named_buffers()}
+
+    def loss(flat):
+        pieces = torch.split(flat, [int(np.prod(shape)) for shape in shapes])
+        held = {name: piece.view(shape) for name, piece, shape in zip(names, pieces, shapes, strict=True)}
+        total = 0.0
+        for rows in parts:
+            with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+                made = torch.func.functional_call(model, (held, {n: b.clone() for n, b in buffers.items()}), (X[rows],))
+            total = total + nn.functional.cross_entropy(made, Y[rows]) * len(rows) / len(X)
+        return total
+
+    flat = torch.cat([value.flatten() for value in values])
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        return torch.autograd.functional.hessian(loss, flat).double().numpy()
+
+
+CASES = {
+    "perceptron, SGD": (perceptron, lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.05), None, 4, 38.0),
+    "attention, AdamW": (Attention, lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1), "adam", 4, (2 - 0.001) * 1900),
+    "convolution with batch norm, Momentum": (convolution, lambda p: Momentum(p, lr=0.05, momentum=0.9), None, 2, 76.0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sharpness_is_that_of_the_dense_matrix_at_five_checkpoints(name):
+    make, optimizer_of, kind, count, edge = CASES[name]
+    torch.manual_seed(0)
+    model = make()
+    optimizer = optimizer_of(model.parameters())
+    parts = torch.arange(96).chunk(count)
+    rng, kept = np.random.default_rng(1), {}
+    with Watch(model, optimizer, nn.CrossEntropyLoss(), probe=(X, Y), every=8, say=False) as watch:
+        for k in range(33):
+            rows = torch.tensor(rng.choice(96, 32, replace=False))
+            before = [p.detach().clone() for p in model.parameters()]
+            loss = nn.functional.cross_entropy(model(X[rows]), Y[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if k % 8 == 0:
+                matrix = dense(model, before, parts)
+                if kind == "adam":
+                    states = [optimizer.state[p] for p in model.parameters()]
+                    squares = torch.cat([s["exp_avg_sq"].flatten() for s in states]).double().numpy()
+                    root = (np.sqrt(squares / (1 - 0.999 ** (k + 1))) + 1e-8) ** -0.5
+                    matrix = root[:, None] * matrix * root
+                kept[k + 1] = np.linalg.eigvalsh(matrix)[-1] + (0.05 if "SGD" in name else 0.0)
+            watch.step(loss)
+    assert [look.step for look in watch.looks] == list(kept)
+    for look in watch.looks:
+        true = kept[look.step]
+        assert look.sharpness <= true * (1 + 1e-3)
+        assert true <= (look.sharpness + look.bar) * (1 + 1e-3)
+        assert look.edge == pytest.approx(edge, rel=1e-3)
+
+
+def test_a_ramp_into_a_spike_is_foretold_in_time_and_the_edge_of_stability_is_no_alarm():
+    made = benchmark()
+    sgd = torch.optim.SGD
+    spike, alarms = made.run(1, lambda p: sgd(p, lr=0.3, momentum=0.9), 220, factor=made.ramp(60, 360, 20))
+    assert spike is not None
+    assert spike - alarms[0] >= 10
+    spike, alarms = made.run(0, lambda p: sgd(p, lr=1.5), 120)
+    assert spike is None
+    assert not alarms
+
+
+def test_the_level_that_noise_holds_is_right_and_half_the_rate_halves_the_excess():
+    found = benchmark().noise_run("regression, momentum", steps=1500)
+    assert found["said"] == pytest.approx(found["stays"], rel=0.25)
+    excess = found["stays"] - found["least"]
+    assert found["half"] - found["least"] == pytest.approx(excess / 2, rel=0.3)
+    assert 0 < found["excess"] < 1.5 * excess
+
+
+def test_a_budget_is_kept_where_looks_are_dear():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 3))
+    x = torch.randn(256, 64)
+    y = x[:, :3].argmax(1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    with Watch(model, optimizer, nn.CrossEntropyLoss(), probe=(x[:64], y[:64]), say=False, budget=0.3) as watch:
+        for _ in range(400):
+            loss = nn.functional.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            watch.step(loss)
+    assert watch.lost <= 0.35  # the last look may have been dearer than the one before it
+    assert watch.looks

@@ -1,0 +1,118 @@
+"""The table of other people's code: every cell is a test of the suite, or a sentence; the page shows exactly this table."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "other-peoples-code.md"
+COLUMNS = ("measure", "tune", "check", "Momentum", "watch")
+DOOR = "torch/test_door.py::"
+HF, LIGHT, GROUP = "trainers/test_hf.py::", "trainers/test_lightning.py::", "torch/test_processes.py::"
+WATCH, JAX = "watch/test_trainers.py::", "jax/test_modules.py::"
+ANY = "steps any torch parameters"
+LOOP = "by `Watch` in your own loop"
+
+TABLE = {
+    "tensors, loaders, datasets, streams": [
+        DOOR + "test_rows_of_any_kind_are_shuffled_by_the_one_law", DOOR + "test_streams_of_samples_with_and_without_an_end",
+        DOOR + "test_batches_that_are_objects", ANY, LOOP,
+    ],
+    "sums, class weights, ignored tokens": [
+        DOOR + "test_class_weights_and_ignored_targets_count_whatever_the_chunk",
+        DOOR + "test_a_sum_is_the_users_own_loss", "as tune", ANY, LOOP,
+    ],
+    "Hugging Face datasets": [
+        HF + "test_datasets_are_data_and_map_style_rows_are_shuffled",
+        HF + "test_datasets_are_data_and_map_style_rows_are_shuffled", "as tune",
+        ANY, LOOP,
+    ],
+    "Hugging Face Trainer": [
+        HF + "test_the_whole_loss_weighs_tokens_and_not_batches", HF + "test_tune_reads_the_trainer_and_use_lets_it_train_so",
+        HF + "test_check_reads_the_trainers_rate", "pass it in `optimizers=`",
+        WATCH + "test_the_hugging_face_trainer_tells_its_log_history_and_trains_the_same",
+    ],
+    "accelerate": [
+        HF + "test_what_accelerate_prepares_is_taken_as_it_is", HF + "test_what_accelerate_prepares_is_taken_as_it_is", "as tune",
+        "`prepare` takes it", WATCH + "test_accelerate_by_recipe",
+    ],
+    "LoRA (peft)": [
+        HF + "test_lora_from_a_checkpoint_made_here_is_measured_along_its_own_parameters",
+        HF + "test_lora_from_a_checkpoint_made_here_is_measured_along_its_own_parameters", "as tune", ANY, LOOP,
+    ],
+    "Lightning": [
+        LIGHT + "test_the_curvature_is_that_of_the_training_step", LIGHT + "test_tune_reads_module_and_trainer_and_use_lets_fit_train_so",
+        LIGHT + "test_epochs_accumulation_and_plain_loaders", "return it from `configure_optimizers`",
+        WATCH + "test_lightning_tells_its_own_logger_and_trains_the_same",
+    ],
+    "Keras 3 on torch or JAX": [
+        "trainers/test_keras.py::test_a_compiled_model_is_measured_tuned_and_fitted",
+        "trainers/test_keras.py::test_a_compiled_model_is_measured_tuned_and_fitted",
+        "trainers/test_keras.py::test_a_compiled_model_is_measured_tuned_and_fitted", "Keras has its own: `found.keras()`",
+        "watch/test_keras_watch.py::test_keras_is_followed_and_trains_the_same",
+    ],
+    "Equinox, Flax, Haiku": [
+        JAX + "test_one_curvature_and_a_tuning", JAX + "test_one_curvature_and_a_tuning", "as tune", "`inertia.jax.momentum` is of optax",
+        "watch/test_jax_watch.py::test_a_run_is_the_same_with_and_without_and_its_log_tells_it",
+    ],
+    "DistributedDataParallel": [
+        GROUP + "test_everything_is_of_the_whole_loss", GROUP + "test_a_tuning_decides_once_and_its_runs_are_those_of_one_process",
+        GROUP + "test_the_other_verbs", ANY, "not tested",
+    ],
+    "fully_shard (FSDP2)": [
+        GROUP + "test_everything_is_of_the_whole_loss", GROUP + "test_tunings_of_shards_and_of_models_that_are_cut", "as tune",
+        GROUP + "test_momentum_steps_parameters_of_two_kinds_as_torch_does", "not tested",
+    ],
+    "tensor parallel (DTensor)": [
+        GROUP + "test_an_unwrapped_model_with_shards_of_the_data_and_a_cut_model_are_measured_so_too",
+        GROUP + "test_tunings_of_shards_and_of_models_that_are_cut", "as tune",
+        "torch/test_dropin.py::test_distributed_tensors_beside_plain_ones_are_stepped_apart", "not tested",
+    ],
+    "FullyShardedDataParallel (FSDP1)": [
+        "refused: use fully_shard", "refused: use fully_shard", "refused: use fully_shard", ANY, "not tested",
+    ],
+    "two JAX processes": [
+        "jax/test_processes_jax.py::test_two_processes_measure_the_whole_loss", "not tested", "not tested", "of optax", "not tested",
+    ],
+    "process pools, joblib, loky": [
+        "measured here", "torch/test_machines.py::test_joblib_and_loky", "makes no runs", "", "",
+    ],
+    "Dask": ["measured here", "torch/test_tune_torch.py::test_dask_carries_the_runs", "makes no runs", "", ""],
+    "Ray": ["measured here", "torch/test_machines.py::test_ray", "makes no runs", "", ""],
+    "MPI (mpi4py.futures)": ["measured here", "torch/test_machines.py::test_mpi", "makes no runs", "", ""],
+    "Slurm (submitit)": ["measured here", "torch/test_machines.py::test_submitit_the_local_stand_in_for_slurm", "makes no runs", "", ""],
+    "Optuna": ["", "trainers/test_optuna.py::test_the_first_trials_of_a_study_are_our_candidates", "", "", ""],
+}  # fmt: skip
+
+
+@cache
+def functions_of(path):
+    return set(re.findall(r"^def (test_\w+)", (ROOT / "tests" / path).read_text(), flags=re.MULTILINE))
+
+
+def cell(content):
+    return "tested" if "::" in content else content
+
+
+def written():
+    lines = ["| kind | " + " | ".join(COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 1)]
+    return lines + [f"| {kind} | " + " | ".join(map(cell, cells)) + " |" for kind, cells in TABLE.items()]
+
+
+@pytest.mark.parametrize("kind", TABLE)
+def test_every_cell_is_a_test_that_exists_or_a_sentence(kind):
+    assert len(TABLE[kind]) == len(COLUMNS)
+    for content in TABLE[kind]:
+        path, _, name = content.partition("::")
+        assert not name or name in functions_of(path), content
+
+
+def test_the_page_shows_this_table():
+    shown = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
+    assert shown == written()
+
+
+if __name__ == "__main__":
+    print("\n".join(written()))

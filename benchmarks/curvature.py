@@ -26,7 +26,9 @@ from torch import nn
 import inertia.torch
 from inertia.measurement.lanczos import krylov
 from inertia.measurement.ritz import ritz
-from inertia.torch import curvature
+from inertia.torch.batches import batches_of
+from inertia.torch.losses import Loss
+from inertia.torch.opening import opened
 
 LOSS = nn.CrossEntropyLoss()
 
@@ -175,7 +177,7 @@ SMALLEST = {
 
 def truth(model, x, y):
     """Both ends from 150 products in float64 vectors over float32 products, and the run itself."""
-    with curvature._source(model, LOSS, (x, y), None, None, None, None, "exact", None, None, 12345, False) as source:
+    with opened(model, Loss(model, LOSS), batches_of((x, y), None, None, 12345), seed=12345) as source:
         source.gradient()
         run = krylov(source.hvp, source.space(True), rtol=1e-4, depth=150 if source.dimension < 50_000 else 60, seed=12345)
     return run
@@ -183,7 +185,8 @@ def truth(model, x, y):
 
 def products_for(problem, error, seed, depth=60):
     """Products after which our run from this seed is within `error` of its own limit."""
-    with curvature._source(*problem[:1], LOSS, problem[1:], None, None, None, None, "exact", None, None, seed, False) as source:
+    model, *data = problem
+    with opened(model, Loss(model, LOSS), batches_of(tuple(data), None, None, seed), seed=seed) as source:
         source.gradient()
         run = krylov(source.hvp, source.space(True), rtol=1e-5, ends="largest", depth=depth, seed=seed)
     tops = np.array([ritz(run.alphas[:m], run.betas[:m]).values[-1] for m in range(1, run.hvps + 1)])

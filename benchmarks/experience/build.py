@@ -1,6 +1,7 @@
 """Write the experience that the package ships: every grid that is not sealed, as one compressed file.
 
-python benchmarks/experience/build.py          (measures the convex jobs, whose forecasts are kept with their grids)
+python benchmarks/experience/build.py             what has grids, and is not sealed
+python benchmarks/experience/build.py --measure   measures the convex jobs anew, whose forecasts are kept with their grids
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if __package__ in (None, ""):
     __package__ = "experience"
 
 import inertia
-from inertia.tuning.experience.cells import Cell, Facts, written
+from inertia.tuning.experience.cells import Cell, Facts, read, written
 from inertia.tuning.experience.jobs import foreseen
 from inertia.tuning.experience.reading import FITTED
 from inertia.tuning.factors import budget_of
@@ -27,6 +28,7 @@ from inertia.tuning.numpy_door import ProblemJob
 from inertia.tuning.recipe import Recipe
 
 from .problems import batch_size, built, dimension, examples
+from .ladders import ladder_of
 from .reading import Grid, Record, records
 
 TARGET = Path(inertia.__file__).parent / "tuning" / "experience" / "data" / "cells.json.gz"
@@ -110,8 +112,8 @@ def tuned_features(name: str) -> list[dict[str, Any]]:
     ]
 
 
-def cells(record: Record) -> list[Cell]:
-    """Every grid of a job as a cell."""
+def cells(record: Record, known: dict[tuple[str, str], Cell]) -> list[Cell]:
+    """Every grid of a job as a cell; what was measured of convex jobs that are `known` is not measured again."""
     job, found = record.job, []
     seen: Any = None
     measured: Measurement | None = None
@@ -130,12 +132,17 @@ def cells(record: Record) -> list[Cell]:
         recipes = [recipe for _, _, recipe in rows]
         said, facts, bound = None, None, bound_of(job.name, record)
         if job.kind == "convex":
-            budget = budget_of(examples(job), steps=job.steps, batch_size=batch_size(job), schedule=schedule)
-            measured = measured or measure(door(job), budget, seed=100)
-            facts, said = Facts.of(measured, budget), foreseen(measured, budget, recipes, FITTED.stays)
+            old = known.get((job.name, schedule))
+            if old is not None and old.recipes == tuple(recipes):
+                facts, said = old.facts, old.forecast
+            else:
+                budget = budget_of(examples(job), steps=job.steps, batch_size=batch_size(job), schedule=schedule)
+                measured = measured or measure(door(job), budget, seed=100)
+                facts, said = Facts.of(measured, budget), foreseen(measured, budget, recipes, FITTED["sgd"].stays)
         else:
             seen = seen or record.features or tuned_features(job.name)
             facts = facts_of(record, seen, schedule)
+        facts = facts.climbed(ladder_of(job, optimizer))
         found.append(
             Cell(job.name, job.family, schedule, optimizer, facts, start, held_start, tuple(recipes), train, held,
                  np.full(len(recipes), np.nan) if said is None else said, bound)
@@ -166,10 +173,11 @@ NEGATIVE = {"location-scale", "airfoil-scales", "airfoil-scales-steps4", "airfoi
 
 
 def main() -> None:
+    known = {} if "--measure" in sys.argv else {(c.name, c.schedule): c for c in read(TARGET) if c.facts.convex}
     found = []
     for record in records():
         if record.start.get("train") and (record.features or record.job.source == "tuner"):
-            found += cells(record)
+            found += cells(record, known)
             print(record.job.name, len(found), file=sys.stderr, flush=True)
     TARGET.parent.mkdir(exist_ok=True)
     written(found, TARGET)

@@ -23,8 +23,8 @@ from playing import Answers, Played, laid, play
 import inertia
 from inertia.tuning.experience.cells import shipped
 from inertia.tuning.experience.jobs import FAMILIES
-from inertia.tuning.experience.prior import Experience, Fitted
-from inertia.tuning.experience.reading import FITTED
+from inertia.tuning.experience.prior import Experience
+from inertia.tuning.experience.reading import FITTED, Fitted
 
 TARGET = Path(inertia.__file__).parent / "tuning" / "experience" / "data" / "fitted.json"
 WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0]) / 5
@@ -34,9 +34,15 @@ class Bank:
     """All cells of one optimizer and objective."""
 
     def __init__(self, optimizer: str = "sgd", held_out: bool = False) -> None:
-        self.families = FAMILIES[optimizer]
-        self.surfaces = laid([cell for cell in shipped() if cell.optimizer == optimizer], self.families, held_out)
-        self.answers = [Answers(s, self.families, held_out) for s in self.surfaces]
+        self.families, self.optimizer, self.held_out = FAMILIES[optimizer], optimizer, held_out
+        self.cells = [cell for cell in shipped() if cell.optimizer == optimizer]
+        self.lay(FITTED[optimizer])
+
+    def lay(self, fitted: Fitted) -> None:
+        """Every grid on the net: again where the unit of the net has changed."""
+        self.of = (fitted.network, fitted.convex, fitted.along)
+        self.surfaces = laid(self.cells, self.families, fitted, self.held_out)
+        self.answers = [Answers(s, self.families, fitted.along, self.held_out) for s in self.surfaces]
         self.convex = np.array([s.cell.facts.convex for s in self.surfaces])
         self.linear = np.array([s.cell.schedule == "linear" for s in self.surfaces])
 
@@ -44,6 +50,8 @@ class Bank:
         """Every cell (or each `every`th) played; one tuning seed a cell, in turn, unless `seeds` are given."""
         known: dict[str, Experience] = {}
         found = []
+        if self.of != (fitted.network, fitted.convex, fitted.along):
+            self.lay(fitted)
         for number, (s, cell) in enumerate(zip(self.surfaces, self.answers, strict=True)):
             if number % every:
                 continue
@@ -152,5 +160,5 @@ def number(words: list[str], name: str, usual: int) -> int:
 if __name__ == "__main__":
     words = sys.argv[1:]
     mine = Bank("adamw" if "--adamw" in words else "sgd", "--held-out" in words)
-    numbers = FITTED if "--table" in words else fit(mine, number(words, "--passes", 1), number(words, "--every", 1))
+    numbers = FITTED[mine.optimizer] if "--table" in words else fit(mine, number(words, "--passes", 1), number(words, "--every", 1))
     table(mine, mine.played(numbers, (0, 1, 2) if "--all-seeds" in words else None))

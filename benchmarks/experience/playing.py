@@ -8,8 +8,9 @@ import numpy as np
 
 from inertia.tuning.experience.cells import Cell
 from inertia.tuning.experience.policy import improvement, spread_of
-from inertia.tuning.experience.prior import Experience, Job, Places, Seen, places, scale_of
-from inertia.tuning.experience.reading import quantiles
+from inertia.tuning.experience.features import scale_of
+from inertia.tuning.experience.prior import Experience, Job, Places, Seen, places
+from inertia.tuning.experience.reading import Fitted, quantiles
 from inertia.tuning.experience.surfaces import Surface, surface
 from inertia.tuning.recipe import Family
 
@@ -29,21 +30,21 @@ class Played:
     gains: list[tuple[float, ...]]  # after 0, 1, ... runs: 10 %, median and 90 % of ln of momentum's gain, what it is
 
 
-def laid(cells: list[Cell], families: tuple[Family, ...], held_out: bool = False) -> list[Surface]:
-    return [s for s in (surface(cell, families, held_out) for cell in cells) if s is not None]
+def laid(cells: list[Cell], families: tuple[Family, ...], fitted: Fitted, held_out: bool = False) -> list[Surface]:
+    return [s for s in (surface(cell, families, fitted, held_out) for cell in cells) if s is not None]
 
 
 def job_of(s: Surface) -> Job:
     facts = s.cell.facts
     said = s.said if np.all(np.isfinite(s.said)) else None
     most = np.inf if facts.lowest is None else facts.loss - facts.lowest
-    return Job(s.features, s.start, scale_of(s), most, said)
+    return Job(s.features, s.unit, s.start, scale_of(facts, s.cell.optimizer), most, said)
 
 
 class Answers:
     """The answers of one cell: candidates are the recipes that ran on every seed."""
 
-    def __init__(self, s: Surface, families: tuple[Family, ...], held_out: bool = False) -> None:
+    def __init__(self, s: Surface, families: tuple[Family, ...], along: float, held_out: bool = False) -> None:
         cell = s.cell
         losses, starts = (cell.held, cell.held_start) if held_out else (cell.training, cell.start)
         full = np.all(~np.isnan(losses), axis=1)
@@ -53,8 +54,8 @@ class Answers:
         y = np.log(np.maximum(share, 0).mean(axis=1) + 0.01)
         self.logreg = y - y.min()
         self.failed = (share > 0.9).any(axis=1)
-        x = np.log2([r.learning_rate * cell.facts.largest for r in self.recipes])
-        self.where = places(x, [r.family for r in self.recipes], families)
+        x = np.log2([r.learning_rate for r in self.recipes]) - s.unit
+        self.where = places(x, [r.family for r in self.recipes], families, along)
 
     def at(self, index: list[int]) -> Places:
         w = self.where
@@ -67,21 +68,22 @@ def play(s: Surface, cell: Answers, experience: Experience, runs: int = 3, seeds
         picks, done, fell, foreseen, gains = [], [], [], [], []
         for n in range(runs + 1):
             weighed = experience.weigh(job, cell.at(done), Seen(np.array(fell)))
-            b = experience.belief(weighed, cell.where)
+            worth = experience.worth(weighed, cell.where)
+            expected = weighed.weight @ worth[0]
             if np.isfinite(s.gain):
                 gains.append((*quantiles(*experience.momentum(weighed), TENTHS), s.gain))
             if n == 0:
-                picks.append(int(np.argmin(b.expected)))
+                picks.append(int(np.argmin(expected)))
                 ask = picks[0]
             else:
                 trained = [i for i, f in zip(done, fell, strict=True) if f >= 0.1 * max(fell)]
-                picks.append(trained[int(np.argmin(b.expected[trained]))])
-                improved = improvement(b, b.mean[:, picks[-1]])
+                picks.append(trained[int(np.argmin(expected[trained]))])
+                improved = improvement(weighed.weight, worth, worth[0][:, picks[-1]])
                 improved[done] = 0
                 ask = int(np.argmax(improved))
             if n < runs:
                 ended = cell.fell[ask, (seed + n) % cell.fell.shape[1]]
-                low, middle, high = quantiles(*spread_of(b, ask, experience.fitted.broad), TENTHS)
+                low, middle, high = quantiles(*spread_of(experience.belief(weighed, cell.at([ask])), 0, experience.fitted.broad), TENTHS)
                 foreseen.append((low, middle, high, ended, s.fall))
                 done.append(ask)
                 fell.append(ended)

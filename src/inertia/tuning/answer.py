@@ -39,6 +39,7 @@ def answer(found: Tuning) -> dict[str, Any]:
         | {"why": found.pick.why.name, "stopped": found.pick.stopped.name, "verified": found.best is not None},
         "momentum": None if gain is None else gained(gain),
         "expected": None if expected is None else _expected(expected),
+        "expected_gain": number(found.pick.gain),
         "predicted_loss": number(found.predicted_loss),
         "verified_loss": number(found.verified_loss),
         "margin": on_margin(found),

@@ -81,6 +81,7 @@ def ask(
             found = tune(
                 job, budget, policy_of(asked, own), runs=asked.runs, max_cost=asked.max_cost, seed=asked.seed, prove=asked.prove,
                 store=store, progress=tell, on_run=on_run, asked=_searched(asked), experience=known,
+                optimizer=asked.optimizer,
             )  # fmt: skip
     finally:
         if isinstance(store, Journal):

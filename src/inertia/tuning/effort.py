@@ -13,15 +13,19 @@ import math
 from typing import NamedTuple
 
 from .budget import Budget
+from .ladder import RUNGS
 from .recipe import Recipe
 
-__all__ = ["OTHERS", "Effort", "allowance", "careful", "effort", "stroll"]
+__all__ = ["OTHERS", "Effort", "allowance", "careful", "effort", "shorts", "stroll"]
 
 _FEWEST = 16  # examples below which fewer products are made instead: a spread over eight parts needs two in each
 WIDE = 16  # times as many examples for the gradient, which is read once: a fifth of the cost of some 40 products
 OTHERS = 2  # other initialisations looked at
+SHARE = 0.4  # of the allowance that is spent on short runs at constant learning rates, the rest on curvature and noise
+READ = 64  # examples at least that a short run is read on, else a third of those it trained on
 _TAIL, _BENT = 23, 11  # gradients and products on the way that shows how a convex loss bends
 _WHOLE = 45_000  # example gradients up to which the whole data are measured, where half a run pays for it
+_SHORT = 4  # steps of a short run at least
 _LONGEST, _SHORTEST = 6_000, 100  # the walk is a 16th of the run, but no more examples than this, or a 100th of the run
 
 
@@ -38,6 +42,8 @@ class Effort(NamedTuple):
     later: int  # at another point
     after: int  # examples at the other points of a job that is not convex: what its bend would have cost is spent there
     walk: int  # steps of the careful walk
+    short: int  # steps of each short run; 0: too few to tell anything
+    read: int  # examples that it is read on
 
 
 def allowance(budget: Budget) -> float:
@@ -62,13 +68,14 @@ def effort(budget: Budget, starts: int = 0, examples: int | None = None, full: b
     7
     """
     total, steps = budget.examples, budget.steps
-    paid, walk = allowance(budget), stroll(steps, budget.batch_size)
+    paid, walk = (1 - SHARE) * allowance(budget), stroll(steps, budget.batch_size)
+    short, read = shorts(budget)
     doublings = max(0.0, math.log2(budget.gradients / 6400))
     depths = round(min(20.0, 8 + 1.5 * doublings)), round(min(12.0, 8 + 0.6 * doublings)), 6, 6
     noisy = not budget.full_batch
     batches = min(64, max(8, steps // 64)) if noisy else 0
     if full:
-        return Effort(total, total, max(batches, 16 * noisy), budget.batch_size, 40, 20, 12, 12, total, walk)
+        return Effort(total, total, max(batches, 16 * noisy), budget.batch_size, 40, 20, 12, 12, total, walk, short, read)
     size = max(1, min(budget.batch_size, int(0.1 * paid / max(batches, 1))))
     left = max(0.3 * paid, paid - walk * budget.batch_size - batches * size)
     each = _each(depths, noisy, starts, price)
@@ -88,7 +95,7 @@ def effort(budget: Budget, starts: int = 0, examples: int | None = None, full: b
         ends = int(min(max(ends, ends + spare / 4), 40))
     spent = wide + used * price * (ends + along + 2 * shaken * noisy + 1)
     after = int((left - spent) / ((1 + starts) * (price * (later + 1) + 1)))
-    return Effort(used, wide, batches, size, ends, along, shaken, later, min(total, max(used, min(after, 4 * used))), walk)
+    return Effort(used, wide, batches, size, ends, along, shaken, later, min(total, max(used, min(after, 4 * used))), walk, short, read)
 
 
 def _each(depths: tuple[int, int, int, int], noisy: bool, starts: int, price: float) -> float:
@@ -105,6 +112,19 @@ def stroll(steps: int, batch_size: int) -> int:
     (10, 1000)
     """
     return max(1, min(steps // 16, max(_LONGEST // batch_size, steps // _SHORTEST)))
+
+
+def shorts(budget: Budget) -> tuple[int, int]:
+    """Steps of each short run, a twentieth of the run at most, and the examples that it is read on.
+
+    >>> import numpy as np
+    >>> [shorts(Budget(k, 32, 60_000, np.ones(k))) for k in (200, 31_250)]
+    [(7, 74), (73, 778)]
+    """
+    each, size = SHARE * allowance(budget) / RUNGS, budget.batch_size
+    most = max(budget.steps // 20, min(budget.steps, 8))
+    steps = min(int(max(each * 0.75, each - READ) / size), most)
+    return (steps, min(budget.examples, max(READ, steps * size // 3))) if steps >= _SHORT else (0, 0)
 
 
 def careful(upper: float) -> Recipe:

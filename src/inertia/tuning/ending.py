@@ -7,6 +7,7 @@ import math
 from ..errors import BadInput, Diverged
 from .budget import Budget
 from .effort import OTHERS, effort
+from .ladder import RUNGS
 from .measurement import Cost, Curvature
 from .probe import Probe, curvature_at
 from .trainable import Point, Trainable
@@ -24,7 +25,8 @@ def estimated(job: Trainable, budget: Budget) -> float:
     start = _PRICE * (work.ends + 1 + work.along + 2 * work.shaken * (not budget.full_batch)) + 3
     later = _PRICE * (work.later + 1) + 1
     drawn = work.batches * work.batch_size + work.walk * budget.batch_size
-    return float(work.examples * (start + _WAY + later) + work.after * (1 + others) * later + work.wide + drawn + job.examples)
+    short = RUNGS * (work.short * budget.batch_size + work.read) + work.read
+    return float(work.examples * (start + _WAY + later) + work.after * (1 + others) * later + work.wide + drawn + short + job.examples)
 
 
 def at_the_end(budget: Budget) -> float:

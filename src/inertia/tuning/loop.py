@@ -61,11 +61,12 @@ def tune(
     on_run: Callable[[Trial], None] | None = None,
     asked: dict[str, Any] | None = None,
     experience: str = "",
+    optimizer: str = "sgd",
 ) -> Tuning:
     """Recommend a recipe for `job` on `budget`: measured, then verified by at most `runs` runs that `policy` proposes.
 
     `max_cost` bounds everything spent, measuring included, in runs counted by gradients of single examples. `prove` adds one run at
-    momentum 0. `store` keeps finished work; `asked` describes the tuning to it.
+    momentum 0. `store` keeps finished work; `asked` describes the tuning to it. Short runs are those of `optimizer`.
 
     Raises:
         BadInput: settings that no tuning can use.
@@ -81,7 +82,7 @@ def tune(
         raise BadInput(f"the {budget.objective.name} is {first.validation} at the start: look at the validation data")
     kept.open(_asked(job, budget, seed, first.training, experience) | (asked or {}))
     tell("measuring", 0, 1)
-    seen: Measurement = from_plain(Measurement, kept.fact("measured", lambda: measure(job, budget, seed=seed, progress=progress)))
+    seen: Measurement = from_plain(Measurement, kept.fact("measured", lambda: measure(job, budget, seed=seed, progress=progress, optimizer=optimizer)))
     how = policy(seen, budget, seed)
     allowed = max_cost * budget.gradients - seen.cost.example_gradients - prove * budget.gradients
     history, stopped = History(), Reason.BUDGET_SPENT

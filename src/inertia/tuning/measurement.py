@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .ladder import Ladder
+
 __all__ = ["Cost", "Curvature", "Measurement", "Noise", "Quadrature", "Tail"]
 
 Array = NDArray[np.float64]
@@ -96,6 +98,7 @@ class Measurement:
     tail: Tail | None  # where the loss is convex and its curvature falls with it
     decay: float  # weight decay that is part of the objective
     cost: Cost
+    ladders: tuple[Ladder, ...] = ()  # short runs at constant learning rates, one ladder for an optimizer
     notes: dict[str, Any] = field(default_factory=dict)  # provenance: mode, frozen modules, how products were made, warnings
 
     @property
@@ -112,6 +115,10 @@ class Measurement:
     def upper(self) -> float:
         """Upper bar of the largest curvature seen anywhere."""
         return max(seen.upper for seen in self.at if seen.where != "end")
+
+    def ladder(self, optimizer: str) -> Ladder | None:
+        """The short runs of an optimizer, where there were any and the loss fell in them."""
+        return next((each for each in self.ladders if each.optimizer == optimizer), None)
 
     def also(self, seen: Curvature, cost: Cost) -> Measurement:
         """With the ends of the spectrum at one more point."""

@@ -13,8 +13,10 @@ from ..errors import BadInput, Diverged
 from ..measurement.model import Source
 from .budget import Budget
 from .effort import OTHERS, careful, effort
+from .ladder import FALLING, Ladder, climbed
 from .measurement import Cost, Curvature, Measurement, Noise, Quadrature
 from .probe import Probe, curvature_at, ends, quadrature, scatter, tolerance
+from .recipe import Recipe
 from .tail import along_the_way
 from .trainable import Point, Progress, Trainable
 
@@ -22,12 +24,20 @@ __all__ = ["measure"]
 
 
 def measure(
-    job: Trainable, budget: Budget, *, seed: int = 0, examples: int | None = None, progress: Progress | None = None, full: bool = False
+    job: Trainable,
+    budget: Budget,
+    *,
+    seed: int = 0,
+    examples: int | None = None,
+    progress: Progress | None = None,
+    full: bool = False,
+    optimizer: str = "sgd",
 ) -> Measurement:
     """Curvature, gradient and noise of a job before it is run.
 
     Products are those of the objective (with weight decay). On `examples` of the data, drawn at random; None: as many as
-    the run pays for (see `effort`), `full`: all of them and more products. Deterministic under `seed`.
+    the run pays for (see `effort`), `full`: all of them and more products. Short runs are those of `optimizer`.
+    Deterministic under `seed`.
 
     Raises:
         BadInput: a start without gradient or without positive curvature; a validation loss that is not finite.
@@ -64,12 +74,13 @@ def measure(
     lowest = max(abs(place.smallest) for place in places)
     if not max(place.largest for place in places) > math.sqrt(probe.rounding) * lowest:
         raise BadInput("no positive curvature at the start, so a learning rate has no scale there: start somewhere else")
+    ladder = _climbed(probe, at, max(place.upper for place in places), optimizer)
     cost = Cost(probe.spent.products, probe.spent.gradients, probe.spent.example_gradients, time.perf_counter() - begun)
     return Measurement(
         dimension=job.dimension, examples=job.examples, used=work.examples, loss=found.loss,
         validation=float("nan") if held is None else held.validation, lowest=getattr(job, "lowest", None),
         gradient_norm=found.gradient_norm, parameter_norm=job.norm(at), gradient=found.gradient, noise=found.noise, at=tuple(places),
-        convex=convex, tail=tail, decay=budget.weight_decay, cost=cost, notes=probe.notes,
+        convex=convex, tail=tail, decay=budget.weight_decay, cost=cost, ladders=() if ladder is None else (ladder,), notes=probe.notes,
     )  # fmt: skip
 
 
@@ -155,3 +166,31 @@ def _walked(probe: Probe, at: Point, found: _Found) -> Curvature | None:
         probe.notes["walk"] = "the careful walk from the start did not stay finite"
         return None
     return curvature_at(probe, there, "after a few steps", probe.work.after)
+
+
+_ADAM = -6.0  # log2 of the learning rate where Adam's ladder begins: the middle of where its ladders are best, in benchmarks/experience
+
+
+def _climbed(probe: Probe, at: Point, upper: float, optimizer: str) -> Ladder | None:
+    """Short runs at constant learning rates with the budget's own batches, each read on the same examples."""
+    job, budget, work = probe.job, probe.budget, probe.work
+    if not work.short:
+        return None
+
+    def ended(place: Point) -> float:
+        with probe.open(place, work.read, decay=0.0) as source:
+            loss, _ = source.gradient()
+            probe.pay(source, work.read)
+        return float(loss)
+
+    def short(rung: float) -> float:
+        recipe = Recipe(2.0**rung, FALLING, optimizer=optimizer)
+        there = job.walk(at, recipe, budget, work.short, probe.seed)
+        spent = float(work.short * budget.batch_size)
+        probe.spent += Cost(0.0, spent / work.examples, spent)
+        try:
+            return math.inf if there is None else ended(there)
+        except (BadInput, Diverged):
+            return math.inf
+
+    return climbed(optimizer, work.short, ended(at), _ADAM if optimizer != "sgd" else -math.log2(upper), short)

@@ -116,6 +116,7 @@ class Pick:
     why: Reason
     expected: Expectation | None
     stopped: Reason = Reason.BUDGET_SPENT
+    gain: float = float("nan")  # expected decrease of the recommended run's loss by one more run; nan where it cannot be told
     warnings: tuple[str, ...] = field(default=())  # names of facts that `reasons` turns into sentences
 
 

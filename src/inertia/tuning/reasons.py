@@ -25,6 +25,7 @@ __all__ = [
     "on_gain",
     "on_margin",
     "on_momentum",
+    "on_more",
     "on_rivals",
     "on_run",
     "remarks",
@@ -188,6 +189,14 @@ def on_run(trial: Trial, found: Tuning) -> str:
     return f"{'higher' if ended > expected.high else 'lower'} than expected, {interval(expected)}"
 
 
+def on_more(found: Tuning) -> str:
+    """What one more run is expected to bring, as a clause; empty where that cannot be told."""
+    gain, judged = found.pick.gain, found.budget.objective.name
+    if not math.isfinite(gain) or not found.trained:
+        return ""
+    return f"; one more is expected to lower the {judged} by {figure(max(gain, 0.0), 2)}"
+
+
 def on_cost(found: Tuning) -> str:
     """What it cost, beside the estimate."""
     cost = found.cost
@@ -199,7 +208,7 @@ def on_cost(found: Tuning) -> str:
 
 def remarks(found: Tuning) -> list[str]:
     """What the reader should know besides: missed forecasts, cliffs, failures, what was withheld."""
-    said = [f"{_capital(why(found.pick.stopped))}."] if found.runs else []
+    said = [f"{_capital(why(found.pick.stopped))}{on_more(found)}."] if found.runs else []
     for index, trial in enumerate(found.history.trials):
         words = on_run(trial, found)
         if words:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ...errors import BadInput
 from ..budget import Budget
+from ..ladder import Ladder
 from ..measurement import Measurement
 from ..recipe import Family, Recipe
 
@@ -47,18 +48,31 @@ class Facts:
     convex: bool
     decay: float = 0.0
     parameter_norm: float | None = None
+    short_steps: int | None = None  # of the ladder of short runs (see tuning.ladder), of this optimizer; None: there was none
+    short_best: float | None = None  # log2 of the learning rate whose loss is lowest after them
+    short_half: float | None = None  # log2 of that above it from which on half of the fall is lost
+    short_edge: float | None = None  # log2 of that above it from which on all of it is lost
+    short_fall: float | None = None  # how far the loss fell on the best
 
     @staticmethod
-    def of(measured: Measurement, budget: Budget) -> Facts:
-        """The facts of a measured job under a budget."""
+    def of(measured: Measurement, budget: Budget, optimizer: str = "sgd") -> Facts:
+        """The facts of a measured job under a budget, for one optimizer."""
         factors = np.asarray(budget.factors, dtype=float)
         peak = float(factors.max())
-        return Facts(
+        facts = Facts(
             int(budget.steps), int(budget.batch_size), int(budget.examples), int(measured.dimension),
             float(factors.mean()) / peak, float(factors[-1]) / peak, float(measured.loss), measured.lowest,
             float(measured.gradient_norm), float(measured.noise.trace), float(measured.largest), float(measured.start.largest),
             float(min(seen.smallest for seen in measured.at)), bool(measured.convex), float(measured.decay), float(measured.parameter_norm),
         )  # fmt: skip
+        return facts.climbed(measured.ladder(optimizer))
+
+    def climbed(self, ladder: Ladder | None) -> Facts:
+        """With what a ladder of short runs says."""
+        if ladder is None:
+            return self
+        best, half, edge, fall = (float(f"{x:.5g}") for x in (ladder.best, ladder.half, ladder.edge, ladder.fall))
+        return replace(self, short_steps=ladder.steps, short_best=best, short_half=half, short_edge=edge, short_fall=fall)
 
 
 @dataclass(frozen=True, eq=False)

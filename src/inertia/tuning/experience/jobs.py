@@ -15,8 +15,9 @@ from ..predict import forecast
 from ..quadratic import modelled
 from ..recipe import Family, Recipe
 from .cells import Cell, Facts, shipped
-from .features import features
-from .prior import Experience, Fitted, Job
+from .features import features, scale_of, unit
+from .prior import Experience, Job
+from .reading import Fitted
 from .remembering import filled
 from .surfaces import NET, left, reference, surface
 
@@ -38,7 +39,7 @@ TRIED = {"sgd": tuple(f for f in FAMILIES["sgd"] if f.momentum != 0.99), "adamw"
 def experience(optimizer: str, held_out: bool, fitted: Fitted) -> Experience:
     """The shipped cells of one optimizer and objective."""
     families = FAMILIES[optimizer]
-    found = [surface(cell, families, held_out) for cell in shipped() if cell.optimizer == optimizer]
+    found = [surface(cell, families, fitted, held_out) for cell in shipped() if cell.optimizer == optimizer]
     return Experience([each for each in found if each is not None], families, fitted)
 
 
@@ -65,18 +66,19 @@ def foreseen(seen: Measurement, budget: Budget, recipes: list[Recipe], stays: fl
     return np.asarray((final - model.floor) / (model.start - model.floor), dtype=float)
 
 
-def asked(seen: Measurement, budget: Budget, optimizer: str, stays: float) -> Job:
+def asked(seen: Measurement, budget: Budget, optimizer: str, fitted: Fitted) -> Job:
     """The job that experience is asked about."""
-    facts = Facts.of(seen, budget)
+    facts = Facts.of(seen, budget, optimizer)
+    at = unit(facts, optimizer, fitted.units(facts.convex))
     held = budget.objective.held_out
     start = seen.validation * budget.objective.sign if held else seen.loss
     most = np.inf if facts.lowest is None or held else facts.loss - facts.lowest
     said = None
     if optimizer == "sgd" and not held:
-        recipes = [Recipe(2.0**x / seen.largest, f.momentum, f.nesterov) for f in FAMILIES[optimizer] for x in NET]
-        share = foreseen(seen, budget, recipes, stays)
+        recipes = [Recipe(2.0 ** (x + at), f.momentum, f.nesterov) for f in FAMILIES[optimizer] for x in NET]
+        share = foreseen(seen, budget, recipes, fitted.stays)
         if share is not None and np.min(share) < 1:
             capped = np.minimum(share, 1.0)
             ref = reference(1.0, float(capped.min()), 0.0)
             said = left((capped - ref) / (1 - ref)).reshape(len(FAMILIES[optimizer]), NET.size)
-    return Job(features(facts), start, seen.gradient_norm**2 / seen.largest, most, said)
+    return Job(features(facts, optimizer), at, start, scale_of(facts, optimizer), most, said)

@@ -14,14 +14,15 @@ from ..policy import Candidate, Evidence, Expectation, Gain, History, Pick, Prop
 from ..recipe import Family, Recipe
 from .cells import Cell
 from .jobs import TRIED, asked, experience, extended
-from .prior import Belief, Fitted, Places, Seen, Weighed, places
-from .reading import FITTED, quantiles
+from .prior import Belief, Places, Seen, Weighed, places
+from .reading import FITTED, Fitted, quantiles
 from .surfaces import NET, remains
 
 __all__ = ["ExperiencePolicy"]
 
 Array = NDArray[np.float64]
-_LOW, _HIGH = -12.0, 5.0  # log2(learning rate * curvature) of what is proposed
+_LOW, _HIGH = -12.0, 5.0  # log2 of the learning rate in the unit of the job, of what is proposed
+_NODES = np.polynomial.hermite_e.hermegauss(5)
 _TENTHS = (0.1, 0.5, 0.9)  # an 80 % interval and its middle
 
 
@@ -52,12 +53,13 @@ class ExperiencePolicy:
         momentum: float | None = None,
         nesterov: bool | None = None,
         own: tuple[Cell, ...] = (),
-        fitted: Fitted = FITTED,
+        fitted: Fitted | None = None,
     ) -> None:
         self.measured, self.budget, self.seed, self.optimizer = measured, budget, seed, optimizer
         held_out = budget.objective.held_out
+        fitted = fitted or FITTED[optimizer]
         self.known = extended(experience(optimizer, held_out, fitted), own, optimizer, held_out)
-        self.job = asked(measured, budget, optimizer, fitted.stays)
+        self.job = asked(measured, budget, optimizer, fitted)
         tried = [f for f in TRIED[optimizer] if nesterov is None or f.nesterov == nesterov or f.momentum == 0]
         if momentum is not None:
             tried = [Family(momentum, bool(nesterov), optimizer)]
@@ -68,21 +70,26 @@ class ExperiencePolicy:
         """What to run next; the first run is where other jobs did best, later ones where most is to be gained."""
         if left < 1:
             return None
-        weighed, belief = self._weighed(history), self._tried(history)
         if not history.trials:
+            belief, gain = self._tried(history), float("nan")
             best = int(np.argmin(belief.expected))
             why = Reason.EXPERIENCE_BEST if self.job.said is None else Reason.FORECAST_BEST
-            gain = float("nan")
         else:
-            ran = [trial.run.recipe for trial in history.trials]
-            so_far = self.known.belief(weighed, self._places(ran))
-            gains = improvement(belief, so_far.mean[:, self._best(history)])
-            gains[[recipe in ran for recipe in self.recipes]] = 0.0
-            best = int(np.argmax(gains))
+            best, worth, gain, belief = self._next(history)
+            if worth < self.known.fitted.worth:
+                return None
             why = Reason.IMPROVES if any(fell > 0 for fell in self._falls(history)) else Reason.NOTHING_TRAINED
-            gain = saved(belief, so_far.mean[:, self._best(history)], best)
         candidate = Candidate(self.recipes[best], self.seed + len(history.trials), self._expected(belief, best, history))
         return Proposal((candidate,), why, gain)
+
+    def _next(self, history: History) -> tuple[int, float, float, Belief]:
+        """The candidate that is expected to improve most, by how much in y and in loss, and what is believed."""
+        belief, ran = self._tried(history), [trial.run.recipe for trial in history.trials]
+        best_so_far = self.known.worth(self._weighed(history), self._places(ran))[0][:, self._best(history)]
+        gains = improvement(belief.weight, (belief.mean, belief.variance), best_so_far)
+        gains[[recipe in ran for recipe in self.recipes]] = 0.0
+        best = int(np.argmax(gains))
+        return best, float(gains[best]), saved(belief, best_so_far, best), belief
 
     def pick(self, history: History) -> Pick:
         """The run with the smallest loss expected on a fresh seed; without runs, the candidate with it."""
@@ -92,7 +99,7 @@ class ExperiencePolicy:
             return Pick(self.recipes[best], None, Reason.ADVICE, self._expected(belief, best, history))
         index = self._best(history)
         recipe = history.trials[index].run.recipe
-        return Pick(recipe, index, Reason.BEST_EXPECTED, self.expect([recipe], history)[0])
+        return Pick(recipe, index, Reason.BEST_EXPECTED, self.expect([recipe], history)[0], gain=self._next(history)[2])
 
     def expect(self, recipes: Sequence[Recipe], history: History) -> list[Expectation | None]:
         """Where a run of each recipe would end, on a fresh seed."""
@@ -113,11 +120,11 @@ class ExperiencePolicy:
         return plain[int(np.argmin(self.known.belief(self._weighed(history), self._places(plain)).expected))]
 
     def _recipe(self, x: float, family: Family) -> Recipe:
-        return Recipe(float(f"{2.0**x / self.measured.largest:.3g}"), family.momentum, family.nesterov, family.optimizer)
+        return Recipe(float(f"{2.0 ** (x + self.job.unit):.3g}"), family.momentum, family.nesterov, family.optimizer)
 
     def _places(self, recipes: list[Recipe]) -> Places:
-        x = np.log2([recipe.learning_rate * self.measured.largest for recipe in recipes])
-        return places(x, [recipe.family for recipe in recipes], self.known.families)
+        x = np.log2([recipe.learning_rate for recipe in recipes]) - self.job.unit
+        return places(x, [recipe.family for recipe in recipes], self.known.families, self.known.fitted.along)
 
     def _weighed(self, history: History) -> Weighed:
         """What the runs leave of the hypotheses; kept, because the same history is asked many things."""
@@ -161,7 +168,7 @@ class ExperiencePolicy:
 
 def spread_of(belief: Belief, at: int, broad: float = 1.0) -> tuple[Array, Array]:
     """How far one run may fall, as values and weights."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
+    nodes, weights = _NODES
     y = belief.run[:, at, None] + broad * np.sqrt(belief.variance[:, at] + belief.noise[:, at])[:, None] * nodes
     share = np.minimum(remains(np.minimum(y, 0.0)), 1.0)
     fall = belief.fall[None, :, None] * (1 - share[:, None, :])
@@ -169,19 +176,19 @@ def spread_of(belief: Belief, at: int, broad: float = 1.0) -> tuple[Array, Array
     return fall.ravel(), np.broadcast_to(chance, fall.shape).ravel()
 
 
-def improvement(belief: Belief, best: Array) -> Array:
-    """Expected fall of y below `best` (H,), hypothesis by hypothesis: (C,)."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
-    deviation, gap = np.sqrt(belief.variance), best[:, None] - belief.mean
+def improvement(weight: Array, worth: tuple[Array, Array], best: Array) -> Array:
+    """Expected fall of y below `best` (H,), hypothesis by hypothesis, at candidates of a worth (mean, variance): (C,)."""
+    nodes, weights = _NODES
+    deviation, gap = np.sqrt(worth[1]), best[:, None] - worth[0]
     gained = np.zeros_like(gap)
-    for node, weight in zip(nodes, weights / weights.sum(), strict=True):
-        gained += weight * np.maximum(gap + node * deviation, 0.0)
-    return np.asarray(belief.weight @ gained)
+    for node, share in zip(nodes, weights / weights.sum(), strict=True):
+        gained += share * np.maximum(gap + node * deviation, 0.0)
+    return np.asarray(weight @ gained)
 
 
 def saved(belief: Belief, best: Array, at: int) -> float:
     """Expected decrease in loss from one more run at a candidate, for who then keeps the better of it and of what is worth `best` (H,)."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
+    nodes, weights = _NODES
     y = np.minimum(belief.mean[:, [at]] + np.sqrt(belief.variance[:, [at]]) * nodes, best[:, None])
     share = np.minimum(remains(best), 1.0) - np.minimum(remains(y), 1.0) @ (weights / weights.sum())
     return float(belief.weight @ ((belief.chance @ belief.fall) * share))

@@ -10,47 +10,20 @@ another unknown of every hypothesis, so nothing depends on where the loss has it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..recipe import Family
+from .features import scale_of
+from .reading import Fitted
 from .surfaces import EPSILON, NET, Surface, blend, left, remains
 
 __all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places"]
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The numbers of the model, all fitted by benchmarks/experience/fit.py."""
-
-    scales: tuple[float, ...] = (
-        2.0,
-        2.0,
-        3.0,
-        2.0,
-        1.0,
-        0.5,
-        0.7,
-        0.7,
-        4.0,
-    )  # of the features: a difference this large is a standard deviation
-    floor: float = 0.02  # weight of a job however unlike, relative to an equal one
-    wander: float = 0.7  # octaves: spread of the shift between jobs, beyond what features foretell
-    own: float = 0.35  # what is peculiar to a job at one candidate: standard deviation of y
-    level: float = 0.2  # the same for all candidates together
-    reach: float = 2.0  # octaves of the learning rate over which that is alike
-    memory: float = 2.0  # octaves of 1/(1 - momentum) over which it is alike
-    jitter: float = 0.08  # noise of y at the least
-    tail: float = 4.0  # degrees of freedom: smaller is searched wider
-    trust: float = 0.7  # of the forecast, where there is one
-    fall: float = 0.8  # spread of ln(fall/its scale) beyond what a known job had
-    gain: float = 0.3  # spread of ln of the gain of momentum beyond what a known job had
-    broad: float = 1.0  # widens the distribution of what a run ends at
-    stays: float = 0.3  # noise at the bottom of a quadratic, over the noise of its fall
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +43,7 @@ class Job:
     """The new job: its features, the scale of its fall, and the forecast on the net where there is one."""
 
     features: Array
+    unit: float  # log2 of the learning rate at x = 0
     start: float
     scale: float  # of the fall, in units of loss
     most: float  # the fall cannot be larger; inf where no bound is known
@@ -120,32 +94,36 @@ class Weighed:
     wide: Array  # (H,) what the tail adds to the variance
 
 
-def places(x: Array, families: list[Family], net: tuple[Family, ...]) -> Places:
+def places(x: Array, families: list[Family], net: tuple[Family, ...], along: float) -> Places:
     """Candidates (C,) at learning rates x of the given families."""
     kinds = sorted(set(families))
-    rows, shifts, weights = blend(net, tuple(kinds))
+    rows, shifts, weights = blend(net, tuple(kinds), along)
     index = np.array([kinds.index(family) for family in families], dtype=np.intp)
     memory = np.array([-np.log2(1 - family.momentum) for family in families], dtype=float)
     ahead = np.array([float(family.nesterov) for family in families], dtype=float)
     return Places(np.asarray(x, dtype=float), rows[index], shifts[index], weights[index], memory, ahead)
 
 
-def gathered(tables: list[Array], where: Places, moved: Array) -> list[Array]:
-    """Surfaces (H, F, X) read at candidates whose x is moved by (H,): (H, C) each."""
-    step = NET[1] - NET[0]
-    found = [np.zeros((tables[0].shape[0], where.x.size)) for _ in tables]
+def gathered(tables: Sequence[Array], source: NDArray[np.intp], where: Places, moved: Array) -> list[Array]:
+    """Tables (S, F, X) of the surfaces `source` (H,), read at candidates whose x is moved by (H,): (H, C) each."""
+    step, size = NET[1] - NET[0], NET.size
+    found = [np.zeros((source.size, where.x.size)) for _ in tables]
     for side in range(2):
         use = np.flatnonzero(where.weights[:, side])
         if not use.size:
             continue
-        at = np.clip((where.x[use] + where.shifts[use, side] - moved[:, None] - NET[0]) / step, 0, NET.size - 1 - 1e-9)
+        at = np.clip((where.x[use] + where.shifts[use, side] - moved[:, None] - NET[0]) / step, 0, size - 1 - 1e-9)
         low = at.astype(np.intp)
-        part, rows = at - low, where.rows[use, side]
+        part = at - low
+        cell = low + (source * (tables[0].shape[1] * size))[:, None] + where.rows[use, side] * size
         for table, sums in zip(tables, found, strict=True):
-            flat = table.reshape(table.shape[0], -1)
-            cell = rows * NET.size + low
-            below, above = np.take_along_axis(flat, cell, 1), np.take_along_axis(flat, cell + 1, 1)
-            sums[:, use] += where.weights[use, side] * (below + part * (above - below))
+            flat = table.ravel()
+            below = flat[cell]
+            read = (below + part * (flat[cell + 1] - below)) * where.weights[use, side]
+            if use.size == where.x.size:
+                sums += read
+            else:
+                sums[:, use] += read
     return found
 
 
@@ -159,10 +137,11 @@ class Experience:
         self.seen, self.mean, self.failing, self.said = (
             np.array([getattr(s, k) for s in self.surfaces]) for k in ("seen", "mean", "failing", "said")
         )
+        self.missed = {id(table): table - self.said for table in (self.seen, self.mean)}  # by the forecast, where there was one
         spread = np.array([each.spread for each in self.surfaces])
         usual = np.nanmean(spread, axis=(0,), keepdims=True)
         self.spread = np.where(np.isnan(spread), np.where(np.isnan(usual), np.nanmean(spread), usual), spread)
-        self.falls = np.array([np.log(each.fall / scale_of(each)) for each in self.surfaces])
+        self.falls = np.array([np.log(each.fall / scale_of(each.cell.facts, each.cell.optimizer)) for each in self.surfaces])
         self.gains = np.array([each.gain for each in self.surfaces])
         self.said_gains = np.array([gain_said(each.said, families) for each in self.surfaces])
 
@@ -213,7 +192,7 @@ class Experience:
             chance = np.exp(log_fall - np.logaddexp.reduce(log_fall, axis=1)[:, None])[keep]
             nothing = np.zeros((keep.size, 0))
             return Weighed(
-                job, w, source[keep], shift[keep], corrects[keep], fall, chance, where, nothing, nothing[:, :, None],
+                job, w, source[keep], shift[keep], corrects[keep], fall, chance, where, nothing, np.zeros((keep.size, 0, 0)),
                 np.full(keep.size, f.tail / max(f.tail - 2, 1)),
             )  # fmt: skip
         run, noise = self._read(job, where, source, shift, corrects, (self.seen, self.spread))
@@ -233,16 +212,26 @@ class Experience:
         residual = np.einsum("hg,hgk->hk", chance, r[keep])
         return Weighed(job, w, source[keep], shift[keep], corrects[keep], fall, chance, where, residual, inverse[keep], wide)
 
+    def worth(self, found: Weighed, where: Places) -> tuple[Array, Array]:
+        """y of the mean loss over seeds at every candidate (H, C), under each hypothesis, and its variance."""
+        mean = self._read(found.job, where, found.source, found.shift, found.corrects, (self.mean,))[0]
+        moved, variance = self._moved(found, where)
+        return np.minimum(mean + moved, 0.0), variance
+
+    def _moved(self, found: Weighed, where: Places) -> tuple[Array, Array]:
+        """What the runs made add to every hypothesis at the candidates, and the variance that is left: (H, C) each."""
+        f = self.fitted
+        across = f.level**2 + f.own**2 * kernel(where, found.ran, f)  # (C, k)
+        gain = across @ found.inverse  # (H, C, k)
+        moved = (gain @ found.residual[:, :, None])[:, :, 0]
+        return moved, np.maximum(f.level**2 + f.own**2 - np.sum(gain * across, axis=2), 1e-6) * found.wide[:, None]
+
     def belief(self, found: Weighed, where: Places) -> Belief:
         """What is believed of every candidate."""
-        f = self.fitted
         run, mean, failing, noise = self._read(
             found.job, where, found.source, found.shift, found.corrects, (self.seen, self.mean, self.failing, self.spread)
         )
-        across = f.level**2 + f.own**2 * kernel(where, found.ran, f)  # (C, k)
-        gain = np.einsum("ck,hkl->hcl", across, found.inverse)
-        moved = np.einsum("hck,hk->hc", gain, found.residual)
-        variance = np.maximum(f.level**2 + f.own**2 - np.einsum("hck,ck->hc", gain, across), 1e-6) * found.wide[:, None]
+        moved, variance = self._moved(found, where)
         return Belief(
             found.weight, np.minimum(mean + moved, 0.0), np.minimum(run + moved, 0.0), variance, noise, found.fall, found.chance,
             found.source, failing,
@@ -252,13 +241,13 @@ class Experience:
         self, job: Job, where: Places, source: NDArray[np.intp], shift: Array, corrects: NDArray[np.bool_], tables: tuple[Array, ...]
     ) -> list[Array]:
         """Tables of y of every hypothesis at the candidates: one run, the mean, the failing share, seed noise."""
-        found = gathered([table[source] for table in tables], where, shift)
+        found = gathered(tables, source, where, shift)
         if corrects.any() and job.said is not None:
             at, moved = source[corrects], shift[corrects]
-            said = gathered([job.said[None]], where, np.zeros(1))[0]
+            said = gathered([job.said[None]], np.zeros(1, dtype=np.intp), where, np.zeros(1))[0]
             for i, table in enumerate(tables):
                 if table is self.seen or table is self.mean:
-                    found[i][corrects] = np.minimum(said + gathered([table[at] - self.said[at]], where, moved)[0], 0.0)
+                    found[i][corrects] = np.minimum(said + gathered([self.missed[id(table)]], at, where, moved)[0], 0.0)
         return found
 
     def _falls(self, job: Job, source: NDArray[np.intp], seen: Seen) -> tuple[Array, Array]:
@@ -282,7 +271,7 @@ class Experience:
 
 def kernel(a: Places, b: Places, f: Fitted) -> Array:
     """How alike what is peculiar to a job is at two candidates (Matern 5/2)."""
-    d = ((a.x[:, None] - b.x) / f.reach) ** 2 + ((a.memory[:, None] - b.memory) / f.memory) ** 2 + 0.25 * (a.ahead[:, None] - b.ahead) ** 2
+    d = ((a.x[:, None] - b.x) / f.reach) ** 2 + ((a.memory[:, None] - b.memory) / f.memory) ** 2 + (f.ahead * (a.ahead[:, None] - b.ahead)) ** 2
     r = np.sqrt(5 * d)
     return (1 + r + r**2 / 3) * np.exp(-r)
 
@@ -292,9 +281,3 @@ def gain_said(said: Array, families: tuple[Family, ...]) -> float:
     share = np.maximum(remains(said), EPSILON / 10)
     plain = share[[i for i, family in enumerate(families) if family.momentum == 0]]
     return float(np.log(plain.min() / share.min())) if plain.size and np.all(np.isfinite(share)) else float("nan")
-
-
-def scale_of(each: Surface) -> float:
-    """The scale of a job's fall: what the gradient gives at 1/curvature."""
-    facts = each.cell.facts
-    return facts.gradient_norm**2 / facts.largest

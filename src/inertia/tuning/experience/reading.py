@@ -1,8 +1,9 @@
-"""The fitted numbers, and quantiles of weighted values."""
+"""The numbers that benchmarks/experience/fit.py found, and how a weighted set of values is read."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .prior import Fitted
+from .features import Units
 
-__all__ = ["FITTED", "quantiles"]
+__all__ = ["FITTED", "Fitted", "quantiles"]
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The numbers of the model for one optimizer, all fitted by benchmarks/experience/fit.py."""
+
+    scales: tuple[float, ...]  # of the features: a difference this large is a standard deviation
+    network: tuple[float, ...]  # weights of the unit of learning rates: see features.Units
+    convex: tuple[float, ...]  # the same for convex jobs
+    floor: float  # weight of a job however unlike, relative to an equal one
+    wander: float  # octaves: spread of the shift between jobs, beyond what the unit foretells
+    own: float  # what is peculiar to a job at one candidate: standard deviation of y
+    level: float  # the same for all candidates together
+    reach: float  # octaves of the learning rate over which that is alike
+    memory: float  # octaves of 1/(1 - momentum) over which it is alike
+    ahead: float  # how unlike a momentum with and without Nesterov's form are, in the same measure
+    along: float  # two momenta are alike at equal learning rate * (1 - momentum)^-along: 1 where noise rules, 0 where curvature does
+    jitter: float  # noise of y at the least
+    tail: float  # degrees of freedom: smaller is searched wider
+    trust: float  # of the forecast, where there is one
+    fall: float  # spread of ln(fall/its scale) beyond what a known job had
+    gain: float  # spread of ln of the gain of momentum beyond what a known job had
+    broad: float  # widens the distribution of what a run ends at
+    worth: float  # expected fall of y by one more run, below which the search ends
+    stays: float  # noise at the bottom of a quadratic, over the noise of its fall
+
+    def units(self, convex: bool) -> Units:
+        """Weights of the unit of learning rates."""
+        return Units(*(self.convex if convex else self.network))
 
 
 def quantiles(values: Array, weights: Array, at: tuple[float, ...]) -> Array:
@@ -28,11 +58,13 @@ def quantiles(values: Array, weights: Array, at: tuple[float, ...]) -> Array:
     return np.interp(np.array(at) * summed[-1], summed - 0.5 * weights[order], values[order])
 
 
-def _fitted() -> Fitted:
-    found: dict[str, Any] = json.loads((Path(str(files(__package__))) / "data" / "fitted.json").read_text())
-    kept: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
-    return Fitted(**kept)
+def _fitted() -> dict[str, Fitted]:
+    found: dict[str, dict[str, Any]] = json.loads((Path(str(files(__package__))) / "data" / "fitted.json").read_text())
+    return {
+        optimizer: Fitted(**{name: tuple(value) if isinstance(value, list) else value for name, value in numbers.items()})
+        for optimizer, numbers in found.items()
+    }
 
 
 FITTED = _fitted()
-"""What benchmarks/experience/fit.py found."""
+"""What benchmarks/experience/fit.py found, for each optimizer."""

@@ -19,7 +19,7 @@ from ..measurement import Measurement
 from ..policy import History
 from ..recipe import Recipe
 from .cells import Cell, Facts, read
-from .features import features
+from .features import features, scale_of, unit
 from .prior import Experience, Job, Seen, places
 from .surfaces import NET, Surface
 
@@ -86,7 +86,7 @@ def remembered(name: str, measured: Measurement, budget: Budget, history: Histor
     recipes, empty = tuple(falls), np.full(table.shape, np.nan)
     starts, nothing = np.full(width, start), np.full(width, np.nan)
     return Cell(
-        name=name, family=name, schedule=budget.schedule, optimizer=recipes[0].optimizer, facts=Facts.of(measured, budget),
+        name=name, family=name, schedule=budget.schedule, optimizer=recipes[0].optimizer, facts=Facts.of(measured, budget, recipes[0].optimizer),
         start=nothing if held else starts, held_start=starts if held else nothing, recipes=recipes,
         training=empty if held else table, held=table if held else empty, forecast=np.full(len(recipes), np.nan), held_out=held, full=False,
     )  # fmt: skip
@@ -99,11 +99,12 @@ def filled(known: Experience, cell: Cell) -> Surface | None:
     if not np.all(np.isfinite(fell)) or not np.any(fell > 0):
         return None
     facts = cell.facts
-    job = Job(features(facts), float(starts[0]), facts.gradient_norm**2 / facts.largest, np.inf)
-    x = np.log2([recipe.learning_rate * facts.largest for recipe in cell.recipes])
-    weighed = known.weigh(job, places(x, [recipe.family for recipe in cell.recipes], known.families), Seen(fell))
+    at = unit(facts, cell.optimizer, known.fitted.units(facts.convex))
+    job = Job(features(facts, cell.optimizer), at, float(starts[0]), scale_of(facts, cell.optimizer), np.inf)
+    x, along = np.log2([recipe.learning_rate for recipe in cell.recipes]) - at, known.fitted.along
+    weighed = known.weigh(job, places(x, [recipe.family for recipe in cell.recipes], known.families, along), Seen(fell))
     grid = [family for family in known.families for _ in NET]
-    belief = known.belief(weighed, places(np.tile(NET, len(known.families)), grid, known.families))
+    belief = known.belief(weighed, places(np.tile(NET, len(known.families)), grid, known.families, along))
     shape = (len(known.families), NET.size)
     seen, mean, spread, failing = (
         (belief.weight @ table).reshape(shape) for table in (belief.run, belief.mean, belief.noise + belief.variance, belief.failing)
@@ -114,6 +115,6 @@ def filled(known: Experience, cell: Cell) -> Surface | None:
     gain = float(np.average(gains[kept], weights=belief.weight[kept])) if kept.any() else float("nan")
     ran = np.array([any(recipe.family == family for recipe in cell.recipes) for family in known.families])
     return Surface(
-        cell=cell, features=job.features, ran=ran, seen=seen, spread=spread, mean=mean, failing=failing, said=np.full(shape, np.nan),
+        cell=cell, features=job.features, unit=at, ran=ran, seen=seen, spread=spread, mean=mean, failing=failing, said=np.full(shape, np.nan),
         start=job.start, fall=fall, gain=gain,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Grids of losses laid on one net of candidates, as shares of the fall that were left, so that jobs can be compared.
 
-A candidate is a family (momentum, Nesterov) at x = log2(learning rate times the largest curvature). Of a run that ended at loss L
+A candidate is a family (momentum, Nesterov) at x, log2 of the learning rate in the unit of the job (see `features`). Of a run that ended at loss L
 
     share left = (min(L, start) - ref)/(start - ref),    y = ln((share + 0.01)/1.01),    ref = max(bound, lowest - 2 % of the fall)
 
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from ..recipe import Family
 from .cells import Cell
-from .features import features
+from .features import features, unit
+from .reading import Fitted
 
 __all__ = ["EPSILON", "NET", "Surface", "blend", "left", "reference", "remains", "surface"]
 
 Array = NDArray[np.float64]
 
-NET = np.arange(-14.0, 7.01, 0.5)  # log2(learning rate * curvature)
+NET = np.arange(-14.0, 7.01, 0.5)  # log2 of the learning rate in the unit of the job
 EPSILON = 0.01  # of the fall: losses nearer to the reference than this are alike (the definition of the score)
 SLACK = 0.02  # of the fall: how far below the lowest loss known the reference lies (the definition of the score)
-ALONG = 0.75  # two momenta are alike at equal learning rate * (1 - momentum)^-ALONG: 1 where noise rules, 0 where curvature does
 
 
 def reference(start: float, lowest: float, bound: float | None) -> float:
@@ -54,6 +54,7 @@ class Surface:
 
     cell: Cell
     features: Array  # (K,)
+    unit: float  # log2 of the learning rate at x = 0
     ran: NDArray[np.bool_]  # (F,) families that the cell holds; the others are blended from their neighbours
     seen: Array  # (F, X) y of a run, mean over seeds
     spread: Array  # (F, X) its variance over seeds; nan where one seed ran
@@ -65,7 +66,7 @@ class Surface:
     gain: float  # ln of (L - ref) at the best rate without momentum over that of the best of all; nan where that is not known
 
 
-def surface(cell: Cell, families: tuple[Family, ...], held_out: bool = False) -> Surface | None:
+def surface(cell: Cell, families: tuple[Family, ...], fitted: Fitted, held_out: bool = False) -> Surface | None:
     """A cell on the net; None where its objective was not read or nothing was learned."""
     losses, starts = (cell.held, cell.held_start) if held_out else (cell.training, cell.start)
     if not np.any(np.isfinite(losses)) or not np.all(np.isfinite(starts)):
@@ -84,16 +85,18 @@ def surface(cell: Cell, families: tuple[Family, ...], held_out: bool = False) ->
         "seen": np.nanmean(y, axis=1), "spread": spread, "mean": left(np.nanmean(share, axis=1)),
         "failing": np.nansum(share > 0.9, axis=1) / counted, "said": _said(cell, held_out),
     }  # fmt: skip
-    laid = _laid(cell, families, rows)
+    at = unit(cell.facts, cell.optimizer, fitted.units(cell.facts.convex))
+    laid = _laid(cell, families, rows, at, fitted.along)
     plain = [i for i, recipe in enumerate(cell.recipes) if recipe.momentum == 0]
     gain = float(np.log((means[plain].min() - ref) / (means.min() - ref))) if plain and cell.full and means.min() > ref else np.nan
     ran = np.array([any(recipe.family == family for recipe in cell.recipes) for family in families])
-    return Surface(cell=cell, features=features(cell.facts), ran=ran, start=start, fall=start - ref, gain=gain, **laid)
+    kept = features(cell.facts, cell.optimizer)
+    return Surface(cell=cell, features=kept, unit=at, ran=ran, start=start, fall=start - ref, gain=gain, **laid)
 
 
-def _laid(cell: Cell, families: tuple[Family, ...], rows: dict[str, Array]) -> dict[str, Array]:
+def _laid(cell: Cell, families: tuple[Family, ...], rows: dict[str, Array], at: float, along: float) -> dict[str, Array]:
     """Values of recipes on the net."""
-    x = np.log2([recipe.learning_rate * cell.facts.largest for recipe in cell.recipes])
+    x = np.log2([recipe.learning_rate for recipe in cell.recipes]) - at
     own = cell.families
     laid = {key: np.full((len(own), NET.size), np.nan) for key in rows}
     for row, family in enumerate(own):
@@ -101,7 +104,7 @@ def _laid(cell: Cell, families: tuple[Family, ...], rows: dict[str, Array]) -> d
         order = mine[np.argsort(x[mine])]
         for key, values in rows.items():
             laid[key][row] = _interpolated(x[order], values[order], key)
-    mixed = blend(own, families)
+    mixed = blend(own, families, along)
     return {key: spread_over(values, *mixed) for key, values in laid.items()}
 
 
@@ -121,7 +124,7 @@ def _interpolated(x: Array, values: Array, key: str) -> Array:
     return found
 
 
-def blend(own: tuple[Family, ...], wanted: tuple[Family, ...]) -> tuple[NDArray[np.intp], Array, Array]:
+def blend(own: tuple[Family, ...], wanted: tuple[Family, ...], along: float) -> tuple[NDArray[np.intp], Array, Array]:
     """How wanted families are made of those at hand: two rows each, their shifts in x, and their weights.
 
     Neighbours in log2 1/(1 - momentum) of the same form; no momentum belongs to both forms.
@@ -137,7 +140,7 @@ def blend(own: tuple[Family, ...], wanted: tuple[Family, ...]) -> tuple[NDArray[
         pair = max(below, key=lambda j: memory[j]), min(above, key=lambda j: memory[j])
         for side, j in enumerate(pair):
             rows[i, side] = j
-            shifts[i, side] = ALONG * (here - memory[j])
+            shifts[i, side] = along * (here - memory[j])
         gap = memory[pair[1]] - memory[pair[0]]
         share = (here - memory[pair[0]]) / gap if gap > 0 else 0.0
         weights[i] = 1 - share, share

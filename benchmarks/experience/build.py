@@ -120,7 +120,8 @@ def cells(record: Record, known: dict[tuple[str, str], Cell]) -> list[Cell]:
     for (optimizer, schedule), grid in record.grids.items():
         rows = recipes_of(grid, optimizer)
         whole = sum(not np.any(np.isnan(grid.train[family][row])) for family, row, _ in rows)
-        if schedule not in SCHEDULES or whole < WHOLE:
+        ladder = ladder_of(job, optimizer)
+        if schedule not in SCHEDULES or whole < WHOLE or ladder is None:
             continue  # not finished yet
         train = np.array([grid.train[family][row] for family, row, _ in rows])
         held = np.array([grid.validation[family][row] for family, row, _ in rows])
@@ -142,7 +143,7 @@ def cells(record: Record, known: dict[tuple[str, str], Cell]) -> list[Cell]:
         else:
             seen = seen or record.features or tuned_features(job.name)
             facts = facts_of(record, seen, schedule)
-        facts = facts.climbed(ladder_of(job, optimizer))
+        facts = facts.climbed(ladder)
         found.append(
             Cell(job.name, job.family, schedule, optimizer, facts, start, held_start, tuple(recipes), train, held,
                  np.full(len(recipes), np.nan) if said is None else said, bound)

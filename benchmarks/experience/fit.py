@@ -35,7 +35,7 @@ class Bank:
 
     def __init__(self, optimizer: str = "sgd", held_out: bool = False) -> None:
         self.families, self.optimizer, self.held_out = FAMILIES[optimizer], optimizer, held_out
-        self.cells = [cell for cell in shipped() if cell.optimizer == optimizer]
+        self.cells = [cell for cell in shipped() if cell.optimizer == optimizer and cell.facts.short_best is not None]
         self.lay(FITTED[optimizer])
 
     def lay(self, fitted: Fitted) -> None:
@@ -123,12 +123,12 @@ def table(bank: Bank, found: list[list[Played]]) -> None:
 
 
 def fit(bank: Bank, passes: int, every: int) -> Fitted:
-    best, now = FITTED, objective(bank.played(FITTED, every=every))
+    best = FITTED[bank.optimizer]
+    now = objective(bank.played(best, every=every))
     print(f"from {now:.4f}", flush=True)
-    names = [n for n in asdict(FITTED) if n not in ("scales", "stays")] + [f"scales {i}" for i in range(len(FITTED.scales))]
     step = 1.7
     for _ in range(passes):
-        for name in names:
+        for name in names():
             for factor in (step, 1 / step):
                 tried = changed(best, name, factor)
                 if tried is None:
@@ -137,20 +137,30 @@ def fit(bank: Bank, passes: int, every: int) -> Fitted:
                 if value < now - 1e-4:
                     best, now = tried, value
                     print(f"{now:.4f}  {name} x {factor:.3g}", flush=True)
-                    TARGET.write_text(json.dumps(asdict(best), indent=1) + "\n")
+                    kept = {optimizer: asdict(each) for optimizer, each in FITTED.items()} | {bank.optimizer: asdict(best)}
+                    TARGET.write_text(json.dumps(kept, indent=1) + "\n")
                     break
         step = step**0.6
     return best
 
 
+def names() -> list[str]:
+    """What is searched, the most telling first."""
+    first = ["wander", "floor", "own", "tail", "network 0", "network 1", "network 2", "network 3", "convex 0", "convex 1", "trust", "fall"]
+    scales = [f"scales {i}" for i in range(len(FITTED["sgd"].scales))]
+    return [*first, *scales, "level", "reach", "memory", "ahead", "along", "jitter", "gain", "broad"]
+
+
 def changed(fitted: Fitted, name: str, factor: float) -> Fitted | None:
-    if name.startswith("scales"):
-        scales = list(fitted.scales)
-        scales[int(name.split()[1])] *= factor
-        return replace(fitted, scales=tuple(float(f"{x:.3g}") for x in scales))
-    value = getattr(fitted, name)
-    new = 1 - (1 - value) * factor if name == "trust" else value * factor
-    return replace(fitted, **{name: float(f"{new:.3g}")}) if name != "trust" or 0 < new < 1 else None
+    """One number changed: by a factor, weights of units by a step, shares in their odds."""
+    word, _, index = name.partition(" ")
+    value = getattr(fitted, word)
+    if index:
+        row = list(value)
+        row[int(index)] = row[int(index)] * factor if word == "scales" else row[int(index)] + 0.35 * np.log(factor)
+        return replace(fitted, **{word: tuple(float(f"{x:.3g}") for x in row)})
+    new = 1 - (1 - value) * factor if word == "trust" else value * factor
+    return replace(fitted, **{word: float(f"{new:.3g}")}) if word != "trust" or 0 < new < 1 else None
 
 
 def number(words: list[str], name: str, usual: int) -> int:

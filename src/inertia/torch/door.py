@@ -24,7 +24,7 @@ from ..tuning.trainable import Metric, Progress, Readings, Run, Sample
 from .batches import Batches, Everything, Indexed, in_order
 from .frozen import NORMS, trainable
 from .grouping import shares_of
-from .losses import MEAN, OTHER, Loss
+from .losses import MEAN, OTHER, Loss, lowest_of
 from .opening import opened
 from .preparing import fed, module_of
 from .processes import Portion, Processes
@@ -110,7 +110,7 @@ class TorchJob:
         self.held = None if held is None else self._share(held)[0]
         self.validated, self.reseeded = validation is not None or metric is not None, self._make is not None
         scale = (self.batch_size or self.examples) / accumulate / parts
-        self.loss = Loss(nn.Identity(), loss_fn, forward, size_of, scale)
+        self.loss, self.lowest = Loss(nn.Identity(), loss_fn, forward, size_of, scale), lowest_of(loss_fn)
         self.shares = shares_of(groups, model, self._model)
         self.uniform = not self.shares
         self._chunk, self._checked = 0, False

@@ -18,11 +18,36 @@ from torch import nn
 from ..errors import BadInput
 from .batches import examples_in
 
-__all__ = ["MEAN", "OTHER", "SUM", "Loss"]
+__all__ = ["MEAN", "OTHER", "SUM", "Loss", "lowest_of"]
 
 MEAN, SUM, OTHER = "mean", "sum", "neither a mean nor a sum over examples"
 _PROBED = 12  # examples with which a loss is asked how it adds up
 _ASK = "return (sum, weight) from the loss, such as (loss * n, n) for n tokens, and every batch is weighted right"
+
+_NEVER_NEGATIVE: tuple[Any, ...] = (
+    nn.CrossEntropyLoss, nn.MSELoss, nn.L1Loss, nn.HuberLoss, nn.SmoothL1Loss, nn.MultiMarginLoss, nn.SoftMarginLoss,
+    nn.MarginRankingLoss, nn.TripletMarginLoss, nn.CosineEmbeddingLoss, nn.CTCLoss,
+)  # fmt: skip
+_NOR_THESE: tuple[Any, ...] = (
+    nn.functional.cross_entropy, nn.functional.mse_loss, nn.functional.l1_loss, nn.functional.huber_loss,
+    nn.functional.smooth_l1_loss, nn.functional.multi_margin_loss, nn.functional.soft_margin_loss,
+)  # fmt: skip
+
+
+def lowest_of(loss_fn: Any) -> float | None:
+    """What a loss cannot go below whatever the outputs: 0 for torch's own losses that are sums of what is not negative, else not known.
+
+    Classes only as they are (a subclass may compute something else). Binary cross-entropy is not among them: with targets
+    outside [0, 1], which it takes without a word, it has no bound. A weight below 0 would break the bound.
+
+    >>> lowest_of(nn.MSELoss()), lowest_of(nn.GaussianNLLLoss())
+    (0.0, None)
+    """
+    weight = getattr(loss_fn, "weight", None)
+    if weight is not None and bool((weight < 0).any()):
+        return None
+    known = type(loss_fn) in _NEVER_NEGATIVE or any(loss_fn is each for each in _NOR_THESE)
+    return 0.0 if known else None
 
 
 class Loss:

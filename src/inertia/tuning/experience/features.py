@@ -37,11 +37,12 @@ _STILL = 2.0**-10  # noise over signal below this is no noise: such batches and 
 
 
 class Units(NamedTuple):
-    """Weights of log2 of the learning rates that short runs show; what is missing to 1 goes to 1/curvature (Adam: to 1)."""
+    """Weights of log2 of the learning rates that short runs show; what `best`, `half`, `edge` lack to 1 goes to 1/curvature (Adam: to 1)."""
 
     best: float
     half: float
     edge: float
+    grown: float  # of how much the curvature grew in the walk from the start; 0: the larger curvature counts, -1: that at the start
 
 
 class Short(NamedTuple):
@@ -65,8 +66,11 @@ class Short(NamedTuple):
 def unit(facts: Facts, optimizer: str, weights: Units) -> float:
     """log2 of the learning rate that others are compared with."""
     short = Short.of(facts, optimizer)
-    plain = -float(np.log2(facts.largest)) if optimizer == "sgd" else 0.0
-    return weights.best * short.best + weights.half * short.half + weights.edge * short.edge + (1 - sum(weights)) * plain
+    shown = weights.best * short.best + weights.half * short.half + weights.edge * short.edge
+    if optimizer != "sgd":
+        return shown
+    grown = np.log2(max(facts.largest / facts.largest_start, 1.0)) if facts.largest_start > 0 else 0.0
+    return shown - float((1 - sum(weights[:3])) * np.log2(facts.largest) + weights.grown * grown)
 
 
 def scale_of(facts: Facts, optimizer: str) -> float:

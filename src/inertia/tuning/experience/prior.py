@@ -134,6 +134,8 @@ class Experience:
         self.fitted, self.families = fitted, families
         self.surfaces = [each for each in surfaces if each.cell.family != skip]
         self.features = np.array([each.features for each in self.surfaces])
+        kinds = [(each.cell.family, each.cell.schedule) for each in self.surfaces]
+        self.among = -np.log([float(kinds.count(kind)) for kind in kinds])  # a family counts once, however many jobs it has
         self.seen, self.mean, self.failing, self.said = (
             np.array([getattr(s, k) for s in self.surfaces]) for k in ("seen", "mean", "failing", "said")
         )
@@ -160,7 +162,7 @@ class Experience:
         """Hypotheses before any run: (surface, shift, log weight, whether it corrects the forecast)."""
         f = self.fitted
         gap = (self.features - job.features) / np.array(f.scales)
-        alike = np.log(np.exp(-0.5 * np.sum(gap**2, axis=1)) + f.floor * np.exp(-0.5 * np.sum(gap**2, axis=1) / 9) + 1e-12)
+        alike = self.among + np.log(np.exp(-0.5 * np.sum(gap**2, axis=1)) + f.floor * np.exp(-0.5 * np.sum(gap**2, axis=1) / 9) + 1e-12)
         nodes = np.arange(-3.0, 3.01, 0.5)
         spread = -0.5 * (f.tail + 1) * np.log1p((nodes / f.wander) ** 2 / f.tail)
         n = len(self.surfaces)

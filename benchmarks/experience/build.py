@@ -27,8 +27,8 @@ from inertia.tuning.measuring import measure
 from inertia.tuning.numpy_door import ProblemJob
 from inertia.tuning.recipe import Recipe
 
-from .problems import batch_size, built, dimension, examples
 from .ladders import ladder_of
+from .problems import batch_size, built, dimension, examples
 from .reading import Grid, Record, records
 
 TARGET = Path(inertia.__file__).parent / "tuning" / "experience" / "data" / "cells.json.gz"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from inertia.tuning.experience.cells import Cell
-from inertia.tuning.experience.policy import improvement, spread_of
 from inertia.tuning.experience.features import scale_of
+from inertia.tuning.experience.policy import improvement, spread_of
 from inertia.tuning.experience.prior import Experience, Job, Places, Seen, places
 from inertia.tuning.experience.reading import Fitted, quantiles
 from inertia.tuning.experience.surfaces import Surface, surface

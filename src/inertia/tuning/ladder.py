@@ -100,5 +100,6 @@ def _wanted(known: dict[float, float], start: float, first: float) -> list[float
         return [min(known) - 3]
     far = [best + 2] if not any(rung > best for rung in known) else []
     far += [best - 2] if not any(rung < best for rung in known) else []
-    beyond = [] if any(loss >= start for rung, loss in known.items() if rung > best) else [max(known) + 1]
+    risen = min((rung for rung, loss in known.items() if rung > best and loss >= start), default=None)
+    beyond = [max(known) + 1] if risen is None else [risen - 1]  # the rung below the first that rises must have fallen
     return [*far, best + 1, best - 1, *beyond]

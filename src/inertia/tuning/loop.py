@@ -82,7 +82,9 @@ def tune(
         raise BadInput(f"the {budget.objective.name} is {first.validation} at the start: look at the validation data")
     kept.open(_asked(job, budget, seed, first.training, experience) | (asked or {}))
     tell("measuring", 0, 1)
-    seen: Measurement = from_plain(Measurement, kept.fact("measured", lambda: measure(job, budget, seed=seed, progress=progress, optimizer=optimizer)))
+    seen: Measurement = from_plain(
+        Measurement, kept.fact("measured", lambda: measure(job, budget, seed=seed, progress=progress, optimizer=optimizer))
+    )
     how = policy(seen, budget, seed)
     allowed = max_cost * budget.gradients - seen.cost.example_gradients - prove * budget.gradients
     history, stopped = History(), Reason.BUDGET_SPENT

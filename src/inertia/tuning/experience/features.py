@@ -37,7 +37,7 @@ _STILL = 2.0**-10  # noise over signal below this is no noise: such batches and 
 
 
 class Units(NamedTuple):
-    """Weights of log2 of the learning rates that short runs show; what `best`, `half`, `edge` lack to 1 goes to 1/curvature (Adam: to 1)."""
+    """Weights of log2 of the learning rates that short runs show; what the first three lack to 1 goes to 1/curvature (Adam: to 1)."""
 
     best: float
     half: float

@@ -273,7 +273,11 @@ class Experience:
 
 def kernel(a: Places, b: Places, f: Fitted) -> Array:
     """How alike what is peculiar to a job is at two candidates (Matern 5/2)."""
-    d = ((a.x[:, None] - b.x) / f.reach) ** 2 + ((a.memory[:, None] - b.memory) / f.memory) ** 2 + (f.ahead * (a.ahead[:, None] - b.ahead)) ** 2
+    d = (
+        ((a.x[:, None] - b.x) / f.reach) ** 2
+        + ((a.memory[:, None] - b.memory) / f.memory) ** 2
+        + (f.ahead * (a.ahead[:, None] - b.ahead)) ** 2
+    )
     r = np.sqrt(5 * d)
     return (1 + r + r**2 / 3) * np.exp(-r)
 

@@ -60,10 +60,11 @@ def quantiles(values: Array, weights: Array, at: tuple[float, ...]) -> Array:
 
 def _fitted() -> dict[str, Fitted]:
     found: dict[str, dict[str, Any]] = json.loads((Path(str(files(__package__))) / "data" / "fitted.json").read_text())
-    return {
-        optimizer: Fitted(**{name: tuple(value) if isinstance(value, list) else value for name, value in numbers.items()})
+    kept: dict[str, dict[str, Any]] = {
+        optimizer: {name: tuple(value) if isinstance(value, list) else value for name, value in numbers.items()}
         for optimizer, numbers in found.items()
     }
+    return {optimizer: Fitted(**numbers) for optimizer, numbers in kept.items()}
 
 
 FITTED = _fitted()

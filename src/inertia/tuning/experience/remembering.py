@@ -83,10 +83,11 @@ def remembered(name: str, measured: Measurement, budget: Budget, history: Histor
         return None
     width = max(map(len, falls.values()))
     table = np.array([[*row, *[np.nan] * (width - len(row))] for row in falls.values()])
+    facts = Facts.of(measured, budget, next(iter(falls)).optimizer)
     recipes, empty = tuple(falls), np.full(table.shape, np.nan)
     starts, nothing = np.full(width, start), np.full(width, np.nan)
     return Cell(
-        name=name, family=name, schedule=budget.schedule, optimizer=recipes[0].optimizer, facts=Facts.of(measured, budget, recipes[0].optimizer),
+        name=name, family=name, schedule=budget.schedule, optimizer=recipes[0].optimizer, facts=facts,
         start=nothing if held else starts, held_start=starts if held else nothing, recipes=recipes,
         training=empty if held else table, held=table if held else empty, forecast=np.full(len(recipes), np.nan), held_out=held, full=False,
     )  # fmt: skip
@@ -115,6 +116,6 @@ def filled(known: Experience, cell: Cell) -> Surface | None:
     gain = float(np.average(gains[kept], weights=belief.weight[kept])) if kept.any() else float("nan")
     ran = np.array([any(recipe.family == family for recipe in cell.recipes) for family in known.families])
     return Surface(
-        cell=cell, features=job.features, unit=at, ran=ran, seen=seen, spread=spread, mean=mean, failing=failing, said=np.full(shape, np.nan),
-        start=job.start, fall=fall, gain=gain,
+        cell=cell, features=job.features, unit=at, ran=ran, seen=seen, spread=spread, mean=mean, failing=failing,
+        said=np.full(shape, np.nan), start=job.start, fall=fall, gain=gain,
     )  # fmt: skip

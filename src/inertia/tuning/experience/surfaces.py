@@ -1,6 +1,7 @@
 """Grids of losses laid on one net of candidates, as shares of the fall that were left, so that jobs can be compared.
 
-A candidate is a family (momentum, Nesterov) at x, log2 of the learning rate in the unit of the job (see `features`). Of a run that ended at loss L
+A candidate is a family (momentum, Nesterov) at x, log2 of the learning rate in the unit of the job (see `features`). Of a run that
+ended at loss L
 
     share left = (min(L, start) - ref)/(start - ref),    y = ln((share + 0.01)/1.01),    ref = max(bound, lowest - 2 % of the fall)
 

@@ -1,0 +1,75 @@
+"""Short runs: the ladder climbs to the best rung and past it, says the same of a shifted and a scaled loss, and keeps its price."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from inertia.problems import least_squares
+from inertia.tuning.factors import budget_of
+from inertia.tuning.ladder import RUNGS, Ladder, climbed
+from inertia.tuning.measuring import measure
+from inertia.tuning.numpy_door import ProblemJob
+
+
+def valley(best, edge, start=3.0):
+    """The loss after a short run: lowest at `best`, at the start from `edge` on, lost three octaves later."""
+
+    def ended(rung):
+        if rung > edge + 3:
+            return np.inf
+        side = (rung - best) / (edge - best) if rung > best else (best - rung) / 8
+        return start - max(1 - min(side, 2.0) ** 2, -5.0)
+
+    return ended
+
+
+@pytest.mark.parametrize("first", [-9.0, -4.3, 0.0, 4.0])
+def test_the_best_rung_and_the_edge_are_found_from_wherever_it_begins(first):
+    found = climbed("sgd", 10, 3.0, first, valley(-3.0, 0.0))
+    assert found.rates.size <= RUNGS
+    assert abs(found.rates[found.top] + 3) <= 1
+    if found.rates.size < RUNGS:  # it ended because nothing was left to ask
+        assert abs(found.best + 3) < 0.5
+        assert found.edge == -0.5
+
+
+def test_where_nothing_falls_there_is_no_ladder():
+    assert climbed("sgd", 10, 1.0, 0.0, lambda rung: np.inf) is None
+
+
+def test_a_shift_and_a_unit_of_the_loss_change_no_rung():
+    losses = np.array([0.9, 0.5, 0.7, np.inf])
+    one = Ladder("sgd", 10, np.arange(4.0), losses, 1.0)
+    other = Ladder("sgd", 10, np.arange(4.0), 8 * losses - 100, 8 * 1.0 - 100)
+    assert [one.best, one.half, one.edge] == pytest.approx([other.best, other.half, other.edge])
+    assert other.fall == pytest.approx(8 * one.fall)
+
+
+def test_on_a_quadratic_it_stands_where_plain_steps_say():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, 5))
+    problem = least_squares(x, x @ rng.standard_normal(5))
+    budget = budget_of(300, steps=200, batch_size=20)
+    found = measure(ProblemJob(problem), budget)
+    ladder = found.ladder("sgd")
+    curvature = np.linalg.eigvalsh(x.T @ x / 300)[-1]
+    stable = np.log2(2 * 1.9 / curvature)  # heavy ball .9 is stable below this
+    assert ladder.best < stable
+    assert ladder.edge == pytest.approx(stable, abs=2)
+    assert found.cost.example_gradients < budget.gradients
+    assert measure(ProblemJob(replace(problem, name="again")), budget).ladder("sgd").losses.tolist() == ladder.losses.tolist()
+
+
+def test_bounds_of_losses_are_told_only_where_they_hold():
+    torch = pytest.importorskip("torch")
+    from inertia.torch.losses import lowest_of
+
+    class Mine(torch.nn.MSELoss):
+        def forward(self, output, target):
+            return super().forward(output, target) - 5
+
+    assert lowest_of(torch.nn.CrossEntropyLoss()) == 0
+    assert lowest_of(torch.nn.functional.mse_loss) == 0
+    assert [lowest_of(each) for each in (Mine(), torch.nn.GaussianNLLLoss(), lambda a, b: a, None)] == [None] * 4
+    assert lowest_of(torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, -1.0]))) is None

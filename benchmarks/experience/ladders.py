@@ -1,6 +1,6 @@
 """Short runs at constant learning rates, an octave apart: the cheap evidence that the tuner reads before any full run.
 
-    python benchmarks/experience/ladders.py [JOB ...]      what is missing; one file a job, data/ladders/JOB.json
+    python benchmarks/experience/ladders.py [JOB ...]      what is missing; one file a job, short/JOB.json
 
 A ladder is run at momentum (AdamW: beta1) 0.9 on each of the first seeds for a tenth of the steps (no fewer than 16), and read on
 all examples after a quarter, a half and all of them. SGD's lies about 1/curvature, AdamW's is the same for every job.
@@ -43,7 +43,7 @@ def steps_of(job: Job) -> list[int]:
 
 
 def path_of(job: Job) -> Path:
-    return HERE / "data" / ("sealed" if job.sealed else "") / "ladders" / f"{job.name}.json"
+    return HERE / "short" / ("sealed" if job.sealed else "") / f"{job.name}.json"
 
 
 def centre(job: Job) -> int:

@@ -175,3 +175,13 @@ def test_a_cell_reproduces():
     (ended,) = run(JOBS["ridge"], "sgd", "linear", [("0.9", float(grid.rates["0.9"][at]))], 0)
     assert ended.train == pytest.approx(grid.train["0.9"][at, 0], rel=1e-3)
     assert ended.validation == pytest.approx(grid.validation["0.9"][at, 0], rel=1e-3)
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "experience" / "short").glob("*.json")), ids=lambda path: path.stem)
+def test_short_runs_are_kept_an_octave_apart_with_every_seed(path):
+    known = json.loads(path.read_text())
+    start = known.pop("start")
+    for found in known.values():
+        assert np.all(np.diff(found["rates"]) == 1)
+        assert np.all(np.diff(found["steps"]) > 0)
+        assert np.shape(found["losses"]) == (min(3, len(start)), len(found["rates"]), 3)

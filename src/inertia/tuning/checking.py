@@ -115,7 +115,7 @@ def check(job: Trainable, budget: Budget, setting: Setting, policy: Maker, *, se
     Raises:
         BadInput, Diverged: what measuring raises.
     """
-    seen = measure(job, budget, seed=seed, progress=progress, optimizer=recipe.optimizer)
+    seen = measure(job, budget, seed=seed, progress=progress)
     how, nothing = policy(seen, budget, seed), History()
     recipe, under = setting.recipe, None
     notes: tuple[str, ...] = ()

@@ -4,12 +4,11 @@ import json
 import os
 import sys
 
-os.environ["KERAS_BACKEND"] = sys.argv[1] if len(sys.argv) > 1 else "torch"
-
 import numpy as np
 
 
-def main():
+def main(backend):
+    os.environ["KERAS_BACKEND"] = backend  # not where this file is merely collected
     import keras
 
     import inertia.keras
@@ -43,4 +42,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -185,7 +185,8 @@ def test_the_other_verbs(two):
     stable, text = everywhere(two, "checked")
     own = it.check(several.net(), several.MSE, several.data(), lr=0.05, momentum=0.9, steps=several.STEPS, batch_size=12)
     assert stable == own.stable
-    assert text.split("\n")[0] == str(own).split("\n")[0]  # the second line's sampling error is of other parts
+    ranks, alone = (said.split("\n")[0].split(": learning rates from")[0] for said in (text, str(own)))
+    assert ranks == alone  # what is expected beside it rests on the examples that were drawn, other ones than one process draws
     one = inertia.measure(several.net(), several.MSE, several.data(), steps=100, batch_size=12).largest
     assert everywhere(two, "facade") == pytest.approx(one, rel=1e-9)
 

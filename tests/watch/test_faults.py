@@ -291,3 +291,19 @@ def test_without_a_second_derivative_differences_of_gradients_tell_the_same():
         found[name] = watch.looks[0]
         assert watch.probe.products == name
     assert found["differences"].sharpness == pytest.approx(found["exact"].sharpness, rel=0.01)
+
+
+def test_a_model_that_is_shared_out_is_refused():
+    """One process is a group as well: fully_shard's marks are what counts."""
+    import torch.distributed as dist
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        model = nn.Linear(3, 1)
+        fully_shard(model, mesh=init_device_mesh("cpu", (1,)))
+        with pytest.raises(BadInput, match="shared out over several processes"):
+            Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), nn.MSELoss(), probe=(torch.zeros(4, 3), torch.zeros(4, 1)))
+    finally:
+        dist.destroy_process_group()

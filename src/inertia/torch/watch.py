@@ -25,6 +25,7 @@ from ..watching.quantities import Look
 from .frozen import trainable
 from .watch_probe import Probe, bare, flat
 from .watch_state import Buffers, metric_of, read, remembered
+from .wrappers import Wrapped, kind_of
 
 __all__ = ["Watch"]
 
@@ -347,6 +348,11 @@ def _checked(model: Any, optimizer: Any, expect: float | None, scaler: Any) -> N
         raise BadInput(f"model of type {type(model).__name__} is no torch.nn.Module: pass the model that is trained")
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise BadInput(f"optimizer of type {type(optimizer).__name__} is no torch.optim.Optimizer: pass the one that steps the model")
+    if kind_of(model) in (Wrapped.SHARDED, Wrapped.CUT):
+        raise BadInput(
+            "the model is shared out over several processes (fully_shard or tensor parallel), and a watch reads whole parameters: watch a "
+            "run of one process, or one under DistributedDataParallel"
+        )
     homes = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not any(id(p) in homes for p in bare(model).parameters()):
         raise BadInput(

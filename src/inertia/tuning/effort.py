@@ -65,7 +65,7 @@ def effort(budget: Budget, starts: int = 0, examples: int | None = None, full: b
 
     >>> import numpy as np
     >>> effort(Budget(200, 32, 1000, np.ones(200))).ends
-    7
+    8
     """
     total, steps = budget.examples, budget.steps
     paid, walk = (1 - SHARE) * allowance(budget), stroll(steps, budget.batch_size)

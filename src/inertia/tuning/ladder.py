@@ -26,7 +26,7 @@ class Ladder:
 
     >>> ladder = Ladder("sgd", 10, np.arange(4.0), np.array([0.9, 0.5, 0.7, np.inf]), 1.0)
     >>> round(ladder.best, 3), ladder.half, ladder.edge, ladder.fall
-    (1.167, 1.5, 2.5, 0.5)
+    (1.167, 2.5, 2.5, 0.5)
     """
 
     optimizer: str

@@ -10,8 +10,9 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from inertia.core.method import Method  # noqa: E402
 from inertia.errors import BadInput, InertiaWarning  # noqa: E402
-from inertia.torch import Watch  # noqa: E402
+from inertia.torch import Momentum, Watch  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X = torch.tensor(RNG.normal(size=(64, 6)), dtype=torch.float32)
@@ -307,3 +308,26 @@ def test_a_model_that_is_shared_out_is_refused():
             Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), nn.MSELoss(), probe=(torch.zeros(4, 3), torch.zeros(4, 1)))
     finally:
         dist.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ("make", "edge"),
+    [
+        (lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9, dampening=0.5), 2 * 1.9 / (0.1 * 0.5)),
+        (lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9, nesterov=True), 2 * 1.9 / (0.1 * 2.8)),
+        (lambda params: Momentum(params, Method(0.1, 0.9, 0.9, 0.9)), 2 * 1.9 / (0.1 * 2.8)),
+        (lambda params: Momentum(params, Method(0.1, 0.5), weight_decay=0.2, decoupled=True), (2 - 0.02) * 1.5 / 0.1),
+    ],
+    ids=["dampened", "Nesterov", "ours", "ours, decoupled decay"],
+)
+def test_the_edge_is_that_of_the_method_in_use(make, edge):
+    model = nn.Linear(4, 1)
+    optimizer, x, y = make(model.parameters()), torch.eye(4), torch.ones(4, 1)
+    with Watch(model, optimizer, nn.MSELoss(), probe=(x, y), every=1, say=False) as watch:
+        for _ in range(2):
+            loss = nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            watch.step(loss)
+    assert watch.looks[-1].edge == pytest.approx(edge, rel=1e-6)

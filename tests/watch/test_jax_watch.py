@@ -106,6 +106,27 @@ def test_a_learning_rate_that_follows_a_schedule_is_read_from_the_steps():
     assert [look.learning_rate for look in watch.looks] == pytest.approx([float(schedule(k - 1)) for k in (25, 50, 75)], rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("rule", "below"),
+    [
+        (optax.amsgrad(0.01), lambda state, k: np.sqrt(np.asarray(ravel_pytree(state[0].nu_max)[0], dtype=float)) + 1e-8),
+        (optax.chain(optax.clip_by_global_norm(1e9), optax.adam(0.01)),
+         lambda state, k: np.sqrt(np.asarray(ravel_pytree(state[1][0].nu)[0], dtype=float) / (1 - 0.999**k)) + 1e-8),
+    ],
+    ids=["amsgrad keeps the corrected moment", "behind clipping"],
+)  # fmt: skip
+def test_the_denominator_is_the_one_that_the_state_holds(rule, below):
+    with Watch(loss, rule, probe=(X, Y), every=8, say=False) as watch:
+        _, kept = trained(rule, watch, 8, keep=(8,))
+    params, state = kept[8]
+    root = below(state, 8) ** -0.5
+    values = np.linalg.eigvalsh(root[:, None] * dense(params) * root)
+    look = watch.looks[-1]
+    assert look.edge is not None
+    assert look.sharpness <= values[-1] * (1 + 1e-4)
+    assert values[-1] <= look.sharpness + look.bar + 1e-4 * values[-1]
+
+
 def test_without_the_optimizer_there_is_no_edge_and_all_else():
     rule = optax.lion(1e-3)
     for given in (None, rule):

@@ -24,7 +24,7 @@ from ..optimizers.identification.metric import Metric, looks, rectification
 from ..theory.adaptive import adagrad, adam, nadam, rmsprop
 from .probe import identify
 
-__all__ = ["InMetric", "Nature", "in_metric", "nature", "stepped"]
+__all__ = ["InMetric", "Nature", "denominator", "flat_field", "in_metric", "method_in", "moments", "nature", "stepped"]
 
 Array = NDArray[np.float64]
 _SQUARES = {"": "nu", "centered": "nu", "infinity": "nu", "amsgrad hat": "nu_max", "sum": "sum_of_squares"}
@@ -134,22 +134,22 @@ def in_metric(known: Nature, opt_state: Any, params: Any) -> InMetric:
         return _plain(found, update, sizes)
     metric = _one(found)
     steps = max((int(np.max(np.asarray(count))) for count in found_fields(state, ("count",))), default=0)
-    squares, mean = _moments(metric, state, params)
-    below = _denominator(metric, squares, mean, steps)
+    squares, mean = moments(metric, state, params)
+    below = denominator(metric, squares, mean, steps)
     small = _SMALL * np.where(squares > 0, np.sqrt(np.abs(squares)), np.maximum(below, 1e-30))
     later = _next(metric, squares, mean, small, steps, state, params)
     answer = -update(small, None) / small
     if metric.kind == "sum":
         metric = replace(metric, eps=_summed(squares + small**2, answer, metric))
-        below, later = _denominator(metric, squares, mean, steps), _next(metric, squares, mean, small, steps, state, params)
+        below, later = denominator(metric, squares, mean, steps), _next(metric, squares, mean, small, steps, state, params)
     elif metric.kind in ("", "amsgrad hat") and metric.beta1 and not (metric.before or metric.look or metric.rectified):
         metric = _corrections(metric, known.bare, state, params, (squares, mean, small, steps), answer)
-        below, later = _denominator(metric, squares, mean, steps), _next(metric, squares, mean, small, steps, state, params)
+        below, later = denominator(metric, squares, mean, steps), _next(metric, squares, mean, small, steps, state, params)
     factor = _factor(metric, steps)
     speeds = answer * later / factor
     rates = _by_leaf(speeds, sizes, metric)
     rate = rates[0]
-    method = _method(metric, rate * (1.0 if not metric.rectified else _rectified(metric, steps)))
+    method = method_in(metric, rate * (1.0 if not metric.rectified else _rectified(metric, steps)))
     wide = np.repeat(rates, sizes) / rate
     decay, shrink = _decay(metric, update, small, answer, squares)
     told = tuple({"learning_rate": value, "parameters": sum(n for n, r in zip(sizes, rates, strict=True) if r == value)}
@@ -228,22 +228,41 @@ def _one(found: Identified) -> Metric:
     return replace(known[0], coupled=max(m.coupled for m in known), omega=max(m.omega for m in known))
 
 
-def _moments(metric: Metric, state: Any, params: Any) -> tuple[Array, Array | None]:
-    """The second moment, and the mean of a centred one, flat in the order of the parameters."""
+def flat_field(state: Any, field: str, params: Any) -> Array | None:
+    """What a state keeps under a name, flat in the order of the parameters; None where it keeps no such thing.
+
+    Raises:
+        BadInput: a state of other parameters.
+
+    >>> tx, x = optax.adam(0.1), {"w": jnp.ones(2), "b": jnp.ones(1)}
+    >>> flat_field(tx.init(x), "nu", x), flat_field(tx.init(x), "trace", x)
+    (array([0., 0., 0.]), None)
+    """
+    trees = list(found_fields(state, (field,)))
+    if not trees:
+        return None
+    leaves = jax.tree.leaves(merged(trees))
+    if [np.shape(leaf) for leaf in leaves] != [np.shape(leaf) for leaf in jax.tree.leaves(params)]:
+        raise BadInput(f"opt_state was made for other parameters: its {field} has {len(leaves)} arrays of other shapes than params")
+    return np.concatenate([np.asarray(leaf, float).ravel() for leaf in leaves])
+
+
+def moments(metric: Metric, state: Any, params: Any) -> tuple[Array, Array | None]:
+    """The second moment, and the mean of a centred one, flat in the order of the parameters.
+
+    Raises:
+        BadInput: a state that does not hold them, or of other parameters.
+    """
     if metric.kind not in _SQUARES:
         raise BadInput(f"the denominator of this transformation (kind {metric.kind!r}) is not kept by any of optax's states")
-    name, wanted = _SQUARES[metric.kind], [np.shape(leaf) for leaf in jax.tree.leaves(params)]
 
     def flat(field: str) -> Array:
-        trees = list(found_fields(state, (field,)))
-        if not trees:
+        found = flat_field(state, field, params)
+        if found is None:
             raise BadInput(f"opt_state holds no {field}: it is not a state of this transformation; pass the one that its update returned")
-        leaves = jax.tree.leaves(merged(trees))
-        if [np.shape(leaf) for leaf in leaves] != wanted:
-            raise BadInput(f"opt_state was made for other parameters: its {field} has {len(leaves)} arrays of other shapes than params")
-        return np.concatenate([np.asarray(leaf, float).ravel() for leaf in leaves])
+        return found
 
-    return flat(name), flat("mu") if metric.kind == "centered" else None
+    return flat(_SQUARES[metric.kind]), flat("mu") if metric.kind == "centered" else None
 
 
 def _corrected(metric: Metric, steps: int) -> float:
@@ -251,7 +270,7 @@ def _corrected(metric: Metric, steps: int) -> float:
     return 1.0 if plain or steps < 1 else 1 - metric.beta2**steps
 
 
-def _denominator(metric: Metric, squares: Array, mean: Array | None, steps: int) -> Array:
+def denominator(metric: Metric, squares: Array, mean: Array | None, steps: int) -> Array:
     """P, as the transformation divides by it."""
     if metric.kind == "infinity":
         return squares + metric.eps
@@ -268,15 +287,15 @@ def _next(metric: Metric, squares: Array, mean: Array | None, small: Array, step
     """P after a step with a small gradient."""
     b2, after = metric.beta2, steps + 1
     if metric.kind == "sum":
-        return _denominator(metric, squares + small**2, None, after)
+        return denominator(metric, squares + small**2, None, after)
     if metric.kind == "infinity":
-        return _denominator(metric, np.maximum(b2 * squares, small), None, after)
+        return denominator(metric, np.maximum(b2 * squares, small), None, after)
     if metric.kind == "amsgrad hat":
         own = np.concatenate([np.asarray(leaf, float).ravel() for leaf in jax.tree.leaves(merged(list(found_fields(state, ("nu",)))))])
         fresh = (b2 * own + (1 - b2) * small**2) / (1 - b2**after)
-        return _denominator(metric, np.maximum(squares, fresh), None, after)
+        return denominator(metric, np.maximum(squares, fresh), None, after)
     centre = None if mean is None else b2 * mean + (1 - b2) * small
-    return _denominator(metric, b2 * squares + (1 - b2) * small**2, centre, after)
+    return denominator(metric, b2 * squares + (1 - b2) * small**2, centre, after)
 
 
 def _summed(sums: Array, answer: Array, metric: Metric) -> float:
@@ -328,7 +347,8 @@ def _rectified(metric: Metric, steps: int) -> float:
     return factor
 
 
-def _method(metric: Metric, rate: float) -> Method:
+def method_in(metric: Metric, rate: float) -> Method:
+    """The Method that it is in its metric, at a learning rate."""
     if metric.kind == "sum":
         return adagrad(rate) if not metric.beta1 else Method(rate * (1 - metric.beta1), metric.beta1)
     if metric.before or (not metric.beta1 and not metric.bias2):

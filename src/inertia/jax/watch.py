@@ -188,7 +188,7 @@ class Watch:
         begun = self.pace.clock()
         source = self._source(before)
         moved = self._source(after).position() - source.position()
-        metric, why = metric_of(state, self.known, self.rate, self.steps, moved)
+        metric, why = metric_of(state, after, self.known, self.rate, self.steps, moved)
         self.monitor.history.facts["no edge"] = why
         self.monitor.history.stepped(self.steps, [metric.learning_rate])
         seen = look(source, metric, moved if np.any(moved) else None, self.warm, self.depth, self.seed + self.steps)

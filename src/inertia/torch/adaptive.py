@@ -13,7 +13,7 @@ from ..core.method import Method
 from ..errors import BadInput
 from ..theory.adaptive import adagrad, adam, nadam, rmsprop
 
-__all__ = ["InMetric", "homes_of", "in_metric", "readable", "stepped", "told_groups"]
+__all__ = ["InMetric", "homes_of", "in_metric", "number", "readable", "stepped", "told_groups"]
 
 _ADAMS = {"Adam": "exp_avg_sq", "AdamW": "exp_avg_sq", "NAdam": "exp_avg_sq", "RAdam": "exp_avg_sq", "Adamax": "exp_inf"}
 _SQUARES = _ADAMS | {"RMSprop": "square_avg", "Adagrad": "sum"}
@@ -70,7 +70,7 @@ def in_metric(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) 
     """
     name, homes = _named(optimizer), homes_of(optimizer, params)
     used = list({id(homes[id(p)]): homes[id(p)] for p in params}.values())
-    rate = _number(used[0]["lr"])
+    rate = number(used[0]["lr"])
     if not stepped(optimizer, params):
         raise BadInput(f"the {name} has not stepped this model yet, so it has no metric: train for some steps first, a copy will do")
     parts, own, penalties, shrink, steps, untouched = [], list[float](), list[float](), 0.0, 0, 0
@@ -79,10 +79,10 @@ def in_metric(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) 
         denominator, speed, step = _denominator(name, optimizer.state.get(p, {}), group, p)
         steps, untouched = max(steps, step), untouched + (step < 1 and name in _SQUARES)
         parts.append(denominator)
-        own.append(_number(group["lr"]) * speed)
-        decay = _number(group.get("weight_decay", 0.0))
+        own.append(number(group["lr"]) * speed)
+        decay = number(group.get("weight_decay", 0.0))
         decoupled = name == "AdamW" or bool(group.get("decoupled_weight_decay") or group.get("decoupled"))
-        shrink = max(shrink, _number(group["lr"]) * decay * decoupled)
+        shrink = max(shrink, number(group["lr"]) * decay * decoupled)
         penalties.append(0.0 if decoupled else decay)
     lead = next((at for at, p in enumerate(params) if optimizer.state.get(p)), 0)  # the first that has a state, if any has
     alike = 2 if name == "NAdam" else 3  # its look-ahead moves with the step
@@ -116,12 +116,12 @@ def homes_of(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) -
             "made before the model was moved or wrapped; freeze (requires_grad=False) what it does not train"
         )
     for group in {id(homes[id(p)]): homes[id(p)] for p in params}.values():
-        rate = _number(group.get("lr", 1.0))
+        rate = number(group.get("lr", 1.0))
         if not (rate > 0 and math.isfinite(rate)):
             raise BadInput(f"the learning rate of a group of the {name} is {rate:g} at this point: measure where it is above 0 and finite")
         for at, beta in enumerate(group.get("betas") or (), start=1):
-            if not 0 <= _number(beta) < 1:
-                raise BadInput(f"beta{at} of the {name} is {_number(beta):g}, outside [0, 1): no run can use it; (0.9, 0.999) are usual")
+            if not 0 <= number(beta) < 1:
+                raise BadInput(f"beta{at} of the {name} is {number(beta):g}, outside [0, 1): no run can use it; (0.9, 0.999) are usual")
         if group.get("maximize"):
             raise BadInput(f"a group of the {name} maximizes: measure the negated loss with maximize=False")
     return homes
@@ -179,9 +179,9 @@ def _method(name: str, group: dict[str, Any], rate: float, state: dict[str, Any]
         return rmsprop(rate, float(group["momentum"]))
     if name == "Adagrad":
         return adagrad(rate)
-    beta1 = _number(group["betas"][0])
+    beta1 = number(group["betas"][0])
     if name == "NAdam":
-        growth = _number(group["momentum_decay"])  # torch's look-ahead grows: as it is in the next step
+        growth = number(group["momentum_decay"])  # torch's look-ahead grows: as it is in the next step
         return nadam(rate, beta1, mu=beta1 * (1 - 0.5 * 0.96 ** ((_steps(state) + 2) * growth)))
     return adam(rate, beta1)
 
@@ -190,7 +190,7 @@ def _denominator(name: str, state: dict[str, Any], group: dict[str, Any], p: tor
     """P on one parameter, what multiplies the learning rate in the next step, and how many steps it has seen."""
     if name in ("SGD", "Momentum"):
         return torch.ones_like(p), 1.0, 0
-    steps, eps = _steps(state), _number(group["eps"])
+    steps, eps = _steps(state), number(group["eps"])
     if steps < 1:  # no gradient has reached it: its rows of the Hessian are zero, and P stays out of the way
         return torch.full_like(p, eps or 1.0), 1.0, 0
     squares = state[_kept(name, state, group)].detach().to(p.dtype)
@@ -199,16 +199,16 @@ def _denominator(name: str, state: dict[str, Any], group: dict[str, Any], p: tor
             f"the {name} holds a state of shape {tuple(squares.shape)} for a parameter of shape {tuple(p.shape)}: it is another's"
         )
     if name == "Adagrad":
-        return squares.sqrt() + eps, 1 / (1 + steps * _number(group["lr_decay"])), steps
+        return squares.sqrt() + eps, 1 / (1 + steps * number(group["lr_decay"])), steps
     if name == "RMSprop":
         if group["centered"]:
             squares = squares - state["grad_avg"].detach().to(p.dtype) ** 2
         return squares.clamp(min=0).sqrt() + eps, 1.0, steps
     if name == "Adamax":
         return squares.clamp(min=eps), 1.0, steps  # eps is inside the maximum already
-    corrected = 1 - _number(group["betas"][1]) ** steps
+    corrected = 1 - number(group["betas"][1]) ** steps
     if name == "RAdam":
-        rectified = _rectified(_number(group["betas"][1]), steps + 1)
+        rectified = _rectified(number(group["betas"][1]), steps + 1)
         if rectified is None:
             return torch.ones_like(p), 1.0, steps
         return (squares.sqrt() + eps) / math.sqrt(corrected), rectified, steps
@@ -227,7 +227,7 @@ def _kept(name: str, state: dict[str, Any], group: dict[str, Any]) -> str:
 
 
 def _steps(state: dict[str, Any]) -> int:
-    return int(_number(state.get("step", 0)))
+    return int(number(state.get("step", 0)))
 
 
 def _rectified(beta2: float, steps: int) -> float | None:
@@ -237,12 +237,16 @@ def _rectified(beta2: float, steps: int) -> float | None:
     return math.sqrt((now - 4) * (now - 2) * most / ((most - 4) * (most - 2) * now)) if now > 5 else None
 
 
-def _number(value: Any) -> float:
-    """A float from a number or a tensor."""
+def number(value: Any) -> float:
+    """A float from a number or a tensor.
+
+    >>> number(torch.tensor(0.5)), number(2)
+    (0.5, 2.0)
+    """
     return float(value.detach()) if isinstance(value, torch.Tensor) else float(value)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
-        return tuple(_number(one) for one in value)
-    return _number(value) if isinstance(value, torch.Tensor) else value
+        return tuple(number(one) for one in value)
+    return number(value) if isinstance(value, torch.Tensor) else value

@@ -8,13 +8,11 @@ from typing import Any
 
 import torch
 
-from ..core.method import Method
 from ..errors import BadInput
 from ..theory.adaptive import decayed_edge
 from ..watching.looking import Metric
 from ..watching.quantities import Reading
-from .adaptive import in_metric
-from .groups import method_of
+from .adaptive import in_metric, number
 from .optimizer import Momentum
 from .products import FULL
 
@@ -35,7 +33,7 @@ class Buffers:
 
 def rate_of(group: dict[str, Any]) -> float:
     """The learning rate of a group as a float."""
-    return _number(group["lr"]) if "lr" in group else float("nan")
+    return number(group["lr"]) if "lr" in group else float("nan")
 
 
 def metric_of(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) -> tuple[Metric, str]:
@@ -55,47 +53,29 @@ def metric_of(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) 
     if not moving:
         return Metric(1.0, None, None, rate), "no parameter is moved at this learning rate"
     try:
-        if isinstance(optimizer, Momentum):
-            seen, root, shrink, coupled = _own(optimizer, moving, homes)
-        else:
-            found = in_metric(optimizer, moving)
-            seen, root, shrink, coupled = found.method, found.root, found.shrink, found.coupled
-            if found.name == "SGD" and _number(homes[id(moving[0])].get("dampening", 0.0)):
-                seen = seen._replace(alpha=seen.alpha * (1 - _number(homes[id(moving[0])]["dampening"])))
+        found = in_metric(optimizer, moving)
     except BadInput as error:
         return Metric(1.0 if whole else mask, None, None, rate), str(error)
     flat: Any = 1.0
-    if bool((root != 1).any()) or not whole:
-        parts = torch.split(root, [p.numel() for p in moving])
+    if bool((found.root != 1).any()) or not whole:
+        parts = torch.split(found.root, [p.numel() for p in moving])
         flat = _spread(params, {id(p): part.view(p.shape) for p, part in zip(moving, parts, strict=True)})
-    return Metric(flat, seen, float(decayed_edge(seen, shrink)), rate, coupled, _renewal(homes[id(moving[0])])), ""
+    edge = float(decayed_edge(found.method, found.shrink))
+    return Metric(flat, found.method, edge, rate, found.coupled, _renewal(homes[id(moving[0])])), ""
 
 
 def _renewal(group: dict[str, Any]) -> float:
     """Weight of a new squared gradient in the square of the metric."""
     if "betas" in group:
-        return 1 - _number(group["betas"][1])
+        return 1 - number(group["betas"][1])
     if "lr_decay" in group:  # Adagrad
         return 1.0
-    return 1 - _number(group["alpha"]) if "alpha" in group else 0.0  # RMSprop
+    return 1 - number(group["alpha"]) if "alpha" in group else 0.0  # RMSprop
 
 
 def _plain(optimizer: torch.optim.Optimizer) -> bool:
     """Whether it may step without keeping anything: SGD without momentum."""
     return isinstance(optimizer, torch.optim.SGD | Momentum)
-
-
-def _own(optimizer: Momentum, moving: Sequence[torch.Tensor], homes: dict[int, Any]) -> tuple[Method, torch.Tensor, float, float]:
-    """inertia's own optimizer, as `in_metric` tells of torch's."""
-    groups = list({id(homes[id(p)]): homes[id(p)] for p in moving}.values())
-    methods = [method_of(group) for group in groups]
-    if len({method[1:] for method in methods}) > 1:
-        raise BadInput("the parameter groups differ in momentum, so no one Method describes the optimizer")
-    first = methods[0]
-    root = torch.cat([torch.full((p.numel(),), (rate_of(homes[id(p)]) / float(first.alpha)) ** 0.5, device=p.device) for p in moving])
-    decay = float(groups[0]["weight_decay"])
-    own = Method(*(float(value) for value in first))
-    return (own, root, own.alpha * decay, 0.0) if groups[0]["decoupled"] else (own, root, 0.0, decay)
 
 
 def _spread(params: Sequence[torch.Tensor], parts: dict[int, torch.Tensor]) -> torch.Tensor:
@@ -189,7 +169,7 @@ def _entered(
     optimizer: torch.optim.Optimizer, own: Tensors, grads: Tensors, old: Tensors, group: dict[str, Any], how: str, beta: float
 ) -> Tensors:
     """What this step's gradient added to each velocity."""
-    decay = _number(group.get("weight_decay", 0.0))
+    decay = number(group.get("weight_decay", 0.0))
     decoupled = group.get("decoupled", False) or group.get("decoupled_weight_decay", False) or isinstance(optimizer, torch.optim.AdamW)
     added = [-g for g in grads] if group.get("maximize") else list(grads)
     if decay and not decoupled:
@@ -197,7 +177,7 @@ def _entered(
     if how == "mean":
         return [(1 - beta) * g for g in added]
     if how == "sum":
-        keep = 1 - _number(group.get("dampening", 0.0))
+        keep = 1 - number(group.get("dampening", 0.0))
         return [keep * g for g in added] if keep != 1 else added
     scaled = []
     for p, g in zip(own, added, strict=True):
@@ -205,7 +185,7 @@ def _entered(
         mean = _some(state["square_avg"])
         if group.get("centered"):
             mean = mean - _some(state["grad_avg"]) ** 2
-        scaled.append(g / (mean.clamp(min=0).sqrt() + _number(group["eps"])))
+        scaled.append(g / (mean.clamp(min=0).sqrt() + number(group["eps"])))
     return scaled
 
 
@@ -213,7 +193,7 @@ def _asked(group: dict[str, Any], kind: tuple[str, str] | None) -> float | None:
     """Momentum in the settings of a group."""
     if kind is None:
         return None
-    return _number(group["betas"][0]) if "betas" in group else _number(group.get("momentum", 0.0))
+    return number(group["betas"][0]) if "betas" in group else number(group.get("momentum", 0.0))
 
 
 def _velocity(optimizer: torch.optim.Optimizer, p: torch.Tensor, name: str) -> torch.Tensor | None:
@@ -235,8 +215,3 @@ def _dot(one: Tensors, other: Tensors) -> float:
 def _length(tensors: Tensors) -> float:
     """Euclidean length over a list of tensors."""
     return float(torch.linalg.vector_norm(torch.stack([n.double() for n in torch._foreach_norm(tensors)]))) if tensors else 0.0
-
-
-def _number(value: Any) -> float:
-    """A float from a number or a tensor."""
-    return float(value.detach()) if isinstance(value, torch.Tensor) else float(value)

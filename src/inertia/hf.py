@@ -10,8 +10,7 @@ clipping, optimizer. Models on `accelerate` need no room of their own: `inertia.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import BadInput, require
@@ -65,10 +64,7 @@ def measure(trainer: Any, **options: Any) -> Spectrum:
     Raises:
         BadInput: as `inertia.torch.measure`.
     """
-    torch_room: Any = require("torch", "torch") and _verbs()
-    with _training(trainer.model):
-        words = {"batch_size": _batch(trainer.args)} | options
-        return torch_room.measure(trainer.model, None, _loader(trainer), forward=_TrainerLoss(trainer), **words)  # type: ignore[no-any-return]
+    return _asked("measure", trainer, {"batch_size": _batch(trainer.args)} | options)  # type: ignore[no-any-return]
 
 
 def use(trainer: Any, found: Tuning) -> None:
@@ -102,22 +98,25 @@ class _TrainerLoss:
         return loss * counted, counted
 
 
-def _verbs() -> Any:
-    from . import torch as verbs
-
-    return verbs
-
-
 def _carried(verb: str, trainer: Any, validate: bool, options: dict[str, Any]) -> Any:
-    """A verb of the torch room on what the Trainer holds."""
+    """A verb of the torch room on what the Trainer holds, with the budget and optimizer of its arguments."""
     require("torch", "torch")
     words = _words(trainer, options) | options
     if validate:
         if trainer.eval_dataset is None:
             raise BadInput("validate=True needs the Trainer's eval_dataset, and it has none")
         words["validation"] = _loader(trainer, held=True)
-    with _training(trainer.model):
-        return getattr(_verbs(), verb)(trainer.model, None, _loader(trainer), forward=_TrainerLoss(trainer), **words)
+    return _asked(verb, trainer, words)
+
+
+def _asked(verb: str, trainer: Any, words: dict[str, Any]) -> Any:
+    """A verb of the torch room, on the model in training mode, as the Trainer trains it."""
+    require("torch", "torch")
+    from . import torch as verbs
+    from .torch.frozen import in_mode
+
+    with in_mode(trainer.model, "train"):
+        return getattr(verbs, verb)(trainer.model, None, _loader(trainer), forward=_TrainerLoss(trainer), **words)
 
 
 def _words(trainer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,15 +191,3 @@ def _groups_to_step(trainer: Any, decay: float) -> list[dict[str, Any]]:
         {"params": [p for p in trained if id(p) in plain], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
-
-
-@contextmanager
-def _training(model: Any) -> Iterator[None]:
-    """The model in training mode, as the Trainer trains it, and back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.train()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

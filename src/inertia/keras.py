@@ -9,6 +9,7 @@ The loss is the model's own (`compile(loss=...)`, regularisers and `add_loss` in
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .tuning.checking import Check
     from .tuning.result import Tuning
 
-__all__ = ["check", "measure", "tune"]
+__all__ = ["check", "compiled_loss", "measure", "tune"]
 
 
 def tune(
@@ -66,8 +67,7 @@ def measure(model: Any, x: Any, y: Any = None, **options: Any) -> Spectrum:
         return measure_torch(model, None, _tensors(data), forward=_torch_loss, **options)  # type: ignore[no-any-return]
     from .jax import measure as measure_jax
 
-    loss, params = _stateless(model)
-    return measure_jax(loss, params, _arrays(data), **options)  # type: ignore[no-any-return]
+    return measure_jax(compiled_loss(model), _start(model), _arrays(data), **options)  # type: ignore[no-any-return]
 
 
 def _carried(
@@ -96,8 +96,7 @@ def _carried(
 
     if validation is not None:
         words["validation"] = _arrays(validation)
-    loss, params = _stateless(model)
-    return getattr(functions, verb)(loss, params, _arrays(data), **words)
+    return getattr(functions, verb)(compiled_loss(model), _start(model), _arrays(data), **words)
 
 
 def _checked(model: Any) -> str:
@@ -122,20 +121,25 @@ def _torch_loss(model: Any, batch: Any) -> Any:
     return model.compute_loss(x=x, y=y, y_pred=output, training=bool(model.training))
 
 
-def _stateless(model: Any) -> tuple[Any, Any]:
-    """The compiled loss as a function of the trainable variables, and these; what else moves (statistics) stays as it is."""
-    trainable = [variable.value for variable in model.trainable_variables]
-    others = [variable.value for variable in model.non_trainable_variables]
+def compiled_loss(model: Any) -> Callable[[Any, Any], Any]:
+    """The compiled loss as a function of (values of the trainable variables, batch), in training mode.
 
-    def loss(params: Any, batch: Any) -> Any:
+    Every other variable is as it stands when the function is called, and stays so.
+    """
+
+    def loss(values: Any, batch: Any) -> Any:
         keras: Any = require("keras", "keras")
         x, y = batch
-        pairs = [*zip(model.trainable_variables, params, strict=True), *zip(model.non_trainable_variables, others, strict=True)]
-        with keras.StatelessScope(state_mapping=pairs):
-            output = model(x, training=True)
-            return model.compute_loss(x=x, y=y, y_pred=output, training=True)
+        fixed = [(one, one.value) for one in (*model.non_trainable_variables, *model.metrics_variables)]
+        with keras.StatelessScope(state_mapping=[*zip(model.trainable_variables, values, strict=True), *fixed]):
+            return model.compute_loss(x=x, y=y, y_pred=model(x, training=True), training=True)
 
-    return loss, trainable
+    return loss
+
+
+def _start(model: Any) -> list[Any]:
+    """The values of the trainable variables."""
+    return [variable.value for variable in model.trainable_variables]
 
 
 def _tensors(data: Any) -> Any:

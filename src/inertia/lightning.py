@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import BadInput, require
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from .tuning.checking import Check
     from .tuning.result import Tuning
 
-__all__ = ["check", "measure", "tune", "use"]
+__all__ = ["check", "measure", "training_loss", "tune", "use"]
 
 
 def tune(module: Any, data: Any = None, *, trainer: Any = None, validate: bool = False, **options: Any) -> Tuning:
@@ -59,10 +58,7 @@ def measure(module: Any, data: Any = None, **options: Any) -> Spectrum:
     """
     require("torch", "torch")
     _refuse(module)
-    from .torch import measure as measured
-
-    with _training(module):
-        return measured(module, None, _loader(module, data, "train_dataloader"), forward=_step, **options)
+    return _asked("measure", module, _loader(module, data, "train_dataloader"), options)  # type: ignore[no-any-return]
 
 
 def use(module: Any, found: Tuning) -> None:
@@ -83,14 +79,24 @@ def _carried(verb: str, module: Any, data: Any, trainer: Any, validate: bool, op
     words = _words(module, loader, trainer, options) | options
     if validate:
         words["validation"] = _loader(module, data, "val_dataloader")
+    return _asked(verb, module, loader, words)
+
+
+def _asked(verb: str, module: Any, loader: Any, words: dict[str, Any]) -> Any:
+    """A verb of the torch room, on the module in training mode, as the Trainer trains it."""
     from . import torch as verbs
+    from .torch.frozen import in_mode
 
-    with _training(module):
-        return getattr(verbs, verb)(module, None, loader, forward=_step, **words)
+    with in_mode(module, "train"):
+        return getattr(verbs, verb)(module, None, loader, forward=training_loss, **words)
 
 
-def _step(module: Any, batch: Any) -> Any:
-    """The loss that `training_step` returns; what it logs goes nowhere."""
+def training_loss(module: Any, batch: Any, *, otherwise: str = "") -> Any:
+    """The loss that `training_step` returns for a batch; what it logs goes nowhere.
+
+    Raises:
+        BadInput: it returns none; `otherwise` says what else the reader can do.
+    """
     silent = {"log": _nothing, "log_dict": _nothing}
     before = {name: module.__dict__.get(name) for name in silent}
     module.__dict__.update(silent)
@@ -103,10 +109,10 @@ def _step(module: Any, batch: Any) -> Any:
                 del module.__dict__[name]
             else:
                 module.__dict__[name] = value
-    if isinstance(found, dict):
+    if isinstance(found, Mapping):
         found = found.get("loss")
     if found is None:
-        raise BadInput("training_step returned no loss: it must return a tensor, or a dict with 'loss'")
+        raise BadInput(f"training_step returned no loss: it must return a tensor, or a dict with 'loss'{otherwise}")
     return found
 
 
@@ -165,15 +171,3 @@ def _words(module: Any, loader: Any, trainer: Any, given: dict[str, Any]) -> dic
         words["optimizer"] = "adamw" if "adam" in type(optimizer).__name__.lower() else "sgd"
         words["weight_decay"] = float(optimizer.param_groups[0].get("weight_decay", 0.0))
     return words
-
-
-@contextmanager
-def _training(module: Any) -> Iterator[None]:
-    """In training mode, as the Trainer trains it, and back."""
-    modes = [(each, each.training) for each in module.modules()]
-    module.train()
-    try:
-        yield
-    finally:
-        for each, mode in modes:
-            each.training = mode

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.method import Method
 from ..errors import BadInput
+from ..keras import compiled_loss
 from ..theory.adaptive import adagrad, adam, decayed_edge, nadam, rmsprop
 from ..watching.looking import Metric, described, look, next_depth
 from ..watching.monitor import Monitor
@@ -189,18 +190,6 @@ def _flat(variables: Any) -> Any:
     return np.concatenate([np.asarray(keras.ops.convert_to_numpy(one), dtype=float).ravel() for one in variables])
 
 
-def _loss(model: Any) -> Callable[[Any, Any], Any]:
-    """The compiled loss as a function of (trainable values, batch); every other variable is as it stands, and stays so."""
-
-    def value(values: Any, batch: Any) -> Any:
-        fixed = [(one, one.value) for one in (*model.non_trainable_variables, *model.metrics_variables)]
-        with keras.StatelessScope(state_mapping=[*zip(model.trainable_variables, values, strict=True), *fixed]):
-            x, y = batch
-            return model.compute_loss(x=x, y=y, y_pred=model(x, training=True), training=True)
-
-    return value
-
-
 def _opener(backend: str, model: Any, probe: Any, seed: int) -> Any:
     return (_Torch if backend == "torch" else _Jax)(model, probe, seed)
 
@@ -220,7 +209,7 @@ class _Torch:
                 super().__init__()
                 self.held = torch.nn.ParameterList([torch.nn.Parameter(v.value.detach().clone()) for v in model.trainable_variables])
 
-        loss = _loss(model)
+        loss = compiled_loss(model)
         self.torch, self.values = torch, Values()
         self.probe = Probe(self.values, None, lambda values, batch: loss(list(values.held), batch), probe, None, None, seed)
         self.price = self.probe.price
@@ -247,7 +236,7 @@ class _Jax:
         from ..jax.products import JaxSource
 
         self.source_of, self.array, self.programs = JaxSource, jnp.asarray, dict[str, Any]()
-        self.loss, self.data = Loss(_loss(model)), tuple(jnp.asarray(part) for part in probe)
+        self.loss, self.data = Loss(compiled_loss(model)), tuple(jnp.asarray(part) for part in probe)
         count = len(probe[0])
         self.chunk = -(-count // _PARTS) if count >= 2 * _PARTS else None
         with self.open([np.array(v.value) for v in model.trainable_variables]) as source:
@@ -260,6 +249,4 @@ class _Jax:
     def open(self, values: list[Any]) -> Iterator[Any]:
         """The loss at these values."""
         params = [self.array(value) for value in values]
-        source = self.source_of(self.loss, params, self.data, self.chunk, 1, programs=self.programs)
-        self.programs = {"graded": source._graded, "forward": source._products[0], "reverse": source._products[1]}
-        yield source
+        yield self.source_of(self.loss, params, self.data, self.chunk, 1, programs=self.programs)

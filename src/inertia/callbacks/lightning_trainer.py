@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
 from ..errors import BadInput
+from ..lightning import training_loss
 from ..torch import Watch
 
 __all__ = ["LightningWatch"]
+
+_own_loss = partial(training_loss, otherwise="; or give forward=, (module, batch) -> loss")
 
 
 class LightningWatch(Callback):
@@ -43,7 +46,7 @@ class LightningWatch(Callback):
             raise BadInput(f"the trainer has {len(optimizers)} optimizers: the watch follows one; use inertia.torch.Watch for each")
         loggers = [logger for logger in trainer.loggers if hasattr(logger, "log_metrics")] if self.place is None else self.place
         self.watch = Watch(
-            pl_module, optimizers[0], None, probe=batch if self.probe is None else self.probe, forward=self.forward or _training_step,
+            pl_module, optimizers[0], None, probe=batch if self.probe is None else self.probe, forward=self.forward or _own_loss,
             log=loggers if trainer.is_global_zero else None, **{"say": None if trainer.is_global_zero else False} | self.settings,
         )  # fmt: skip
         if self._state is not None:
@@ -71,26 +74,3 @@ class LightningWatch(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self._state = state_dict or None
-
-
-def _training_step(module: Any, batch: Any) -> Any:
-    """What training_step returns for a batch, without logging it."""
-    with _unlogged(module):
-        made = module.training_step(batch, 0)
-    loss = made.get("loss") if isinstance(made, Mapping) else made
-    if loss is None:
-        raise BadInput("training_step returned no loss: give forward=, (module, batch) -> loss")
-    return loss
-
-
-@contextmanager
-def _unlogged(module: Any) -> Iterator[None]:
-    """self.log and self.log_dict say nothing inside."""
-    names = [name for name in ("log", "log_dict") if name not in vars(module)]
-    for name in names:
-        vars(module)[name] = lambda *arguments, **words: None
-    try:
-        yield
-    finally:
-        for name in names:
-            del vars(module)[name]

@@ -145,9 +145,7 @@ class Watch:
         self.monitor.resume(self.steps)
 
     def _source(self, params: Any) -> JaxSource:
-        source = JaxSource(self.loss, params, self.data, self.chunk, 1, programs=self.programs)
-        self.programs = {"graded": source._graded, "forward": source._products[0], "reverse": source._products[1]}
-        return source
+        return JaxSource(self.loss, params, self.data, self.chunk, 1, programs=self.programs)
 
     def _check(self, params: Any) -> None:
         """Once: how the loss adds up, and whether it is one function."""

@@ -19,7 +19,7 @@ from torch import nn
 from ..errors import BadInput
 from .batches import seed_everything
 
-__all__ = ["Frozen", "alone", "displaced", "frozen", "trainable"]
+__all__ = ["Frozen", "alone", "displaced", "frozen", "in_mode", "trainable"]
 
 _TURN = threading.RLock()
 
@@ -121,6 +121,27 @@ def alone() -> Iterator[None]:
 
 
 @contextmanager
+def in_mode(model: nn.Module, mode: str | None) -> Iterator[None]:
+    """The model in "train" or "eval" mode (None: each module as it is), and every module's own mode back at the end.
+
+    >>> model = nn.Linear(1, 1)
+    >>> with in_mode(model, "eval"):
+    ...     model.training
+    False
+    >>> model.training
+    True
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        if mode is not None:
+            model.train(mode == "train")
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
 def frozen(model: nn.Module, mode: str | None, seed: int) -> Iterator[Frozen]:
     """Freeze the model (in train or eval mode, or as it is) and put everything back at the end, also after an error.
 
@@ -129,12 +150,9 @@ def frozen(model: nn.Module, mode: str | None, seed: int) -> Iterator[Frozen]:
     """
     if mode not in {None, "train", "eval"}:
         raise BadInput(f"mode = {mode!r} is not one of 'train', 'eval' or None (each module as it is)")
-    modes = [(module, module.training) for module in model.modules()]
     with ExitStack() as stack:
         stack.enter_context(alone())
-        stack.callback(_restore_modes, modes)
-        if mode is not None:
-            model.train(mode == "train")
+        stack.enter_context(in_mode(model, mode))
         handle = Frozen(model, seed)
         if handle.wide:
             stack.callback(_restore_data, _widen(model))
@@ -170,11 +188,6 @@ def _restore_data(undo: list[tuple[Any, str, Any, torch.Tensor, Any]]) -> None:
         else:
             parameter.data = data
             parameter.grad = grad
-
-
-def _restore_modes(modes: list[tuple[nn.Module, bool]]) -> None:
-    for module, training in modes:
-        module.training = training
 
 
 def _random_state() -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from ..tuning.numpy_door import ADAM_BETA2, ADAM_EPSILON
 from ..tuning.recipe import Recipe
 from ..tuning.trainable import Run
 from .batches import Batches, Everything, Indexed, moved, seed_everything
-from .frozen import alone, trainable
+from .frozen import alone, in_mode, trainable
 from .losses import OTHER, Loss
 from .processes import Elsewhere, Portion, Processes
 from .wrappers import like, plain
@@ -225,19 +225,13 @@ def _stream(task: Training) -> Iterator[Any]:
 
 def whole(model: nn.Module, loss: Loss, data: Batches, device: torch.device, group: Processes | None = None) -> float:
     """The loss of all examples, in evaluation mode; of a group, of what all its processes hold."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     total, weights = 0.0, 0.0
     if isinstance(data, Everything):
         data = data.part(None, _CHUNK if loss.kind != OTHER else data.chunk)
-    try:
-        with torch.no_grad():
-            for batch in data:
-                value, weight = loss(moved(batch, device, False))
-                total, weights = total + weight * float(value), weights + weight
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with in_mode(model, "eval"), torch.no_grad():
+        for batch in data:
+            value, weight = loss(moved(batch, device, False))
+            total, weights = total + weight * float(value), weights + weight
     if group is not None:
         total, weights = group.sums(total, weights)
     return total / weights if weights else float("nan")
@@ -253,15 +247,9 @@ def _whole(task: Training, model: nn.Module, loss: Loss, device: torch.device) -
 def _judged(task: Training, model: nn.Module, loss: Loss, device: torch.device) -> float:
     """The metric, else the loss on the validation data; nan where there is neither."""
     if task.metric is not None:
-        modes = [(module, module.training) for module in model.modules()]
-        model.eval()
-        try:
-            with torch.no_grad():
-                value = float(task.metric(model))
-            return value if task.group is None else float(task.group.gather(value)[0])
-        finally:
-            for module, mode in modes:
-                module.training = mode
+        with in_mode(model, "eval"), torch.no_grad():
+            value = float(task.metric(model))
+        return value if task.group is None else float(task.group.gather(value)[0])
     return float("nan") if task.held is None else whole(model, loss, task.held, device, task.group)
 
 

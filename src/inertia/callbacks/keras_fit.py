@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,15 +14,14 @@ from ..core.method import Method
 from ..errors import BadInput
 from ..keras import compiled_loss
 from ..theory.adaptive import adagrad, adam, decayed_edge, nadam, rmsprop
-from ..watching.looking import Metric, described, look, next_depth
+from ..watching.looking import Metric, described, look, next_depth, part_size, price_of
 from ..watching.monitor import Monitor
 from ..watching.pacing import Pace
 from ..watching.quantities import Look, Reading
 
 __all__ = ["KerasWatch"]
 
-_JUDGE = 8  # steps between two judgements at most
-_PARTS = 4  # of a probe
+_READ = 8  # steps between two readings of the momentum asked for
 
 
 class KerasWatch(keras.callbacks.Callback):
@@ -106,8 +106,9 @@ class KerasWatch(keras.callbacks.Callback):
                 self._mean = mean
             if self._before is not None:
                 before, self._before = self._before, None
-                self._guarded(before, rate)
-            if self.steps % _JUDGE == 0:
+                self.monitor.attempt(lambda: self._look(before, rate))
+                self.monitor.judge()
+            if self.steps % _READ == 0:
                 told = Reading(self.steps, 0, rate, self._asked, None, 0.0, float("nan"), None, None, float("nan"))
                 self.monitor.history.read([told])
                 self.monitor.judge()
@@ -123,28 +124,18 @@ class KerasWatch(keras.callbacks.Callback):
             self.model.jax_state_sync()
         return [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in self.model.trainable_variables]
 
-    def _guarded(self, before: list[Any], rate: float) -> None:
-        assert self.monitor is not None
-        facts = self.monitor.history.facts
-        try:
-            with self.pace.charged("look"):
-                after = self._values()
-                begun = self.pace.clock()
-                metric = _metric(self.model.optimizer, rate)
-                with self.opener.open(before) as source:
-                    space = source.position()
-                    moved = np.concatenate([(b - a).ravel() for a, b in zip(before, after, strict=True)])
-                    held = Metric(_like(metric.root, space), metric.method, metric.edge, rate, metric.coupled, metric.renewal)
-                    seen = look(source, held, _like(moved, space) if moved.any() else None, self.warm, self.depth, self.seed + self.steps)
-                self.warm, self.depth = seen.sharpest.vector, next_depth(self.depth, seen)
-                found = described(seen, held, self.steps, self.pace.clock() - begun)
-        except Exception as error:  # a watch never stops a run; what it could not do is a message
-            facts["blind"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        else:
-            facts.pop("blind", None)
-            self.monitor.settle()
-            self.monitor.look(found)
-        self.monitor.judge()
+    def _look(self, before: list[Any], rate: float) -> Look:
+        """A look at the parameters before the step."""
+        after = self._values()
+        begun = self.pace.clock()
+        metric = _metric(self.model.optimizer, rate)
+        with self.opener.open(before) as source:
+            space = source.position()
+            moved = np.concatenate([(b - a).ravel() for a, b in zip(before, after, strict=True)])
+            held = replace(metric, root=_like(metric.root, space))
+            seen = look(source, held, _like(moved, space) if moved.any() else None, self.warm, self.depth, self.seed + self.steps)
+        self.warm, self.depth = seen.sharpest.vector, next_depth(self.depth, seen)
+        return described(seen, held, self.steps, self.pace.clock() - begun)
 
 
 def _like(value: Any, vector: Any) -> Any:
@@ -228,8 +219,6 @@ class _Jax:
     """The probe on the JAX backend."""
 
     def __init__(self, model: Any, probe: Any, seed: int) -> None:
-        import time
-
         import jax.numpy as jnp
 
         from ..jax.losses import Loss
@@ -237,13 +226,9 @@ class _Jax:
 
         self.source_of, self.array, self.programs = JaxSource, jnp.asarray, dict[str, Any]()
         self.loss, self.data = Loss(compiled_loss(model)), tuple(jnp.asarray(part) for part in probe)
-        count = len(probe[0])
-        self.chunk = -(-count // _PARTS) if count >= 2 * _PARTS else None
+        self.chunk = part_size(len(probe[0]))
         with self.open([np.array(v.value) for v in model.trainable_variables]) as source:
-            source.gradient()
-            begun = time.perf_counter()
-            source.gradient()
-            self.price = time.perf_counter() - begun
+            self.price = price_of(source)
 
     @contextmanager
     def open(self, values: list[Any]) -> Iterator[Any]:

@@ -8,7 +8,7 @@ for batch in data:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
-from ..watching.looking import described, look, next_depth
+from ..watching.looking import described, look, next_depth, part_size, price_of
 from ..watching.monitor import Monitor
 from ..watching.pacing import Pace
 from ..watching.quantities import Look
+from ..watching.watcher import Watcher
 from .curvature import check_deterministic
 from .losses import Loss
 from .products import JaxSource, rows_in
@@ -27,11 +28,8 @@ from .watch_state import known, metric_of
 
 __all__ = ["Watch"]
 
-PARTS = 4  # of a probe: their gradients scatter, which is the noise
-_JUDGE = 8  # steps between two judgements at most
 
-
-class Watch:
+class Watch(Watcher):
     """A monitor of one optax loop; see `inertia.torch.Watch` for what it tells.
 
     Args:
@@ -76,11 +74,9 @@ class Watch:
     ) -> None:
         if probe is None:
             raise BadInput("probe is missing: give a batch of training data in the form that the loss takes")
-        if expect is not None and not 0 <= expect < 1:
-            raise BadInput(f"expect = {expect:g} is outside [0, 1): it is the momentum that the optimizer should have, such as 0.9")
         self.loss, self.rate, self.seed = Loss(loss), learning_rate, seed
         self.data = jax.tree.map(jnp.asarray, tuple(probe) if isinstance(probe, list) else probe)
-        self.chunk = max(-(-rows_in(self.data) // PARTS), 1) if rows_in(self.data) >= 2 * PARTS else None
+        self.chunk = part_size(rows_in(self.data))
         self.pace = Pace(budget, every)
         with self.pace.charged():
             self.known = known(optimizer)
@@ -91,21 +87,6 @@ class Watch:
         self._before: Any = None
         self._checked = False
         self.price = 0.0
-
-    @property
-    def looks(self) -> list[Look]:
-        """Every look so far, oldest first."""
-        return self.monitor.history.looks
-
-    @property
-    def messages(self) -> list[Any]:
-        """Every message so far, with the steps at which it began and ended."""
-        return list(self.monitor.told)
-
-    @property
-    def lost(self) -> float:
-        """Time spent watching over the time of everything else."""
-        return self.pace.lost
 
     def step(self, params: Any, state: Any = None, loss: Any = None) -> None:
         """Call once after each step, with the new parameters, the optimizer's state, and the loss (read later: nothing waits for it)."""
@@ -119,30 +100,14 @@ class Watch:
                 self._check(params)
             before, self._before = self._before, None
             if before is not None:
-                self._guarded(before, params, state)
+                self.monitor.attempt(lambda: self._look(before, params, state))
+                self.monitor.judge()
             if self._due():
                 self._before = jax.tree.map(jnp.copy, params)  # a train step may give its arguments away
-            if self.steps % _JUDGE == 0:
-                self.monitor.judge()
+            self.monitor.judge_at(self.steps)
 
-    def close(self) -> None:
-        """Finish the log."""
-        self.monitor.close()
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must hold so that the watch goes on where the run does."""
-        return {"steps": self.steps}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint: what the log holds beyond its step is superseded."""
-        self.steps, self.warm, self._before = int(state["steps"]), None, None
-        self.monitor.resume(self.steps)
+    def _forget(self) -> None:
+        self.warm, self._before = None, None
 
     def _source(self, params: Any) -> JaxSource:
         return JaxSource(self.loss, params, self.data, self.chunk, 1, programs=self.programs)
@@ -155,32 +120,13 @@ class Watch:
             self.chunk = None
         source = self._source(params)
         check_deterministic(source)
-        source.gradient()
-        begun = self.pace.clock()
-        source.gradient()
-        self.price = self.pace.clock() - begun
+        self.price = price_of(source)
 
     def _due(self) -> bool:
         """Whether the next step is looked at."""
         if self.pace.every is not None:
             return (self.steps + 1) % self.pace.every == 0
         return self.pace.due("look", guess=self.price * (2 + 2 * self.depth))
-
-    def _guarded(self, before: Any, after: Any, state: Any) -> None:
-        """One look; whatever goes wrong is told, and the run goes on."""
-        facts = self.monitor.history.facts
-        try:
-            with self.pace.charged("look"):
-                found = self._look(before, after, state)
-        except BadInput as error:
-            facts["blind"] = str(error)
-        except Exception as error:  # a watch never stops a run; what it could not do is a message
-            facts["blind"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        else:
-            facts.pop("blind", None)
-            self.monitor.settle()
-            self.monitor.look(found)
-        self.monitor.judge()
 
     def _look(self, before: Any, after: Any, state: Any) -> Look:
         begun = self.pace.clock()

@@ -10,7 +10,7 @@ for x, y in loader:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from ..watching.looking import FEWEST, described, look, next_depth, sharpest
 from ..watching.monitor import Monitor
 from ..watching.pacing import Pace
 from ..watching.quantities import Look
+from ..watching.watcher import Watcher
 from .frozen import trainable
 from .watch_probe import Probe, bare, flat
 from .watch_state import Buffers, metric_of, read, remembered
@@ -30,12 +31,11 @@ from .wrappers import Wrapped, kind_of
 __all__ = ["Watch"]
 
 _READ = 24  # steps between two readings at most: a lost velocity shows in two, within 50 steps
-_JUDGE = 8  # steps between two judgements at most
 _AVERAGED = 4  # steps between two additions to the average of the weights
 _SHARE = 1 / 6  # of the budget that readings may take, and the average of the weights
 
 
-class Watch:
+class Watch(Watcher):
     """A monitor of one model and its optimizer.
 
     Args:
@@ -92,7 +92,7 @@ class Watch:
         layers: bool = False,
         seed: int = 0,
     ) -> None:
-        _checked(model, optimizer, expect, scaler)
+        _checked(model, optimizer, scaler)
         self.model, self.optimizer, self.scaler, self.layers = bare(model), optimizer, scaler, layers
         self.params = trainable(self.model)
         self.pace = Pace(budget, every)
@@ -115,21 +115,6 @@ class Watch:
             optimizer.register_step_post_hook(self._on_after),
             register_optimizer_step_post_hook(self._on_other),
         ]
-
-    @property
-    def looks(self) -> list[Look]:
-        """Every look so far, oldest first."""
-        return self.monitor.history.looks
-
-    @property
-    def messages(self) -> list[Any]:
-        """Every message so far, with the steps at which it began and ended."""
-        return list(self.monitor.told)
-
-    @property
-    def lost(self) -> float:
-        """Time spent watching over the time of everything else."""
-        return self.pace.lost
 
     def step(self, loss: Any = None) -> None:
         """Call once after each step, with its loss: a tensor or a number. It is read later, so that no device waits.
@@ -166,21 +151,8 @@ class Watch:
             self._hooks = []
             self.monitor.close()
 
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must hold so that the watch goes on where the run does."""
-        return {"steps": self.steps}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint: what the log holds beyond its step is superseded."""
-        self.steps = int(state["steps"])
+    def _forget(self) -> None:
         self.warm, self._before, self._buffers, self._mean = None, None, None, None
-        self.monitor.resume(self.steps)
 
     def _scaled(self) -> None:
         """Whether the scaler has just left a step out: it lowers its scale then."""
@@ -207,8 +179,7 @@ class Watch:
             if self._before is not None:
                 before, self._before = self._before, None
                 self._guarded(before)
-            if self.steps % _JUDGE == 0:
-                self.monitor.judge()
+            self.monitor.judge_at(self.steps)
 
     def _on_other(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         """Another optimizer has stepped: these parameters?"""
@@ -255,25 +226,12 @@ class Watch:
             torch._foreach_lerp_(self._mean, [p.detach() for p in self.params], 4 / (self._count + 3))
 
     def _guarded(self, before: list[torch.Tensor]) -> None:
-        """One look with the parameters as they were before the step; whatever goes wrong is told, and the run goes on."""
+        """One look with the parameters as they were before the step, and those after it back at the end."""
         after = [p.detach().clone() for p in self.params]
-        facts = self.monitor.history.facts
         try:
-            with self.pace.charged("look"), warnings.catch_warnings(record=True) as warned:
-                warnings.simplefilter("always")
-                self._put(before)
-                found = self._look(before, after)
-            for one in warned:
-                facts.setdefault("noted", []).append(str(one.message))
-        except BadInput as error:
-            facts["blind"] = str(error)
-        except Exception as error:  # a watch never stops a run; what it could not do is a message
-            facts["blind"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            self._looking = False
-        else:
-            self.monitor.settle()
-            self.monitor.look(found)
-            facts.pop("blind", None)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._looking = self.monitor.attempt(lambda: self._look(before, after))
         finally:
             self._put(after)
         self.monitor.judge()
@@ -285,6 +243,7 @@ class Watch:
 
     def _look(self, before: list[torch.Tensor], after: list[torch.Tensor]) -> Look:
         begun = self.pace.clock()
+        self._put(before)
         metric, why = metric_of(self.optimizer, self.params)
         self.monitor.history.facts["no edge"] = why
         with self.probe.open() as source:
@@ -342,7 +301,7 @@ def _rate_here(group: dict[str, Any]) -> float:
     return float("nan") if isinstance(rate, torch.Tensor) and rate.device.type != "cpu" else float(rate)
 
 
-def _checked(model: Any, optimizer: Any, expect: float | None, scaler: Any) -> None:
+def _checked(model: Any, optimizer: Any, scaler: Any) -> None:
     """Refuse what cannot be watched."""
     if not isinstance(model, nn.Module):
         raise BadInput(f"model of type {type(model).__name__} is no torch.nn.Module: pass the model that is trained")
@@ -358,7 +317,5 @@ def _checked(model: Any, optimizer: Any, expect: float | None, scaler: Any) -> N
         raise BadInput(
             "the optimizer holds none of the model's parameters: it belongs to another model, or was made before the model was moved"
         )
-    if expect is not None and not 0 <= expect < 1:
-        raise BadInput(f"expect = {expect:g} is outside [0, 1): it is the momentum that the optimizer should have, such as 0.9")
     if scaler is not None and not hasattr(scaler, "get_scale"):
         raise BadInput(f"scaler of type {type(scaler).__name__} has no get_scale: pass the torch.amp.GradScaler of the loop")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,15 +10,14 @@ import torch
 from torch import nn
 
 from ..errors import BadInput
-from .batches import Batches, Everything, as_tensors, batches_of, examples_in
+from ..watching.looking import PARTS, part_size, price_of
+from .batches import Batches, Everything, as_tensors, batches_of, examples_in, moved
 from .frozen import NORMS, alone, frozen
 from .losses import OTHER, Loss
 from .opening import MEMORY, opened
 from .products import TorchSource
 
 __all__ = ["Probe", "bare"]
-
-PARTS = 4  # of a probe: their gradients scatter, which is the noise
 
 
 def bare(model: nn.Module) -> nn.Module:
@@ -59,9 +57,8 @@ class Probe:
         self.notes: dict[str, Any] = {}
         with frozen(model, mode, seed):  # modes as a look sees them
             norms = any(isinstance(m, NORMS) and (m.training or not m.track_running_stats) for m in model.modules())
-        parts = 2 if norms else PARTS
-        if isinstance(self.batches, Everything) and self.batches.examples >= 2 * parts:
-            self.chunk = -(-self.batches.examples // parts)
+        if isinstance(self.batches, Everything):
+            self.chunk = part_size(self.batches.examples, 2 if norms else PARTS)
         try:
             self.price = self._first()
         except BadInput:
@@ -87,10 +84,7 @@ class Probe:
         """Seconds that one gradient of the probe takes; the first look at the loss says what is wrong with it."""
         words: dict[str, Any] = {"mode": self.mode, "chunk": self.chunk, "memory": MEMORY, "seed": self.seed}
         with opened(self.model, self.evaluate, self.batches, **words) as source:
-            source.gradient()
-            begun = time.perf_counter()  # of the second: the first wakes everything up
-            source.gradient()
-            took = time.perf_counter() - begun
+            took = price_of(source)
             self.room = source.room
             self.notes = dict(source.notes)
             self.products = "differences" if source.way == "differences" else "exact"
@@ -112,15 +106,9 @@ class Probe:
             total = weights = 0.0
             for index, batch in enumerate(self.batches):
                 handle.rewind(index)
-                loss, weight = self.evaluate(_on(batch, self.model, handle.wide))
+                loss, weight = self.evaluate(moved(batch, next(self.model.parameters()).device, handle.wide))
                 total, weights = total + weight * float(loss), weights + weight
         return total / weights
-
-
-def _on(batch: Any, model: nn.Module, wide: bool) -> Any:
-    from .batches import moved
-
-    return moved(batch, next(model.parameters()).device, wide)
 
 
 def _held(data: Any, size_of: Callable[[Any], int] | None, seed: int) -> Batches:
@@ -146,8 +134,6 @@ def _held(data: Any, size_of: Callable[[Any], int] | None, seed: int) -> Batches
 
 def _batch(data: Any) -> bool:
     """Whether it is one batch of an unusual kind (a mapping, a graph) rather than something that gives batches."""
-    from collections.abc import Mapping
-
     return isinstance(data, Mapping | str | bytes) or hasattr(data, "num_graphs") or hasattr(data, "_fields")
 
 

@@ -61,7 +61,7 @@ class History:
         self.stepped_ever = False
         self.bad: int | None = None  # first step whose loss was not finite, while it lasts
         self.finite: tuple[int, float] | None = None  # the last finite loss
-        self.facts: dict[str, Any] = {}  # what the door found out: "blind", "foreign", "noted"
+        self.facts: dict[str, Any] = {}  # what the door found out: "blind", "foreign", "no edge"
 
     def resume(self, before: Any) -> None:
         """Take over what a log tells of the time before."""

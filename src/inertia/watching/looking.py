@@ -7,6 +7,7 @@ what the last look found: the parameters move slowly, so three to six products f
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,8 +19,12 @@ from ..measurement.lanczos import krylov
 from ..measurement.model import Source
 from .quantities import Look, Noise, Step
 
-__all__ = ["FEWEST", "MOST", "Metric", "PartedSource", "Seen", "Sharpest", "described", "look", "next_depth", "sharpest"]
+__all__ = [
+    "FEWEST", "MOST", "PARTS", "Metric", "PartedSource", "Seen", "Sharpest", "described",
+    "look", "next_depth", "part_size", "price_of", "sharpest",
+]  # fmt: skip
 
+PARTS = 4  # of a probe: their gradients scatter, which is the noise
 FEWEST, MOST = 3, 24  # products of one look at the sharpest direction
 _WANTED = 0.05  # relative bar of the sharpness that a look is content with
 _FRESH = 0.25  # of a unit start that is random, so that a direction which has become the sharpest is not missed
@@ -152,6 +157,23 @@ def described(seen: Seen, metric: Metric, step: int, seconds: float, **more: Any
         edge=metric.edge, along_gradient=seen.along_gradient, in_top=seen.in_top, gradient_norm=seen.gradient_norm, method=method,
         noise=seen.noise, taken=seen.taken, turning=seen.turning, renewing=seen.renewing, products=seen.products, seconds=seconds, **more,
     )  # fmt: skip
+
+
+def price_of(source: Source) -> float:
+    """Seconds that one gradient takes: of the second, because the first wakes everything up."""
+    source.gradient()
+    begun = time.perf_counter()
+    source.gradient()
+    return time.perf_counter() - begun
+
+
+def part_size(examples: int, parts: int = PARTS) -> int | None:
+    """Examples in each part of a probe; None: too few to be cut, so that their noise cannot be told.
+
+    >>> part_size(100), part_size(7)
+    (25, None)
+    """
+    return -(-examples // parts) if examples >= 2 * parts else None
 
 
 def next_depth(depth: int, seen: Seen) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import BadInput
 from ..version import __version__
 from .history import History
 from .journal import Journal, Told
@@ -19,6 +20,7 @@ from .quantities import Look, Reading
 
 __all__ = ["Monitor"]
 
+_JUDGE = 8  # steps between two judgements at most
 _FLUSH = 64  # losses to a line of the log
 _AT_ONCE = 32  # losses that may wait on the device before they are read: below the 50 steps within which a fault is named
 
@@ -31,12 +33,17 @@ class Monitor:
         say: a function of one line, for every message; None prints on stderr; False says nothing.
         expect: momentum that the optimizer is expected to have.
         speaks: whether this process writes and says anything (rank 0 of several).
+
+    Raises:
+        BadInput: a momentum that none can be, a log that cannot be written to.
     """
 
     def __init__(
         self, *, pace: Pace, log: Any = None, say: Callable[[str], Any] | bool | None = None, expect: float | None = None,
         about: Mapping[str, Any] | None = None, speaks: bool = True,
     ) -> None:  # fmt: skip
+        if expect is not None and not 0 <= expect < 1:
+            raise BadInput(f"expect = {expect:g} is outside [0, 1): it is the momentum that the optimizer should have, such as 0.9")
         self.pace, self.history = pace, History(expect=expect)
         self._say: Callable[[str], Any] | None = None if say is False or not speaks else say if callable(say) else _stderr
         self.journal: Journal | None = None
@@ -140,6 +147,28 @@ class Monitor:
         if found.noise is not None:
             numbers |= {"noise_trace": found.noise.trace, "critical_batch": found.noise.critical_batch}
         self._send(numbers, found.step)
+
+    def attempt(self, look: Callable[[], Look]) -> bool:
+        """Take a look; whatever goes wrong is told, and the run goes on. False where another try would be no use."""
+        facts = self.history.facts
+        try:
+            with self.pace.charged("look"):
+                found = look()
+        except BadInput as error:
+            facts["blind"] = str(error)
+        except Exception as error:  # a watch never stops a run; what it could not do is a message
+            facts["blind"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return False
+        else:
+            facts.pop("blind", None)
+            self.settle()
+            self.look(found)
+        return True
+
+    def judge_at(self, step: int) -> None:
+        """Ask every rule, at every eighth step."""
+        if step % _JUDGE == 0:
+            self.judge()
 
     def judge(self) -> None:
         """Ask every rule, and tell what became true and what ended."""

@@ -22,28 +22,15 @@ from ..optimizers.conventions.nests import found_fields, merged, replaced_fields
 from ..optimizers.identification import Identified
 from ..optimizers.identification.metric import Metric, looks, rectification
 from ..theory.adaptive import adagrad, adam, nadam, rmsprop
+from ..tuning.preconditioned import InMetric
 from .probe import identify
 
-__all__ = ["InMetric", "Nature", "denominator", "flat_field", "in_metric", "method_in", "moments", "nature", "stepped"]
+__all__ = ["Nature", "denominator", "flat_field", "in_metric", "method_in", "moments", "nature", "stepped"]
 
 Array = NDArray[np.float64]
 _SQUARES = {"": "nu", "centered": "nu", "infinity": "nu", "amsgrad hat": "nu_max", "sum": "sum_of_squares"}
 _SMALL = 1e-3  # of the root of the second moment: a gradient whose square moves it by less than 1e-6
 _CLIPS = ("clip", "adaptive_grad_clip", "zero_nans", "unitwise")
-
-
-@dataclass(frozen=True, eq=False)
-class InMetric:
-    """A transformation as it will step next; see inertia.torch.adaptive.InMetric."""
-
-    name: str
-    learning_rate: float  # of the first leaf, in the next step
-    method: Method
-    root: Array  # (n,) P^(-1/2), flat in the order of the leaves
-    shrink: float
-    penalty: Array | None  # (n,) weight decay inside the gradient
-    steps: int
-    groups: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True, eq=False)

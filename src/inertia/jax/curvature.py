@@ -19,8 +19,9 @@ from ..errors import BadInput
 from ..measurement.along import measured, watched
 from ..measurement.lanczos import FAILURE, krylov
 from ..measurement.model import Plan, Watch
+from ..tuning.preconditioned import WALK
 from .losses import Loss
-from .preconditioning import WALK, measured_under
+from .preconditioning import measured_under
 from .products import WAYS, JaxSource, rows_in, taken
 
 __all__ = ["Eigenvectors", "check_deterministic", "eigenvectors", "measure"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import jax
@@ -14,19 +13,12 @@ import optax
 from ..errors import BadInput
 from ..measurement.model import Plan, measure_source
 from ..measurement.rescaled import Rescaled
-from ..tuning.preconditioned import Preconditioned, Running, preconditioned, without_metric
-from .adaptive import InMetric, Nature, in_metric, nature, stepped
+from ..measurement.steplength import along, pulls
+from ..tuning.preconditioned import NATURES, Preconditioned, Running, enough, preconditioned, without_metric
+from .adaptive import Nature, in_metric, nature, stepped
 from .products import FULL, JaxSource
 
-__all__ = ["WALK", "measured_under"]
-
-WALK = 32  # as in inertia.torch.preconditioning
-_NATURES = {
-    "sign": "the transformation moves every parameter by the sign of an average, so it is not linear in the gradient and has no metric "
-    "or stability limit",
-    "whole tensors": "the transformation normalises or orthogonalises whole tensors, so it has no diagonal metric and no stability limit "
-    "of a curvature",
-}
+__all__ = ["measured_under"]
 
 
 def measured_under(source: JaxSource, plan: Plan, transform: Any, opt_state: Any, walk: int) -> Preconditioned:
@@ -35,8 +27,7 @@ def measured_under(source: JaxSource, plan: Plan, transform: Any, opt_state: Any
     Raises:
         BadInput: no transformation, a state of another one or of other parameters, one that cannot be read.
     """
-    if isinstance(walk, bool) or walk < 1:
-        raise BadInput(f"walk = {walk} is too few: a state that has not stepped needs at least 1 step on a copy, {WALK} is usual")
+    enough(walk)
     if transform is None:
         raise BadInput("opt_state holds no learning rate and no settings: pass optimizer=, the optax transformation that made it, as well")
     params, walked = source.unravel(source.flat), 0
@@ -53,12 +44,10 @@ def measured_under(source: JaxSource, plan: Plan, transform: Any, opt_state: Any
         return without_metric(reason, who, slopes, curvatures, source.notes | source.cost())
     seen = in_metric(known, state, params)
     slopes, curvatures = _along(source, plan, transform, state, seen.learning_rate)
-    source.notes["metric"] = _noted(seen, walked)
-    coupled = 0.0 if seen.penalty is None else float(seen.penalty.max())
-    who = Running(seen.name, seen.learning_rate, seen.method, seen.shrink, coupled, seen.steps, walked, seen.groups)
+    source.notes |= seen.noted(walked)
     kind = np.float64 if source.dimension <= FULL else source.dtype
     root, penalty = seen.root.astype(kind), None if seen.penalty is None else seen.penalty.astype(kind)
-    return preconditioned(measure_source(Rescaled(source, root, penalty), plan), who, slopes, curvatures)
+    return preconditioned(measure_source(Rescaled(source, root, penalty), plan), seen.running(walked), slopes, curvatures)
 
 
 def _state(transform: Any, opt_state: Any, params: Any) -> Any:
@@ -78,7 +67,7 @@ def _state(transform: Any, opt_state: Any, params: Any) -> Any:
 def _reason(known: Nature) -> str:
     """Why there is no metric, if that is in the nature of the transformation."""
     natures = {group.nature for group in (known.found.groups or (known.found,))} - {""}
-    return next((text for name, text in _NATURES.items() if name in natures), "")
+    return next((text.format("the transformation") for name, text in NATURES.items() if name in natures), "")
 
 
 def _rate(known: Nature, transform: Any, state: Any, params: Any) -> float:
@@ -109,22 +98,12 @@ def _forever(source: JaxSource, rng: np.random.Generator, size: int) -> Iterator
 
 
 def _along(source: JaxSource, plan: Plan, transform: Any, state: Any, rate: float) -> tuple[list[float], list[float]]:
-    """g'u and u'H u of the next updates: of some mini-batches, or of all the data where a batch is all of them."""
+    """g'u and u'H u of the next updates."""
     _, gradient = source.gradient()
-    whole, asked = sum(source.sizes), plan.batch_size if plan.batch_size is not None else int(source.sizes[0])
-    drawn: Any = [(gradient, whole)]
-    if asked < whole and plan.noise:
-        drawn = islice(source.mini_batches(np.random.default_rng([plan.seed, 4]), asked), plan.noise)
-    params, slopes, curvatures = source.unravel(source.flat), [], []
-    for pull, _ in drawn:
+    params = source.unravel(source.flat)
+
+    def update(pull: Any) -> Any:
         moved, _ = transform.update(source.unravel(jnp.asarray(pull, source.dtype)), state, params)
-        update = -np.asarray(jax.flatten_util.ravel_pytree(moved)[0]).astype(gradient.dtype) / rate
-        slopes.append(float(gradient @ update))
-        curvatures.append(float(update @ source.hvp(update)))
-    return slopes, curvatures
+        return -np.asarray(jax.flatten_util.ravel_pytree(moved)[0]).astype(gradient.dtype) / rate
 
-
-def _noted(seen: InMetric, walked: int) -> dict[str, Any]:
-    """What the provenance says of the metric."""
-    metric = seen.root**-2
-    return {"optimizer": seen.name, "steps": seen.steps, "smallest": float(metric.min()), "largest": float(metric.max()), "walked": walked}
+    return along(source, gradient, map(update, pulls(source, plan, gradient)))

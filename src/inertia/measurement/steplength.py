@@ -8,15 +8,18 @@ expected loss is best at the ratio of the means.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import BadInput
+from .model import Plan, Source
 
-__all__ = ["StepLength", "step_length"]
+__all__ = ["StepLength", "along", "pulls", "step_length"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,22 @@ def step_length(slopes: ArrayLike, curvatures: ArrayLike) -> StepLength:
         if np.all(np.isfinite(left)):
             error = float(math.sqrt((count - 1) / count * np.sum((left - np.mean(left)) ** 2)))
     return StepLength(_ratio(float(g.mean()), float(h.mean())), error, float(g.mean()), float(h.mean()), count)
+
+
+def pulls(source: Source, plan: Plan, gradient: Any, most: int | None = None) -> Iterator[Any]:
+    """The gradients whose updates are looked along: of mini-batches (`plan.noise`, `most`), or the whole one where a batch is all data."""
+    whole, asked = sum(source.sizes), plan.batch_size if plan.batch_size is not None else int(source.sizes[0])
+    if asked >= whole or not plan.noise:
+        yield gradient
+        return
+    drawn = source.mini_batches(np.random.default_rng([plan.seed, 4]), asked)
+    yield from (pull for pull, _ in islice(drawn, plan.noise if most is None else min(plan.noise, most)))
+
+
+def along(source: Source, gradient: Any, updates: Iterable[Any]) -> tuple[list[float], list[float]]:
+    """g'u and u'H u of updates for learning rate 1: what `step_length` asks for."""
+    made = list(updates)  # before any product: making one may move the source's parameters for a moment
+    return [float(gradient @ update) for update in made], [float(update @ source.hvp(update)) for update in made]
 
 
 def _ratio(slope: float, curvature: float) -> float:

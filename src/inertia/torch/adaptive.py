@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,8 +11,9 @@ import torch
 from ..core.method import Method
 from ..errors import BadInput
 from ..theory.adaptive import adagrad, adam, nadam, rmsprop
+from ..tuning.preconditioned import InMetric
 
-__all__ = ["InMetric", "homes_of", "in_metric", "number", "readable", "stepped", "told_groups"]
+__all__ = ["homes_of", "in_metric", "number", "readable", "stepped", "told_groups"]
 
 _ADAMS = {"Adam": "exp_avg_sq", "AdamW": "exp_avg_sq", "NAdam": "exp_avg_sq", "RAdam": "exp_avg_sq", "Adamax": "exp_inf"}
 _SQUARES = _ADAMS | {"RMSprop": "square_avg", "Adagrad": "sum"}
@@ -23,35 +23,12 @@ _SETTINGS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class InMetric:
-    """An optimizer as it will step next: a Method in the metric P (its denominator, held still), and how it shrinks the parameters.
-
-    P is sqrt(v_hat) + eps, v_hat the second moment corrected for its start. RAdam's rectification and Adagrad's decay of the rate act on
-    the learning rate: they are in `method.alpha`. The correction of the first moment, which wears off within some 1/(1 - beta1) steps, is
-    left out. Where parameters have other learning rates (groups, or a later start), their part of P is divided by the ratio to the first
-    one's, so that one learning rate speaks for all.
-    """
-
-    name: str  # class of the optimizer
-    learning_rate: float  # of the first group, as it stands now
-    method: Method
-    root: torch.Tensor  # (n,) P^(-1/2), flat, in the order of the parameters asked for
-    shrink: float  # share of the parameters taken off at each step by decoupled decay: the largest over the groups
-    coupled: float  # weight decay that is part of the gradient: the largest over the groups
-    penalty: torch.Tensor | None  # (n,) the same for each parameter; None without any
-    steps: int  # steps taken so far
-    groups: tuple[dict[str, Any], ...]  # settings of each group
-    untouched: int  # parameters that no step has moved yet, beside others that have been
-
-    @property
-    def metric(self) -> torch.Tensor:
-        """P itself, (n,)."""
-        return self.root**-2
-
-
 def in_metric(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) -> InMetric:
     """Read an optimizer's state as momentum in a metric.
+
+    P is sqrt(v_hat) + eps, v_hat the second moment corrected for its start. RAdam's rectification and Adagrad's decay of the rate act on
+    the learning rate: they are in the method's alpha. The correction of the first moment, which wears off within some 1/(1 - beta1)
+    steps, is left out.
 
     Args:
         optimizer: torch's Adam, AdamW, NAdam, RAdam, Adamax, RMSprop, Adagrad or SGD, or inertia.torch.Momentum (any subclass that keeps
@@ -92,9 +69,7 @@ def in_metric(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) 
     method = _method(name, homes[id(params[lead])], own[lead], optimizer.state.get(params[lead], {}))
     root = torch.cat([(part / (speed / own[lead])).flatten() for part, speed in zip(parts, own, strict=True)]) ** -0.5
     each = [torch.full_like(p, weight).flatten() for p, weight in zip(params, penalties, strict=True)] if any(penalties) else None
-    return InMetric(
-        name, rate, method, root, shrink, max(penalties), None if each is None else torch.cat(each), steps, told_groups(used), untouched
-    )
+    return InMetric(name, rate, method, root, shrink, None if each is None else torch.cat(each), steps, told_groups(used), untouched)
 
 
 def homes_of(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) -> dict[int, dict[str, Any]]:

@@ -21,11 +21,12 @@ from ..errors import BadInput
 from ..measurement.along import measured, watched
 from ..measurement.lanczos import FAILURE, Lanczos, krylov
 from ..measurement.model import Plan, Watch
+from ..tuning.preconditioned import WALK
 from .batches import batches_of
 from .led import decided_on
 from .losses import OTHER, Loss
 from .opening import opened
-from .preconditioning import WALK, measured_under
+from .preconditioning import measured_under
 from .processes import assembled
 from .trajectory import walked
 from .wrappers import bare

@@ -18,6 +18,7 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from ..errors import BadInput
+from ..measurement.rescaled import Rescaled
 from ..watching.looking import FEWEST, described, look, next_depth, sharpest
 from ..watching.monitor import Monitor
 from ..watching.pacing import Pace
@@ -286,12 +287,8 @@ class Watch(Watcher):
             mask = source._zeros()
             for low, high in parts:
                 mask[low:high] = 1.0
-            root = metric.root * mask
-
-            def product(vector: Any, root: Any = root) -> Any:
-                return root * source.hvp(root * vector) + metric.coupled * (root * root * vector)
-
-            found[name or "(model)"] = sharpest(product, source, None, FEWEST, self.seed).value
+            own = Rescaled(source, metric.root * mask, metric.coupled or None)
+            found[name or "(model)"] = sharpest(own.hvp, source, None, FEWEST, self.seed).value
         return found
 
 

@@ -21,7 +21,14 @@ from ..measurement.steplength import StepLength, step_length
 from ..theory.adaptive import decayed_edge
 from .reasons import figure
 
-__all__ = ["Preconditioned", "Running", "preconditioned", "without_metric"]
+__all__ = ["NATURES", "WALK", "InMetric", "Preconditioned", "Running", "enough", "preconditioned", "without_metric"]
+
+WALK = 32  # steps on a copy of a state that has none: sqrt of a mean of k squares is known to 1/sqrt(2 k), here an eighth
+NATURES = {
+    "sign": "{} moves every parameter by the sign of an average, so it is not linear in the gradient and has no metric or stability limit",
+    "whole tensors": "{} normalises or orthogonalises whole tensors, so it has no diagonal metric and no stability limit of a curvature",
+}
+"""Why an optimizer has no metric, by what is known of it (see inertia.optimizers.identification)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,55 @@ class Running:
     steps: int = 0  # taken so far, those of a walk included
     walked: int = 0  # of them, on a copy, because the state had not stepped yet
     groups: tuple[Mapping[str, Any], ...] = ()  # settings of each parameter group, and how many numbers it holds
+
+
+@dataclass(frozen=True, eq=False)
+class InMetric:
+    """An optimizer as it will step next: a Method in the metric P (its denominator, held still), and how it shrinks the parameters.
+
+    Where parameters have other learning rates (groups, or a later start), their part of P is divided by the ratio to the first one's, so
+    that one learning rate speaks for all.
+    """
+
+    name: str  # class of the optimizer
+    learning_rate: float  # of the first group, in the next step
+    method: Method
+    root: Any  # (n,) P^(-1/2), flat, in the order of the parameters asked for
+    shrink: float  # share of the parameters taken off at each step by decoupled decay: the largest over the groups
+    penalty: Any  # (n,) weight decay that is part of the gradient; None without any
+    steps: int  # taken so far
+    groups: tuple[Mapping[str, Any], ...]  # settings of each group
+    untouched: int = 0  # parameters that no step has moved yet, beside others that have been
+
+    @property
+    def metric(self) -> Any:
+        """P itself, (n,)."""
+        return self.root**-2
+
+    @property
+    def coupled(self) -> float:
+        """The largest weight decay that is part of the gradient."""
+        return 0.0 if self.penalty is None else float(self.penalty.max())
+
+    def running(self, walked: int) -> Running:
+        """The optimizer, with how many of its steps were taken on a copy."""
+        return Running(self.name, self.learning_rate, self.method, self.shrink, self.coupled, self.steps, walked, self.groups)
+
+    def noted(self, walked: int) -> dict[str, Any]:
+        """What the provenance says of the metric."""
+        told = {"optimizer": self.name, "steps": self.steps, "walked": walked}
+        told |= {"smallest": float(self.metric.min()), "largest": float(self.metric.max())}
+        return {"metric": told | ({"untouched": self.untouched} if self.untouched else {})}
+
+
+def enough(walk: Any) -> None:
+    """Refuse a walk of no steps.
+
+    Raises:
+        BadInput: fewer than 1.
+    """
+    if isinstance(walk, bool) or walk < 1:
+        raise BadInput(f"walk = {walk} is too few: a state that has not stepped needs at least 1 step on a copy, {WALK} is usual")
 
 
 _NOBODY = Running("", math.nan, None)

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import BadInput, Diverged
 from ..measurement.model import Plan, Source, measure_source
 from ..measurement.rescaled import Rescaled
+from ..measurement.steplength import along
 from .budget import Budget
 from .effort import effort
 from .preconditioned import Preconditioned, Running, preconditioned
@@ -115,7 +116,7 @@ def _walked(job: Trainable, budget: Budget, setting: Setting, seed: int) -> Prec
         loss, gradient = source.gradient()
         if not math.isfinite(loss):
             return None
-        slopes, curvatures = [float(gradient @ u) for u in updates], [float(u @ source.hvp(u)) for u in updates]
+        slopes, curvatures = along(source, gradient, updates)
         who = Running("AdamW", rate, recipe.method, rate * budget.weight_decay, 0.0, steps, steps)
         plan = Plan(rtol=0.02, depth=40, ends="largest", weights=False, noise=0, seed=seed)
         return preconditioned(measure_source(Rescaled(source, adam.metric**-0.5), plan), who, slopes, curvatures)

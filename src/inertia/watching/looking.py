@@ -17,6 +17,7 @@ import numpy as np
 from ..core.method import Method
 from ..measurement.lanczos import krylov
 from ..measurement.model import Source
+from ..measurement.rescaled import Rescaled
 from .quantities import Look, Noise, Step
 
 __all__ = [
@@ -97,10 +98,7 @@ def look(source: PartedSource, metric: Metric, moved: Any, warm: Any, depth: int
     scaled = metric.root * gradient
     norm = space.norm(scaled)
 
-    def product(vector: Any) -> Any:
-        image = metric.root * source.hvp(metric.root * vector)
-        return image + metric.coupled * (metric.root * metric.root * vector) if metric.coupled else image
-
+    product = Rescaled(source, metric.root, metric.coupled or None).hvp
     spent = 0
     along = math.nan
     if norm > 0:

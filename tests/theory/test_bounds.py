@@ -137,10 +137,10 @@ def test_contraction_is_the_heavy_ball_rate(kappa):
     ("call", "message"),
     [
         (lambda: contraction(0.5), "kappa = 0.5 is below 1"),
-        (lambda: worst_function_optimum(0, 10.0), "n = 0 is not a whole number"),
+        (lambda: worst_function_optimum(0, 10.0), "n = 0 is too few: give at least 1"),
         (lambda: worst_function_curvatures(3, 1.0), "kappa = 1 couples nothing"),
-        (lambda: lower_bound(3, 10.0, -1), "k = -1 is negative"),
-        (lambda: dead_zone(3, -1), "steps = -1 is negative"),
+        (lambda: lower_bound(3, 10.0, -1), "k = -1 is not a whole number >= 0"),
+        (lambda: dead_zone(3, -1), "steps = -1 is too few: give at least 0"),
         (lambda: grid_curvatures(), "a grid needs at least one side"),
         (lambda: path_condition(1), "a graph of one node has no condition number"),
         (lambda: expander_condition(2), "degree = 2 is too small to expand"),

@@ -1,5 +1,9 @@
 """What the theory is given: lists as fields, nan, things that are no method or spectrum, and every scale of curvature."""
 
+import importlib
+import inspect
+import pkgutil
+
 import numpy as np
 import pytest
 
@@ -10,6 +14,7 @@ from inertia.errors import BadInput
 from inertia.theory import noise, quadratic
 from inertia.theory.milestones import milestones
 from inertia.theory.modes import coefficients, iterate, regime, roots, stable
+from inertia.theory.physics import Particle
 from inertia.theory.sequences import conjugate_gradient_curve
 
 NAN = float("nan")
@@ -79,3 +84,45 @@ def test_noise_of_every_scale_gives_the_same_answers(scale):
     ):
         np.testing.assert_allclose(ask(moved, there) / scale, ask(method, here), rtol=1e-9)
     assert inertia.steps_to(moved, there, 0.5) == inertia.steps_to(method, here, 0.5)
+
+
+GIVEN = {
+    "method": Method(0.1, 0.5), "curvature": 1.0, "spectrum": SPECTRUM, "k": 3, "steps": 5, "beta": 0.5, "alpha": 0.1, "kappa": 10.0,
+    "params": 1.0, "velocity": 0.0, "particle": Particle(1.0, 0.1, 0.1), "lr": 0.1, "beta1": 0.9, "shrink": 0.1, "decay": 0.1, "n": 8,
+    "form": "coupled", "count": 4, "fraction": 0.5, "gradient": 1.0, "variance": 1.0, "degree": 3, "mu": 0.2, "L": 4.0, "p": 1.0, "q": 0.2,
+    "learning_rate": 0.1, "nu": 0.5, "total": 1.0, "product": 0.2, "mass": 1.0, "time": 1.0, "position": 1.0, "speed": 0.0, "rho": 0.9,
+    "alphas": [0.1], "betas": [0.5], "target": [1.0], "tolerance": 0.01, "momentum": 0.5, "matvec": lambda x: x,
+}  # fmt: skip
+NO_NUMBERS = {
+    "complex array": np.array([1 + 2j, 2.0]), "complex": 1 + 2j, "masked": np.ma.masked_array([0.5, 0.2], [True, False]), "text": "0.5",
+    "texts": ["0.5", "0.2"], "none": None, "holes": [0.5, None], "dates": np.array(["2026-01-01"], dtype="M8[D]"),
+}  # fmt: skip
+LEFT = ("name", "spectrum", "form", "matvec", "particle", "method")
+
+
+def asked_functions():
+    for module in pkgutil.iter_modules(inertia.theory.__path__):
+        room = importlib.import_module(f"inertia.theory.{module.name}")
+        for name in getattr(room, "__all__", ()):
+            function = getattr(room, name)
+            # explicit_step, as core's step, is arithmetic on anything; a grid's sides are plain arguments
+            if inspect.isfunction(function) and name not in ("cite", "named", "grid_condition", "grid_curvatures", "explicit_step"):
+                yield pytest.param(function, id=f"{module.name}.{name}")
+
+
+@pytest.mark.parametrize("ask", list(asked_functions()))
+def test_every_number_that_is_none_is_refused_in_one_sentence(ask):
+    """Complex, masked, missing and written numbers: whatever numpy would make of them, part of what was meant is lost."""
+    parameters = inspect.signature(ask).parameters
+    given = {name: GIVEN[name] for name in parameters if name in GIVEN}
+    ask(**given)
+    calls = [(name, value) for name in given if name not in LEFT for value in NO_NUMBERS.values()]
+    if "method" in given:
+        calls += [("method", GIVEN["method"]._replace(**{field: value})) for field in ("alpha", "beta") for value in NO_NUMBERS.values()]
+    for name, value in calls:
+        if value is None and parameters[name].default is None:
+            continue
+        with pytest.raises(BadInput) as caught:
+            ask(**given | {name: value})
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 200

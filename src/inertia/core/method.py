@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..errors import BadInput
+from .arrays import known, number
 
 __all__ = ["Method", "Transfer", "checked", "fields", "hidden", "init", "readout", "step", "transfer"]
 
@@ -117,13 +118,7 @@ def fields(method: Method) -> tuple[Any, Any, Any, Any]:
         raise BadInput(f"{method!r} is no method: give a Method, such as Method(0.1, beta=0.9)")
     found = []
     for name, value in zip(Method._fields, method, strict=True):
-        try:
-            number = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise BadInput(f"{name} = {value!r} is not a number") from None
-        if np.any(np.isnan(number)):
-            raise BadInput(f"{name} = {value} is not a number: give finite numbers")
-        found.append(number)
+        found.append(known(value, name))
     return found[0], found[1], found[2], found[3]
 
 
@@ -137,11 +132,7 @@ def checked(method: Method) -> Method:
     Method(alpha=0.1, beta=1.0, gamma=0.0, delta=0.0)
     """
     for name, value in zip(Method._fields, method, strict=True):
-        try:
-            number = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise BadInput(f"{name} = {value!r} is not a number") from None
-        if not np.all(np.isfinite(number)):
+        if not np.all(np.isfinite(number(value, name))):
             raise BadInput(f"{name} = {value} is not finite: give a finite number")
     if np.any(np.asarray(method.alpha) <= 0):
         raise BadInput(f"alpha = {np.min(method.alpha):g} is not positive: a step size must be > 0")

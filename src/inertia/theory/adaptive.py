@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.method import Method
+from ..core.arrays import known, single
+from ..core.method import Method, fields
 from ..errors import BadInput
 from .modes import roots_of
 
@@ -74,6 +75,7 @@ def nadam(lr: float, beta1: float = 0.9, mu: float | None = None) -> Method:
     """
     _checked(lr, beta1, "beta1")
     weight = beta1 if mu is None else mu
+    weight = single(weight, "mu")
     if not 0 <= weight <= 1:
         raise BadInput(f"mu = {weight:g} is outside [0, 1]: it weighs the first moment against the gradient, such as {beta1:g}")
     gamma = beta1 if mu is None else beta1 * (1 - weight) / (1 - beta1)
@@ -145,11 +147,12 @@ def decayed_edge(method: Method, shrink: ArrayLike = 0.0) -> Any:
     >>> round(float(decayed_edge(adam(0.1), 0.0)), 9), round(float(decayed_edge(adam(0.1), 0.1)), 9)
     (380.0, 361.0)
     """
-    e = np.asarray(shrink, dtype=float)
+    e = known(shrink, "shrink")
     wrong = e[~((e >= 0) & (e < 1))]
     if wrong.size:
         raise BadInput(f"shrink = {wrong.flat[0]:g} is outside [0, 1): it is lr times weight decay")
-    return ((2 - e) * (1 + method.beta) / (method.alpha * (1 + 2 * method.gamma)))[()]
+    alpha, beta, gamma, _ = fields(method)
+    return ((2 - e) * (1 + beta) / (alpha * (1 + 2 * gamma)))[()]
 
 
 def resting_penalty(decay: float, form: str, beta: float = 0.0) -> tuple[str, float]:
@@ -169,6 +172,7 @@ def resting_penalty(decay: float, form: str, beta: float = 0.0) -> tuple[str, fl
     >>> resting_penalty(0.1, "sgdw", beta=0.9)
     ('identity', 0.01)
     """
+    decay, beta = single(decay, "decay"), single(beta, "beta")
     if form == "coupled":
         return "identity", decay
     if form == "adamw":
@@ -180,11 +184,13 @@ def resting_penalty(decay: float, form: str, beta: float = 0.0) -> tuple[str, fl
 
 def _decayed(method: Method, curvature: ArrayLike, shrink: ArrayLike) -> tuple[Any, Any]:
     """Sum and product of the roots."""
-    ah, kept = method.alpha * np.asarray(curvature, dtype=float), 1 - np.asarray(shrink, dtype=float)
-    return kept + method.beta - ah * (1 + method.gamma), kept * method.beta - ah * method.gamma
+    alpha, beta, gamma, _ = fields(method)
+    ah, kept = alpha * known(curvature, "curvature"), 1 - known(shrink, "shrink")
+    return kept + beta - ah * (1 + gamma), kept * beta - ah * gamma
 
 
 def _checked(lr: float, momentum: float, name: str) -> None:
+    lr, momentum = single(lr, "lr"), single(momentum, name)
     if not (np.isfinite(lr) and lr > 0):
         raise BadInput(f"lr = {lr:g} is not positive and finite: give a learning rate above 0, such as 0.001")
     if not 0 <= momentum < 1:

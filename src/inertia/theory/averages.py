@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.arrays import known, whole
 from ..errors import BadInput
 
 __all__ = [
@@ -28,7 +29,7 @@ __all__ = [
 
 
 def _momentum(beta: ArrayLike) -> NDArray[np.float64]:
-    value = np.asarray(beta, dtype=float)
+    value = known(beta, "beta")
     if not np.all((value >= 0) & (value <= 1)):
         worst = value.flat[np.argmax(~((value >= 0) & (value <= 1)))]
         raise BadInput(
@@ -57,9 +58,7 @@ def past_weights(beta: ArrayLike, count: int, *, normalised: bool = False) -> An
     >>> past_weights(0.5, 3)
     array([1.  , 0.5 , 0.25])
     """
-    if count < 1:
-        raise BadInput(f"count = {count} is too few: ask for at least 1 weight")
-    weights = _momentum(beta)[..., None] ** np.arange(count)
+    weights = _momentum(beta)[..., None] ** np.arange(whole(count, "count", 1))
     return weights / weights.sum(axis=-1, keepdims=True) if normalised else weights
 
 
@@ -69,11 +68,11 @@ def velocity_on_slope(beta: ArrayLike, k: ArrayLike, gradient: ArrayLike = 1.0) 
     >>> float(velocity_on_slope(0.5, 2))
     1.5
     """
-    value, steps = np.broadcast_arrays(_momentum(beta), np.asarray(k, dtype=float))
+    value, steps = np.broadcast_arrays(_momentum(beta), known(k, "k"))
     with np.errstate(divide="ignore", invalid="ignore"):
         grown = -np.expm1(steps * np.log(value)) / (1 - value)
     grown = np.where(value == 1, steps, np.where(value == 0, np.minimum(steps, 1.0), grown))
-    return (grown * np.asarray(gradient, dtype=float))[()]
+    return (grown * known(gradient, "gradient"))[()]
 
 
 def terminal_velocity(beta: ArrayLike, gradient: ArrayLike = 1.0) -> Any:
@@ -82,7 +81,7 @@ def terminal_velocity(beta: ArrayLike, gradient: ArrayLike = 1.0) -> Any:
     >>> float(terminal_velocity(0.75, gradient=2.0))
     8.0
     """
-    return effective_window(beta) * np.asarray(gradient, dtype=float)
+    return effective_window(beta) * known(gradient, "gradient")
 
 
 def steps_to_speed(beta: ArrayLike, fraction: ArrayLike = 0.99) -> Any:
@@ -94,7 +93,7 @@ def steps_to_speed(beta: ArrayLike, fraction: ArrayLike = 0.99) -> Any:
     >>> [float(steps_to_speed(beta)) for beta in (0.0, 0.9, 0.99)]
     [1.0, 44.0, 459.0]
     """
-    share = np.asarray(fraction, dtype=float)
+    share = known(fraction, "fraction")
     if not np.all((share > 0) & (share < 1)):
         came = share.flat[np.argmax(~((share > 0) & (share < 1)))]
         raise BadInput(f"fraction = {came:g} is outside (0, 1): the terminal velocity itself is never reached; try 0.99")
@@ -115,7 +114,7 @@ def velocity_noise(beta: ArrayLike, variance: ArrayLike = 1.0) -> Any:
     """
     value = _momentum(beta)
     with np.errstate(divide="ignore"):
-        return (np.asarray(variance, dtype=float) / ((1 - value) * (1 + value)))[()]
+        return (known(variance, "variance") / ((1 - value) * (1 + value)))[()]
 
 
 def noise_to_signal(beta: ArrayLike) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.arrays import known, whole
 from ..errors import BadInput
 
 __all__ = [
@@ -44,7 +45,7 @@ def contraction(kappa: ArrayLike) -> Any:
     >>> float(contraction(9.0))
     0.5
     """
-    value = np.asarray(kappa, dtype=float)
+    value = known(kappa, "kappa")
     if not np.all(value >= 1):
         raise BadInput(f"kappa = {np.min(value):g} is below 1: a condition number is L/mu >= 1")
     root = np.sqrt(value)
@@ -52,9 +53,7 @@ def contraction(kappa: ArrayLike) -> Any:
 
 
 def _size(n: int) -> int:
-    if n < 1 or n != int(n):
-        raise BadInput(f"n = {n} is not a whole number >= 1")
-    return int(n)
+    return whole(n, "n", 1)
 
 
 def worst_function_optimum(n: int, kappa: float) -> Array:
@@ -74,6 +73,8 @@ def worst_function_optimum(n: int, kappa: float) -> Array:
 
 
 def _open(kappa: float) -> float:
+    if np.ndim(kappa):
+        raise BadInput(f"kappa holds {np.size(kappa)} numbers: the worst function needs one, such as 100")
     q = float(contraction(kappa))
     if q == 0:
         raise BadInput("kappa = 1 couples nothing: the worst function needs kappa > 1, such as 100")
@@ -87,7 +88,8 @@ def worst_function_curvatures(n: int, kappa: float) -> Array:
     array([  4.641917, 996.358083])
     """
     _open(kappa)
-    angle = np.arange(1, _size(n) + 1) * np.pi / (2 * (n + 1))
+    n = _size(n)
+    angle = np.arange(1, n + 1) * np.pi / (2 * (n + 1))
     return np.asarray(1 + (kappa - 1) * np.sin(angle) ** 2)
 
 
@@ -113,11 +115,13 @@ def lower_bound(n: int, kappa: float, k: ArrayLike) -> Any:
     >>> lower_bound(25, 1000.0, [5, 10, 20]).round(4)
     array([0.654 , 0.4403, 0.129 ])
     """
-    steps = np.asarray(k, dtype=int)
-    if np.any(steps < 0):
-        raise BadInput(f"k = {np.min(steps)} is negative: count steps from 0")
+    given = known(k, "k")
+    if not np.all((given >= 0) & (given == np.floor(given))):
+        raise BadInput(f"k = {np.min(given):g} is not a whole number >= 0: count steps from 0")
+    n = _size(n)
+    steps = np.minimum(given, n).astype(int)
     left = np.append(worst_function_optimum(n, kappa), 0.0)
-    return left[np.minimum(steps, n)]
+    return left[steps]
 
 
 def asymptotic_bound(kappa: ArrayLike, k: ArrayLike) -> Any:
@@ -126,7 +130,7 @@ def asymptotic_bound(kappa: ArrayLike, k: ArrayLike) -> Any:
     >>> float(asymptotic_bound(9.0, 1))
     0.25
     """
-    return (contraction(kappa) ** (np.asarray(k, dtype=float) + 1))[()]
+    return (contraction(kappa) ** (known(k, "k") + 1))[()]
 
 
 def dead_zone(n: int, steps: int) -> NDArray[np.bool_]:
@@ -137,9 +141,7 @@ def dead_zone(n: int, steps: int) -> NDArray[np.bool_]:
            [0, 1, 1],
            [0, 0, 1]])
     """
-    if steps < 0:
-        raise BadInput(f"steps = {steps} is negative: count steps from 0")
-    return np.arange(_size(n))[None, :] >= np.arange(steps + 1)[:, None]
+    return np.arange(_size(n))[None, :] >= np.arange(whole(steps, "steps", 0) + 1)[:, None]
 
 
 def path_curvatures(n: int) -> Array:
@@ -200,7 +202,7 @@ def expander_condition(degree: ArrayLike) -> Any:
     >>> round(float(expander_condition(4)), 2)
     13.93
     """
-    d = np.asarray(degree, dtype=float)
+    d = known(degree, "degree")
     if np.any(d < 3):
         raise BadInput(f"degree = {np.min(d):g} is too small to expand: use 3 or more")
     spread = 2 * np.sqrt(d - 1)

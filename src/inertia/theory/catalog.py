@@ -10,6 +10,9 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ..core.arrays import known, single
 from ..core.method import Method
 from ..core.spectrum import Spectrum, given
 from ..errors import BadInput, nearest
@@ -36,7 +39,7 @@ STRONGLY_CONVEX = "mu-strongly convex functions with L-Lipschitz gradient"
 
 
 def _checked(mu: float, L: float) -> tuple[float, float]:
-    mu, L = float(mu), float(L)
+    mu, L = single(mu, "mu"), single(L, "L")
     if not (math.isfinite(mu) and math.isfinite(L)):
         raise BadInput(f"mu = {mu:g}, L = {L:g}: both must be finite")
     if mu <= 0:
@@ -131,7 +134,7 @@ def robust_momentum(mu: float, L: float, rho: float | None = None) -> Method:
     mu, L = _checked(mu, L)
     kappa = L / mu
     fast, robust = 1 - 1 / math.sqrt(kappa), 1 - 1 / kappa
-    rho = (fast + robust) / 2 if rho is None else float(rho)
+    rho = (fast + robust) / 2 if rho is None else single(rho, "rho")
     if not fast - 1e-12 <= rho <= robust + 1e-12:
         raise BadInput(f"rho = {rho:g} is outside [{fast:g}, {robust:g}] for kappa = {kappa:g}: use rho = {min(max(rho, fast), robust):g}")
     if kappa == 1:
@@ -152,9 +155,11 @@ def quasi_hyperbolic(learning_rate: Any, beta: Any, nu: Any) -> Method:
     >>> quasi_hyperbolic(1.0, beta=0.5, nu=1.0)
     Method(alpha=0.5, beta=0.5, gamma=0.0, delta=0.0)
     """
-    if beta == 1:
+    rate, beta, share = (known(value, name) for value, name in ((learning_rate, "learning_rate"), (beta, "beta"), (nu, "nu")))
+    if np.any(beta == 1):
         raise BadInput("beta = 1 makes an exponential average that never moves: use beta < 1, such as 0.999")
-    return Method(learning_rate * (1 - beta), beta, beta * (1 - nu) / (1 - beta))
+    found = rate * (1 - beta), beta, beta * (1 - share) / (1 - beta)
+    return Method(*(value if np.ndim(value) else float(value) for value in found))
 
 
 def _quasi_hyperbolic_triple(mu: float, L: float) -> Method:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import single
 from ..core.method import Method
 from ..core.method import fields as numbers
 from ..core.spectrum import Spectrum, given
@@ -209,11 +210,12 @@ def _loss(modes: _Modes, k: Array) -> Array:
 
 
 def _level(tolerance: float, unit: float) -> float:
+    tolerance = single(tolerance, "tolerance")
     if not (np.isfinite(tolerance) and tolerance > 0):
         raise BadInput(f"tolerance = {tolerance:g} is not positive: give a loss above 0, such as 1e-6")
     if unit == 0:
         raise BadInput("the start is already optimal (loss 0), so a relative tolerance means nothing: use relative=False")
-    return float(tolerance * unit)
+    return tolerance * unit
 
 
 def _flat(method: Method) -> tuple[list[Array], tuple[int, ...]]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.arrays import known, number
 from ..core.method import Method, fields
 from ..errors import BadInput
 
@@ -49,7 +50,7 @@ def coefficients(method: Method, curvature: ArrayLike) -> tuple[Any, Any]:
     [0.25, 0.25]
     """
     alpha, beta, gamma, _ = fields(method)
-    ah = alpha * np.asarray(curvature, dtype=float)
+    ah = alpha * known(curvature, "curvature")
     return (1 + beta - ah * (1 + gamma))[()], (beta - ah * gamma)[()]
 
 
@@ -70,7 +71,7 @@ def roots_of(total: ArrayLike, product: ArrayLike) -> NDArray[np.complex128]:
     >>> roots_of(3.0, 2.0).real
     array([2., 1.])
     """
-    p, q = np.broadcast_arrays(np.asarray(total, dtype=float), np.asarray(product, dtype=float))
+    p, q = np.broadcast_arrays(number(total, "total"), number(product, "product"))
     disc = _split(p, q)
     big = (np.abs(p) + np.sqrt(np.maximum(disc, 0))) / 2 * np.where(p < 0, -1.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -148,10 +149,7 @@ def regime(method: Method, curvature: ArrayLike) -> Any:
     >>> [str(regime(Method(a, beta=b), 1.0)) for a, b in [(1, 0), (0.15, 0.125), (0.15, 0.9), (2.0, 0.05), (2.5, 0.235)]]
     ['one-step', 'monotone', 'ripples', 'alternating', 'divergent']
     """
-    h = np.asarray(curvature, dtype=float)
-    if np.any(np.isnan(h)):
-        raise BadInput("curvature nan is not a number: its mode has no regime")
-    p, q = coefficients(method, h)
+    p, q = coefficients(method, curvature)
     size = _rate(p, q)
     named = np.where(_split(p, q) < 0, "ripples", np.where(np.asarray(p) < 0, "alternating", "monotone"))
     named = np.where(size < _ONE_STEP, "one-step", named)
@@ -170,7 +168,7 @@ def critical_momentum(alpha: ArrayLike, curvature: ArrayLike, nesterov: bool = F
     >>> round(float(critical_momentum(1e-4, 100.0)), 12)
     0.81
     """
-    ah = np.asarray(alpha, dtype=float) * np.asarray(curvature, dtype=float)
+    ah = known(alpha, "alpha") * known(curvature, "curvature")
     if np.any(~((ah > 0) & (ah <= 1))):
         raise BadInput(f"alpha h = {np.asarray(ah).flat[np.argmax(~((ah > 0) & (ah <= 1)))]:g} is outside (0, 1]: use alpha <= 1/h")
     root = np.sqrt(ah)
@@ -198,10 +196,10 @@ def iterate(method: Method, curvature: ArrayLike, k: ArrayLike, params: ArrayLik
     >>> iterate(Method(0.6, beta=0.5), 4.0, 2).params.round(12).item()
     0.76
     """
-    steps = np.asarray(k)
-    if np.any(steps < 0) or np.any(steps != np.floor(steps)):
-        raise BadInput(f"k = {steps.flat[0]} is not a whole number >= 0")
-    h, y0, v0 = (np.asarray(value, dtype=float) for value in (curvature, params, velocity))
+    steps = known(k, "k")
+    if not np.all((steps >= 0) & (steps == np.floor(steps))):
+        raise BadInput(f"k = {steps[~((steps >= 0) & (steps == np.floor(steps)))].flat[0]:g} is not a whole number >= 0")
+    h, y0, v0 = known(curvature, "curvature"), known(params, "params"), known(velocity, "velocity")
     p, q = coefficients(method, h)
     alpha, beta, gamma, _ = fields(method)
     now, then = one_step_power(p, q, steps)  # S_k, S_{k+1} without their common factor
@@ -221,7 +219,7 @@ def one_step_power(p: ArrayLike, q: ArrayLike, k: ArrayLike) -> tuple[Any, Any]:
     >>> [float(s) for s in one_step_power(2.0, 1.0, 10**9)]
     [1000000000.0, 1000000001.0]
     """
-    p, q, k = np.broadcast_arrays(np.asarray(p, dtype=float), np.asarray(q, dtype=float), np.asarray(k, dtype=float))
+    p, q, k = np.broadcast_arrays(number(p, "p"), number(q, "q"), number(k, "k"))
     size = _rate(p, q)
     shift = np.where(k > 0, size, 1.0)  # S_{k+1} carries one more power of the rate than the common factor
     return _lucas(p, q, k), shift * _lucas(p, q, k + 1)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.arrays import known
 from ..core.method import Method
 from ..core.method import fields as numbers
 from ..core.spectrum import Spectrum, given
@@ -48,7 +49,7 @@ def stationary(method: Method, curvature: ArrayLike, variance: ArrayLike = 1.0) 
     >>> round(float(stationary(Method(0.1, beta=0.9), 1.0).hidden), 6)
     0.513514
     """
-    h, s2 = (np.asarray(value, dtype=float) for value in (curvature, variance))
+    h, s2 = known(curvature, "curvature"), known(variance, "variance")
     alpha, _, gamma, _ = numbers(method)
     q = np.asarray(coefficients(method, h)[1])
     distance = 2 * (1 + q) - alpha * h  # D: how far the edge is
@@ -98,7 +99,7 @@ def moments(
     0.513514
     """
     mean = iterate(method, curvature, k, params, velocity)
-    h, s2, steps = (np.asarray(value, dtype=float) for value in (curvature, variance, k))
+    h, s2, steps = known(curvature, "curvature"), known(variance, "variance"), known(k, "k")
     alpha, beta, gamma, _ = numbers(method)
     h, s2, steps, alpha, beta, gamma = np.broadcast_arrays(h, s2, steps, alpha, beta, gamma)
     yy, yv, vv = (np.where(np.isnan(part), np.inf, part) for part in _doubled(h, alpha, beta, gamma, s2, steps))
@@ -172,7 +173,7 @@ def split(method: Method, spectrum: Spectrum, k: ArrayLike) -> Split:
     given(spectrum)
     live = spectrum.curvatures != 0
     h, weights, s2 = spectrum.curvatures[live], spectrum.weights[live], spectrum.noise[live]
-    steps = np.asarray(k)[..., None]
+    steps = known(k, "k")[..., None]
     each = _spread(method)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         bias = 0.5 * np.sum(h * _squared(iterate(each, h, steps, np.sqrt(weights)).params), axis=-1)
@@ -194,8 +195,9 @@ def crossing(method: Method, spectrum: Spectrum) -> Any:
     11
     """
     given(spectrum)
-    shape = np.broadcast_shapes(*(np.shape(field) for field in method))
-    fields = [np.broadcast_to(np.asarray(field, dtype=float), shape).ravel() for field in method]
+    given_fields = numbers(method)
+    shape = np.broadcast_shapes(*(np.shape(field) for field in given_fields))
+    fields = [np.broadcast_to(field, shape).ravel() for field in given_fields]
     found = np.full(fields[0].shape, np.inf)
     live = (spectrum.curvatures != 0) & ((spectrum.weights > 0) | (spectrum.noise > 0))
     if not np.any(spectrum.noise[live] > 0):
@@ -263,7 +265,7 @@ def _bisected(method: Method, spectrum: Spectrum) -> float:
 
 def _spread(method: Method) -> Method:
     """The methods with an axis of modes behind them."""
-    return Method(*(np.asarray(field, dtype=float)[..., None] for field in method))
+    return Method(*(field[..., None] for field in numbers(method)))
 
 
 def _squared(value: Any) -> Any:

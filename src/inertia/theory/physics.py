@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.method import Method
+from ..core.arrays import known
+from ..core.method import Method, fields
 from ..errors import BadInput
 
 __all__ = [
@@ -58,9 +59,9 @@ def method_of(particle: Particle) -> Method:
     """
     mass, drag, time_step = particle
     for name, value in (("mass", mass), ("time step", time_step)):
-        if not np.all(np.asarray(value) > 0):
+        if not np.all(known(value, name) > 0):
             raise BadInput(f"{name} = {np.min(value):g} is not positive: give a {name} above 0 (without mass use gradient_flow)")
-    if not np.all(np.asarray(drag) >= 0):
+    if not np.all(known(drag, "drag") >= 0):
         raise BadInput(f"drag = {np.min(drag):g} is negative and would feed energy in: use drag >= 0")
     beta = 1 - drag * time_step / mass
     if np.any(np.asarray(beta) < -1):
@@ -77,12 +78,13 @@ def particle_of(method: Method, mass: ArrayLike = 1.0) -> Particle:
     >>> particle_of(Method(0.25, beta=0.5))
     Particle(mass=1.0, drag=1.0, time_step=0.5)
     """
-    if np.any(np.asarray(method.gamma) != 0):
-        raise BadInput(f"gamma = {np.max(np.abs(method.gamma)):g}: a method that looks ahead is no particle; use gamma = 0")
-    if not (np.all(np.asarray(method.alpha) > 0) and np.all(np.asarray(mass) > 0)):
+    alpha, beta, gamma, _ = fields(method)
+    if np.any(gamma != 0):
+        raise BadInput(f"gamma = {np.max(np.abs(gamma)):g}: a method that looks ahead is no particle; use gamma = 0")
+    if not (np.all(alpha > 0) and np.all(known(mass, "mass") > 0)):
         raise BadInput("alpha and mass must be positive: a particle without either does not move")
-    time_step = np.sqrt(np.asarray(method.alpha, dtype=float) * mass)[()]
-    drag = (1 - method.beta) * mass / time_step
+    time_step = np.sqrt(alpha * mass)[()]
+    drag = (1 - beta) * mass / time_step
     plain = [part.item() if np.ndim(part) == 0 and hasattr(part, "item") else part for part in (mass, drag, time_step)]
     return Particle(*plain)
 
@@ -93,7 +95,7 @@ def critical_drag(mass: ArrayLike, curvature: ArrayLike) -> Any:
     >>> float(critical_drag(1.0, 4.0))
     4.0
     """
-    return (2 * np.sqrt(np.asarray(mass, dtype=float) * np.asarray(curvature, dtype=float)))[()]
+    return (2 * np.sqrt(known(mass, "mass") * known(curvature, "curvature")))[()]
 
 
 def damping(particle: Particle, curvature: ArrayLike) -> Any:
@@ -102,7 +104,7 @@ def damping(particle: Particle, curvature: ArrayLike) -> Any:
     >>> [str(damping(Particle(1.0, c, 0.1), 1.0)) for c in (0.0, 1.0, 2.0, 3.0)]
     ['undamped', 'underdamped', 'critical', 'overdamped']
     """
-    drag, limit = np.asarray(particle.drag, dtype=float), np.asarray(critical_drag(particle.mass, curvature))
+    drag, limit = known(particle.drag, "drag"), np.asarray(critical_drag(particle.mass, curvature))
     named = np.where(drag < limit, "underdamped", "overdamped")
     named = np.where(np.abs(drag - limit) <= _EQUAL * limit, "critical", named)
     return np.where((drag == 0) & (limit > 0), "undamped", named)[()]
@@ -124,7 +126,9 @@ def oscillator(particle: Particle, curvature: ArrayLike, time: ArrayLike, positi
     >>> oscillator(Particle(1.0, 0.0, 0.1), 1.0, np.pi).position.round(12).item()
     -1.0
     """
-    mass, drag, h, t, x0, v0 = (np.asarray(a, dtype=float) for a in (particle.mass, particle.drag, curvature, time, position, speed))
+    mass, drag = known(particle.mass, "mass"), known(particle.drag, "drag")
+    h, t = known(curvature, "curvature"), known(time, "time")
+    x0, v0 = known(position, "position"), known(speed, "speed")
     r = drag / (2 * mass)
     square = r * r - h / mass
     w = np.sqrt(np.abs(square))
@@ -147,7 +151,7 @@ def gradient_flow(curvature: ArrayLike, time: ArrayLike, position: ArrayLike = 1
     True
     """
     with np.errstate(over="ignore", under="ignore"):
-        return (np.asarray(position, dtype=float) * np.exp(-np.asarray(curvature, dtype=float) * np.asarray(time, dtype=float)))[()]
+        return (known(position, "position") * np.exp(-known(curvature, "curvature") * known(time, "time")))[()]
 
 
 def flow_of(method: Method, k: ArrayLike) -> Any:
@@ -158,8 +162,9 @@ def flow_of(method: Method, k: ArrayLike) -> Any:
     >>> float(flow_of(Method(0.01, beta=0.75), 50))
     2.0
     """
+    alpha, beta, _, _ = fields(method)
     with np.errstate(divide="ignore"):
-        return (np.asarray(method.alpha, dtype=float) / (1 - np.asarray(method.beta, dtype=float)) * np.asarray(k, dtype=float))[()]
+        return (alpha / (1 - beta) * known(k, "k"))[()]
 
 
 def explicit_step(method: Method, params: Any, velocity: Any, grad: Any) -> tuple[Any, Any]:
@@ -179,9 +184,10 @@ def explicit_roots(method: Method, curvature: ArrayLike) -> NDArray[np.complex12
     >>> explicit_roots(Method(0.5, beta=0.5), 1.0).round(4)
     array([0.75+0.6614j, 0.75-0.6614j])
     """
-    h = np.asarray(curvature, dtype=float)
-    half = (1 + np.asarray(method.beta, dtype=float)) / 2 + 0 * h
-    root = np.sqrt(half * half - method.beta - method.alpha * h + 0j)
+    alpha, beta, _, _ = fields(method)
+    h = known(curvature, "curvature")
+    half = (1 + beta) / 2 + 0 * h
+    root = np.sqrt(half * half - beta - alpha * h + 0j)
     return np.stack([half + root, half - root], axis=-1)
 
 
@@ -193,4 +199,6 @@ def explicit_edge(method: Method) -> Any:
     >>> round(explicit_edge(Method(0.5, beta=0.9)), 12)
     0.2
     """
-    return (1 - method.beta) / method.alpha
+    alpha, beta, _, _ = fields(method)
+    found = (1 - beta) / alpha
+    return float(found) if found.ndim == 0 else found

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.arrays import known, number, whole
 from ..core.method import Method
 from ..core.schedule import Schedule, tabulate
 from ..core.spectrum import Spectrum, given
@@ -109,20 +110,19 @@ def rate_map(
     array([[0.5, 1. ],
            [0.5, 0.5]])
     """
-    if nesterov and np.any(np.asarray(gamma) != 0):
+    if nesterov and np.any(known(gamma, "gamma") != 0):
         raise BadInput(f"gamma = {np.max(gamma):g} and nesterov (gamma = beta) exclude each other: leave one out")
-    alpha = np.atleast_1d(np.asarray(alphas, dtype=float))[None, :]
-    beta = np.atleast_1d(np.asarray(betas, dtype=float))[:, None]
+    alpha = np.atleast_1d(known(alphas, "alphas"))[None, :]
+    beta = np.atleast_1d(known(betas, "betas"))[:, None]
     return np.asarray(worst_rate(Method(alpha, beta, beta if nesterov else gamma), spectrum, upper))
 
 
 def _curves(method: Method | Schedule, spectrum: Spectrum, steps: int, split_modes: bool) -> Components:
     given(spectrum)
-    if steps < 1 or steps != int(steps):
-        raise BadInput(f"steps = {steps} is too few: a loss curve needs a whole number of steps, at least 1")
+    steps = whole(steps, "steps", 1)
     table = method if isinstance(method, Method) else tabulate(method, steps)
     for name, value in zip(Method._fields[:3], table, strict=False):
-        if not np.all(np.isfinite(np.asarray(value, dtype=float))):
+        if not np.all(np.isfinite(number(value, name))):
             raise BadInput(f"{name} of the method is not finite: give finite numbers")
     shape = np.broadcast_shapes(*(np.shape(field) for field in table))
     flat = [np.broadcast_to(np.asarray(field, dtype=float), shape) for field in table[:3]]

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.arrays import known, single, whole
 from ..core.method import Method
 from ..core.spectrum import Spectrum, given
 from ..errors import BadInput, Diverged
@@ -108,9 +109,10 @@ def nesterov_convex(L: float) -> NesterovConvex:
     >>> nesterov_convex(2.0)(np.arange(4)).beta.round(4)
     array([0.    , 0.    , 0.2818, 0.434 ])
     """
+    L = single(L, "L")
     if not (math.isfinite(L) and L > 0):
         raise BadInput(f"L = {L:g} is not positive: the largest curvature must be above 0, such as {abs(L) or 1.0:g}")
-    return NesterovConvex(float(L))
+    return NesterovConvex(L)
 
 
 def conjugate_gradient_curve(spectrum: Spectrum, steps: int) -> Array:
@@ -127,8 +129,7 @@ def conjugate_gradient_curve(spectrum: Spectrum, steps: int) -> Array:
     [2.0, 0.214285714286, 0.0]
     """
     given(spectrum)
-    if steps < 1:
-        raise BadInput(f"steps = {steps} is too few: a loss curve needs at least 1")
+    steps = whole(steps, "steps", 1)
     if spectrum.mu <= 0:
         raise BadInput(f"curvature {spectrum.mu:g} is not positive: conjugate gradients need a positive definite matrix; add a small ridge")
     h = spectrum.curvatures / spectrum.L
@@ -171,10 +172,11 @@ def conjugate_gradient(
     >>> conjugate_gradient(lambda v: np.array([1.0, 3.0]) * v, [1.0, 3.0]).params.round(12)
     array([1., 1.])
     """
-    if steps < 1:
-        raise BadInput(f"steps = {steps} is too few: a run needs at least 1")
-    b = np.asarray(target, dtype=float)
-    x = np.zeros_like(b) if start is None else np.array(start, dtype=float)
+    steps = whole(steps, "steps", 1)
+    b, tolerance = known(target, "target"), single(tolerance, "tolerance")
+    if b.ndim != 1:
+        raise BadInput(f"target has {b.ndim} dimensions: give the right-hand side as a vector")
+    x = np.zeros_like(b) if start is None else known(start, "start").copy()
     residual = b - (matvec(x) if start is not None else 0.0)
     products = int(start is not None)
     direction, energy = residual, float(residual @ residual)

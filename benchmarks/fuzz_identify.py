@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -21,6 +22,7 @@ import numpy as np
 from inertia.optimizers.identification.identified import UNTOLD
 
 STEPS = 40  # compared under a schedule
+os.environ.setdefault("KERAS_BACKEND", "torch")  # else Keras looks for tensorflow
 
 
 @dataclass

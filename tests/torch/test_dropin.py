@@ -70,6 +70,11 @@ def test_the_words_of_torch_sgd_are_understood(words, mode):
     [
         (lambda p: Momentum(p), "give a Method.*or the words of torch.optim.SGD: lr=0.1, momentum=0.9"),
         (lambda p: Momentum(p, 0.1), r"0.1 is not a Method: write Momentum\(params, Method\(0.1, beta=0.9\)\), or lr=0.1, momentum=0.9"),
+        (lambda p: Momentum(p, 0.1, 0.9), r"by name, Momentum\(params, lr=0.1, momentum=0.9\)"),
+        (lambda p: Momentum(p, 1e-2, 0.9, 0, 5e-4, True), r"lr=0.01, momentum=0.9, dampening=0, weight_decay=0.0005, nesterov=True\)"),
+        (lambda p: Momentum(p, lr=0.1, nesterov=True), "without momentum is plain gradient descent: add momentum=0.9"),
+        (lambda p: Momentum(p, lr="0.1"), "alpha = '0.1' is not a number"),
+        (lambda p: Momentum(p, lr=0.1, momentum="0.9"), "beta = '0.9' is not a number"),
         (lambda p: Momentum(p, Method(0.1), momentum=0.9), "a Method and momentum are both given"),
         (lambda p: Momentum(p, lr=0.1, momentum=0.9, dampening=0.5), "dampening = 0.5 .*multiply lr by 0.5"),
         (lambda p: Momentum([{"params": p, "dampening": 0.5}], lr=0.1, momentum=0.9), "dampening = 0.5"),
@@ -326,6 +331,17 @@ def test_distributed_tensors_beside_plain_ones_are_stepped_apart():
     prologue = "import torch.testing._internal.distributed.fake_pg\n"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", prologue + WORKER], env=env, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "equal", done.stderr[-2000:]
+
+
+@mode_of
+def test_a_step_in_inference_mode_is_a_step(mode):
+    with torch.inference_mode():
+        made = start()
+        optimizer = Momentum(made, lr=0.1, momentum=0.9, **mode)
+        for p in made:
+            p.grad = torch.ones_like(p)
+        optimizer.step()
+    same([p.clone() for p in made], [p.detach() - 0.1 for p in start()])
 
 
 @mode_of

@@ -16,6 +16,7 @@ from ..errors import BadInput
 from ..optimizers.identification import Identified
 from ..optimizers.identification.bench import examine
 from ..optimizers.identification.kin import verdict
+from ..optimizers.identification.recursion import Home
 
 __all__ = ["identify"]
 
@@ -133,6 +134,7 @@ class _Bench:
     """Designed gradients into a fresh state, all leaves of the tree with the same number of entries."""
 
     rounding = ROUNDING
+    home = Home(inside=False, dampens=False)
 
     def __init__(self, transform: Any, slower: Any, tree: Any, width: int) -> None:
         self.transform, self.slower, self.width = transform, slower, -(-width // 8) * 8

@@ -147,7 +147,10 @@ class Bucket:
             buffers = [_real(home.buffer) for home in homes]
             scale = buffers[0].numel() // self.total
             _advance([[b[scale * start : scale * stop] for start, stop in runs] for b in buffers], rule)
-        torch.autograd.graph.increment_version(stepped)  # so that autograd sees what a later backward may not use
+        # so that autograd sees what a later backward may not use; inference tensors have no later backward
+        torch.autograd.graph.increment_version(
+            [p for p in stepped if not p.is_inference()] if torch.is_inference_mode_enabled() else stepped
+        )
 
     def _all_at_home(self, velocity: Home | None, state: Any) -> bool:
         """Whether every parameter, gradient and velocity is in its place: the quick answer, at every step."""
@@ -196,7 +199,7 @@ class Bucket:
 
     def _stayed(self, index: int, grad: torch.Tensor) -> bool:
         """Whether this gradient was here at the last step and has been written since: then it is kept, not dropped."""
-        if grad.layout != torch.strided:
+        if grad.layout != torch.strided or grad.is_inference():  # without a version
             return False
         (address, version), now = self.seen[index], (grad.data_ptr(), grad._version)
         self.seen[index] = now

@@ -11,7 +11,7 @@ from ..core.method import Method, checked
 from ..errors import BadInput
 from .update import Rule
 
-__all__ = ["check_group", "kept_dtype", "method_of", "rule_of", "said", "usable"]
+__all__ = ["check_group", "kept_dtype", "method_of", "refuse_dampening", "refuse_positional", "rule_of", "said", "usable"]
 
 
 def said(method: Any, lr: Any, momentum: Any, dampening: Any, nesterov: Any) -> Method:
@@ -27,6 +27,8 @@ def said(method: Any, lr: Any, momentum: Any, dampening: Any, nesterov: Any) -> 
             raise BadInput("give a Method(alpha, beta=...), or the words of torch.optim.SGD: lr=0.1, momentum=0.9, nesterov=True")
         refuse_dampening(dampening or 0.0)
         beta = 0.0 if momentum is None else momentum
+        if nesterov and momentum is None:
+            raise BadInput("nesterov=True without momentum is plain gradient descent: add momentum=0.9, or leave nesterov out")
         return Method(lr, beta, beta if nesterov else 0.0)
     if not isinstance(method, tuple) or len(method) != 4:
         raise BadInput(
@@ -42,6 +44,17 @@ def said(method: Any, lr: Any, momentum: Any, dampening: Any, nesterov: Any) -> 
 
 def _example(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else "0.1"
+
+
+def refuse_positional(first: Any, others: tuple[Any, ...]) -> None:
+    """Numbers in a row, as torch.optim.SGD takes them: which is which cannot be told from a Method's fields.
+
+    Raises:
+        BadInput: always, with the words to write.
+    """
+    names = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
+    words = ", ".join(f"{name}={value!r}" for name, value in zip(names, (first, *others), strict=False))
+    raise BadInput(f"Momentum takes one Method after the parameters: write the words of torch.optim.SGD by name, Momentum(params, {words})")
 
 
 def refuse_dampening(dampening: float) -> None:

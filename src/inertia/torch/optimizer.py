@@ -17,7 +17,7 @@ from ..core.method import Method
 from ..errors import BadInput
 from .checkpoints import for_sgd, understood
 from .flat import VELOCITY, Bucket
-from .groups import check_group, kept_dtype, method_of, refuse_dampening, rule_of, said, usable
+from .groups import check_group, kept_dtype, method_of, refuse_dampening, refuse_positional, rule_of, said, usable
 from .update import HALF, Rule, advance, advance_fused, advance_loop, advance_sparse, fusible
 
 __all__ = ["Momentum"]
@@ -67,7 +67,7 @@ class Momentum(torch.optim.Optimizer):
         self,
         params: Any,
         method: Method | None = None,
-        *,
+        *positional: Any,
         lr: float | torch.Tensor | None = None,
         momentum: float | None = None,
         nesterov: bool | None = None,
@@ -81,6 +81,8 @@ class Momentum(torch.optim.Optimizer):
         differentiable: bool = False,
         velocity_dtype: torch.dtype | None = None,
     ) -> None:
+        if positional:
+            refuse_positional(method, positional)
         wanted = said(method, lr, momentum, dampening, nesterov)
         alpha, beta, gamma, delta = usable(wanted)
         rate = wanted.alpha if isinstance(wanted.alpha, torch.Tensor) else alpha

@@ -16,6 +16,7 @@ from ..errors import BadInput
 from ..optimizers.identification import Identified
 from ..optimizers.identification.bench import examine
 from ..optimizers.identification.kin import verdict
+from ..optimizers.identification.recursion import OUTSIDE
 
 __all__ = ["identify"]
 
@@ -188,6 +189,7 @@ class _Bench:
     """Designed gradients into a fresh optimizer: into one tensor of each rank in every group, the others rest at 0."""
 
     rounding = ROUNDING
+    home = OUTSIDE
 
     def __init__(self, make: Callable[[int], _Made], width: int) -> None:
         self.make, self.width = make, -(-width // 8) * 8

@@ -2,6 +2,8 @@
 
 import collections
 import importlib.util
+import os
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -46,12 +48,26 @@ def test_random_settings_of_optax_are_read_right(fuzz):
     tally(fuzz, fuzz.optax_settings(8, seed=7))
 
 
-def test_random_settings_of_keras_are_read_right(fuzz):
+def test_random_settings_and_kinds_of_keras_are_read_right():
+    """Keras on torch, in a process of its own: its backend is chosen once, and on JAX every step without compiling costs ten times."""
     pytest.importorskip("keras")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        settings = fuzz.keras_settings(4, seed=7)
-    tally(fuzz, settings)
+    pytest.importorskip("torch")
+    source = Path(__file__).parents[3] / "src"
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("keras_case.py"))]
+    env = os.environ | {"KERAS_BACKEND": "torch", "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert " passed" in done.stdout
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own, when it writes its settings down
+def test_keras_on_jax_is_read_too():
+    keras = pytest.importorskip("keras")
+    from inertia import identify
+
+    found = identify(keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True))
+    assert (found.verdict, found.inside, found.warnings) == ("Nesterov", True, ())
+    assert (found.method.alpha, found.method.beta) == pytest.approx((0.05, 0.9), rel=1e-5)
 
 
 def test_two_moves_tell_no_method(fuzz):
@@ -92,3 +108,31 @@ def test_the_judge_of_readings_sees_what_is_wrong(fuzz):
     for other in [*others, {"clip": ("norm", 1.0)}, {"inside": True}, {"dampening": 0.1}]:
         wrong = fuzz.Truth(**{**right.__dict__, **other})
         assert fuzz.judged(found, fuzz.Setting("", lambda: None, [wrong]))[0] == "misread", other
+
+
+def test_a_small_decay_without_momentum_is_seen_through_float32_accumulation():
+    """Nothing is below the diagonal then: the sum is in float32, the parameters are not."""
+    optax = pytest.importorskip("optax")
+    from inertia.jax import identify
+
+    found = identify(optax.MultiSteps(optax.chain(optax.add_decayed_weights(7.6e-6), optax.sgd(1.75e-4)), 2))
+    assert found.weight_decay == pytest.approx(7.6e-6, rel=1e-3)
+    assert found.accumulation == 2
+
+
+def test_parameters_kept_in_single_precision_show_no_decay():
+    """Their rounding (1e-7 of each number) is no decay, and hides one."""
+    torch = pytest.importorskip("torch")
+    from inertia.torch import identify
+
+    class Single(torch.optim.SGD):
+        @torch.no_grad()
+        def step(self, closure=None):
+            super().step(closure)
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p.copy_(p.float())
+
+    found = identify(lambda ps: Single(ps, lr=0.3, momentum=0.9))
+    assert (found.verdict, found.weight_decay, found.warnings) == ("heavy ball", 0.0, ())
+    assert found.method.beta == pytest.approx(0.9, abs=1e-5)

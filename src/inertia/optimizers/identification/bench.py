@@ -16,7 +16,7 @@ import numpy as np
 
 from .clipping import clipped
 from .kernel import SLACK, accumulation, compressed, decays, recursion
-from .recursion import Array, Clip, Recursion, simulate
+from .recursion import Array, Clip, Home, Recursion, simulate
 
 __all__ = ["SIZES", "STEPS", "Bench", "Look", "Outcome", "examine"]
 
@@ -42,6 +42,10 @@ class Bench(Protocol):
     @property
     def adjustable(self) -> bool:
         """Whether `factors` can multiply its learning rate."""
+
+    @property
+    def home(self) -> Home:
+        """What its framework's own optimizers do."""
 
     def run(self, grads: Array, points: Array | None = None, start: Array | None = None, factors: Array | None = None) -> Array:
         """Start anew and step: grads (steps, tensors, n), parameters put to `points` before every step if given."""
@@ -73,7 +77,8 @@ class Look:
 
     kernels: Array  # (tensors, steps, steps)
     pulls: Array
-    rounding: float
+    rounding: float  # of the optimizer's own arithmetic
+    fine: float  # of the parameters
     every: int = 1  # gradients in one step
 
     @property
@@ -85,7 +90,7 @@ class Look:
         """Blocks of accumulated gradients taken together."""
         every = accumulation(self.kernels[0], SLACK * rounding)
         kernels, pulls = (np.array([compressed(one, every) for one in all_of]) for all_of in (self.kernels, self.pulls))
-        return Look(kernels, pulls, rounding, every)
+        return Look(kernels, pulls, rounding, self.fine, every)
 
 
 def examine(bench_of: Callable[[int], Any_bench], seed: int = 0) -> tuple[Any_bench, list[Outcome]]:
@@ -104,10 +109,12 @@ def examine(bench_of: Callable[[int], Any_bench], seed: int = 0) -> tuple[Any_be
         bench = bench_of(3 * steps)
         look = _look(bench, steps)
     outcomes = _judged(bench, look, bench.rounding, seed)
-    if any(out.found is None for out in outcomes) and bench.rounding < SINGLE:
-        single = _judged(bench, replace(look, rounding=SINGLE), SINGLE, seed)
-        if all(out.found is not None for out in single):
-            return bench, single
+    if bench.rounding < SINGLE:
+        for fine in (bench.rounding, SINGLE):  # are the parameters kept in single precision as well?
+            if all(out.found is not None or out.still for out in outcomes):
+                break
+            single = _judged(bench, replace(look, rounding=SINGLE, fine=fine), SINGLE, seed)
+            outcomes = single if all(out.found is not None for out in single) else outcomes
     return bench, outcomes
 
 
@@ -115,7 +122,7 @@ def _judged(bench: Bench, look: Look, rounding: float, seed: int) -> list[Outcom
     """The outcomes at one precision."""
     look = look.folded(rounding)
     tolerance = SLACK * rounding
-    found = [_recursion(look, i, tolerance) for i in range(len(bench.names))]
+    found = [_recursion(look, i, tolerance, bench.home) for i in range(len(bench.names))]
     outcomes = [Outcome(one, every=look.every, rounding=rounding) for one in found]
     if any(one is None for one in found):
         outcomes = [out if out.found is not None else _untold(out, look, i) for i, out in enumerate(outcomes)]
@@ -154,7 +161,7 @@ def _look(bench: Bench, steps: int, factors: Array | None = None, size: float = 
     moves = bench.run(grads, points, factors=factors)  # (steps, tensors, width)
     kernels = moves[:, :, :steps].transpose(1, 0, 2) / size
     pulls = moves[:, :, steps : 2 * steps] / places[0] - moves[:, :, 2 * steps :] / places[1]
-    return Look(kernels, pulls.transpose(1, 0, 2) / 2, bench.rounding)
+    return Look(kernels, pulls.transpose(1, 0, 2) / 2, bench.rounding, bench.rounding)
 
 
 def _first_move(look: Look, bench: Bench) -> int | None:
@@ -167,13 +174,13 @@ def _first_move(look: Look, bench: Bench) -> int | None:
     return int(moving[0]) if moving.size else None
 
 
-def _recursion(look: Look, leaf: int, tolerance: float) -> Recursion | None:
+def _recursion(look: Look, leaf: int, tolerance: float, home: Home) -> Recursion | None:
     if not np.all(np.isfinite(look.kernels[leaf])) or not np.any(look.kernels[leaf]):
         return None
-    found = recursion(look.kernels[leaf], tolerance)
+    found = recursion(look.kernels[leaf], tolerance, home)
     if found is not None and np.any(found.beta) and np.sum(np.any(look.kernels[leaf] != 0, axis=1)) < (6 if np.ptp(found.beta) else 3):
         return None  # two moves are explained by many momenta
-    return None if found is None else decays(look.kernels[leaf], look.pulls[leaf], found, look.rounding, tolerance)
+    return None if found is None else decays(look.kernels[leaf], look.pulls[leaf], found, look.rounding, tolerance, look.fine)
 
 
 def _sizes(bench: Bench, look: Look, tolerance: float) -> tuple[list[tuple[float, ...]], list[bool]]:
@@ -205,13 +212,13 @@ def _where_the_rate_sits(bench: Bench, look: Look, leaf: int, out: Outcome, tole
         return replace(out, per_rate=per_rate)
     factors = np.where(np.arange(look.steps) < look.steps // 2, 1.0, 0.25)
     again = _look(bench, look.steps, factors).folded(look.rounding)
-    other = recursion(again.kernels[leaf], tolerance)
+    other = recursion(again.kernels[leaf], tolerance, bench.home)
     if other is None:
         return replace(out, per_rate=per_rate)
     if undecided and other.inside is not None:
         found = replace(found, inside=other.inside)
     if found.omega is not None and per_rate is None:
-        slower = decays(again.kernels[leaf], again.pulls[leaf], other, look.rounding, tolerance)
+        slower = decays(again.kernels[leaf], again.pulls[leaf], other, look.rounding, tolerance, look.fine)
         per_rate = None if slower is None else _per_rate(slower, look.rounding)
     return replace(out, found=found, per_rate=per_rate)
 
@@ -238,14 +245,16 @@ def _reproduced(
     shape = (blocks * look.every, len(bench.names), 3 * look.steps)
     grads = generator.standard_normal(shape) * size
     grads[shape[0] // 2 :] = grads[0]  # then one direction: what learns its own rate on the way moves off
-    if clip is not None:  # gradients of every length around the bound
-        grads *= 10 ** generator.uniform(-1.5, 1.5, (shape[0], 1, 1)) / (1 if clip.kind == "value" else np.sqrt(shape[2]))
+    if clip is not None:  # gradients of every length around the bound, above it and below it in turns: few steps may move
+        lengths = 10 ** (generator.uniform(0.2, 1.5, blocks) * np.where(np.arange(blocks) % 2, -1, 1))
+        grads *= np.repeat(lengths, look.every)[:, None, None] / (1 if clip.kind == "value" else np.sqrt(shape[2]))
     reach = max((float(np.abs(one.alpha).max()) for one in known if one is not None), default=1.0) * size
     start = generator.standard_normal(shape[1:]) * min(1.0, 1e4 * reach)  # so that rounding of the parameters hides no move
     moves = bench.run(grads, start=start)[look.every - 1 :: look.every]
     means = grads.reshape(blocks, look.every, *shape[1:]).mean(axis=1)
     whole = [one if one is not None else Recursion(*np.zeros((3, blocks))) for one in known]
     ours = simulate(whole, means, start=start, clip=clip)
+    bites = clip is None or not np.allclose(ours, simulate(whole, means, start=start), rtol=1e-3, atol=0)
     places = np.abs(start) + np.cumsum(np.abs(moves), axis=0)
     checked = []
     for i, out in enumerate(outcomes):
@@ -253,7 +262,7 @@ def _reproduced(
         blur = 100 * bench.rounding * np.linalg.norm(places[:, i], axis=1)  # differences of parameters, and decay read from them
         sizes = np.maximum(np.linalg.norm(moves[:, i], axis=1), 1e-300)
         allowed = 10 * SLACK * look.rounding * np.maximum.accumulate(sizes) + blur
-        if out.found is not None and not np.all(rest <= allowed):  # not finite included
+        if out.found is not None and not (bites and np.all(rest <= allowed)):  # not finite included
             out = Outcome(None, why="a run with random gradients does not follow the recursion that impulses show", gains=out.gains)
         checked.append(replace(out, residual=float(np.max(np.maximum(rest - blur, 0) / sizes)), clip=clip))
     return checked

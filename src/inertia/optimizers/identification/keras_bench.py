@@ -13,6 +13,7 @@ from ...errors import BadInput
 from .bench import examine
 from .identified import Identified
 from .kin import verdict
+from .recursion import Home
 
 __all__ = ["identify_keras", "is_keras"]
 
@@ -55,6 +56,7 @@ class _Bench:
     """Designed gradients into a fresh optimizer with two variables, a kernel and a bias."""
 
     names = NAMES
+    home = Home(inside=True, dampens=False)
 
     def __init__(self, make: Callable[[], Any], width: int) -> None:
         import keras
@@ -80,7 +82,7 @@ class _Bench:
             keras.Variable(row.reshape(shape), dtype=self.dtype, name=name) for row, shape, name in zip(place, shapes, NAMES, strict=True)
         ]
         optimizer.build(held)
-        rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate)) if factors is not None else 0.0
+        rate = float(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(optimizer.learning_rate))) if factors is not None else 0.0
         moves = []
         for k, grad in enumerate(given):
             if places is not None:
@@ -94,4 +96,4 @@ class _Bench:
         return np.array(moves)[:, :, : grads.shape[2]]
 
     def _values(self, held: Any) -> Any:
-        return np.stack([np.array(self.keras.ops.convert_to_numpy(variable), dtype=float).ravel() for variable in held])
+        return np.stack([np.array(self.keras.ops.convert_to_numpy(variable.value), dtype=float).ravel() for variable in held])

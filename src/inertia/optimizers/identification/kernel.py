@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .recursion import Array, Recursion, simulate
+from .recursion import OUTSIDE, Array, Home, Recursion, simulate
 
 __all__ = ["SLACK", "accumulation", "compressed", "decays", "kernel_of", "recursion"]
 
@@ -56,25 +56,34 @@ def kernel_of(found: Recursion) -> Array:
     return simulate([plain], impulses, np.zeros_like(impulses))[:, 0, :]
 
 
-def recursion(kernel: Array, tolerance: float) -> Recursion | None:
+def recursion(kernel: Array, tolerance: float, home: Home = OUTSIDE) -> Recursion | None:
     """The simplest recursion with this kernel, or None.
 
-    Where the learning rate sits is None if both places explain the moves: it never changed, or there is no buffer.
+    Where the learning rate sits is None if both places explain the moves with the same numbers: it never changed, or there is
+    no buffer. Under an exponential schedule both explain them, with other momenta (beta inside, beta/factor outside): then the
+    place where the framework keeps it is taken, and `other` is the momentum that the other place needs. A first learning rate
+    inside the buffer and a first gradient with another weight are the same too: a weight is what frameworks with dampening have.
     """
+    found = None if home.dampens else _simplest(kernel, tolerance, home.inside, weighed=False)
+    return found if found is not None else _simplest(kernel, tolerance, home.inside, weighed=True)
+
+
+def _simplest(kernel: Array, tolerance: float, home: bool, weighed: bool) -> Recursion | None:
     scale = np.abs(kernel).max(axis=1, keepdims=True)
     fits: list[Recursion] = []
-    for candidate in _candidates(kernel, tolerance):
+    for candidate in _candidates(kernel, tolerance, home, weighed):
         if not np.all(np.abs(kernel_of(candidate) - kernel) <= tolerance * scale):
             continue
         if candidate.inside is None or np.ptp(candidate.beta) > 0:
             return fits[0] if fits else candidate
         if fits and fits[0].inside != candidate.inside:
-            return replace(fits[0], inside=None)
+            one, two = float(fits[0].beta[-1]), float(candidate.beta[-1])
+            return replace(fits[0], inside=None) if abs(one - two) <= tolerance else replace(fits[0], other=two)
         fits.append(candidate)
     return fits[0] if fits else None
 
 
-def _candidates(kernel: Array, tolerance: float) -> Iterator[Recursion]:
+def _candidates(kernel: Array, tolerance: float, home: bool, weighed: bool) -> Iterator[Recursion]:
     diagonal = np.diag(kernel).copy()
     steps, none = len(kernel), np.zeros(len(kernel))
     below = np.tril(kernel, -1)
@@ -83,17 +92,18 @@ def _candidates(kernel: Array, tolerance: float) -> Iterator[Recursion]:
         return
     if steps < 5:
         return
-    for inside in (False, True):
+    for inside in (home, not home):
         divisor = diagonal[None, :] if inside else diagonal[:, None]
         ratios = np.divide(below, divisor, out=np.zeros_like(kernel), where=divisor != 0)
-        yield from _steady(kernel, ratios, tolerance, inside)
+        yield from _steady(kernel, ratios, tolerance, inside, weighed)
     yield from _moving(kernel, diagonal, tolerance)
 
 
-def _steady(kernel: Array, ratios: Array, tolerance: float, inside: bool) -> Iterator[Recursion]:
+def _steady(kernel: Array, ratios: Array, tolerance: float, inside: bool, weighed: bool) -> Iterator[Recursion]:
     """Momentum and look-ahead stay; the learning rate of every step is free."""
     steps = len(kernel)
-    one, two = np.diag(ratios, -1)[1:], np.diag(ratios, -2)[1:]  # lags 1 and 2, without the first column
+    # lags 1 and 2; outside without the first column, whose weight is another where the first step is not dampened
+    one, two = (np.diag(ratios, -lag)[0 if inside else 1 :] for lag in (1, 2))
     seen = np.abs(one) > tolerance * np.abs(one).max(initial=0)
     if not seen.any():
         return
@@ -109,7 +119,8 @@ def _steady(kernel: Array, ratios: Array, tolerance: float, inside: bool) -> Ite
         if abs(beta - kappa) <= 10 * tolerance:
             gamma = 0.0
         alpha = -np.diag(kernel) / (1 + gamma)
-        first = _first(ratios, kappa, beta, alpha, inside)
+        first = _first(ratios, kappa, beta, alpha, inside) if weighed else 1.0
+        first = first if abs(first - 1) > max(1e-9, tolerance) else 1.0
         alpha[0] = alpha[0] / first
         lost = _lost(kernel, tolerance)
         full = np.full(steps, beta), np.full(steps, gamma)
@@ -126,7 +137,7 @@ def _first(ratios: Array, kappa: float, beta: float, alpha: Array, inside: bool)
         return 1.0
     k = int(rows[0])
     weight = float(ratios[k, 0] / (kappa * beta ** (k - 1))) if beta != 0 or k == 1 else 1.0
-    return weight if np.isfinite(weight) and weight > 0 and abs(weight - 1) > 1e-9 else 1.0
+    return weight if np.isfinite(weight) and weight > 0 else 1.0
 
 
 def _lost(kernel: Array, tolerance: float) -> tuple[int, ...]:
@@ -168,11 +179,11 @@ def _moving(kernel: Array, diagonal: Array, tolerance: float) -> Iterator[Recurs
         yield Recursion(alpha, beta, gamma, inside=False, first=first)
 
 
-def decays(kernel: Array, pull: Array, found: Recursion, rounding: float, tolerance: float) -> Recursion | None:
+def decays(kernel: Array, pull: Array, found: Recursion, rounding: float, tolerance: float, fine: float) -> Recursion | None:
     """The recursion with its weight decay, from W (pull); None where W is no decay.
 
-    Below the diagonal the parameters were 0, so those numbers are exact; on it they carry the rounding of a difference of
-    parameters of size 1, `rounding`.
+    Below the diagonal the parameters were 0, so those numbers carry the `rounding` of the optimizer's own arithmetic only; on it
+    they carry that of a difference of parameters of size 1 as well, `fine`.
     """
     scale = np.abs(kernel).max(axis=1, keepdims=True)
     low, past = np.tril(pull, -1), np.tril(kernel, -1)
@@ -181,8 +192,17 @@ def decays(kernel: Array, pull: Array, found: Recursion, rounding: float, tolera
     if np.any(np.abs(low - coupled * past) > tolerance * max(abs(coupled), 1e-300) * scale):
         return None
     omega = coupled * np.diag(kernel) - np.diag(pull)  # what is left on the diagonal
-    blur = rounding * np.maximum(1.0, np.abs(np.diag(pull)))
+    size = np.abs(np.diag(pull))
+    blur = fine + rounding * size
     # the rounding of differences averages out, that of lambda and of the rates does not
-    if np.all(np.abs(omega) <= 16 * blur) and abs(omega.mean()) <= (5 / np.sqrt(len(omega)) + 16 * np.abs(np.diag(pull)).max()) * rounding:
+    if np.all(np.abs(omega) <= 16 * blur) and abs(omega.mean()) <= 5 / np.sqrt(len(omega)) * fine + 16 * size.max() * rounding:
+        return replace(found, coupled=coupled)
+    if np.all(np.abs(omega) <= 16 * rounding * np.maximum(1.0, size)) and not _follows(omega, found.alpha):
         return replace(found, coupled=coupled)
     return replace(found, coupled=coupled, omega=omega)
+
+
+def _follows(omega: Array, rate: Array) -> bool:
+    """Whether a shrinking is constant or follows the learning rate: single roundings of parameters leave nearly all unexplained."""
+    whole = float(omega @ omega)
+    return any(whole - float(omega @ way) ** 2 / float(way @ way) <= whole / 2 for way in (rate, np.ones(len(rate))) if np.any(way))

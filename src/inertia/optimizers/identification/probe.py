@@ -18,6 +18,7 @@ from .bench import Outcome
 from .identified import NONLINEAR, UNTOLD, Identified
 from .keras_bench import identify_keras, is_keras
 from .kin import verdict
+from .recursion import OUTSIDE
 from .series import Series, series_of
 from .verdict import judge
 from .words import missing
@@ -100,6 +101,7 @@ class _Steps:
     names = ("",)
     rounding = float(np.finfo(float).eps)
     adjustable = False
+    home = OUTSIDE
 
     def __init__(self, make: Callable[[], Any], size: int) -> None:
         self.make, self.size = make, size

@@ -17,11 +17,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PLACES", "Array", "Clip", "Recursion", "simulate"]
+__all__ = ["OUTSIDE", "PLACES", "Array", "Clip", "Home", "Recursion", "simulate"]
 
 Array = NDArray[np.float64]
 
 PLACES = ("gradient", "decayed gradient", "update")
+
+
+class Home(NamedTuple):
+    """What a framework's own optimizers do, which decides between explanations of the same moves."""
+
+    inside: bool  # the learning rate sits inside the buffer
+    dampens: bool  # the first gradient may weigh more than the others
+
+
+OUTSIDE = Home(inside=False, dampens=True)  # as torch.optim.SGD
 
 
 class Clip(NamedTuple):
@@ -53,6 +63,7 @@ class Recursion:
     lost: tuple[int, ...] = ()  # steps before which the buffer is emptied
     coupled: float = 0.0  # lambda
     omega: Array | None = None  # decoupled decay of every step
+    other: float | None = None  # the momentum that explains the same moves with the learning rate at the other place
 
     @property
     def steps(self) -> int:

@@ -52,7 +52,13 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
         evidence += _schedule(found, rates)
     if moving:
         evidence.append(f"momentum changes in time, between {min(betas):.4g} and {max(betas):.4g}")
-    if found.inside is not None and np.any(found.beta):
+    if found.other is not None:
+        where = ("outside", "inside") if found.inside else ("inside", "outside")
+        evidence.append(
+            f"under this schedule momentum {found.other:.6g} with the learning rate {where[0]} the buffer makes the same steps:"
+            f" {where[1]} is where this framework's own optimizers keep it"
+        )
+    elif found.inside is not None and np.any(found.beta):
         evidence.append(f"the learning rate sits {WHERE[found.inside]}")
     elif moved and np.any(found.beta):
         evidence.append("inside or outside the buffer: cannot be told, the learning rate changed too little")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from typing import Any
 
 from ..errors import BadInput, InertiaError, nearest
 from .fields import Document, clean, declared
-from .views import Costly, discovered, named
+from .views import Costly, allowed, discovered, named
 
 __all__ = ["LONGEST", "contents", "handle", "parsed", "snippet"]
 
@@ -27,6 +28,7 @@ _WANTS = ("view", "figures", "python")
 _NAMES = ("figure", "state", "have", "want", "id")
 _KEPT = 24  # costly results kept in memory
 _store: OrderedDict[tuple[str, str, str], dict[str, Any]] = OrderedDict()
+_one = threading.Lock()  # answers of several pages are computed side by side
 
 
 def handle(request: Any, given: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
@@ -75,13 +77,13 @@ def _answer(request: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     if want not in _WANTS:
         raise BadInput(f"want cannot be {str(want)[:40]!r}: {nearest(str(want)[:40], _WANTS)}")
     if want == "figures":
-        return _echo(request) | {"figures": contents()}
+        return _echo(request) | {"figures": contents(served=True)}
     module = named(request.get("figure"))
     raw, have = request.get("state", {}), request.get("have", {})
     for name, value in {"state": raw, "have": have}.items():
         if not isinstance(value, Mapping):
             raise BadInput(f"{name} must be an object, got a {type(value).__name__}")
-    state = clean(module.FIELDS, raw)
+    state = clean(allowed(module), raw)
     if want == "python":
         return _echo(request) | {"python": snippet(str(request["figure"]), state)}
     view = module.view(state | {"given": given} if getattr(module, "GIVEN", False) else state)
@@ -93,22 +95,26 @@ def _answer(request: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 def _made(figure: str, name: str, costly: Costly) -> dict[str, Any]:
     """A costly result from memory, or made and kept; the oldest is forgotten."""
     key = (figure, name, costly.key)
-    if key not in _store:
-        _store[key] = costly.make()
-        while len(_store) > _KEPT:
-            _store.popitem(last=False)
-    return _store[key]
+    with _one:
+        made = _store.get(key)
+    if made is None:
+        made = costly.make()
+        with _one:
+            _store[key] = made
+            while len(_store) > _KEPT:
+                _store.popitem(last=False)
+    return made
 
 
-def contents() -> list[dict[str, Any]]:
-    """The table of contents: every figure's name, title, fields and step by step text, in reading order.
+def contents(served: bool = False) -> list[dict[str, Any]]:
+    """The table of contents: every figure's name, title, fields and step by step text, in reading order; `served`: with Python behind.
 
     >>> contents()[0]["name"]
     'hero'
     """
     return [
-        {"name": name, "title": module.TITLE, "fields": declared(module.FIELDS), "steps": getattr(module, "STEPS", "")}
-        for name, module in discovered().items()
+        {"name": name, "title": module.TITLE, "fields": declared(allowed(module, served)), "steps": getattr(module, "STEPS", "")}
+        for name, module in discovered(served).items()
     ]
 
 
@@ -118,7 +124,7 @@ def snippet(name: str, state: Mapping[str, Any]) -> str:
     >>> print(snippet("map", {"alpha": 0.5}).splitlines()[2])
     shown = data("map", alpha=0.5)
     """
-    fields = named(name).FIELDS
+    fields = allowed(named(name))
     cleaned = clean(fields, state)
     plain = {key: field.clean(key, field.default) for key, field in fields.items()}
     loaded = cleaned.get("record") is not None

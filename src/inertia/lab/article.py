@@ -64,10 +64,12 @@ def still() -> str:
     )
 
 
-def page() -> str:
-    """The whole page as HTML."""
+def page(served: bool = False) -> str:
+    """The whole page as HTML; with Python behind it (`served`) a section more."""
+    more = (STATIC / "served" / "many.html").read_text(encoding="utf-8") if served else ""
     text = (
         "\n".join(parts())
+        .replace("<!-- served -->", more)
         .replace('<aside class="note">', '<aside class="note" role="note">')
         .replace('<div data-figure="hero">', f'<div data-figure="hero">{still()}')
     )
@@ -76,14 +78,14 @@ def page() -> str:
     return frame.replace("<!-- article -->", text).replace("<!-- contents -->", f"<ol>{listed}</ol>")
 
 
-def build() -> dict[str, bytes]:
-    """Every file of the page by its name."""
-    first = closure(FIRST)
-    rest = [name for name in closure(sorted(names())) if name not in first]
+def build(served: bool = False) -> dict[str, bytes]:
+    """Every file of the page by its name; `served` for the page that has Python behind it."""
+    first = closure([*(("served/routed",) if served else ()), *FIRST])
+    rest = [name for name in closure(sorted(names(served))) if name not in first]
     made = {
-        "index.html": page().encode(),
-        "first.js": script(first, runtime=True, last='inertia.need("lab").begin();\n').encode(),
-        "rest.js": script(rest, last='inertia.need("lab").ready();\n').encode(),
+        "index.html": page(served).encode(),
+        "first.js": script(first, runtime=True, last='inertia.need("lab").begin();\n', served=served).encode(),
+        "rest.js": script(rest, last='inertia.need("lab").ready();\n', served=served).encode(),
     }
     made["style.css"] = slim(re.sub(r"/\*.*?\*/", "", (STATIC / "style.css").read_text(encoding="utf-8"), flags=re.DOTALL)).encode()
     made["icon.svg"] = (STATIC / "icon.svg").read_bytes()
@@ -94,7 +96,7 @@ def build() -> dict[str, bytes]:
     return made
 
 
-def export(folder: Path) -> Path:
+def export(folder: Path, served: bool = False) -> Path:
     """Write the page into a folder, whole or not at all; returns its index.html.
 
     Raises:
@@ -107,7 +109,7 @@ def export(folder: Path) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        for name, content in build().items():
+        for name, content in build(served).items():
             (beside / name).parent.mkdir(exist_ok=True)
             (beside / name).write_bytes(content)
         beside.chmod(0o755)

@@ -27,15 +27,18 @@ _TABLE = "numerics/airfoil"
 
 
 @functools.cache
-def names() -> tuple[str, ...]:
-    """Every module: files of `static`, the specification of each figure, and the airfoil table."""
+def names(served: bool = False) -> tuple[str, ...]:
+    """Every module: files of `static`, the specification of each figure, and the airfoil table; `served` adds what asks Python."""
     files = sorted(path.relative_to(STATIC).with_suffix("").as_posix() for path in STATIC.rglob("*.js") if path.name != "runtime.js")
-    return (*files, *(f"specs/{spec['name']}" for spec in contents()), _TABLE)
+    shown = [spec["name"] for spec in contents(served)]
+    files = [name for name in files if served or not name.startswith("served/")]
+    files = [name for name in files if not name.startswith("figures/") or name.removeprefix("figures/") in shown]
+    return (*files, *(f"specs/{name}" for name in shown), _TABLE)
 
 
 @functools.cache
-def source(name: str) -> str:
-    """The text of a module."""
+def source(name: str, served: bool = False) -> str:
+    """The text of a module; a figure that has Python behind it (`served`) may be asked more."""
     if name == _TABLE:
         numbers = " ".join((STATIC / "data" / "airfoil_self_noise.dat").read_text(encoding="ascii").split())
         return (
@@ -43,7 +46,7 @@ def source(name: str) -> str:
             f'export const TABLE = Float64Array.from("{numbers}".split(" "), Number);\n'
         )
     if name.startswith("specs/"):
-        return _spec(next(spec for spec in contents() if f"specs/{spec['name']}" == name))
+        return _spec(next(spec for spec in contents(served) if f"specs/{spec['name']}" == name))
     return (STATIC / f"{name}.js").read_text(encoding="utf-8")
 
 
@@ -56,6 +59,8 @@ def _spec(spec: dict[str, Any]) -> str:
 def needs(name: str) -> list[str]:
     """The modules that a module imports, by name."""
     inside = posixpath.dirname(name)
+    if inside == "specs":
+        return []
     return [posixpath.normpath(posixpath.join(inside, path)) for _, _, path in _IMPORT.findall(source(name))]
 
 
@@ -74,9 +79,9 @@ def closure(wanted: Iterable[str]) -> list[str]:
     return order
 
 
-def defined(name: str) -> str:
+def defined(name: str, served: bool = False) -> str:
     """A module as a call of `inertia.define`."""
-    text, inside = source(name), posixpath.dirname(name)
+    text, inside = source(name, served), posixpath.dirname(name)
 
     def taken(match: re.Match[str]) -> str:
         parts, whole, path = match.groups()
@@ -96,7 +101,7 @@ def slim(text: str) -> str:
     return "\n".join(re.sub(r"(?<=[;,{}()]) // [^`'\"]*$", "", line) for line in lines if line and not line.startswith("//")) + "\n"
 
 
-def script(wanted: Iterable[str], runtime: bool = False, last: str = "") -> str:
+def script(wanted: Iterable[str], runtime: bool = False, last: str = "", served: bool = False) -> str:
     """A plain script that defines these modules; `last` is run after them."""
     head = (STATIC / "runtime.js").read_text(encoding="utf-8") if runtime else ""
-    return slim(head + "".join(defined(name) for name in wanted) + last)
+    return slim(head + "".join(defined(name, served) for name in wanted) + last)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-__all__ = ["FUNCTIONS", "Jet", "exp", "inverse", "log", "plus", "raised", "scaled", "times"]
+__all__ = ["DERIVED", "FUNCTIONS", "Derived", "Jet", "exp", "inverse", "log", "plus", "powers", "raised", "scaled", "times"]
+
+Derived: TypeAlias = tuple[Any, Any, Any]
 
 
 class Jet(NamedTuple):
@@ -54,9 +56,14 @@ def inverse(u: Jet) -> Jet:
 
 def raised(u: Jet, power: float) -> Jet:
     """u^power for a constant power; 0 and 1 have no negative powers in their derivatives."""
-    slope = power * _whole(u.value, power - 1) if power != 0 else 0.0
-    bend = power * (power - 1) * _whole(u.value, power - 2) if power not in (0, 1) else 0.0
-    return _chain(u, _whole(u.value, power), slope, bend)
+    return _chain(u, *powers(u.value, power))
+
+
+def powers(value: Any, power: float) -> Derived:
+    """value^power with its first and second derivatives."""
+    slope = power * _whole(value, power - 1) if power != 0 else 0.0
+    bend = power * (power - 1) * _whole(value, power - 2) if power not in (0, 1) else 0.0
+    return _whole(value, power), slope, bend
 
 
 def _whole(base: Any, power: float) -> Any:
@@ -69,28 +76,31 @@ def _whole(base: Any, power: float) -> Any:
     return 1 / made if power < 0 else made
 
 
-def _tanh(u: Jet) -> Jet:
-    t = np.tanh(u.value)
-    return _chain(u, t, 1 - t * t, -2 * t * (1 - t * t))
+def _exp(v: Any) -> Derived:
+    e = np.exp(v)
+    return e, e, e
 
 
-def exp(u: Jet) -> Jet:
-    """e^u."""
-    e = np.exp(u.value)
-    return _chain(u, e, e, e)
+def _tanh(v: Any) -> Derived:
+    t = np.tanh(v)
+    return t, 1 - t * t, -2 * t * (1 - t * t)
 
 
-def log(u: Jet) -> Jet:
-    """The natural logarithm of u."""
-    return _chain(u, np.log(u.value), 1 / u.value, -1 / (u.value * u.value))
-
-
-FUNCTIONS: dict[str, Callable[[Jet], Jet]] = {
-    "abs": lambda u: _chain(u, np.abs(u.value), np.sign(u.value), 0.0),
-    "cos": lambda u: _chain(u, np.cos(u.value), -np.sin(u.value), -np.cos(u.value)),
-    "exp": exp,
-    "log": log,
-    "sin": lambda u: _chain(u, np.sin(u.value), np.cos(u.value), -np.sin(u.value)),
-    "sqrt": lambda u: raised(u, 0.5),
+# f, f' and f'' of a value.
+DERIVED: dict[str, Callable[[Any], Derived]] = {
+    "abs": lambda v: (np.abs(v), np.sign(v), 0.0),
+    "cos": lambda v: (np.cos(v), -np.sin(v), -np.cos(v)),
+    "exp": _exp,
+    "log": lambda v: (np.log(v), 1 / v, -1 / (v * v)),
+    "sin": lambda v: (np.sin(v), np.cos(v), -np.sin(v)),
+    "sqrt": lambda v: powers(v, 0.5),
     "tanh": _tanh,
 }
+
+
+def _lifted(derived: Callable[[Any], Derived]) -> Callable[[Jet], Jet]:
+    return lambda u: _chain(u, *derived(u.value))
+
+
+FUNCTIONS: dict[str, Callable[[Jet], Jet]] = {name: _lifted(derived) for name, derived in DERIVED.items()}
+exp, log = FUNCTIONS["exp"], FUNCTIONS["log"]

@@ -16,7 +16,7 @@ from ..problems.landscapes import banana, double_well, quartic
 from ..problems.quadratics import planar, valley
 from .formula import Formula, formula
 
-__all__ = ["SURFACES", "Paths", "Surface", "contours", "ellipses", "paths", "quadratic", "shaded", "surface", "typed"]
+__all__ = ["SURFACES", "Paths", "Surface", "contoured", "contours", "ellipses", "paths", "quadratic", "shaded", "surface", "typed"]
 
 Array = NDArray[np.float64]
 Domain = tuple[tuple[float, float], tuple[float, float]]
@@ -239,9 +239,12 @@ def ellipses(matrix: Array, centre: tuple[float, float], domain: Domain) -> dict
 
 def contours(value: Callable[[Array], Array], domain: Domain) -> dict[str, Any]:
     """Heights on a grid, rows from the bottom up, and levels that are close together where the surface is low."""
-    _, values = _sampled(value, domain)
+    return contoured(_sampled(value, domain)[1], [list(side) for side in domain])
+
+
+def contoured(values: Array, frame: list[list[float]]) -> dict[str, Any]:
+    """Heights with the levels to draw them at, close together where the surface is low."""
     finite = np.isfinite(values)
-    frame = [list(side) for side in domain]
     if not finite.any():
         return {"heights": values, "levels": np.zeros(0), "domain": frame}
     low, high = float(values[finite].min()), float(np.quantile(values[finite], 0.985))

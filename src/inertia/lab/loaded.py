@@ -60,12 +60,13 @@ def loaded(document: Mapping[str, Any]) -> Loaded:
         BadData: not a record of `inertia tune`; the message names the part that is missing or wrong.
     """
     key = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
-    if key not in _store:
+    found = _store.get(key)
+    if found is None:
         found = _checked(key, document)
         _store[key] = found
         while len(_store) > _KEPT:
             _store.popitem(last=False)
-    return _store[key]
+    return found
 
 
 def kept(key: str) -> Loaded:

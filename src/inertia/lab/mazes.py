@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 
 from ..errors import BadInput
 from ..problems.graphs import laplacian, mask_edges, maze_mask
+from .vast import VAST, Long, cut, extended, labyrinth
 
-__all__ = ["PRESETS", "Conjugate", "Reduced", "conjugate", "decoded", "encoded", "preset", "reduced"]
+__all__ = ["HUGE", "PAGE", "PRESETS", "Conjugate", "Reduced", "conjugate", "decoded", "encoded", "preset", "reduced"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-_MOST = 10_000  # cells of a maze, walls included
+PAGE = 10_000  # cells of a maze, walls included, that the page computes on its own; beyond, Python does (see `vast`)
 _CONVERGED, _CARRIED = 1e-8, 1e-12  # residual of a Ritz vector against the largest value; share of the error worth a bar
 _WHOLE, _DEPTH, _SHALLOW, _MANY = 420, 300, 220, 4000  # size of the basis: of small mazes, others, large ones; what is large
 
 PRESETS = {"chambers": "four chambers", "room": "one room", "spiral": "spiral", "houses": "nine rooms", "large": "100 × 100"}
+HUGE = {"vast": "200 × 200", "labyrinth": "labyrinth, 201 × 201"}
 
 
 class Reduced(NamedTuple):
@@ -61,6 +63,10 @@ def preset(name: str) -> tuple[Mask, list[int]]:
         return _rooms(31, 3, 1), [0]
     if name == "large":
         return _rooms(100, 5, 4), [0]
+    if name == "vast":
+        return _rooms(200, 8, 4), [0]
+    if name == "labyrinth":
+        return _lost(), [0]
     return maze_mask(), [784, 896]
 
 
@@ -77,6 +83,11 @@ def _rooms(size: int, count: int, door: int) -> Mask:
             mask[line, middle : middle + door] = True
             mask[middle : middle + door, line] = True
     return mask
+
+
+@functools.cache
+def _lost() -> Mask:
+    return labyrinth(201)
 
 
 def _spiral(size: int) -> Mask:
@@ -109,7 +120,7 @@ def decoded(text: str) -> Mask:
     """The mask that `encoded` wrote.
 
     Raises:
-        BadInput: any other text, a maze without cells or with more than 10,000.
+        BadInput: any other text, a maze without cells or with more than 90,000.
 
     >>> decoded("2x2:b0").astype(int)
     array([[1, 0],
@@ -119,8 +130,8 @@ def decoded(text: str) -> Mask:
     if found is None:
         raise BadInput(f"{text[:30]!r} is not a maze: rows x columns and hexadecimal cells are needed, such as 2x2:b0")
     rows, columns = int(found[1]), int(found[2])
-    if not 0 < rows * columns <= _MOST or len(found[3]) != 2 * -(-rows * columns // 8):
-        raise BadInput(f"a maze of {rows} x {columns} with {len(found[3])} digits does not fit: at most {_MOST} cells, 4 to a digit")
+    if not 0 < rows * columns <= VAST or len(found[3]) != 2 * -(-rows * columns // 8):
+        raise BadInput(f"a maze of {rows} x {columns} with {len(found[3])} digits does not fit: at most {VAST} cells, 4 to a digit")
     bits = np.unpackbits(np.frombuffer(bytes.fromhex(found[3]), dtype=np.uint8))[: rows * columns]
     return bits.reshape(rows, columns).astype(bool)
 
@@ -139,6 +150,11 @@ def reduced(text: str, seeds: tuple[int, ...], weight: float = 0.1) -> Reduced:
     mask = decoded(text)
     cells, matrix = _matrix(mask, seeds, weight)
     n = cells.size
+    if n > PAGE:
+        ritz, parts, vectors = extended(matrix, n)
+        slow = np.flatnonzero(_left(matrix, ritz, vectors) <= _CONVERGED * ritz[-1])
+        held = slow[parts[slow] ** 2 >= _CARRIED]
+        return Reduced(ritz, parts**2, vectors.astype(np.float32), parts, cells, False, held)
     depth = n if n <= _WHOLE else _SHALLOW if n > _MANY else _DEPTH
     basis, diagonal, beside = _lanczos(matrix, n, depth)
     tri = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
@@ -195,9 +211,20 @@ class Conjugate(NamedTuple):
     errors: Array  # (steps + 1,) |w - 1| over its start
     done: bool  # whether the error was gone by the last step
 
+    def at(self, k: int) -> Array:
+        """Weights of all cells after k steps."""
+        return np.asarray(self.weights[k])
+
+
+def _left(matrix: Any, values: Array, vectors: Array) -> Array:
+    """Lengths of the residuals A v - theta v of the slow Ritz vectors; infinite for the others, which no figure shows."""
+    count = len(values) // 2
+    found = np.linalg.norm(matrix @ vectors[:, :count] - vectors[:, :count] * values[:count], axis=0)
+    return np.concatenate([found, np.full(len(values) - count, np.inf)])
+
 
 @functools.lru_cache(maxsize=6)
-def conjugate(text: str, seeds: tuple[int, ...], weight: float = 0.1) -> Conjugate:
+def conjugate(text: str, seeds: tuple[int, ...], weight: float = 0.1) -> Conjugate | Long:
     """Conjugate gradients on the cells themselves, every residual orthogonal to all before it.
 
     Not in the Krylov basis of the first error: its rounding reaches every cell at once, while the true method has not heard of a
@@ -208,6 +235,8 @@ def conjugate(text: str, seeds: tuple[int, ...], weight: float = 0.1) -> Conjuga
     """
     cells, matrix = _matrix(decoded(text), seeds, weight)
     n = cells.size
+    if n > PAGE:
+        return cut(matrix, n)
     depth = min(n, _SHALLOW if n > _MANY else _DEPTH)
     path, basis, params = np.zeros((depth + 1, n)), np.zeros((depth, n)), np.zeros(n)
     residual = np.asarray(matrix @ np.ones(n))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..errors import require
+from ..errors import BadInput, require
 from .bundle import STATIC, closure, script
 from .fields import clean
 from .views import named
@@ -69,6 +69,8 @@ def widget(figure: str, **state: Any) -> Any:
         BadInput: no such figure, no such field, or a value of the wrong kind.
     """
     anywidget, traitlets = require("anywidget", "notebook"), require("traitlets", "notebook")
+    if getattr(named(figure), "NEEDS_PYTHON", False):
+        raise BadInput(f"the figure '{figure}' needs Python behind the page: use `inertia lab`, or draw it with figure('{figure}')")
     chosen = clean(named(figure).FIELDS, state)
 
     base: type[Any] = anywidget.AnyWidget

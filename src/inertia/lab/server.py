@@ -56,7 +56,7 @@ def application(given: Mapping[str, Any] = MappingProxyType({}), started: Callab
     files = require("starlette.staticfiles", "lab").StaticFiles
 
     folder = tempfile.TemporaryDirectory(prefix="inertia-lab-")
-    page = export(Path(folder.name) / "page")
+    page = export(Path(folder.name) / "page", served=True)
     page.write_text(page.read_text(encoding="utf-8").replace("<title>", _SERVED, 1), encoding="utf-8")
     (page.parent / "given.json").write_text(json.dumps(given), encoding="utf-8")
 
@@ -96,7 +96,7 @@ class _Headers:
 
 
 def _talker(answer: Callable[[Any], dict[str, Any]]) -> Any:
-    sockets = require("starlette.websockets", "lab")
+    sockets, threads = require("starlette.websockets", "lab"), require("starlette.concurrency", "lab").run_in_threadpool
 
     async def talk(websocket: Any) -> None:
         """One conversation: a message in, a reply out, until either side leaves."""
@@ -111,8 +111,8 @@ def _talker(answer: Callable[[Any], dict[str, Any]]) -> Any:
                     return
                 text = message.get("text")
                 raw = text if text is not None else message.get("bytes") or b""
-                # Answered in this thread: a view takes milliseconds, and threads would only take turns at the interpreter.
-                await websocket.send_bytes(_reply(answer, raw))
+                # In a thread of its own: a vast maze takes seconds, and nobody else is to wait for them.
+                await websocket.send_bytes(await threads(_reply, answer, raw))
 
     return talk
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .fields import clean
-from .views import expanded, named
+from .views import allowed, expanded, named
 
 __all__ = ["SIZES", "colours", "data", "figure", "halo", "hot", "ramp", "shade"]
 
@@ -61,7 +61,7 @@ def data(name: str, **state: Any) -> dict[str, Any]:
     'one-step'
     """
     module = named(name)
-    view = module.view(clean(module.FIELDS, state))
+    view = module.view(clean(allowed(module), state))
     return expanded(view) | {"caption": view.caption, "alt": view.alt}
 
 

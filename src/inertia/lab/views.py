@@ -13,7 +13,7 @@ from ..errors import BadInput, nearest
 from . import figures
 from .fields import Fields, State
 
-__all__ = ["Costly", "FigureModule", "View", "counted", "discovered", "expanded", "named"]
+__all__ = ["Costly", "FigureModule", "View", "allowed", "counted", "discovered", "expanded", "named"]
 
 
 class Costly(NamedTuple):
@@ -49,15 +49,19 @@ class FigureModule(Protocol):
 
 
 @functools.cache
-def discovered() -> dict[str, FigureModule]:
-    """Every figure by name, in the reading order of the page.
-
-    >>> list(discovered())[0]
-    'hero'
-    """
+def _modules() -> dict[str, FigureModule]:
     names = [entry.name for entry in pkgutil.iter_modules(figures.__path__) if not entry.name.startswith("_")]
     modules: dict[str, Any] = {name: importlib.import_module(f".{name}", figures.__name__) for name in names}
     return dict(sorted(modules.items(), key=lambda item: item[1].ORDER))
+
+
+def discovered(served: bool = False) -> dict[str, FigureModule]:
+    """Every figure by name, in the reading order of the page; `served` adds those that need Python behind the page.
+
+    >>> list(discovered())[0], set(discovered(served=True)) - set(discovered())
+    ('hero', {'many'})
+    """
+    return {name: one for name, one in _modules().items() if served or not getattr(one, "NEEDS_PYTHON", False)}
 
 
 def named(name: Any) -> FigureModule:
@@ -69,10 +73,19 @@ def named(name: Any) -> FigureModule:
     >>> named("map").TITLE
     'The map of convergence'
     """
-    found = discovered()
+    found = discovered(served=True)
     if not isinstance(name, str) or name not in found:
         raise BadInput(f"there is no figure {str(name)[:40]!r}: {nearest(str(name)[:40], found)}")
     return found[name]
+
+
+def allowed(module: FigureModule, served: bool = True) -> Fields:
+    """The fields of a figure; with Python behind it some reach further than on the page alone.
+
+    >>> "vast" in allowed(named("colour"))["maze"].options, "vast" in allowed(named("colour"), served=False)["maze"].options
+    (True, False)
+    """
+    return {**module.FIELDS, **(getattr(module, "SERVED", {}) if served else {})}
 
 
 def expanded(view: View) -> dict[str, Any]:

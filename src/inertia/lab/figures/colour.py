@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ...core.method import Method
 from ...theory import catalog, modes
 from ..fields import Choice, Number, Numbers, State, Text
-from ..mazes import PRESETS, Conjugate, Reduced, conjugate, decoded, encoded, preset, reduced
+from ..mazes import HUGE, PRESETS, Conjugate, Reduced, conjugate, decoded, encoded, preset, reduced
 from ..twin import colours, hot, ramp
+from ..vast import VAST, Long
 from ..views import Costly, View, counted
 
 ORDER = 90
@@ -27,6 +28,12 @@ FIELDS = {
     "cells": Text("", 2600, "cells"),
     "seeds": Numbers((-1.0,), -1, 9999, 1, 40, "seeds"),
     "mode": Number(2, 1, 48, 1, "eigenvector", whole=True),
+}
+# With Python behind the page: mazes of more than 10,000 cells.
+SERVED = {
+    "maze": Choice("chambers", PRESETS | HUGE, "maze"),
+    "cells": Text("", VAST // 4 + 20, "cells"),
+    "seeds": Numbers((-1.0,), -1, VAST - 1, 1, 40, "seeds"),
 }
 NAMES = ("gradient descent", "momentum", "Chebyshev", "conjugate gradients")
 _SHOWN = 48  # modes drawn as bars
@@ -58,7 +65,7 @@ def view(state: State) -> View:
     others, ran = _others(text, seeds), conjugate(text, seeds)
     factors = _factors(found, one, k)
     pictures, here = np.full((4, mask.size), 0, dtype=np.uint8), min(k, len(ran.errors) - 1)
-    pictures[:, found.cells] = _bytes(np.vstack([found.picture(factors), ran.weights[here]]))
+    pictures[:, found.cells] = _bytes(np.vstack([found.picture(factors), ran.at(here)]))
     errors = np.stack([others[0], _line(text, seeds, one), others[1], _followed(ran)])
     now = np.append(np.sqrt(np.square(factors) @ found.shares), ran.errors[here])
     if k > here and not ran.done:
@@ -121,7 +128,7 @@ def _others(text: str, seeds: tuple[int, ...]) -> tuple[Array, Array]:
     return descent, _errors(found, lambda h, k: _chebyshev(low, high, h, k))
 
 
-def _followed(ran: Conjugate) -> Array:
+def _followed(ran: Conjugate | Long) -> Array:
     """The error of conjugate gradients over the steps drawn, nan where they were not followed or nothing is left."""
     last = len(ran.errors) - 1
     line = ran.errors[np.minimum(_STEPS, last)]

@@ -4,7 +4,7 @@ import { react } from "./equations.js";
 import { mount } from "./kit.js";
 import { Local } from "./local.js";
 
-const transport = new Local(), mounted = new Map(), article = document.querySelector("main");
+const transport = inertia.has("served/routed") ? inertia.need("served/routed").routed() : new Local(), mounted = new Map(), article = document.querySelector("main");
 
 // Every figure whose modules are there by now.
 export function begin() {

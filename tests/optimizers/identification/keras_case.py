@@ -78,3 +78,11 @@ def test_momentum_that_outlives_the_only_step_with_a_rate_is_told():
     found = identified(schedules.PolynomialDecay(0.1, 8, 0.0, 2.0))
     assert (found.accumulation, found.method.beta) == (5, pytest.approx(0.8))
     assert sum(rate > 0 for rate in found.alphas) == 1
+
+
+def test_a_decay_that_float32_rounds_away_in_the_middle_of_a_schedule_hides_no_bound():
+    """1 - rate decay is 1 - 6e-8 at first and 1 from some step on: neither a constant nor in step with the rate, and no rounding."""
+    schedules, identified = keras_sgd(momentum=0.5, weight_decay=0.00077, global_clipnorm=0.29)
+    found = identified(schedules.ExponentialDecay(4.22e-5, 10, 0.76))
+    assert (found.clip, found.decoupled) == ("norm", True)
+    assert [found.clip_bound, found.method.beta] == pytest.approx([0.29, 0.5], rel=1e-5)

@@ -68,7 +68,7 @@ DRAWN = [
     ("views", 1, "path", "x"),
     ("oscillator", 1, "exact", ("fine_time", "fine_position")),
     ("oscillator", 2, "exact", ("fine_speed", "fine_position")),
-    ("oscillator", 3, "rate", ("line_beta", "line_rate")),
+    ("oscillator", 4, "rate", ("line_beta", "line_rate")),
     ("weights", 1, "velocity", "velocity"),
 ]
 

@@ -148,6 +148,20 @@ def test_any_point_can_be_taken_and_a_feature_scrubbed(hand):
     assert figure.state("feature") == 2
 
 
+def test_three_portraits_follow_the_spring_and_are_taken_by_mouse_and_keyboard(hand):
+    figure = hand("oscillator?curvature=4")
+    critical = (1 - (0.01 * 4) ** 0.5) ** 2
+    figure.page.mouse.click(*figure.spot(3, 1.5, 0.3))
+    figure.settled()
+    assert figure.state("beta") == pytest.approx(critical, rel=1e-12)
+    assert "Critical" in figure.caption()
+    figure.page.locator("#oscillator .stage svg").nth(3).focus()
+    for key, words in (("ArrowRight", "Underdamped"), ("ArrowLeft", "Critical"), ("ArrowLeft", "Overdamped")):
+        figure.page.keyboard.press(key)
+        figure.settled()
+        assert words in figure.caption()
+
+
 def test_the_maps_of_the_chain_follow_the_press(hand):
     figure = hand("limits")
     figure.page.mouse.click(*figure.spot(0, 10, 30))

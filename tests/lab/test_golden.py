@@ -7,7 +7,7 @@ import warnings
 import golden
 import numpy as np
 import pytest
-from golden_special import ROUNDING, SPECIAL, comparable
+from golden_special import ROUNDING, SPECIAL, comparable, sure
 
 from inertia.errors import InertiaError
 from inertia.lab.api import handle
@@ -44,7 +44,8 @@ def lines(name, state, ours, theirs):
     mine, yours, spoken = comparable(name, ours["view"], theirs["view"], state)
     found = golden.differences(mine, yours, rounding=0.0 if name == "views" else rounding)
     if theirs["costly"]:
-        found += golden.differences(ours["costly"], theirs["costly"])
+        off = golden.differences(ours["costly"], theirs["costly"])
+        found += off and golden.differences(*sure(name, state, ours["costly"], theirs["costly"]))
     if spoken:
         found += golden.captions(ours["caption"], theirs["caption"], rounding) + golden.captions(ours["alt"], theirs["alt"], rounding)
     return found
@@ -60,10 +61,7 @@ def _keys(name, state):
 
 @pytest.mark.parametrize("name", list(discovered()))
 def test_the_page_computes_what_the_library_computes(name, asked):
-    # "yours": a few cells of its map beyond the edge of stability are rounding (3 of 703 in one state of 200), so fewer states for now
-    made = golden.states(
-        discovered()[name].FIELDS, COUNT // 5 if name == "yours" else COUNT, np.random.default_rng([SEED, len(name)]), SPECIAL.get(name)
-    )
+    made = golden.states(discovered()[name].FIELDS, COUNT, np.random.default_rng([SEED, len(name)]), SPECIAL.get(name))
     marked = [[state, index % COSTLY == 0] for index, state in enumerate(made)]
     if name in ALIKE:  # in an order in which what is dear to compute, and kept by both sides, is computed once
         marked.sort(key=lambda one: str([one[0][field] for field in ALIKE[name]]))

@@ -75,6 +75,7 @@ def view(state: State) -> View:
         "line_beta": b,
         "line_rate": rates,
         "critical": _critical(one.alpha, h),
+        "three": _three(one, h, state, particle.time_step),
         "rate": float(modes.rate(one, h)),
     }
     alt = f"A weight on a spring of stiffness {h:g}, {_damping(particle, h)}: position and speed over {state['steps']} steps."
@@ -89,6 +90,18 @@ def _both(state: State) -> tuple[Method, physics.Particle]:
     drag = min(state["drag"], 2 * (1 - 1e-15) * state["mass"] / state["time_step"])  # beyond, a step reverses the speed more than fully
     particle = physics.Particle(state["mass"], drag, state["time_step"])
     return physics.method_of(particle), particle
+
+
+def _three(one: Method, h: float, state: State, time_step: float) -> dict[str, Any] | None:
+    """The same weight creeping, critically damped and swinging, as paths in the plane of speed and position; None without a spring."""
+    middle = _critical(one.alpha, h)
+    if not 0 < middle < 1:
+        return None
+    betas = np.array([middle / 4, middle, (1 + middle) / 2])
+    each = Method(one.alpha, betas[:, None])
+    moved = modes.iterate(each, h, np.arange(state["steps"] + 1), state["position"], -state["speed"] * time_step / one.alpha)
+    speeds = -one.alpha * moved.velocity / time_step
+    return {"betas": betas, "position": _kept(moved.params), "speed": _kept(speeds), "rates": modes.rate(Method(one.alpha, betas), h)}
 
 
 def _critical(alpha: float, h: float) -> float:

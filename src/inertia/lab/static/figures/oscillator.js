@@ -12,6 +12,7 @@ export function build(kit) {
   over.root.parentElement.classList.add("twothirds");
   kit.row(12, "strip");
   const player = kit.player("step", (index) => walk(index));
+  const trio = kit.panel({ span: 12, label: "three portraits of the same weight: creeping, critically damped, swinging; press one to take its momentum", aspect: (width) => (width < 600 ? 0.4 : 0.24), margin: { left: 1, right: 1, top: 22, bottom: 20 }, frame: false });
   const line = kit.panel({ span: 12, label: "rate against momentum; the kink is critical damping", height: 132, margin: { left: 46, right: 14, top: 22, bottom: 34 } });
   kit.row(12, "wide");
   const method = (state) => state.words !== "method", particle = (state) => state.words === "method";
@@ -32,6 +33,37 @@ export function build(kit) {
     kit.slider("steps");
   }, "mass, time step, start, and the other discretisation");
   const grid = kit.panel({ span: 12, label: "phase portraits for four springs and six momenta", aspect: (width) => (width < 600 ? 0.86 : 0.42), margin: { left: 62, right: 4, top: 40, bottom: 4 }, frame: false });
+
+  trio.svg.classList.add("pick");
+  for (const [name, value] of Object.entries({ tabindex: 0, role: "button" })) trio.svg.setAttribute(name, value);
+  const choose = (i) => { const three = kit.view && kit.view.three; if (three && i >= 0 && i < 3) kit.store.set({ words: "method", alpha: kit.view.alpha, beta: three.betas[i] }); };
+  trio.svg.addEventListener("click", (event) => choose(Math.floor(trio.at(event)[0])));
+  let way = 1;
+  trio.svg.addEventListener("keydown", (event) => {
+    const on = { ArrowLeft: -1, ArrowRight: 1, Enter: 0, " ": 0 }[event.key];
+    if (on === undefined) return;
+    event.preventDefault();
+    way = Math.min(Math.max(way + on, 0), 2);
+    choose(way);
+  });
+
+  // Three motions live: whatever is dragged changes all of them.
+  function portraits3(view) {
+    trio.domain({ x: [0, 3], y: [0, 1] });
+    const { three } = view, small = trio.inner.width < 600;
+    if (!three) { trio.text("none", trio.inner.left, 13, "without a spring, or with steps beyond it, there are no three ways to come to rest", { raw: true, className: "axis" }); return; }
+    const size = (values) => Math.max(1e-9, ...values.filter(Number.isFinite).map(Math.abs)), tall = size(three.position), wide = size(three.speed);
+    [small ? "creeps" : "creeps (overdamped)", small ? "critical" : "critically damped", small ? "swings" : "swings (underdamped)"].forEach((words, i) => {
+      const xs = Array.from(row(three.speed, i), (v) => i + 0.5 + (0.44 * v) / wide), ys = Array.from(row(three.position, i), (v) => 0.5 + (0.46 * v) / tall);
+      trio.bar(`cell${i}`, i + 0.01, 0, i + 0.99, 1, Math.abs(view.beta - three.betas[i]) < 1e-9 ? "cell on" : "cell");
+      trio.line(`h${i}`, [i + 0.03, i + 0.97], [0.5, 0.5], "hair");
+      trio.line(`v${i}`, [i + 0.5, i + 0.5], [0.02, 0.98], "hair");
+      trio.line(`trace${i}`, xs, ys, "trace");
+      trio.dots(`dots${i}`, xs, ys, small ? 1.3 : 2, "dots trail");
+      trio.text(`words${i}`, trio.x(i + 0.5), 14, words, { raw: true, anchor: "middle" });
+      trio.text(`beta${i}`, trio.x(i + 0.5), trio.height - 5, `β ${nice(Number(three.betas[i].toPrecision(3)))}, ${small ? "" : "rate "}${nice(Number(three.rates[i].toPrecision(4)))}`, { raw: true, anchor: "middle", className: "axis" });
+    });
+  }
 
   let shown = null;
   const hang = (position) => spring.knob("weight", 0, position, { label: "the weight: its starting position", step: [0, 0.02], radius: 13, move: (_, y) => kit.store.set({ position: Math.min(Math.max(y, -1.5), 1.5) }), words: `position ${nice(position)}` });
@@ -140,6 +172,7 @@ export function build(kit) {
       }
       line.axes({ x: "momentum β", y: "rate", yticks: [Number(bottom.toFixed(2)), 1] });
       line.knob("hold", view.beta, view.rate, { label: "momentum", step: [0.005, 0], move: (beta) => kit.store.set({ words: "method", alpha: kit.view.alpha, beta: Math.min(Math.max(beta, 0), 1) }), words: `beta ${nice(view.beta)}` });
+      portraits3(view);
       portraits(view);
       player.set(view.position.length - 1);
     },

@@ -33,6 +33,7 @@ export function view(state) {
     line_beta: line,
     line_rate: shaped(line.map((b) => rate(method(one.alpha, b), h))),
     critical: critical(one.alpha, h),
+    three: three(one, h, state, dt),
     rate: rate(one, h),
   };
   const alt = `A weight on a spring of stiffness ${words(h, "g")}, ${named(particle, h)}: position and speed over ${state.steps} steps.`;
@@ -50,6 +51,18 @@ function both(state) {
 
 const kept = (value) => (Math.abs(value) < 1e6 ? value : NaN);
 const named = (particle, h) => (h === 0 ? "free" : damping(particle, h));
+
+// The same weight creeping, critically damped and swinging; null without a spring.
+function three(one, h, state, dt) {
+  const middle = critical(one.alpha, h), count = state.steps + 1, position = zeros(3, count), speed = zeros(3, count);
+  if (!(middle > 0 && middle < 1)) return null;
+  const betas = [middle / 4, middle, (1 + middle) / 2];
+  betas.forEach((b, i) => {
+    const at = orbit(method(one.alpha, b), h, state.position, (-state.speed * dt) / one.alpha);
+    for (let k = 0; k < count; k++) { const now = at(k); position[i * count + k] = kept(now.params); speed[i * count + k] = kept((-one.alpha * now.velocity) / dt); }
+  });
+  return { betas: shaped(Float64Array.from(betas)), position, speed, rates: shaped(Float64Array.from(betas, (b) => rate(method(one.alpha, b), h))) };
+}
 
 function explicit(one, h, state, dt) {
   const position = zeros(state.steps + 1), speed = zeros(state.steps + 1);

@@ -154,12 +154,12 @@ def test_three_portraits_follow_the_spring_and_are_taken_by_mouse_and_keyboard(h
     figure.page.mouse.click(*figure.spot(3, 1.5, 0.3))
     figure.settled()
     assert figure.state("beta") == pytest.approx(critical, rel=1e-12)
-    assert "Critical" in figure.caption()
     figure.page.locator("#oscillator .stage svg").nth(3).focus()
-    for key, words in (("ArrowRight", "Underdamped"), ("ArrowLeft", "Critical"), ("ArrowLeft", "Overdamped")):
+    for key, beta in (("ArrowRight", (1 + critical) / 2), ("ArrowLeft", critical), ("ArrowLeft", critical / 4)):
         figure.page.keyboard.press(key)
         figure.settled()
-        assert words in figure.caption()
+        assert figure.state("beta") == pytest.approx(beta, rel=1e-12)
+    assert "each step multiplies the error" in figure.caption()
 
 
 def test_the_maps_of_the_chain_follow_the_press(hand):

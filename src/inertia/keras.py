@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import BadInput, require
+from .tuning.recipe import searched_as
 
 if TYPE_CHECKING:
     from .core.spectrum import Spectrum
@@ -84,8 +85,8 @@ def _carried(
         if not hasattr(x, "__len__"):
             raise BadInput("the number of steps is not known: say steps=1000")
         words["steps"] = epochs * len(x)
-    kind = type(model.optimizer).__name__.lower()
-    words.setdefault("optimizer", "adamw" if "adam" in kind else "sgd")
+    if "optimizer" not in words:
+        words["optimizer"] = searched_as(model.optimizer)
     if backend == "torch":
         from . import torch as verbs
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import BadInput, require
+from .tuning.recipe import searched_as
 
 if TYPE_CHECKING:
     from .core.spectrum import Spectrum
@@ -168,6 +169,6 @@ def _words(module: Any, loader: Any, trainer: Any, given: dict[str, Any]) -> dic
             raise BadInput("configure_optimizers gives several optimizers, so no single loss is minimised: use inertia.torch.tune with one")
         optimizer = optimizer[0]
     if optimizer is not None and "optimizer" not in given:
-        words["optimizer"] = "adamw" if "adam" in type(optimizer).__name__.lower() else "sgd"
+        words["optimizer"] = searched_as(optimizer)
         words["weight_decay"] = float(optimizer.param_groups[0].get("weight_decay", 0.0))
     return words

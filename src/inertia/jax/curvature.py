@@ -179,16 +179,12 @@ def _subset(data: Any, examples: int | None, seed: int) -> Any:
 
 def _walked(source: JaxSource, plan: Plan, method: Method) -> Generator[None, None, None]:
     """Train by one step each time; closed, put the parameters back."""
-    begin, velocity, number = source.flat, jnp.zeros_like(source.flat), 0
-    rng = np.random.default_rng([plan.seed, 3])
-    size = min(plan.batch_size or sum(source.sizes), sum(source.sizes))
+    begin, velocity = source.flat, jnp.zeros_like(source.flat)
     try:
-        while True:
-            for batch in source.drawn(rng, size):  # an iterable ends: then a new epoch begins
-                number += 1
-                grad = source.graded(source.flat, batch, f"step {number}")[1]
-                source.flat, velocity = step(method, source.flat, velocity, grad)
-                source.flat, velocity = source.flat.astype(begin.dtype), velocity.astype(begin.dtype)
-                yield
+        for number, batch in enumerate(source.endless(plan.seed, plan.batch_size), 1):
+            grad = source.graded(source.flat, batch, f"step {number}")[1]
+            source.flat, velocity = step(method, source.flat, velocity, grad)
+            source.flat, velocity = source.flat.astype(begin.dtype), velocity.astype(begin.dtype)
+            yield
     finally:
         source.flat = begin

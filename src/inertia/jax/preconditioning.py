@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -82,19 +81,13 @@ def _rate(known: Nature, transform: Any, state: Any, params: Any) -> float:
 
 def _walked(source: JaxSource, plan: Plan, transform: Any, state: Any, steps: int) -> Any:
     """The state after so many steps; the source is then at the parameters there."""
-    rng, update = np.random.default_rng([plan.seed, 3]), jax.jit(transform.update)
-    size = min(plan.batch_size or sum(source.sizes), sum(source.sizes))
-    for number, batch in zip(range(1, steps + 1), _forever(source, rng, size), strict=False):
+    update = jax.jit(transform.update)
+    for number, batch in zip(range(1, steps + 1), source.endless(plan.seed, plan.batch_size), strict=False):
         grad = source.graded(source.flat, batch, f"step {number}")[1]
         params = source.unravel(source.flat)
         moved, state = update(source.unravel(grad), state, params)
         source.flat = jax.flatten_util.ravel_pytree(optax.apply_updates(params, moved))[0].astype(source.flat.dtype)
     return state
-
-
-def _forever(source: JaxSource, rng: np.random.Generator, size: int) -> Iterator[Any]:
-    while True:
-        yield from source.drawn(rng, size)
 
 
 def _along(source: JaxSource, plan: Plan, transform: Any, state: Any, rate: float) -> tuple[list[float], list[float]]:

@@ -143,6 +143,12 @@ class JaxSource:
         while self.whole is not None:
             yield _widened(taken(self.whole, np.sort(rng.choice(rows_in(self.whole), batch_size, replace=False))))
 
+    def endless(self, seed: int, batch_size: int | None) -> Iterator[Any]:
+        """Mini-batches to walk on, over and over: of all examples where no size is asked for."""
+        total, rng = sum(self.sizes), np.random.default_rng([seed, 3])
+        while True:
+            yield from self.drawn(rng, min(batch_size or total, total))
+
     def cost(self) -> dict[str, float]:
         """Products and gradients of the whole data spent so far."""
         self.notes["products"] = WAYS[self.way] + (", which feel the kinks of piecewise linear losses" if self.way == 2 else ", exact")

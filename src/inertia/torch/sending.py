@@ -49,12 +49,7 @@ def _submitted(submit: Callable[[], Any]) -> Any:
     try:
         return submit()
     except Exception as error:
-        raised = error
-
-        def again() -> Any:
-            raise raised
-
-        return _Later(again)
+        return _raising(error)
 
 
 def _together(parallel: Any, tasks: list[Training]) -> list[Any]:
@@ -62,13 +57,17 @@ def _together(parallel: Any, tasks: list[Training]) -> list[Any]:
     try:
         found = parallel((train, (task,), {}) for task in tasks)
     except Exception as error:
-        raised = error
-
-        def again() -> Any:
-            raise raised
-
-        return [_Later(again) for _ in tasks]
+        return [_raising(error) for _ in tasks]
     return [_Later(partial(_given, one)) for one in found]
+
+
+def _raising(error: Exception) -> _Later:
+    """A future whose result is an error."""
+
+    def again() -> Any:
+        raise error
+
+    return _Later(again)
 
 
 def _given(one: Any) -> Any:

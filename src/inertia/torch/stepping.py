@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..errors import BadInput
 from ..measurement.model import Plan
+from .batches import Everything, Indexed
 from .products import TorchSource
-from .trajectory import forever
 
 __all__ = ["advanced", "duplicate", "updates"]
 
@@ -57,7 +58,7 @@ def advanced(source: TorchSource, optimizer: torch.optim.Optimizer, plan: Plan, 
     """A copy of the optimizer after a walk of so many steps, with the parameters there; at the end they are put back."""
     made = duplicate(optimizer, source.params)
     with _kept(source.params):
-        for number, batch in zip(range(1, steps + 1), forever(source, plan), strict=False):
+        for number, batch in zip(range(1, steps + 1), _forever(source, plan), strict=False):
             source.release()
             _, grads, _ = source._differentiated(number, batch)
             for p, grad in zip(source.params, grads, strict=True):
@@ -65,6 +66,18 @@ def advanced(source: TorchSource, optimizer: torch.optim.Optimizer, plan: Plan, 
             made.step()
         source.release()
         yield made
+
+
+def _forever(source: TorchSource, plan: Plan) -> Iterator[Any]:
+    """Mini-batches to train on, drawn from tensors at the batch size asked for, else the loader's own, over and over."""
+    rng = np.random.default_rng([plan.seed, 3])
+    batches = source.batches
+    while True:
+        if not isinstance(batches, Everything | Indexed):
+            yield from batches
+            continue
+        size = min(plan.batch_size or batches.natural or batches.examples, batches.examples)
+        yield batches.take(np.sort(rng.choice(batches.examples, size, replace=False)))
 
 
 def _step(optimizer: torch.optim.Optimizer, source: TorchSource, gradient: torch.Tensor) -> None:

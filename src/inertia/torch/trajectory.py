@@ -10,10 +10,8 @@ import torch
 
 from ..core.method import Method, step
 from ..measurement.model import Plan
-from .batches import Everything, Indexed
-from .products import TorchSource
 
-__all__ = ["forever", "walked"]
+__all__ = ["walked"]
 
 
 def walked(source: Any, plan: Plan, method: Method) -> Generator[None, None, None]:
@@ -32,15 +30,3 @@ def walked(source: Any, plan: Plan, method: Method) -> Generator[None, None, Non
                 yield
     finally:
         source.back()
-
-
-def forever(source: TorchSource, plan: Plan) -> Any:
-    """Mini-batches to train on, drawn from tensors at the batch size asked for, else the loader's own, over and over."""
-    rng = np.random.default_rng([plan.seed, 3])
-    batches = source.batches
-    while True:
-        if not isinstance(batches, Everything | Indexed):
-            yield from batches
-            continue
-        size = min(plan.batch_size or batches.natural or batches.examples, batches.examples)
-        yield batches.take(np.sort(rng.choice(batches.examples, size, replace=False)))

@@ -25,9 +25,9 @@ from ..watching.pacing import Pace
 from ..watching.quantities import Look
 from ..watching.watcher import Watcher
 from .frozen import trainable
-from .watch_probe import Probe, bare, flat
+from .watch_probe import Probe, flat
 from .watch_state import Buffers, metric_of, read, remembered
-from .wrappers import Wrapped, kind_of
+from .wrappers import Wrapped, kind_of, unwrapped
 
 __all__ = ["Watch"]
 
@@ -94,7 +94,7 @@ class Watch(Watcher):
         seed: int = 0,
     ) -> None:
         _checked(model, optimizer, scaler)
-        self.model, self.optimizer, self.scaler, self.layers = bare(model), optimizer, scaler, layers
+        self.model, self.optimizer, self.scaler, self.layers = unwrapped(model, compiled=False), optimizer, scaler, layers
         self.params = trainable(self.model)
         self.pace = Pace(budget, every)
         with self.pace.charged():
@@ -310,7 +310,7 @@ def _checked(model: Any, optimizer: Any, scaler: Any) -> None:
             "run of one process, or one under DistributedDataParallel"
         )
     homes = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if not any(id(p) in homes for p in bare(model).parameters()):
+    if not any(id(p) in homes for p in unwrapped(model, compiled=False).parameters()):
         raise BadInput(
             "the optimizer holds none of the model's parameters: it belongs to another model, or was made before the model was moved"
         )

@@ -17,18 +17,7 @@ from .losses import OTHER, Loss
 from .opening import MEMORY, opened
 from .products import TorchSource
 
-__all__ = ["Probe", "bare"]
-
-
-def bare(model: nn.Module) -> nn.Module:
-    """The model itself, without what compiles or distributes it: both share its parameters."""
-    while True:
-        inside = getattr(model, "_orig_mod", None) or (
-            model.module if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) else None
-        )
-        if inside is None:
-            return model
-        model = inside
+__all__ = ["Probe"]
 
 
 class Probe:

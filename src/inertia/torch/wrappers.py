@@ -15,7 +15,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from ..errors import BadInput
 
-__all__ = ["Wrapped", "bare", "kind_of", "like", "plain"]
+__all__ = ["Wrapped", "bare", "kind_of", "like", "plain", "unwrapped"]
 
 _MARKS = ("__composable_api", "_is_fsdp", "_fsdp")  # attributes that fully_shard leaves
 
@@ -67,15 +67,25 @@ def bare(model: Any) -> Any:
     """
     if not isinstance(model, nn.Module):
         return model
+    model = unwrapped(model)
+    return _gathered(model) if kind_of(model) is Wrapped.SHARDED else model
+
+
+def unwrapped(model: nn.Module, compiled: bool = True) -> nn.Module:
+    """The module within those that replicate it, the same object; with `compiled` False also within what torch.compile made of it.
+
+    >>> model = nn.Linear(2, 1)
+    >>> unwrapped(DataParallel(model)) is model
+    True
+    """
     while True:
         inner = getattr(model, "_orig_mod", None)
         if isinstance(model, DistributedDataParallel | DataParallel):
             model = model.module
-        elif isinstance(inner, DistributedDataParallel | DataParallel):
+        elif inner is not None and (not compiled or isinstance(inner, DistributedDataParallel | DataParallel)):
             model = inner
         else:
-            break
-    return _gathered(model) if kind_of(model) is Wrapped.SHARDED else model
+            return model
 
 
 def plain(tensor: torch.Tensor) -> torch.Tensor:

@@ -13,9 +13,28 @@ from typing import Any
 from ..core.method import Method
 from ..errors import BadInput, nearest
 
-__all__ = ["OPTIMIZERS", "Family", "Recipe"]
+__all__ = ["OPTIMIZERS", "Family", "Recipe", "searched_as"]
 
 OPTIMIZERS = ("sgd", "adamw")
+_CLASSES = {"sgd": "sgd", "momentum": "sgd", "adam": "adamw", "adamw": "adamw", "nadam": "adamw", "radam": "adamw"}
+
+
+def searched_as(optimizer: Any) -> str:
+    """Which of OPTIMIZERS stands for an optimizer's class when a trainer's job is tuned.
+
+    Raises:
+        BadInput: a class that neither stands for, such as Lion or Adagrad.
+
+    >>> searched_as(type("NAdam", (), {})())
+    'adamw'
+    """
+    for kind in type(optimizer).__mro__:
+        if (found := _CLASSES.get(kind.__name__.lower())) is not None:
+            return found
+    raise BadInput(
+        f"{type(optimizer).__name__} is not an optimizer that is searched: say optimizer='sgd' or 'adamw', and that one's learning rate "
+        "and momentum are found"
+    )
 
 
 @dataclass(frozen=True, order=True)

@@ -69,11 +69,16 @@ def prepared(job: Any, *given: Any, seed: int = 0, **options: Any) -> tuple[Trai
         from ..tasks.tuning import job_of
 
         return job_of(task, **options)
-    if len(given) != 2:
-        raise BadInput("measure needs a job with two things more: a torch module, its loss and data, or a JAX loss, params and data")
+    _whole(given)
     require(framework, framework)
     posed = import_module(f"inertia.{framework}.tuning").posed
     return posed(job, *given, seed=seed, **({"steps": _STEPS} | options))  # type: ignore[no-any-return]
+
+
+def _whole(given: tuple[Any, ...]) -> None:
+    """Refuse a framework's job of which a part was not given."""
+    if len(given) != 2:
+        raise BadInput("measure needs a job with two things more: a torch module, its loss and data, or a JAX loss, params and data")
 
 
 def _under(job: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Preconditioned:
@@ -81,8 +86,7 @@ def _under(job: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Precond
     task, framework = understood("measure", job, given, options, _STEPS)
     if task is not None:
         raise BadInput(f"{task.name} is a task, which no optimizer of yours trains: check(..., optimizer='adamw') judges a setting on it")
-    if len(given) != 2:
-        raise BadInput("measure needs a job with two things more: a torch module, its loss and data, or a JAX loss, params and data")
+    _whole(given)
     require(framework, framework)
     found = import_module(f"inertia.{framework}").measure
     allowed = signature(found).parameters

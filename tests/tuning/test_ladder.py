@@ -73,3 +73,32 @@ def test_bounds_of_losses_are_told_only_where_they_hold():
     assert lowest_of(torch.nn.functional.mse_loss) == 0
     assert [lowest_of(each) for each in (Mine(), torch.nn.GaussianNLLLoss(), lambda a, b: a, None)] == [None] * 4
     assert lowest_of(torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, -1.0]))) is None
+
+
+def test_a_bound_that_is_known_is_never_undercut_by_what_is_expected():
+    """Both cross-entropies of the linear models, where no minimum is known, and a JAX loss that is told its bound."""
+    import jax.numpy as jnp
+
+    from inertia.jax.door import JaxJob
+    from inertia.problems.linear_models import logistic, softmax
+    from inertia.tuning.experience.policy import ExperiencePolicy
+    from inertia.tuning.factors import budget_of
+    from inertia.tuning.measuring import measure
+    from inertia.tuning.numpy_door import ProblemJob
+    from inertia.tuning.policy import History
+
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(240, 3))
+    y = (x @ [3.0, -2.0, 1.0] > 0) * 1.0
+    far = ProblemJob(logistic(40 * x, y)), ProblemJob(softmax(40 * x, y))
+
+    def loss(w, batch):
+        return jnp.mean(jnp.logaddexp(0.0, -(2 * batch[1] - 1) * (batch[0] @ w)))
+
+    for job in (*far, JaxJob(loss, jnp.zeros(3), (40 * x, y), batch_size=12, lowest=0.0)):
+        assert job.lowest == 0
+        budget = budget_of(240, steps=200, batch_size=12)
+        policy = ExperiencePolicy(measure(job, budget), budget)
+        for recipe in (policy.pick(History()).recipe, *policy.recipes[::40]):
+            (said,) = policy.expect([recipe], History())
+            assert 0 <= said.low <= said.loss <= said.high

@@ -44,6 +44,7 @@ class JaxJob:
         batch_size: examples of one step; None: that of the batches, or all of the arrays.
         size_of: `size_of(batch)` counts the examples of a batch that does not show them.
         metric: `metric(params)` is what runs are compared by.
+        lowest: a number that the loss cannot go below; None: not known.
         steps: length of a run, where the data have no end that could be found.
         together: runs that train at once.
 
@@ -62,6 +63,7 @@ class JaxJob:
         size_of: Callable[[Any], int] | None = None,
         metric: Callable[[Any], float] | None = None,
         examples: int | None = None,
+        lowest: float | None = None,
         steps: int | None = None,
         together: int = _TOGETHER,
         name: str = "task",
@@ -84,7 +86,7 @@ class JaxJob:
         first = self.feed.whole if self.feed.batches is None else next(iter(self.feed.batches))
         weighed.learn(self._begin, first, float(self.batch_size or self.examples))
         self._programs = Programs(weighed)  # compiled with this job, and freed with it
-        self._checked = False
+        self._checked, self.lowest = False, lowest
 
     def start(self, seed: int) -> Any:
         """Where a run of this seed begins."""

@@ -36,6 +36,7 @@ def tune(
     maximize: bool = True,
     size_of: Callable[[Any], int] | None = None,
     examples: int | None = None,
+    lowest: float | None = None,
     together: int = 4,
     runs: int = 3,
     max_cost: float = math.inf,
@@ -70,6 +71,7 @@ def tune(
         metric: metric(params) is what runs are compared by; it is to rise if `maximize`.
         size_of: counts the examples of a batch that does not show them.
         examples: how many there are in data without a length.
+        lowest: a number that the loss cannot go below, such as 0 for a cross-entropy or squared errors; expected losses keep to it.
         together: runs that train at once under vmap.
         runs: full runs, at most; 0 gives advice from the measurement alone.
         max_cost: the most that may be spent, in runs, measuring included.
@@ -96,7 +98,7 @@ def tune(
     """
     job, budget = posed(
         loss, params, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
-        validation=validation, metric=metric, maximize=maximize, size_of=size_of, examples=examples, together=together,
+        validation=validation, metric=metric, maximize=maximize, size_of=size_of, examples=examples, lowest=lowest, together=together,
         name=name, seed=seed,
     )  # fmt: skip
     asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience)
@@ -125,6 +127,7 @@ def check(
     maximize: bool = True,
     size_of: Callable[[Any], int] | None = None,
     examples: int | None = None,
+    lowest: float | None = None,
     together: int = 4,
     seed: int = 0,
     name: str = "task",
@@ -152,7 +155,7 @@ def check(
     setting = setting_of(lr, momentum, nesterov, optimizer, betas, eps)
     job, budget = posed(
         loss, params, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
-        validation=validation, metric=metric, maximize=maximize, size_of=size_of, examples=examples, together=together,
+        validation=validation, metric=metric, maximize=maximize, size_of=size_of, examples=examples, lowest=lowest, together=together,
         name=name, seed=seed,
     )  # fmt: skip
     return second_opinion(job, budget, setting, seed=seed, progress=progress)

@@ -56,6 +56,7 @@ class Problem:
     start: Array  # (n,) where runs begin (a task may draw it from a seed: see `draw`)
     optimum: Array | None = None  # (n,) a minimiser, where known
     minimum: float | None = None  # the loss there
+    lowest: float | None = None  # a number that the loss cannot go below, where no minimum is known
     spectrum: Spectrum | None = None  # exact, where the problem is quadratic and small enough
     domain: tuple[tuple[float, float], tuple[float, float]] | None = None  # what to plot of a two-dimensional problem
     examples: int | None = None  # number of examples of a finite sum; None = one deterministic function

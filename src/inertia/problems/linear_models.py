@@ -104,7 +104,7 @@ def logistic(features: ArrayLike, labels: ArrayLike, *, l2: float = 0.0, start: 
         return (odds * (1 - odds) * (vector @ part.T)) @ part / len(part) + l2 * vector
 
     first = np.zeros(x.shape[1]) if start is None else np.asarray(start, dtype=float)
-    return Problem(value=value, gradient=gradient, hvp=hvp, start=first, examples=len(x), **({"name": "logistic"} | words))
+    return Problem(value=value, gradient=gradient, hvp=hvp, start=first, examples=len(x), lowest=0.0, **({"name": "logistic"} | words))
 
 
 def softmax(features: ArrayLike, labels: ArrayLike, *, l2: float = 0.0, start: ArrayLike | None = None, **words: Any) -> Problem:
@@ -156,7 +156,7 @@ def softmax(features: ArrayLike, labels: ArrayLike, *, l2: float = 0.0, start: A
         return back(odds * (change - (odds * change).sum(axis=-2, keepdims=True)), part) + l2 * vector
 
     first = np.zeros(c * n) if start is None else np.asarray(start, dtype=float)
-    return Problem(value=value, gradient=gradient, hvp=hvp, start=first, examples=len(x), **({"name": "softmax"} | words))
+    return Problem(value=value, gradient=gradient, hvp=hvp, start=first, examples=len(x), lowest=0.0, **({"name": "softmax"} | words))
 
 
 def _sigmoid(z: Array) -> Array:

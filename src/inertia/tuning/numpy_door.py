@@ -94,7 +94,7 @@ class ProblemJob:
         self.problem, self.name = problem, problem.name
         self.examples, self.dimension = problem.examples or 1, problem.dimension
         self.reseeded = problem.draw is not None
-        self.lowest = problem.minimum
+        self.lowest = problem.lowest if problem.minimum is None else problem.minimum
         self.group: Group | None = None
 
     def start(self, seed: int) -> Array:

@@ -1,7 +1,8 @@
 """What the watch claims, on small runs with known answers; benchmarks/watch.py measures the same at full size."""
 
 import importlib.util
-import time
+import warnings
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from inertia.torch import Momentum, Watch  # noqa: E402
+from inertia.watching.pacing import Pace  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X = torch.tensor(RNG.normal(size=(96, 5)), dtype=torch.float32)
@@ -125,20 +127,52 @@ def test_the_level_that_noise_holds_is_right_and_half_the_rate_halves_the_excess
     assert 0 < found["excess"] < 1.5 * excess
 
 
-def test_a_budget_is_kept_where_looks_are_dear():
+class Timed(nn.Module):
+    """A model whose passes take a time of their own on a made-up clock: a second for 64 examples, and as much for a whole step again."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.inner, self.clock = perceptron(), clock
+
+    def forward(self, x):
+        self.clock[0] += len(x) / 64
+        return Slow.apply(self.inner(x), self.clock)
+
+
+class Slow(torch.autograd.Function):
+    """The identity, whose derivatives take time too."""
+
+    @staticmethod
+    def forward(ctx, x, clock):
+        ctx.clock = clock
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        ctx.clock[0] += len(grad) / 64
+        return Slow.apply(grad, ctx.clock), None
+
+
+@pytest.mark.parametrize("budget", [0.03, 0.2])
+def test_nothing_is_spent_before_it_is_earned(monkeypatch, budget):
+    """On a clock that only the model moves, what is spent stays below what is earned at every step, but for the check at the start."""
+    clock = [0.0]
+    monkeypatch.setattr(Pace, "__init__", partialmethod(Pace.__init__, clock=lambda: clock[0]))
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(64, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 3))
-    x = torch.randn(256, 64)
-    y = x[:, :3].argmax(1)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    with Watch(model, optimizer, nn.CrossEntropyLoss(), probe=(x[:64], y[:64]), say=False, budget=0.3) as watch:
-        watch.pace.clock = time.process_time  # what other programs take is not the watch's cost
-        watch.pace.started, watch.pace.spent = time.process_time(), 0.0
-        while len(watch.looks) < 3 and watch.steps < 20_000:
-            loss = nn.functional.cross_entropy(model(x), y)
+    model = Timed(clock)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        watch = Watch(model, optimizer, nn.CrossEntropyLoss(), probe=(X, Y), say=False, budget=budget)
+    first = watch.pace.spent
+    assert first < 2  # of some steps of 2 seconds, not of the whole probe
+    with watch:
+        for _ in range(round(60 / budget)):
+            loss = nn.functional.cross_entropy(model(X[:64]), Y[:64])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             watch.step(loss)
-    assert len(watch.looks) == 3
-    assert watch.lost <= 0.35  # the last look may have been dearer than the one before it
+            assert watch.pace.spent <= max(budget * watch.pace.training, first) + 1e-9
+    assert len(watch.looks) >= 3
+    assert watch.lost > budget / 2  # and what is earned is spent

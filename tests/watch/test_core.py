@@ -40,12 +40,27 @@ def test_what_is_spent_stays_within_the_budget():
         pace.steps += 1
         with pace.charged():
             clock.now += 1e-5
-        if pace.due("look", guess=0.1):
+        if pace.due("look", price=max(pace.costs.get("look", 0.1), 0.1)):
             with pace.charged("look"):
                 clock.now += 0.1 * rng.uniform(0.7, 1.3)
             looks += 1
     assert pace.lost <= 0.031
     assert looks > 40
+
+
+def test_a_pause_does_not_buy_looks_in_a_row():
+    clock = Clock()
+    pace, looks = Pace(0.03, clock=clock), 0
+    clock.now += 3600.0
+    for _ in range(100):
+        clock.now += 0.01
+        pace.steps += 1
+        if pace.due("look", price=0.1):
+            pace.bought(0.1)
+            with pace.charged("look"):
+                clock.now += 0.1
+            looks += 1
+    assert looks == 1
 
 
 def look_at(step, **more):

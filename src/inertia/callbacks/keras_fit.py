@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,9 +15,9 @@ from ..core.method import Method
 from ..errors import BadInput
 from ..keras import compiled_loss
 from ..theory.adaptive import adagrad, adam, decayed_edge, nadam, rmsprop
-from ..watching.looking import Metric, described, look, next_depth, part_size, price_of
+from ..watching.looking import Metric, depth_of, described, look, next_depth, part_size, price_of
 from ..watching.monitor import Monitor
-from ..watching.pacing import Pace
+from ..watching.pacing import Pace, Price
 from ..watching.quantities import Look, Reading
 
 __all__ = ["KerasWatch"]
@@ -49,6 +50,7 @@ class KerasWatch(keras.callbacks.Callback):
         self.settings = {"budget": budget, "every": every}
         self.expect, self.log, self.say, self.seed = expect, log, say, seed
         self.monitor: Monitor | None = None
+        self.price: Price | None = None
         self.steps, self.depth, self.warm = 0, 6, None
         self._before: list[Any] | None = None
         self._mean, self._seen = 0.0, 0
@@ -88,7 +90,11 @@ class KerasWatch(keras.callbacks.Callback):
         """Keep the parameters before a step that is looked at."""
         with self.pace.charged():
             every = self.pace.every
-            if (self.steps + 1) % every == 0 if every is not None else self.pace.due("look", guess=20 * self.opener.price):
+            if every is None and self.price is None and self.pace.due("price", price=self.opener.most):
+                with self.pace.charged("price"):
+                    self.price, _ = self.monitor.tried(lambda: self.opener.learn_price(self._values(), self.pace.clock))  # type: ignore[union-attr]
+            price = None if self.price is None else self.price.of(self.depth)
+            if (self.steps + 1) % every == 0 if every is not None else price is not None and self.pace.due("look", price=price):
                 self._before = self._values()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -106,12 +112,13 @@ class KerasWatch(keras.callbacks.Callback):
                 self._mean = mean
             if self._before is not None:
                 before, self._before = self._before, None
-                self.monitor.attempt(lambda: self._look(before, rate))
-                self.monitor.judge()
+                allowance = self.pace.allowance
+                self.pace.bought(0.0 if self.price is None else self.price.of(self.depth))
+                self.monitor.attempt(lambda: self._look(before, rate, allowance))
             if self.steps % _READ == 0:
                 told = Reading(self.steps, 0, rate, self._asked, None, 0.0, float("nan"), None, None, float("nan"))
                 self.monitor.history.read([told])
-                self.monitor.judge()
+                self.monitor.judge(cheap=True)
 
     def on_train_end(self, logs: Any = None) -> None:
         """The end."""
@@ -124,7 +131,7 @@ class KerasWatch(keras.callbacks.Callback):
             self.model.jax_state_sync()
         return [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in self.model.trainable_variables]
 
-    def _look(self, before: list[Any], rate: float) -> Look:
+    def _look(self, before: list[Any], rate: float, allowance: float) -> Look:
         """A look at the parameters before the step."""
         after = self._values()
         begun = self.pace.clock()
@@ -133,7 +140,10 @@ class KerasWatch(keras.callbacks.Callback):
             space = source.position()
             moved = np.concatenate([(b - a).ravel() for a, b in zip(before, after, strict=True)])
             held = replace(metric, root=_like(metric.root, space))
-            seen = look(source, held, _like(moved, space) if moved.any() else None, self.warm, self.depth, self.seed + self.steps)
+            depth = depth_of(self.depth, self.warm is not None, None if self.pace.every is not None else self.price, allowance)
+            seen = look(source, held, _like(moved, space) if moved.any() else None, self.warm, depth, self.seed + self.steps)
+        if self.price is not None:
+            self.price.took(self.pace.clock() - begun, depth, 1 + 2 * (seen.turning is not None))
         self.warm, self.depth = seen.sharpest.vector, next_depth(self.depth, seen)
         return described(seen, held, self.steps, self.pace.clock() - begun)
 
@@ -203,7 +213,13 @@ class _Torch:
         loss = compiled_loss(model)
         self.torch, self.values = torch, Values()
         self.probe = Probe(self.values, None, lambda values, batch: loss(list(values.held), batch), probe, None, None, seed)
-        self.price = self.probe.price
+        self.most = self.probe.most
+
+    def learn_price(self, values: list[Any], clock: Callable[[], float]) -> Price:
+        """What a gradient and a product of the whole probe cost."""
+        with self.open(values):
+            pass
+        return self.probe.learn_price(clock)
 
     @contextmanager
     def open(self, values: list[Any]) -> Iterator[Any]:
@@ -227,8 +243,15 @@ class _Jax:
         self.source_of, self.array, self.programs = JaxSource, jnp.asarray, dict[str, Any]()
         self.loss, self.data = Loss(compiled_loss(model)), tuple(jnp.asarray(part) for part in probe)
         self.chunk = part_size(len(probe[0]))
+        begun = time.perf_counter()
         with self.open([np.array(v.value) for v in model.trainable_variables]) as source:
-            self.price = price_of(source)
+            source.gradient()
+        self.most = 3 * (time.perf_counter() - begun)  # to compile a product takes about twice as long as a gradient
+
+    def learn_price(self, values: list[Any], clock: Callable[[], float]) -> Price:
+        """What a gradient and a product of the whole probe cost."""
+        with self.open(values) as source:
+            return price_of(source, clock)
 
     @contextmanager
     def open(self, values: list[Any]) -> Iterator[Any]:

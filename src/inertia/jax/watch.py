@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
-from ..watching.looking import described, look, next_depth, part_size, price_of
+from ..watching.looking import depth_of, described, look, next_depth, part_size, price_of
 from ..watching.monitor import Monitor
-from ..watching.pacing import Pace
+from ..watching.pacing import Pace, Price
 from ..watching.quantities import Look
 from ..watching.watcher import Watcher
 from .curvature import check_deterministic
@@ -27,6 +27,8 @@ from .products import JaxSource, rows_in
 from .watch_state import known, metric_of
 
 __all__ = ["Watch"]
+
+_JUDGE = 24  # steps between two judgements at most: a fault is named within 50
 
 
 class Watch(Watcher):
@@ -85,8 +87,8 @@ class Watch(Watcher):
         self.steps = self.monitor.begin
         self.depth, self.warm, self.programs = 6, None, dict[str, Any]()
         self._before: Any = None
-        self._checked = False
-        self.price = 0.0
+        self._most: float | None = None  # seconds that trying the loss may take: to compile it, about those to the first step
+        self.price: Price | None = None
 
     def step(self, params: Any, state: Any = None, loss: Any = None) -> None:
         """Call once after each step, with the new parameters, the optimizer's state, and the loss (read later: nothing waits for it)."""
@@ -96,15 +98,20 @@ class Watch(Watcher):
             self.monitor.history.stepped(self.steps, [])
             if loss is not None:
                 self.monitor.loss(self.steps, loss)
-            if not self._checked:
-                self._check(params)
+            if self._most is None:
+                self._most = 2 * self.pace.training
+            if self.price is None and (self.pace.every is not None or self.pace.due("price", price=self._most)):
+                with self.pace.charged("price"):
+                    self._check(params)
             before, self._before = self._before, None
             if before is not None:
-                self.monitor.attempt(lambda: self._look(before, params, state))
-                self.monitor.judge()
+                allowance = self.pace.allowance
+                self.pace.bought(self.price.of(self.depth) if self.price is not None else 0.0)
+                self.monitor.attempt(lambda: self._look(before, params, state, allowance))
             if self._due():
                 self._before = jax.tree.map(jnp.copy, params)  # a train step may give its arguments away
-            self.monitor.judge_at(self.steps)
+            if self.steps % _JUDGE == 0:
+                self.monitor.judge(cheap=True)
 
     def _forget(self) -> None:
         self.warm, self._before = None, None
@@ -113,8 +120,7 @@ class Watch(Watcher):
         return JaxSource(self.loss, params, self.data, self.chunk, 1, programs=self.programs)
 
     def _check(self, params: Any) -> None:
-        """Once: how the loss adds up, and whether it is one function."""
-        self._checked = True
+        """Once: how the loss adds up, whether it is one function, and what a look costs."""
         self.loss.learn(params, self.data, float(rows_in(self.data)))
         if self.loss.other:
             self.chunk = None
@@ -126,15 +132,18 @@ class Watch(Watcher):
         """Whether the next step is looked at."""
         if self.pace.every is not None:
             return (self.steps + 1) % self.pace.every == 0
-        return self.pace.due("look", guess=self.price * (2 + 2 * self.depth))
+        return self.price is not None and self.pace.due("look", price=self.price.of(self.depth))
 
-    def _look(self, before: Any, after: Any, state: Any) -> Look:
+    def _look(self, before: Any, after: Any, state: Any, allowance: float) -> Look:
         begun = self.pace.clock()
         source = self._source(before)
         moved = self._source(after).position() - source.position()
         metric, why = metric_of(state, after, self.known, self.rate, self.steps, moved)
         self.monitor.history.facts["no edge"] = why
         self.monitor.history.stepped(self.steps, [metric.learning_rate])
-        seen = look(source, metric, moved if np.any(moved) else None, self.warm, self.depth, self.seed + self.steps)
+        depth = depth_of(self.depth, self.warm is not None, None if self.pace.every is not None else self.price, allowance)
+        seen = look(source, metric, moved if np.any(moved) else None, self.warm, depth, self.seed + self.steps)
+        if self.price is not None:
+            self.price.took(self.pace.clock() - begun, depth, 1 + 2 * (seen.turning is not None))
         self.warm, self.depth = seen.sharpest.vector, next_depth(self.depth, seen)
         return described(seen, metric, self.steps, self.pace.clock() - begun)

@@ -18,20 +18,17 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from ..errors import BadInput
-from ..measurement.rescaled import Rescaled
-from ..watching.looking import FEWEST, described, look, next_depth, sharpest
 from ..watching.monitor import Monitor
-from ..watching.pacing import Pace
-from ..watching.quantities import Look
+from ..watching.pacing import FURTHEST, Pace
 from ..watching.watcher import Watcher
 from .frozen import trainable
-from .watch_probe import Probe, flat
-from .watch_state import Buffers, metric_of, read, remembered
+from .watch_look import Looking, put
+from .watch_probe import Probe
+from .watch_state import Buffers, read, remembered
 from .wrappers import Wrapped, kind_of, unwrapped
 
 __all__ = ["Watch"]
 
-_READ = 24  # steps between two readings at most: a lost velocity shows in two, within 50 steps
 _AVERAGED = 4  # steps between two additions to the average of the weights
 _SHARE = 1 / 6  # of the budget that readings may take, and the average of the weights
 
@@ -55,7 +52,7 @@ class Watch(Watcher):
         log: a file name (JSON lines; a file that is there is continued), a SummaryWriter, an object with log(dict, step=), or a list.
         say: function of one line for every message; None prints on stderr, False is silent.
         average: keep the average of the weights beside them (one more copy): what noise costs is then measured, not only named.
-        layers: also tell the sharpness of each layer at every look (as many products more as there are layers, times three).
+        layers: look closely every time, see `look_closely`: as many products more as there are layers, times three.
         seed: of the fixed dropout masks and of the first direction.
 
     Raises:
@@ -94,23 +91,23 @@ class Watch(Watcher):
         seed: int = 0,
     ) -> None:
         _checked(model, optimizer, scaler)
-        self.model, self.optimizer, self.scaler, self.layers = unwrapped(model, compiled=False), optimizer, scaler, layers
+        self.model, self.optimizer, self.scaler = unwrapped(model, compiled=False), optimizer, scaler
         self.params = trainable(self.model)
         self.pace = Pace(budget, every)
         with self.pace.charged():
-            self.probe = Probe(self.model, loss_fn, forward, probe, size_of, mode, seed)
-        self.seed = seed
+            self.probe = Probe(self.model, loss_fn, forward, probe, size_of, mode, seed, self.pace.clock)
+        self._look = Looking(self.model, self.params, optimizer, self.probe, self.pace, seed)
         about = {"optimizer": type(optimizer).__name__, "parameters": sum(p.numel() for p in self.params), "framework": "torch"}
         self.monitor = Monitor(pace=self.pace, log=log, say=say, expect=expect, about=about)
-        self.steps, self.average = self.monitor.begin, average
+        self.steps, self.average, self._close = self.monitor.begin, average, layers
         self._mean: list[torch.Tensor] | None = None
         self._count = 0
         self._scale: float | None = None if scaler is None else scaler.get_scale()
-        self.depth, self.warm = 6, None
         self._before: list[torch.Tensor] | None = None  # parameters before a step that is looked at
         self._buffers: Buffers | None = None
-        self._looking = True
+        self._looking, self._asked = True, False
         self._stepped = 0  # steps of the optimizer since the last call of `step`
+        self._at = _Times(self.steps)
         self._hooks = [
             optimizer.register_step_pre_hook(self._on_before),
             optimizer.register_step_post_hook(self._on_after),
@@ -122,27 +119,30 @@ class Watch(Watcher):
 
         Called without a step of the optimizer in between, it counts a step that the scaler left out, or a gradient that is being gathered.
         """
-        with self.pace.charged():
-            self._scaled()
-            stepped, self._stepped = self._stepped, 0
-            if not stepped:
-                self.monitor.history.idle += 1
-                if self.monitor.history.idle % _READ == 0:
-                    self.monitor.judge()
-                return
-            if loss is None:
-                return
+        begun = self.pace.clock()
+        stepped, self._stepped = self._stepped, 0
+        if not stepped:
+            self._idle()
+        elif loss is not None:
+            here = not isinstance(loss, torch.Tensor) or loss.device.type == "cpu"
             held = loss.detach() if isinstance(loss, torch.Tensor) else float(loss)
-            here = not isinstance(held, torch.Tensor) or held.device.type == "cpu"
             self.monitor.loss(self.steps, held, now=here)
             if self.monitor.history.bad == self.steps:
-                self.monitor.judge()
+                self.monitor.judge(cheap=True)
+        self.pace.spent += self.pace.clock() - begun
 
     def report(self, loss: float) -> None:
         """A loss that was averaged over steps, where a trainer tells no others: that of the last step made."""
         with self.pace.charged():
             self.monitor.loss(self.steps, float(loss), now=True)
-            self.monitor.judge()
+            self.monitor.judge(cheap=True)
+
+    def look_closely(self) -> None:
+        """Look at the next step, whatever it costs, and at each layer alone: `looks[-1].layers` and `.updates` then hold
+        the sharpness of each and the length of its update over that of its weights.
+        """
+        self._asked = True
+        self._at.look = self.steps
 
     def close(self) -> None:
         """Take the hooks off and finish the log."""
@@ -153,43 +153,58 @@ class Watch(Watcher):
             self.monitor.close()
 
     def _forget(self) -> None:
-        self.warm, self._before, self._buffers, self._mean = None, None, None, None
+        self._look.forget()
+        self._before, self._buffers, self._mean, self._at = None, None, None, _Times(self.steps)
 
-    def _scaled(self) -> None:
-        """Whether the scaler has just left a step out: it lowers its scale then."""
-        if self.scaler is None or self._stepped:
-            return
-        scale = self.scaler.get_scale()
-        if self._scale is not None and scale < self._scale:
-            self.monitor.history.skipped.append(self.steps)
-        self._scale = scale
+    def _idle(self) -> None:
+        """No step since the last call: the scaler has just left one out (it lowers its scale then), or gradients are gathered."""
+        history = self.monitor.history
+        if self.scaler is not None:
+            scale = self.scaler.get_scale()
+            if self._scale is not None and scale < self._scale:
+                history.skipped.append(self.steps)
+            self._scale = scale
+        history.idle += 1
+        if history.idle % FURTHEST == 0:
+            self.monitor.judge(cheap=True)
 
     def _on_before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if self.steps < self._at.look or not self._looking:
+            return
         with self.pace.charged():
-            if self._looking and self._due():
+            self.pace.steps = self.steps
+            if self._due():
                 self._before = [p.detach().clone() for p in self.params]
 
     def _on_after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        begun = self.pace.clock()
+        self.steps += 1
+        self._stepped += 1
+        if self.steps < self._at.next and self._before is None:
+            self.pace.spent += self.pace.clock() - begun
+            return
         with self.pace.charged():
-            self.steps += 1
-            self._stepped += 1
             self.pace.steps = self.steps
             self.monitor.history.stepped(self.steps, [_rate_here(group) for group in optimizer.param_groups])
-            self._averaged()
-            self._read()
+            if self.steps >= self._at.average:
+                self._averaged()
+            if self.steps >= self._at.read:
+                self._read()
             if self._before is not None:
                 before, self._before = self._before, None
                 self._guarded(before)
-            self.monitor.judge_at(self.steps)
+            self.monitor.judge(cheap=True)
+            self._at.wake(self.steps)
 
     def _on_other(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         """Another optimizer has stepped: these parameters?"""
         if optimizer is self.optimizer or "foreign" in self.monitor.history.facts:
             return
-        own = {id(p) for p in self.params}
-        if any(id(p) in own for group in optimizer.param_groups for p in group["params"]) and not self._shared(optimizer):
-            self.monitor.history.facts["foreign"] = type(optimizer).__name__
-            self.monitor.judge()
+        with self.pace.charged():
+            own = {id(p) for p in self.params}
+            if any(id(p) in own for group in optimizer.param_groups for p in group["params"]) and not self._shared(optimizer):
+                self.monitor.history.facts["foreign"] = type(optimizer).__name__
+                self.monitor.judge(cheap=True)
 
     def _shared(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether the other one steps parameters that ours does not: several optimizers for one model are no fault."""
@@ -197,10 +212,22 @@ class Watch(Watcher):
         return not any(id(p) in ours for group in optimizer.param_groups for p in group["params"])
 
     def _due(self) -> bool:
-        """Whether this step is looked at."""
-        if self.pace.every is not None:
-            return self.steps == self.monitor.begin or self.steps % self.pace.every == 0
-        return self.steps > self.monitor.begin and self.pace.due("look", guess=self.probe.price * (2 + 2 * self.depth))
+        """Whether this step is looked at; else when to ask again."""
+        if self._asked:
+            return True
+        every = self.pace.every
+        if every is not None:
+            return self.steps == self.monitor.begin or self.steps % every == 0
+        wait = self.pace.wait("look", price=self._look.costs) if self.steps > self.monitor.begin else 1
+        if wait:
+            self._at.look = self.steps + wait
+            return False
+        if self._look.price is None:  # what a look costs is learned first, where that is earned
+            with self.pace.charged("price"):
+                self._look.price, self._looking = self.monitor.tried(lambda: self.probe.learn_price(self.pace.clock))
+            self._at.look = self.steps + 1
+            return False
+        return True
 
     def _read(self) -> None:
         """Compare the buffers with those after the last step, where they were kept; keep them where the time has come."""
@@ -209,87 +236,57 @@ class Watch(Watcher):
             if before.step == self.steps - 1:
                 with self.pace.charged("reading"):
                     self.monitor.readings(read(self.optimizer, before, self.steps))
-                self.monitor.judge()
-        since = self.pace.since("reading")
-        if self.steps == self.monitor.begin + 1 or since >= _READ or (since >= 2 and self.pace.due("reading", _SHARE)):
-            with self.pace.charged():
-                self._buffers = remembered(self.optimizer, self.steps)
+            self._at.readings += 1
+        early = self._at.readings < 2  # what is wrong from the start is named at once, whatever it costs
+        since, wait = self.pace.since("reading"), 0 if early or self.pace.every is not None else self.pace.wait("reading")
+        if (since >= FURTHEST and wait == 0) or self._at.readings == 0 or (since >= 2 and self.pace.due("reading", _SHARE)):
+            self._buffers = remembered(self.optimizer, self.steps)
+            self._at.read = self.steps + 1
+        else:
+            often = max(self.pace.wait("reading", _SHARE), 2 - since, 1)
+            self._at.read = self.steps + min(often, max(FURTHEST - since, wait, 1))
 
     def _averaged(self) -> None:
         """The average of the weights, newer ones weighing more: polynomial-decay averaging (Shamir and Zhang 2013), eta = 3."""
-        if not self.average or self.pace.since("average") < _AVERAGED or not self.pace.due("average", _SHARE):
+        wait = self.pace.wait("average", _SHARE) if self.average else FURTHEST
+        self._at.average = self.steps + max(wait, _AVERAGED)
+        if wait:
             return
-        if self._mean is None:
-            self._mean, self._count = [p.detach().clone() for p in self.params], 1
-            return
-        self._count += 1
         with self.pace.charged("average"), torch.no_grad():
+            if self._mean is None:
+                self._mean, self._count = [p.detach().clone() for p in self.params], 1
+                return
+            self._count += 1
             torch._foreach_lerp_(self._mean, [p.detach() for p in self.params], 4 / (self._count + 3))
 
     def _guarded(self, before: list[torch.Tensor]) -> None:
         """One look with the parameters as they were before the step, and those after it back at the end."""
         after = [p.detach().clone() for p in self.params]
+        allowance = self.pace.allowance if self.pace.every is None and not self._asked else None
+        self.pace.bought(self._look.costs)
+        mean = self._mean if self._count >= 8 else None
+        close, self._asked = self._close or self._asked, False
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._looking = self.monitor.attempt(lambda: self._look(before, after))
+                self._looking = self.monitor.attempt(lambda: self._look.look(before, mean, self.steps, allowance, close))
         finally:
-            self._put(after)
-        self.monitor.judge()
+            put(self.params, after)
+        self.monitor.history.facts["no edge"] = self._look.why
+        self._at.look = self.steps
 
-    def _put(self, values: list[torch.Tensor]) -> None:
-        with torch.no_grad():
-            for p, value in zip(self.params, values, strict=True):
-                p.copy_(value)
 
-    def _look(self, before: list[torch.Tensor], after: list[torch.Tensor]) -> Look:
-        begun = self.pace.clock()
-        self._put(before)
-        metric, why = metric_of(self.optimizer, self.params)
-        self.monitor.history.facts["no edge"] = why
-        with self.probe.open() as source:
-            moved = flat(after, before, source)
-            if not bool(moved.any()):
-                moved = None
-            seen = look(source, metric, moved, self.warm, self.depth, self.seed + self.steps)
-            self.warm = seen.sharpest.vector
-            noise, signal = self._own_gradient(seen, metric, source)
-            layers = self._by_layer(metric, source) if self.layers else None
-        self.depth = next_depth(self.depth, seen)
-        excess = None
-        if self._mean is not None and self._count >= 8:
-            self._put(self._mean)
-            excess = seen.loss - self.probe.value()
-        return described(
-            seen, metric, self.steps, self.pace.clock() - begun, step_noise=noise, step_signal=signal, excess=excess, layers=layers
-        )
+class _Times:
+    """The steps before which nothing needs to be done."""
 
-    def _own_gradient(self, seen: Any, metric: Any, source: Any) -> tuple[float | None, float | None]:
-        """How far the gradient that was stepped with is from the probe's, and their inner product, in the metric."""
-        if any(p.grad is None or p.grad.is_sparse for p in self.params):
-            return None, None
-        own = flat([p.grad for p in self.params], [torch.zeros((), device=p.device) for p in self.params], source)  # type: ignore[misc]
-        own = metric.root * (own + metric.coupled * source.position() if metric.coupled else own)
-        probe = metric.root * seen.gradient
-        space = source.space(False)
-        away = own - probe
-        return space.dot(away, away), space.dot(own, probe)
+    def __init__(self, step: int) -> None:
+        self.look = step  # asked before the step, the others after it
+        self.read = self.average = self.next = step + 1
+        self.readings = 0
 
-    def _by_layer(self, metric: Any, source: Any) -> dict[str, float]:
-        """Sharpness of each module's own parameters alone, the others held still."""
-        homes = {id(p): name for name, module in self.model.named_modules() for p in module._parameters.values() if p is not None}
-        found, at = {}, 0
-        spans: dict[str, list[tuple[int, int]]] = {}
-        for p in self.params:
-            spans.setdefault(homes.get(id(p), ""), []).append((at, at + p.numel()))
-            at += p.numel()
-        for name, parts in spans.items():
-            mask = source._zeros()
-            for low, high in parts:
-                mask[low:high] = 1.0
-            own = Rescaled(source, metric.root * mask, metric.coupled or None)
-            found[name or "(model)"] = sharpest(own.hvp, source, None, FEWEST, self.seed).value
-        return found
+    def wake(self, step: int) -> None:
+        """Sleep until the next of them."""
+        self.next = min(self.read, self.average, step + FURTHEST)
 
 
 def _rate_here(group: dict[str, Any]) -> float:

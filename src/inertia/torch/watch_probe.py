@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 
 from ..errors import BadInput
 from ..watching.looking import PARTS, part_size, price_of
+from ..watching.pacing import Price
 from .batches import Batches, Everything, as_tensors, batches_of, examples_in, moved
 from .frozen import NORMS, alone, frozen
 from .losses import OTHER, Loss
@@ -18,6 +20,8 @@ from .opening import MEMORY, opened
 from .products import TorchSource
 
 __all__ = ["Probe"]
+
+_FEW = 8  # examples that are looked at when a watch is made; as many as tell how much memory an example's graph takes
 
 
 class Probe:
@@ -36,6 +40,7 @@ class Probe:
         size_of: Callable[[Any], int] | None,
         mode: str | None,
         seed: int,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.model, self.mode, self.seed = model, mode, seed
         self.batches = _held(data, size_of, seed)
@@ -43,23 +48,28 @@ class Probe:
         self.chunk: int | None = None
         self.room = 0
         self.products = "exact"
-        self.notes: dict[str, Any] = {}
+        self.most = 0.0  # seconds that a gradient of the whole probe and a product can take, from those of a few examples
         with frozen(model, mode, seed):  # modes as a look sees them
             norms = any(isinstance(m, NORMS) and (m.training or not m.track_running_stats) for m in model.modules())
         if isinstance(self.batches, Everything):
             self.chunk = part_size(self.batches.examples, 2 if norms else PARTS)
-        try:
-            self.price = self._first()
-        except BadInput:
-            if self.evaluate.kind != OTHER:
-                raise
+        self.few = self._few()
+        self._first(clock)
+        if self.evaluate.kind == OTHER:
             self.chunk = None  # its loss does not add up over examples: one part, no noise
-            self.price = self._first()
 
-    def _first(self) -> float:
+    def _few(self) -> Batches:
+        """The first examples alone, where they can be taken: enough to see what is wrong, and a fraction of a step's time."""
+        if not isinstance(self.batches, Everything) or self.batches.examples <= _FEW:
+            return self.batches
+        made = Everything(self.batches.take(range(_FEW)), _FEW)
+        made.size_of, made.natural = self.batches.size_of, self.batches.natural or self.batches.examples  # of a sum, as of all
+        return made
+
+    def _first(self, clock: Callable[[], float]) -> None:
         """`_checked`, where what the model or the loss raises is said as what it is: a probe that does not fit them."""
         try:
-            return self._checked()
+            self._checked(clock)
         except (BadInput, torch.OutOfMemoryError):
             raise
         except Exception as error:
@@ -69,15 +79,26 @@ class Probe:
                 "targets), or forward=, a function of (model, batch)"
             ) from error
 
-    def _checked(self) -> float:
-        """Seconds that one gradient of the probe takes; the first look at the loss says what is wrong with it."""
-        words: dict[str, Any] = {"mode": self.mode, "chunk": self.chunk, "memory": MEMORY, "seed": self.seed}
-        with opened(self.model, self.evaluate, self.batches, **words) as source:
-            took = price_of(source)
-            self.room = source.room
-            self.notes = dict(source.notes)
+    def _checked(self, clock: Callable[[], float]) -> None:
+        """The first look at the loss, of a few examples, says what is wrong with it, and how much all of them may cost at most."""
+        chunk = self.few.examples if isinstance(self.few, Everything) else None
+        with opened(self.model, self.evaluate, self.few, mode=self.mode, chunk=chunk, memory=MEMORY, seed=self.seed) as source:
+            tried = price_of(source, clock)
             self.products = "differences" if source.way == "differences" else "exact"
-        return took
+            many = self.examples / max(sum(source.sizes), 1)
+        self.most = many * (tried.gradient + tried.product)
+
+    @property
+    def examples(self) -> int:
+        """Of the whole probe, where they are counted; of one batch, that many again are in each."""
+        return self.batches.examples if isinstance(self.batches, Everything) else sum(map(self.batches.size_of, self.batches))
+
+    def learn_price(self, clock: Callable[[], float]) -> Price:
+        """Take one gradient and one product of the whole probe."""
+        with self.open() as source:
+            found = price_of(source, clock)
+            self.room = source.room
+        return found
 
     @contextmanager
     def open(self) -> Iterator[TorchSource]:

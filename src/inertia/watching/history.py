@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from array import array
+from bisect import bisect_left
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -12,10 +15,11 @@ from numpy.typing import NDArray
 
 from .quantities import Look, Reading
 
-__all__ = ["Estimate", "History", "Level", "mean_of"]
+__all__ = ["Estimate", "History", "Level", "Losses", "mean_of"]
 
 Array = NDArray[np.float64]
-_LOSSES = 200_000  # kept in memory; the log keeps all
+_LOSSES = 1 << 20  # kept in memory, 16 bytes each, or half as many; the log keeps all
+_LOOKS = 512  # looks that a mean is taken of at most, evenly spaced: its error is below that of the twentieths of the losses
 _BATCHES = 20  # means of consecutive losses, whose scatter is the error of their mean (batch means; Schmeiser 1982: 10 to 30)
 PROMISED = 0.25  # a level is told where the loss stays within so much of it
 
@@ -43,13 +47,49 @@ class Level(NamedTuple):
     since: int
 
 
+class Losses:
+    """Steps and their losses in order, in two arrays: an append costs the same after a million of them.
+
+    >>> losses = Losses()
+    >>> for step in range(1, 5):
+    ...     losses.append((step, 1.0 / step))
+    >>> len(losses), losses.since(3).tolist()
+    (4, [0.3333333333333333, 0.25])
+    """
+
+    def __init__(self) -> None:
+        self._steps, self._values = array("q"), array("d")
+
+    def append(self, entry: tuple[int, float]) -> None:
+        """One more."""
+        self._steps.append(entry[0])
+        self._values.append(entry[1])
+        if len(self._steps) > _LOSSES:
+            del self._steps[: _LOSSES // 2], self._values[: _LOSSES // 2]
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        """Oldest first."""
+        return zip(self._steps, self._values, strict=True)
+
+    def since(self, step: int) -> Array:
+        """The losses from a step on."""
+        return np.array(self._values[bisect_left(self._steps, step) :])
+
+    def newest(self, count: int) -> Array:
+        """The last so many."""
+        return np.array(self._values[-count:])
+
+
 class History:
     """Losses, readings and looks of one run, in order."""
 
     def __init__(self, expect: float | None = None) -> None:
         self.expect = expect
         self.step = 0
-        self.losses: deque[tuple[int, float]] = deque(maxlen=_LOSSES)
+        self.losses = Losses()
         self.readings: list[Reading] = []
         self.looks: list[Look] = []
         self.rates: list[float] = []  # learning rates of the groups at the last step; nan where they are on a device
@@ -65,8 +105,9 @@ class History:
 
     def resume(self, before: Any) -> None:
         """Take over what a log tells of the time before."""
-        self.losses.clear()
-        self.losses.extend(before.losses)
+        self.losses = Losses()
+        for entry in before.losses:
+            self.losses.append(entry)
         self.readings, self.looks = list(before.readings), list(before.looks)
 
     def lost(self, step: int, loss: float) -> None:
@@ -111,8 +152,9 @@ class History:
 
     def median(self, count: int = 100) -> float:
         """The running median of the last finite losses; of the probe's where none were given."""
-        recent = [loss for _, loss in islice(reversed(self.losses), count) if math.isfinite(loss)]
-        return float(np.median(recent or [look.loss for look in self.looks[-10:]] or [math.nan]))
+        recent = self.losses.newest(count)
+        recent = recent[np.isfinite(recent)]
+        return float(np.median(recent if recent.size else [look.loss for look in self.looks[-10:]] or [math.nan]))
 
     @property
     def since(self) -> int:
@@ -120,13 +162,14 @@ class History:
         return max(self.rate_since, self.step - (self.step - self.rate_since) // 2)
 
     def recent_looks(self) -> list[Look]:
-        """The looks of the second half of the time at this learning rate."""
-        return [look for look in self.looks if look.step >= self.since]
+        """The looks of the second half of the time at this learning rate, or some of them, evenly spaced."""
+        found = self.looks[bisect_left(self.looks, self.since, key=lambda look: look.step) :]
+        return found[:: -(-len(found) // _LOOKS)] if found else found
 
     def level(self) -> Level | None:
         """The loss over the second half of the time at this learning rate; None where there are too few losses to say."""
         since = self.since
-        kept = [loss for step, loss in self.losses if step >= since]
+        kept = self.losses.since(since)
         each = len(kept) // _BATCHES
         if each < 1 or not np.all(np.isfinite(kept)):
             return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,11 +18,12 @@ from ..core.method import Method
 from ..measurement.lanczos import krylov
 from ..measurement.model import Source
 from ..measurement.rescaled import Rescaled
+from .pacing import Price
 from .quantities import Look, Noise, Step
 
 __all__ = [
-    "FEWEST", "MOST", "PARTS", "Metric", "PartedSource", "Seen", "Sharpest", "described",
-    "look", "next_depth", "part_size", "price_of", "sharpest",
+    "FEWEST", "MOST", "PARTS", "Metric", "PartedSource", "Seen", "Sharpest", "depth_of",
+    "described", "look", "next_depth", "part_size", "price_of", "sharpest",
 ]  # fmt: skip
 
 PARTS = 4  # of a probe: their gradients scatter, which is the noise
@@ -157,12 +158,18 @@ def described(seen: Seen, metric: Metric, step: int, seconds: float, **more: Any
     )  # fmt: skip
 
 
-def price_of(source: Source) -> float:
-    """Seconds that one gradient takes: of the second, because the first wakes everything up."""
-    source.gradient()
-    begun = time.perf_counter()
-    source.gradient()
-    return time.perf_counter() - begun
+def price_of(source: Source, clock: Callable[[], float] = time.perf_counter) -> Price:
+    """Seconds that a gradient takes, and a product after it, once each: what had to be woken up or compiled is in the bill.
+
+    Where that was much, the looks turn out cheaper, and `Price.took` follows them.
+    """
+    begun = clock()
+    _, gradient = source.gradient()
+    between = clock()
+    space = source.space(False)
+    norm = space.norm(gradient)
+    source.hvp(gradient / norm if norm > 0 else gradient)
+    return Price(between - begun, clock() - between)
 
 
 def part_size(examples: int, parts: int = PARTS) -> int | None:
@@ -174,6 +181,16 @@ def part_size(examples: int, parts: int = PARTS) -> int | None:
     return -(-examples // parts) if examples >= 2 * parts else None
 
 
+def depth_of(depth: int, warm: bool, price: Price | None, allowance: float) -> int:
+    """Products for the sharpest direction: more at the first look, whose start is random, where they are earned (None: not asked).
+
+    >>> depth_of(6, True, None, 0.0), depth_of(6, False, None, 0.0), depth_of(6, False, Price(1.0, 1.0), 15.0)
+    (6, 18, 9)
+    """
+    most = depth if warm else max(3 * depth, 12)
+    return most if price is None else max(min(price.affords(allowance), most), min(depth, most))
+
+
 def next_depth(depth: int, seen: Seen) -> int:
     """Products for the next look: more where the bar is wider than wanted, fewer where it is much narrower."""
     relative = seen.sharpest.bar / max(abs(seen.sharpest.value), 1e-300)
@@ -182,14 +199,14 @@ def next_depth(depth: int, seen: Seen) -> int:
     return max(depth - 1, FEWEST) if relative < _WANTED / 4 else depth
 
 
-def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int) -> Sharpest:
-    """The largest curvature by Lanczos, from a warm start with a random share where there is one."""
+def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int, mask: Any = 1.0) -> Sharpest:
+    """The largest curvature by Lanczos, from a warm start with a random share where there is one; only where a mask is 1."""
     space = source.space(True)
-    start = space.random(np.random.default_rng([seed, 5]))
+    start = mask * space.random(np.random.default_rng([seed, 5]))
     start = start / space.norm(start)
     if warm is not None:
         start = (1 - _FRESH**2) ** 0.5 * warm + _FRESH * start
-    most = min(depth if warm is not None else max(3 * depth, 12), MOST, source.dimension)
+    most = min(depth, MOST, source.dimension)
     run = krylov(product, space, start=start, rtol=None, depth=max(most, 1), ends="largest", vectors=True, seed=seed)
     bar = float(run.residuals[-1])
     return Sharpest(run.largest, bar, run.vectors[0], run.hvps)

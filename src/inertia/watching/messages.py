@@ -15,7 +15,7 @@ from .quantities import Look, Reading
 from .regimes import noise_limit, step_of_best
 from .spikes import forecast
 
-__all__ = ["RULES", "Finding"]
+__all__ = ["CHEAP", "RULES", "Finding"]
 
 _TWICE = 2.0  # the smallest change of a learning rate that is worth a message
 _WITHIN = 50  # steps within which a fault of the loop is named
@@ -242,3 +242,4 @@ RULES: dict[str, Callable[[History], Finding]] = {
     "noise": _noise,
     "blind": _blind,
 }
+CHEAP = {"not finite", "learning rate 0", "velocity lost", "momentum", "idle", "skipped", "clipped", "blind"}  # ask no look

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from math import isfinite
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,13 +15,14 @@ from ..version import __version__
 from .history import History
 from .journal import Journal, Told
 from .loggers import Sink, sink_of
-from .messages import RULES, Finding
+from .messages import CHEAP, RULES, Finding
 from .pacing import Pace
 from .quantities import Look, Reading
 
 __all__ = ["Monitor"]
 
-_JUDGE = 8  # steps between two judgements at most
+T = TypeVar("T")
+
 _FLUSH = 64  # losses to a line of the log
 _AT_ONCE = 32  # losses that may wait on the device before they are read: below the 50 steps within which a fault is named
 
@@ -86,19 +88,25 @@ class Monitor:
 
     def loss(self, step: int, value: Any, now: bool = False) -> None:
         """A step's loss: a number, or something that float() turns into one later."""
+        if now and not self._pending:
+            self._taken(step, float(value))
+            return
         self._pending.append((step, value))
         if now or len(self._pending) >= _AT_ONCE:
             self.settle()
 
+    def _taken(self, step: int, number: float) -> None:
+        self.history.lost(step, number)
+        if self.journal is not None:
+            self._unwritten.append((step, number))
+            if len(self._unwritten) >= _FLUSH or not isfinite(number):
+                self.write_losses()
+
     def settle(self) -> None:
         """Read the losses that are waiting, and tell what follows."""
-        for step, value in self._pending:
-            number = float(value)
-            self.history.lost(step, number)
-            self._unwritten.append((step, number))
-        self._pending = []
-        if len(self._unwritten) >= _FLUSH or (self._unwritten and not np.isfinite(self._unwritten[-1][1])):
-            self.write_losses()
+        pending, self._pending = self._pending, []
+        for step, value in pending:
+            self._taken(step, float(value))
 
     def write_losses(self) -> None:
         """The losses since the last line of them."""
@@ -149,30 +157,34 @@ class Monitor:
         self._send(numbers, found.step)
 
     def attempt(self, look: Callable[[], Look]) -> bool:
-        """Take a look; whatever goes wrong is told, and the run goes on. False where another try would be no use."""
+        """Take a look and ask every rule; whatever goes wrong is told, and the run goes on. False: another try would be no use."""
+        with self.pace.charged("look"):
+            found, again = self.tried(look)
+            if found is not None:
+                self.settle()
+                self.look(found)
+            self.judge()
+        return again
+
+    def tried(self, work: Callable[[], T]) -> tuple[T | None, bool]:
+        """What came of it (None: nothing, and a message says why), and whether another try may do better."""
         facts = self.history.facts
         try:
-            with self.pace.charged("look"):
-                found = look()
+            found = work()
         except BadInput as error:
             facts["blind"] = str(error)
+            return None, True
         except Exception as error:  # a watch never stops a run; what it could not do is a message
             facts["blind"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            return False
-        else:
-            facts.pop("blind", None)
-            self.settle()
-            self.look(found)
-        return True
+            return None, False
+        facts.pop("blind", None)
+        return found, True
 
-    def judge_at(self, step: int) -> None:
-        """Ask every rule, at every eighth step."""
-        if step % _JUDGE == 0:
-            self.judge()
-
-    def judge(self) -> None:
-        """Ask every rule, and tell what became true and what ended."""
+    def judge(self, cheap: bool = False) -> None:
+        """Ask every rule, or those that need neither looks nor many losses, and tell what became true and what ended."""
         for name, rule in RULES.items():
+            if cheap and name not in CHEAP:
+                continue
             finding = rule(self.history)
             if finding.holds is None:
                 continue

@@ -72,6 +72,7 @@ class Look:
     products: int = 0
     seconds: float = 0.0
     layers: Mapping[str, float] | None = None  # sharpness of each layer alone, where asked for
+    updates: Mapping[str, float] | None = None  # |update|/|weights| of each layer, where asked for
 
     @property
     def of_edge(self) -> float | None:

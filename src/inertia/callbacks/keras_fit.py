@@ -213,10 +213,14 @@ class _Torch:
         loss = compiled_loss(model)
         self.torch, self.values = torch, Values()
         self.probe = Probe(self.values, None, lambda values, batch: loss(list(values.held), batch), probe, None, None, seed)
-        self.most = self.probe.most
 
-    def learn_price(self, values: list[Any], clock: Callable[[], float]) -> Price:
-        """What a gradient and a product of the whole probe cost."""
+    @property
+    def most(self) -> float:
+        """Seconds that learning more about the price can take."""
+        return self.probe.most
+
+    def learn_price(self, values: list[Any], clock: Callable[[], float]) -> Price | None:
+        """What a gradient and a product of the whole probe cost; None where only a part was tried."""
         with self.open(values):
             pass
         return self.probe.learn_price(clock)

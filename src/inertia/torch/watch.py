@@ -237,14 +237,14 @@ class Watch(Watcher):
                 with self.pace.charged("reading"):
                     self.monitor.readings(read(self.optimizer, before, self.steps))
             self._at.readings += 1
-        early = self._at.readings < 2  # what is wrong from the start is named at once, whatever it costs
-        since, wait = self.pace.since("reading"), 0 if early or self.pace.every is not None else self.pace.wait("reading")
-        if (since >= FURTHEST and wait == 0) or self._at.readings == 0 or (since >= 2 and self.pace.due("reading", _SHARE)):
-            self._buffers = remembered(self.optimizer, self.steps)
+        free = self._at.readings < 2 or self.pace.every is not None  # what is wrong from the start is named at once, whatever it costs
+        since, wait = self.pace.since("reading"), self.pace.wait("reading", _SHARE)
+        if self._at.readings == 0 or (free and since >= FURTHEST) or (wait == 0 and since >= 2):
+            with self.pace.charged("reading"):
+                self._buffers = remembered(self.optimizer, self.steps)
             self._at.read = self.steps + 1
         else:
-            often = max(self.pace.wait("reading", _SHARE), 2 - since, 1)
-            self._at.read = self.steps + min(often, max(FURTHEST - since, wait, 1))
+            self._at.read = self.steps + max(min(wait, FURTHEST - since) if free else wait, 2 - since, 1)
 
     def _averaged(self) -> None:
         """The average of the weights, newer ones weighing more: polynomial-decay averaging (Shamir and Zhang 2013), eta = 3."""

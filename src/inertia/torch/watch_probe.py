@@ -22,6 +22,7 @@ from .products import TorchSource
 __all__ = ["Probe"]
 
 _FEW = 8  # examples that are looked at when a watch is made; as many as tell how much memory an example's graph takes
+_GROWN = 4  # times as many are tried next: what a try costs is then known within this factor, and all tries cost little more than the last
 
 
 class Probe:
@@ -48,21 +49,21 @@ class Probe:
         self.chunk: int | None = None
         self.room = 0
         self.products = "exact"
-        self.most = 0.0  # seconds that a gradient of the whole probe and a product can take, from those of a few examples
+        self.most = 0.0  # seconds that a gradient and a product of the examples that are tried next can take
         with frozen(model, mode, seed):  # modes as a look sees them
             norms = any(isinstance(m, NORMS) and (m.training or not m.track_running_stats) for m in model.modules())
         if isinstance(self.batches, Everything):
             self.chunk = part_size(self.batches.examples, 2 if norms else PARTS)
-        self.few = self._few()
+        self.tried = min(_FEW, self.examples) if isinstance(self.batches, Everything) else self.examples
         self._first(clock)
         if self.evaluate.kind == OTHER:
             self.chunk = None  # its loss does not add up over examples: one part, no noise
 
-    def _few(self) -> Batches:
+    def _first_of(self, count: int) -> Batches:
         """The first examples alone, where they can be taken: enough to see what is wrong, and a fraction of a step's time."""
-        if not isinstance(self.batches, Everything) or self.batches.examples <= _FEW:
+        if not isinstance(self.batches, Everything) or self.batches.examples <= count:
             return self.batches
-        made = Everything(self.batches.take(range(_FEW)), _FEW)
+        made = Everything(self.batches.take(range(count)), count)
         made.size_of, made.natural = self.batches.size_of, self.batches.natural or self.batches.examples  # of a sum, as of all
         return made
 
@@ -79,22 +80,26 @@ class Probe:
                 "targets), or forward=, a function of (model, batch)"
             ) from error
 
-    def _checked(self, clock: Callable[[], float]) -> None:
-        """The first look at the loss, of a few examples, says what is wrong with it, and how much all of them may cost at most."""
-        chunk = self.few.examples if isinstance(self.few, Everything) else None
-        with opened(self.model, self.evaluate, self.few, mode=self.mode, chunk=chunk, memory=MEMORY, seed=self.seed) as source:
-            tried = price_of(source, clock)
+    def _checked(self, clock: Callable[[], float], again: bool = False) -> None:
+        """The first look at the loss, of a few examples, says what is wrong with it, and how much more of them may cost at most."""
+        few = self._first_of(self.tried)
+        chunk = few.examples if isinstance(few, Everything) else None
+        with opened(self.model, self.evaluate, few, mode=self.mode, chunk=chunk, memory=MEMORY, seed=self.seed, checked=again) as source:
+            price = price_of(source, clock)
             self.products = "differences" if source.way == "differences" else "exact"
-            many = self.examples / max(sum(source.sizes), 1)
-        self.most = many * (tried.gradient + tried.product)
+        self.most = min(_GROWN, self.examples / self.tried) * (price.gradient + price.product)
 
     @property
     def examples(self) -> int:
         """Of the whole probe, where they are counted; of one batch, that many again are in each."""
         return self.batches.examples if isinstance(self.batches, Everything) else sum(map(self.batches.size_of, self.batches))
 
-    def learn_price(self, clock: Callable[[], float]) -> Price:
-        """Take one gradient and one product of the whole probe."""
+    def learn_price(self, clock: Callable[[], float]) -> Price | None:
+        """Take one gradient and one product of more examples than before; None while that is not the whole probe."""
+        self.tried = min(_GROWN * self.tried, self.examples)
+        if self.tried < self.examples:
+            self._checked(clock, again=True)
+            return None
         with self.open() as source:
             found = price_of(source, clock)
             self.room = source.room

@@ -25,17 +25,16 @@ FAULTS = """() => [...document.querySelectorAll(".figure")].flatMap((figure) => 
 
 def test_every_figure_draws_at_every_width_in_light_and_dark(visit):
     made = visit(SIZES[0])
-    for name in FIGURES:
+    for name in discovered(served=True):
         made.figure(name)
-    for name in FIGURES:
+    for name in discovered(served=True):
         made.settled(name)
     drawn = "() => [...document.querySelectorAll('.figure')].map((one) => Number(one.dataset.drawn))"
     for size in SIZES:
         before = made.page.evaluate(drawn)
         made.page.set_viewport_size({"width": size[0], "height": size[1]})
         if size != SIZES[0]:
-            arg = [before, FIGURES]
-            made.page.wait_for_function(f"([before]) => ({drawn})().every((count, i) => count > before[i])", arg=arg, timeout=20_000)
+            made.page.wait_for_function(f"([before]) => ({drawn})().every((count, i) => count > before[i])", arg=[before], timeout=20_000)
         for scheme in ("dark", "light"):
             made.page.emulate_media(color_scheme=scheme)
             made.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")

@@ -158,7 +158,7 @@ def on_margin(found: Tuning) -> str:
         from ..theory.modes import edge
 
         room = float(edge(recipe.method)) / seen.upper
-        said = f"{room:.2g} times below" if room > 1 else f"{1 / room:.2g} times beyond"
+        said = f"{room:.3g} times below" if room > 1 else f"{1 / room:.3g} times"
         parts.append(f"the learning rate is {said} the stability limit of the largest curvature measured")
     text = "; ".join(parts) or "nothing is known about larger learning rates"
     return text[:1].upper() + text[1:]

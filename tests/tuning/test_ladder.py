@@ -102,3 +102,38 @@ def test_a_bound_that_is_known_is_never_undercut_by_what_is_expected():
         for recipe in (policy.pick(History()).recipe, *policy.recipes[::40]):
             (said,) = policy.expect([recipe], History())
             assert 0 <= said.low <= said.loss <= said.high
+
+
+def test_built_in_networks_know_that_their_losses_are_not_negative():
+    from inertia.tasks import load
+    from inertia.tasks.models import MODELS
+    from inertia.tasks.tuning import job_of
+
+    for name in ("digits-mlp", "digits-autoencoder", "digits-mlp-torch"):
+        assert name in MODELS
+        job, _ = job_of(load(name))
+        assert job.lowest == 0
+
+
+def test_the_bound_holds_after_runs_too_whatever_their_seeds_began_at():
+    """Runs whose starts differ from the one measured, the last of them next to the bound."""
+    from inertia.problems.linear_models import logistic
+    from inertia.tuning.experience.policy import ExperiencePolicy
+    from inertia.tuning.factors import budget_of
+    from inertia.tuning.measuring import measure
+    from inertia.tuning.numpy_door import ProblemJob
+    from inertia.tuning.policy import Candidate, History, Trial
+    from inertia.tuning.trainable import Run
+
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(240, 3))
+    job, budget = ProblemJob(logistic(x, (x @ [3.0, -2.0, 1.0] > 0) * 1.0)), budget_of(240, steps=200, batch_size=12)
+    measured = measure(job, budget)
+    policy = ExperiencePolicy(measured, budget)
+    trials = []
+    for k, (start, end) in enumerate([(measured.loss + 0.01, 0.001), (measured.loss + 0.02, 1e-5)]):
+        run = Run(policy.recipes[10 * k], k, 200, np.array([0, 200]), np.array([start, end]), np.full(2, np.nan))
+        trials.append(Trial(Candidate(run.recipe, k, None), run, end))
+        for recipe in policy.recipes[::50]:
+            (said,) = policy.expect([recipe], History(tuple(trials)))
+            assert 0 <= said.low <= said.loss <= said.high

@@ -39,12 +39,12 @@ def jax_task(
     """A task in JAX: `loss(params, batch)`, starting params (or a function seed -> params), arrays with the examples first.
 
     Runs are compared by the loss on the `validation` data (where there are any, unless `judged` is False).
-    `settings` are the budget's others: warmup, weight_decay, clip.
+    `settings` are the budget's others: warmup, weight_decay, clip; and lowest, a number that the loss cannot go below.
 
     >>> jax_task(lambda w, batch: (w - batch) ** 2, 0.0, None, steps=100).kind
     'jax'
     """
-    _checked(steps, settings)
+    _checked(steps, settings, "lowest")
     extra = {"loss": loss, "params": params, "data": data, "validation": validation, "judged": judged, "settings": settings}
     return Task(name, _NOTHING, steps, batch_size, schedule, about, "jax", extra)
 
@@ -91,7 +91,7 @@ def _built_in(name: str, kind: str) -> Callable[[], Task]:
             from .networks import network
 
             net: Any = network(name)
-            task: Callable[..., Task] = partial(jax_task, net.loss, net.init)
+            task: Callable[..., Task] = partial(jax_task, net.loss, net.init, lowest=0.0)  # cross-entropies and squared errors
         else:
             from .modules import module
 

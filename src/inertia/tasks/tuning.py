@@ -48,7 +48,7 @@ def job_of(task: Task, *, validate: bool | None = None, executor: Any = None, **
 
         job = JaxJob(
             task.extra["loss"], task.extra["params"], task.extra["data"], validation=task.extra["validation"],
-            batch_size=words["batch_size"], steps=words["steps"], name=task.name,
+            batch_size=words["batch_size"], steps=words["steps"], name=task.name, lowest=task.extra["settings"].get("lowest"),
         )  # fmt: skip
     else:
         require("torch", "torch")

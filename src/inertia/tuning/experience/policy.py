@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +131,9 @@ class ExperiencePolicy:
         """What the runs leave of the hypotheses; kept, because the same history is asked many things."""
         if self._asked is None or self._asked[0] is not history:
             ran = self._places([trial.run.recipe for trial in history.trials])
-            self._asked = (history, self.known.weigh(self.job, ran, Seen(self._falls(history))))
+            most = self.job.most + self._start(history) - self.job.start  # falls are counted from the mean start of all seeds
+            job = replace(self.job, most=most)
+            self._asked = (history, self.known.weigh(job, ran, Seen(self._falls(history))))
         return self._asked[1]
 
     def _tried(self, history: History) -> Belief:

@@ -263,7 +263,7 @@ class Experience:
             )
             deepest = max(float(seen.fell.max()), 1e-3 * job.scale)
             nodes = np.log(deepest) - np.log1p(-remaining)
-        if np.isfinite(job.most) and job.most > np.max(seen.fell, initial=0.0):
+        if np.isfinite(job.most) and job.most > 0 and job.most >= np.max(seen.fell, initial=0.0):
             nodes = np.append(nodes[nodes < np.log(job.most)], np.log(job.most))
         width = np.gradient(nodes) if nodes.size > 1 else np.ones(1)
         about = (nodes - np.log(job.scale) - self.falls[source][:, None]) / f.fall

@@ -269,7 +269,7 @@ class Watch(Watcher):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._looking = self.monitor.attempt(lambda: self._look.look(before, mean, self.steps, allowance, close))
+                self._looking = self.monitor.attempt(lambda: self._look.look(before, after, mean, self.steps, allowance, close))
         finally:
             put(self.params, after)
         self.monitor.history.facts["no edge"] = self._look.why

@@ -54,11 +54,12 @@ class Looking:
         self.warm = None
         self.layers.clear()
 
-    def look(self, before: Tensors, mean: Tensors | None, step: int, allowance: float | None, close: bool) -> Look:
-        """Look once; the parameters are left as they were before the step.
+    def look(self, before: Tensors, after: Tensors, mean: Tensors | None, step: int, allowance: float | None, close: bool) -> Look:
+        """Look once; the parameters are not left as they were found: put those after the step back.
 
         Args:
-            before: parameters before the step; those after it are in the model.
+            before: parameters before the step.
+            after: copies of those after it, which are in the model.
             mean: average of the weights, None where there is none.
             step: number of the step.
             allowance: seconds that may be spent; None: as many as it takes.
@@ -66,7 +67,6 @@ class Looking:
         """
         clock = self.pace.clock
         begun = clock()
-        after = [p.detach().clone() for p in self.params]
         ratios = _update_of_weight(self.model, self.params, before, after) if close else None
         put(self.params, before)
         metric, self.why = metric_of(self.optimizer, self.params)

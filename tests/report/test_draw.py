@@ -16,7 +16,8 @@ from inertia.report import landscape, tuning
 from inertia.report.draw import figure, image, spread
 from inertia.report.folder import Folder
 from inertia.report.report import Code, Heading, Table, Text, page
-from inertia.report.views import Curves, line
+from inertia.report.style import MAP
+from inertia.report.views import Curves, RateMap, line
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,30 @@ def test_every_view_is_drawn(views):
 def test_the_same_view_gives_the_same_bytes(views):
     for kind in ("png", "svg"):
         assert image(views[1], kind, 60) == image(views[1], kind, 60)
+
+
+def test_a_map_has_the_colour_of_every_node_in_its_place_and_paper_where_it_diverges():
+    x, y = np.linspace(1, 2, 5), np.linspace(0, 3, 4)
+    rate = np.where(x > 1.9, np.nan, np.linspace(0.1, 0.9, 20).reshape(4, 5))
+    view = RateMap("map", "Map", x, y, rate, np.full(4, 9.0), (1.0, 0.0), (2.0, 3.0), "")
+    made = figure(view)
+    made.canvas.draw()
+    axes, pixels = made.axes[0], np.asarray(made.canvas.buffer_rgba())
+    digits = np.log(rate) / np.log(0.1)  # shares of the fastest
+    dark, pale = (np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) for colour in MAP)
+    for row, column in [(1, 1), (2, 2), (2, 1), (1, 3), (2, 3)]:  # away from the dots
+        across, up = axes.transData.transform((x[column], y[row]))
+        found = pixels[pixels.shape[0] - 1 - int(up), int(across), :3]
+        assert np.abs(found - (pale + (dark - pale) * digits[row, column])).max() < 8, (row, column)
+    across, up = axes.transData.transform((1.999, 1.5))
+    assert pixels[pixels.shape[0] - 1 - int(up), int(across), :3].min() > 250
+
+
+def test_a_page_takes_the_figures_of_its_folder(views, tmp_path):
+    place = Folder(tmp_path)
+    place.write_figures(views[:1])
+    assert (tmp_path / f"{views[0].name}.svg").read_bytes() == place.drawn[views[0].name] == image(views[0], "svg")
+    assert page("", "", views[:1], drawn=place.drawn) == page("", "", views[:1])
 
 
 def test_logarithmic_axes_have_ticks_even_within_a_decade():

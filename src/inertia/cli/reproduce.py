@@ -182,7 +182,8 @@ def _save(folder: Folder, kept: Sequence[Done], rows: Sequence[Row], seeds: int)
         folder.write_figures(views)
     lede = f"Every number computed when asked. {len(kept)} experiments, {len(rows)} comparisons: {_counts(rows)}."
     footer = f"Made by inertia {__version__}. Every number in this report is in reproduce.json, with all its digits."
-    folder.write(_REPORT, page("The source documents, reproduced", lede, blocks, f"{seeds} seeds where there is chance", footer))
+    stamp = f"{seeds} seeds where there is chance"
+    folder.write(_REPORT, page("The source documents, reproduced", lede, blocks, stamp, footer, drawn=folder.drawn))
     folder.write_json("reproduce.json", plain(list(rows)))
 
 

@@ -24,7 +24,7 @@ def save(folder: Folder, title: str, lede: str, blocks: Sequence[Block], record:
     try:
         folder.write_figures([block for block in blocks if not isinstance(block, Code | Heading | Table | Text)])
         footer = f"Made by inertia {__version__}. Every number in this report is in record.json, with all its digits."
-        folder.write(REPORT, page(title, lede, blocks, stamp, footer, plain(record)))
+        folder.write(REPORT, page(title, lede, blocks, stamp, footer, plain(record), folder.drawn))
     except KeyboardInterrupt as stop:
         again = "; the finished runs are kept too: add --resume to draw the report" if (folder.path / JOURNAL).exists() else ""
         raise Kept(f"the record is in {folder.path / RECORD}{again}") from stop

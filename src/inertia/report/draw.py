@@ -99,10 +99,11 @@ def _sticks(axes: Axes, view: Sticks) -> None:
 
 def _map(axes: Axes, view: RateMap) -> None:
     speed = _speed(view.rate)
-    colours = LinearSegmentedColormap.from_list("speed", MAP[::-1])
-    drawn = axes.pcolormesh(
-        view.alpha, view.beta, np.ma.masked_invalid(speed), cmap=colours, vmin=0, vmax=1, shading="gouraud", rasterized=True
-    )
+    colours = LinearSegmentedColormap.from_list("speed", MAP[::-1]).with_extremes(bad=(1, 1, 1, 0))
+    drawn = axes.imshow(  # shaded between the nodes as a mesh would be, in a tenth of its time
+        np.ma.masked_invalid(speed), cmap=colours, vmin=0, vmax=1, origin="lower", aspect="auto", interpolation="bilinear",
+        interpolation_stage="rgba", extent=(*_around(view.alpha), *_around(view.beta)),
+    )  # fmt: skip
     inside = view.edge <= view.alpha[-1]
     axes.fill_betweenx(view.beta, np.minimum(view.edge, view.alpha[-1]), view.alpha[-1], color=PAPER, lw=0, zorder=2)
     axes.plot(view.edge[inside], view.beta[inside], color=INK, lw=1, zorder=3)
@@ -120,6 +121,12 @@ def _map(axes: Axes, view: RateMap) -> None:
         axes.text(0.985, 0.05, "diverges", transform=axes.transAxes, ha="right", color=GREY, zorder=4, path_effects=_HALO)
     axes.set(xlabel=view.labels[0], ylabel=view.labels[1], xlim=(view.alpha[0], view.alpha[-1]), ylim=(view.beta[0], view.beta[-1]))
     few(axes)
+
+
+def _around(nodes: Array) -> tuple[float, float]:
+    """The borders of the outer cells of evenly spaced nodes, each node in the middle of its cell."""
+    half = 0.5 * (nodes[1] - nodes[0])
+    return float(nodes[0] - half), float(nodes[-1] + half)
 
 
 def _path(axes: Axes, view: Path) -> None:
@@ -224,7 +231,7 @@ def _limits(axes: Axes, view: Curves, heights: Sequence[Array]) -> None:
 
 def _labels(axes: Axes, items: Sequence[tuple[Line, Array, Array]]) -> None:
     """Write each line's label at its right end, pushed apart where they would touch; a dot's label beside it."""
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # settles the limits
+    axes.get_xlim(), axes.get_ylim()  # settles the limits
     to_axes = axes.transData + axes.transAxes.inverted()
     dots = [entry for entry in items if entry[0].dots]
     places = [to_axes.transform(_end(x, y)) for _, x, y in dots]

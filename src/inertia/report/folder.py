@@ -33,6 +33,7 @@ class Folder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.written: list[Path] = []
+        self.drawn: dict[str, bytes] = {}  # the SVG of every figure written, by name: a page need not draw it again
         if self.path.exists() and not self.path.is_dir():
             raise BadInput(f"cannot write to {self.path}: it is a file, not a folder; choose another --out")
         try:
@@ -71,7 +72,11 @@ class Folder:
         """Draw every view as NAME.png and NAME.svg."""
         from .draw import image
 
-        return [self.write(f"{view.name}.{kind}", image(view, kind)) for view in views for kind in ("png", "svg")]
+        written: list[Path] = []
+        for view in views:
+            self.drawn[view.name] = image(view, "svg")
+            written += [self.write(f"{view.name}.png", image(view)), self.write(f"{view.name}.svg", self.drawn[view.name])]
+        return written
 
     def remove(self, names: Sequence[str]) -> None:
         """Take away files of an earlier result that would contradict the new one."""

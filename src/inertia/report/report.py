@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple, TypeAlias
 
@@ -83,13 +83,23 @@ footer {{ max-width: 660px; margin: 60px auto 0; border-top: 1px solid {HAIR}; p
 """
 
 
-def page(title: str, lede: str, blocks: Sequence[Block], stamp: str = "", footer: str = "", record: Any = None) -> str:
+def page(
+    title: str,
+    lede: str,
+    blocks: Sequence[Block],
+    stamp: str = "",
+    footer: str = "",
+    record: Any = None,
+    drawn: Mapping[str, bytes] | None = None,
+) -> str:
     """The whole report as one string of HTML; every word is escaped, every figure embedded, and so is the record it was made from.
+
+    `drawn` are SVGs of figures by name that are there already (`Folder.drawn`); the others are drawn here.
 
     >>> "<h1>a &lt; b</h1>" in page("a < b", "", [Text("words")])
     True
     """
-    body = "\n".join(_block(block) for block in blocks)
+    body = "\n".join(_block(block, drawn or {}) for block in blocks)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
@@ -107,7 +117,7 @@ def _carried(record: Any) -> str:
     return f'<script type="application/json" id="record">{data}</script>\n'
 
 
-def _block(block: Block) -> str:
+def _block(block: Block, drawn: Mapping[str, bytes]) -> str:
     match block:
         case Heading(words):
             return f"<h2>{escape(words)}</h2>"
@@ -119,7 +129,7 @@ def _block(block: Block) -> str:
         case Table():
             return _table(block)
         case Curves() | Sticks() | RateMap() | Path() | Strips():
-            return _figure(block)
+            return _figure(block, drawn)
 
 
 def _table(table: Table) -> str:
@@ -134,10 +144,11 @@ def _table(table: Table) -> str:
     return f'<div class="{kind}"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>{caption}</div>'
 
 
-def _figure(view: View) -> str:
+def _figure(view: View, drawn: Mapping[str, bytes]) -> str:
     from .draw import image
 
-    wide, narrow = (base64.b64encode(image(view, "svg", narrow=small)).decode() for small in (False, True))
+    pictures = drawn.get(view.name) or image(view, "svg"), image(view, "svg", narrow=True)
+    wide, narrow = (base64.b64encode(picture).decode() for picture in pictures)
     return (
         f'<figure><picture><source media="(max-width: 600px)" srcset="data:image/svg+xml;base64,{narrow}">'
         f'<img src="data:image/svg+xml;base64,{wide}" alt="{escape(view.title, quote=True)}"></picture>'

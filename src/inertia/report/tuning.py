@@ -187,7 +187,7 @@ def save(found: Tuning, folder: Any, record: Mapping[str, Any] | None = None) ->
     made = blocks(found)
     place.write_figures([block for block in made if not isinstance(block, Code | Heading | Table | Text)])
     footer = f"Made by inertia {found.version}. Every number in this report is in record.json, with all its digits."
-    place.write("report.html", page(f"Tuning {found.task}", on_answer(found), made, _stamp(found), footer, data))
+    place.write("report.html", page(f"Tuning {found.task}", on_answer(found), made, _stamp(found), footer, data, place.drawn))
     return place
 
 

@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from inertia import Method, tune
 from inertia.core.spectrum import spectrum
@@ -59,8 +60,9 @@ def test_a_map_has_the_colour_of_every_node_in_its_place_and_paper_where_it_dive
     rate = np.where(x > 1.9, np.nan, np.linspace(0.1, 0.9, 20).reshape(4, 5))
     view = RateMap("map", "Map", x, y, rate, np.full(4, 9.0), (1.0, 0.0), (2.0, 3.0), "")
     made = figure(view)
-    made.canvas.draw()
-    axes, pixels = made.axes[0], np.asarray(made.canvas.buffer_rgba())
+    canvas = FigureCanvasAgg(made)
+    canvas.draw()
+    axes, pixels = made.axes[0], np.asarray(canvas.buffer_rgba())
     digits = np.log(rate) / np.log(0.1)  # shares of the fastest
     dark, pale = (np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) for colour in MAP)
     for row, column in [(1, 1), (2, 2), (2, 1), (1, 3), (2, 3)]:  # away from the dots

@@ -1,6 +1,7 @@
 """What every test shares: fixed seeds for hypothesis, quiet threads, and data found beside the checkout."""
 
 import atexit
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -18,7 +19,20 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 if SHARED.is_dir():
     os.environ.setdefault("INERTIA_DATA", str(SHARED))
 
+import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory):
+    """A server of processes that have torch loaded already: `forks.start("-c", code, ...)`, see forked.py."""
+    pytest.importorskip("torch")
+    spec = importlib.util.spec_from_file_location("forked", Path(__file__).with_name("forked.py"))
+    forked = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(forked)
+    server = forked.Server(tmp_path_factory.mktemp("forks"))
+    yield server
+    server.close()

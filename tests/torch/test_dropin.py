@@ -1,11 +1,7 @@
 """Momentum put where torch.optim.SGD stood: its words, its sparse and half-precision gradients, learning rate 0, mixed tensors."""
 
-import os
 import random
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -323,14 +319,11 @@ print("equal")
 
 
 @pytest.mark.slow
-def test_distributed_tensors_beside_plain_ones_are_stepped_apart():
+def test_distributed_tensors_beside_plain_ones_are_stepped_apart(forks):
     if not torch.distributed.is_available():
         pytest.skip("this torch has no distributed package")
-    source = str(Path(__file__).parents[2] / "src")
-    env = os.environ | {"PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
-    prologue = "import torch.testing._internal.distributed.fake_pg\n"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", prologue + WORKER], env=env, capture_output=True, text=True, timeout=120)
-    assert done.stdout.strip() == "equal", done.stderr[-2000:]
+    out, err = forks.start("-c", "import torch.testing._internal.distributed.fake_pg\n" + WORKER).said(timeout=120)
+    assert out.strip() == "equal", err[-2000:]
 
 
 @mode_of

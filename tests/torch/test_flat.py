@@ -2,12 +2,8 @@
 
 import copy
 import io
-import os
 import random
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -363,19 +359,16 @@ dist.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_two_processes_of_ddp_walk_the_path_of_one():
+def test_two_processes_of_ddp_walk_the_path_of_one(forks):
     """With gradients as copies of DDP's buckets and as views of them, dropped and kept."""
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("this torch has no gloo")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    source = str(Path(__file__).parents[2] / "src")
-    env = os.environ | {"PYTHONPATH": source, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    commands = [[sys.executable, "-W", "ignore", "-c", WORKER, str(rank), str(port)] for rank in (0, 1)]
-    workers = [subprocess.Popen(c, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
+    workers = [forks.start("-c", WORKER, rank, port, env={"GLOO_SOCKET_IFNAME": "lo"}) for rank in (0, 1)]
     try:
-        results = [worker.communicate(timeout=100) for worker in workers]
+        results = [worker.said(timeout=100) for worker in workers]
     finally:
         for worker in workers:
             worker.kill()

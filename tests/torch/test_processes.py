@@ -5,9 +5,7 @@ A group of each size is started once and does everything that `several.py` lists
 
 import importlib.util
 import json
-import os
 import socket
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -28,31 +26,25 @@ THREE = ["ddp_loader", "ddp_shards", "ddp_stream", "fsdp2", "broken_share", "tun
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
 
 
-def launched(size, folder, names=()):
+def launched(forks, size, folder, names=()):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    out, words = folder / "answers", os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(HERE), str(rank), str(size), str(port), str(out), *names], env=words,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        for rank in range(size)
-    ]  # fmt: skip
-    said = [process.communicate(timeout=600)[0] for process in started]
+    out = folder / "answers"
+    started = [forks.start(HERE, rank, size, port, out, *names) for rank in range(size)]
+    said = ["\n".join(process.said(timeout=600)) for process in started]
     assert not any(process.returncode for process in started), "\n".join(said)
     return [json.loads(Path(f"{out}.{rank}").read_text()) for rank in range(size)]
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    return launched(2, tmp_path_factory.mktemp("two"))
+def two(forks, tmp_path_factory):
+    return launched(forks, 2, tmp_path_factory.mktemp("two"))
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory):
-    return launched(3, tmp_path_factory.mktemp("three"), THREE)
+def three(forks, tmp_path_factory):
+    return launched(forks, 3, tmp_path_factory.mktemp("three"), THREE)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -44,6 +44,16 @@ def _views(state, rng):
     return state
 
 
+def _oscillator(state, rng):
+    """Now and then exactly critical: as steps, or as the motion that they follow."""
+    if rng.random() < 0.2:
+        state["curvature"] = float(rng.uniform(0.1, 1)) / state["alpha"] if state["alpha"] > 0.1 else state["curvature"]
+        state["beta"] = float((1 - np.sqrt(min(state["alpha"] * state["curvature"], 1.0))) ** 2)
+    elif rng.random() < 0.1:
+        state["drag"] = float(2 * np.sqrt(state["mass"] * state["curvature"]) - state["curvature"] * state["time_step"])
+    return state
+
+
 def _polynomial(state, rng):
     count = int(rng.integers(4, 16))
     state["points"] = np.sort(rng.uniform(-1, 1, count)).round(2).tolist()
@@ -108,6 +118,7 @@ def record(rng):
 
 SPECIAL = {
     "hero": _hero, "modes": _scaled(4.2), "map": _scaled(4.2), "noise": _scaled(0.3), "views": _views, "polynomial": _polynomial,
+    "oscillator": _oscillator,
     "graphs": _graphs, "colour": _colour, "limits": _limits, "yours": _yours,
 }  # fmt: skip
 ROUNDING = {"views": 1e-6, "limits": 1e-12, "colour": 1e-10}

@@ -1,5 +1,7 @@
 """Mechanics against an ODE solver, and the two Euler schemes against each other."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scipy.integrate
@@ -21,6 +23,7 @@ from inertia.theory.physics import (
     method_of,
     oscillator,
     particle_of,
+    stepped_damping,
 )
 
 
@@ -85,6 +88,41 @@ def test_damping_regimes_are_the_limit_of_the_regimes_of_the_method(ah, beta):
     elif beta < critical - ah:
         assert damping(particle, 1.0) == "overdamped"
         assert regime(Method(ah, beta), 1.0) == "monotone"
+
+
+def exactly(ah, beta):
+    """The name by the signs of r^2 - p r + q in whole numbers: its discriminant, the larger root's sign, and Jury's conditions."""
+    p, q = 1 + Fraction(beta) - Fraction(ah), Fraction(beta)
+    inside, on = abs(q) < 1 and abs(p) < 1 + q, abs(q) <= 1 and abs(p) <= 1 + q
+    if not inside:
+        return "undamped" if on else "divergent"
+    disc = p * p - 4 * q
+    return "underdamped" if disc < 0 else "alternating" if p < 0 else "critical" if disc == 0 else "overdamped"
+
+
+def test_the_steps_are_named_by_their_own_roots():
+    """Everywhere but within rounding of a border; and at borders that floats hit exactly."""
+    rng, seen = np.random.default_rng(5), set()
+    alpha, h, beta = 10 ** rng.uniform(-3, 0.3, 400), 10 ** rng.uniform(-1, 0.3, 400), rng.uniform(0, 1, 400)
+    for name, ah, b in zip(stepped_damping(Method(alpha, beta), h), (alpha * h).tolist(), beta.tolist(), strict=True):
+        assert name == exactly(ah, b)
+        seen.add(str(name))
+    assert seen == {"underdamped", "overdamped", "alternating", "divergent"}
+    for ah, b in ((0.25, 0.25), (0.5625, 0.0625), (1.0, 0.0), (2.25, 0.25), (0.5, 1.0), (3.0, 0.5), (0.0625, 0.5625)):
+        assert stepped_damping(Method(ah, b), 1.0) == exactly(ah, b)
+
+
+@given(st.floats(1e-4, 0.9), st.floats(0.1, 10))
+def test_at_the_critical_momentum_the_steps_are_critical_and_the_motion_still_swings(ah, h):
+    one = Method(ah / h, critical_momentum(ah / h, h))
+    assert stepped_damping(one, h) == "critical"
+    particle = particle_of(one)
+    assert damping(particle, h) == "underdamped"
+    np.testing.assert_allclose(particle.drag, critical_drag(1.0, h) - h * particle.time_step, rtol=1e-6)
+    assert stepped_damping(Method(one.alpha, one.beta * (1 - 1e-6)), h) == "overdamped"
+    assert stepped_damping(Method(one.alpha, one.beta + 1e-6 * (1 - one.beta)), h) == "underdamped"
+    with pytest.raises(BadInput, match="a method that looks ahead is no particle"):
+        stepped_damping(Method(0.1, 0.9, 0.9), 1.0)
 
 
 @given(st.floats(1e-3, 2), st.floats(-0.99, 0.99), st.floats(0.01, 5))

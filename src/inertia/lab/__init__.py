@@ -9,7 +9,7 @@ How to add a figure, say `tides` (nothing else has to be edited, both files are 
 
        ORDER = 45                      place on the page (hero 10, valley 20, ... in steps of ten)
        TITLE = "Tides"
-       FIELDS = {"alpha": Number(0.1, 0.0, 1.0, 0.001, "step size α"), "kind": Choice("a", {"a": "A", "b": "B"})}
+       FIELDS = {"alpha": Number(0.1, 0.0, 1.0, 0.001, "learning rate α"), "kind": Choice("a", {"a": "A", "b": "B"})}
 
        def view(state) -> View:        state holds exactly FIELDS' names, validated and clamped
            values = {"losses": array, "best": 0.3}             arrays travel as binary, None for what is not finite

@@ -37,7 +37,7 @@ class Surface(NamedTuple):
     domain: Domain
     start: tuple[float, float]
     optimum: tuple[float, float] | None
-    alpha: float  # a step size that works
+    alpha: float  # a learning rate that works
     alpha_high: float  # the end of the slider: somewhat beyond the stable ones
     beta: float = 0.8
     flat: bool = False  # a function of x alone, drawn as a curve

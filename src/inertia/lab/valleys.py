@@ -24,7 +24,7 @@ _FLAT = 1e-9  # a curvature below this share of the largest is no more than roun
 
 
 class Valley(NamedTuple):
-    """What is known of a function before any step size is chosen."""
+    """What is known of a function before any learning rate is chosen."""
 
     function: Program
     start: Array  # (n,) as typed

@@ -50,7 +50,7 @@ def extended(matrix: Any, n: int) -> tuple[Array, Array, Array]:
             basis[count] = vector / size
             ahead, back = (basis[count], back) if forward else (ahead, basis[count])
             count += 1
-    if count < len(basis):  # the steepest mode, which sets the step size, although the first error holds next to nothing of it
+    if count < len(basis):  # the steepest mode, which sets the learning rate, although the first error holds next to nothing of it
         top = eigsh(matrix, k=1, which="LA", v0=basis[count - 1], tol=1e-5)[1][:, 0]
         top = top - basis[:count].T @ (basis[:count] @ top)
         top = top - basis[:count].T @ (basis[:count] @ top)

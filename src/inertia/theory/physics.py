@@ -18,9 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.arrays import known
 from ..core.method import Method, fields
 from ..errors import BadInput
+from .modes import regime
 
 __all__ = [
     "DAMPING",
+    "STEPPED",
     "Motion",
     "Particle",
     "critical_drag",
@@ -33,9 +35,11 @@ __all__ = [
     "method_of",
     "oscillator",
     "particle_of",
+    "stepped_damping",
 ]
 
 DAMPING = ("undamped", "underdamped", "critical", "overdamped")
+STEPPED = (*DAMPING, "alternating", "divergent")
 _EQUAL = 1e-12  # relative distance at which drag counts as critical
 
 
@@ -108,6 +112,36 @@ def damping(particle: Particle, curvature: ArrayLike) -> Any:
     named = np.where(drag < limit, "underdamped", "overdamped")
     named = np.where(np.abs(drag - limit) <= _EQUAL * limit, "critical", named)
     return np.where((drag == 0) & (limit > 0), "undamped", named)[()]
+
+
+def stepped_damping(method: Method, curvature: ArrayLike) -> Any:
+    """Which of STEPPED the steps themselves are, judged by their two roots and not by the motion that they follow.
+
+    overdamped (two positive roots), critical (they are equal: beta = (1 - sqrt(alpha h))^2), underdamped (a complex pair),
+    alternating (the larger root is negative: the steps are too long to swing, they jump from side to side), undamped (the larger
+    root has size 1), divergent. A step has more friction than the motion: its critical drag is 2 sqrt(m h) - h dt, and between
+    the two the steps creep while the motion swings.
+
+    Args:
+        method: a heavy ball (gamma = 0); fields may be arrays.
+        curvature: h >= 0, of any shape that broadcasts with the fields.
+
+    Raises:
+        BadInput: gamma != 0, or a curvature or field that is nan.
+
+    >>> one = Method(0.01, beta=0.81)
+    >>> str(stepped_damping(one, 1.0)), str(damping(particle_of(one), 1.0))
+    ('critical', 'underdamped')
+    """
+    alpha, beta, gamma, _ = fields(method)
+    if np.any(gamma != 0):
+        raise BadInput(f"gamma = {np.max(np.abs(gamma)):g}: a method that looks ahead is no particle; use gamma = 0")
+    ah = alpha * known(curvature, "curvature")
+    names = {"ripples": "underdamped", "monotone": "overdamped", "one-step": "critical"}
+    found = regime(method, curvature)
+    named = np.select([found == name for name in names], list(names.values()), found)
+    double = (ah > 0) & (ah <= 1) & (np.abs(beta - (1 - np.sqrt(np.abs(ah))) ** 2) <= _EQUAL)
+    return np.where(double & (beta < 1), "critical", named)[()]
 
 
 class Motion(NamedTuple):

@@ -31,7 +31,7 @@ FIELDS = {
 _EXAMPLES = 1500
 _SWEPT = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 _SWEEP_RUNS, _DRAWN = 10, 151
-# Learning rate, momentum and final loss that the slides print (document 001); seed_numbers are held against runs in `reproduce`.
+# Learning rate, momentum and final loss that the course prints (document 001); seed_numbers are held against runs in `reproduce`.
 PRINTED = ((0.02, 0.5, 0.243), (0.01, 0.9, 0.250), (0.005, 0.9, 0.278))
 SHIPPED = Path(__file__).parents[1] / "static" / "data" / "airfoil_self_noise.dat"
 Array = NDArray[np.float64]
@@ -152,7 +152,7 @@ def _words(values: Mapping[str, Any], state: State) -> str:
     said = f"Median final loss *{true:.4f}* with momentum, *{lost:.4f}* if the velocity is forgotten after every step"
     if values["printed"] is not None:
         close = [float(np.mean(np.abs(row - values["printed"]) <= 0.0005)) for row in values["final"]]
-        said += f"; the slides print {values['printed']:.3f}. "
+        said += f"; the course prints {values['printed']:.3f}. "
         said += f"Of {state['runs']} runs, {close[0]:.0%} with momentum round to that, {close[1]:.0%} without"
     if not np.isfinite(true):
         return f"At this rate momentum *diverges*; without its velocity the run ends at {lost:.4f}. Lower the rate or β."

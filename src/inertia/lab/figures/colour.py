@@ -21,7 +21,7 @@ ORDER = 90
 TITLE = "Colour through a maze"
 FIELDS = {
     "k": Number(150, 1, 1_000_000, 1, "steps", log=True, whole=True),
-    "alpha": Number(0.50221, 1e-4, 1.0, 0.0, "momentum: step size α"),
+    "alpha": Number(0.50221, 1e-4, 1.0, 0.0, "momentum: learning rate α"),
     "beta": Number(0.9899, 0.0, 0.999, 0.0001, "momentum: β"),
     "maze": Choice("chambers", PRESETS, "maze"),
     "brush": Choice("wall", {"wall": "walls", "seed": "seeds"}, "tap to change"),

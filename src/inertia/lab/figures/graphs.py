@@ -15,7 +15,7 @@ from ...problems.graphs import grid, laplacian, path
 from ...theory import bounds, catalog, modes
 from ...theory.milestones import steps_to
 from ..draws import permutation
-from ..fields import Choice, Number, Numbers, State
+from ..fields import Choice, Flag, Number, Numbers, State
 from ..twin import colours, hot
 from ..views import Costly, View
 
@@ -30,7 +30,9 @@ FIELDS = {
     "method": Choice("heavy-ball", {"descent": "gradient descent", "heavy-ball": "momentum"}, "news spreads by"),
     "flips": Numbers((-1.0,), -1, 224, 1, 240, "edges changed"),
     "seed": Number(1, 0, 9999, 1, "seed", whole=True),
+    "springs": Flag(False, "springs place the nodes"),
 }
+_SETTLING = 60  # moves of the springs
 _FRAMES, _TOLERANCE = 60, 1e-6
 _BESIDE = 36  # nodes of the three graphs that stand side by side
 _SIZES = (9, 16, 25, 36, 49, 64, 100, 144, 225)
@@ -86,9 +88,10 @@ def view(state: State) -> View:
         "parts": found.parts,
         "changed": state["flips"] != [-1.0],
     }
-    key = f"{kind}|{nodes}|{state['seed']}"
+    key = f"{kind}|{nodes}|{state['seed']}|{edges.ravel().tolist() if state['springs'] else ''}"
+    placed = edges if state["springs"] else None
     costly = {
-        "places": Costly(key, lambda: {"at": _places(kind, nodes)}),
+        "places": Costly(key, lambda: {"at": _places(kind, nodes, state["seed"], placed)}),
         "growth": Costly(f"{state['seed']}", lambda: _growth(state["seed"])),
         "three": Costly(f"{state['seed']}", lambda: {"graphs": [_beside(name, state["seed"]) for name in ("expander", "grid", "path")]}),
     }
@@ -104,7 +107,7 @@ def _beside(kind: str, seed: int) -> dict[str, Any]:
     return {
         "kind": kind,
         "edges": edges,
-        "at": _places(kind, _BESIDE),
+        "at": _places(kind, _BESIDE, seed),
         "slow": np.round(127 + 127 * slow / np.max(np.abs(slow))).astype(np.uint8),
         "kappa": float(found.values[-1] / found.values[1]),
     }
@@ -179,8 +182,34 @@ def _spread(raw: bytes, nodes: int, one: Method, source: int) -> NDArray[np.uint
     return np.asarray(np.round(127 * np.clip(share, 0, 2)), dtype=np.uint8)
 
 
-def _places(kind: str, nodes: int) -> Array:
-    """Where the nodes stand, in [-1, 1] squared: (n, 2)."""
+def _places(kind: str, nodes: int, seed: int, edges: Edges | None = None) -> Array:
+    """Where the nodes stand, in [-1, 1] squared: (n, 2); an expander, and whatever edges are given, as springs place them."""
+    found = _drawn(kind, nodes)
+    if edges is None and kind == "expander":
+        edges = _flipped(_cycles(nodes, seed), nodes, [])
+    return found if edges is None else _settled(edges, found)
+
+
+def _settled(edges: Edges, start: Array) -> Array:
+    """Every pair of nodes on a spring as long as the way between them: de Leeuw's (1977) majorisation of the stress, from there."""
+    nodes = len(start)
+    away = np.full((nodes, nodes), np.inf)
+    away[edges[:, 0], edges[:, 1]] = away[edges[:, 1], edges[:, 0]] = 1.0
+    np.fill_diagonal(away, 0.0)
+    for middle in range(nodes):  # Floyd and Warshall
+        np.minimum(away, away[:, middle, None] + away[middle], out=away)
+    away[np.isinf(away)] = away[np.isfinite(away)].max() + 2  # parts stand apart
+    at = start.copy()
+    for _ in range(_SETTLING):
+        off = at[:, None] - at[None]
+        pull = away / np.maximum(np.sqrt(np.sum(off * off, axis=-1)), 1e-9)
+        at = np.einsum("ij,ijk->ik", pull, off) / nodes
+    at -= at.mean(axis=0)
+    return np.asarray(0.95 * at / np.abs(at).max())
+
+
+def _drawn(kind: str, nodes: int) -> Array:
+    """A grid, a spiral, two rings or one, as the family is usually drawn: (n, 2)."""
     turn = 2 * np.pi * np.arange(nodes) / nodes
     if kind == "grid":
         side = round(np.sqrt(nodes))

@@ -32,7 +32,7 @@ _SURFACES = Choice(
 FIELDS = {
     "surface": _SURFACES,
     "family": FAMILY,
-    "alpha": Number(0.003, 0.0, 10.0, 0.0, "step size α"),
+    "alpha": Number(0.003, 0.0, 10.0, 0.0, "learning rate α"),
     "beta": Number(0.74, 0.0, 0.999, 0.001, "momentum β"),
     "gamma": GAMMA,
     "x": Number(-1.21, -20.0, 20.0, 0.0, "start x"),

@@ -33,7 +33,7 @@ FIELDS = {
     "n": Number(25, 3, 1000, 1, "nodes n", log=True, whole=True),
     "kappa": Number(1000.0, 2.0, 1e6, 0.0, "condition number κ", log=True),
     "steps": Number(51, 10, 600, 1, "steps shown", whole=True),
-    "alpha": Number(0.0035, 1e-9, 4.0, 0.0, "step size α"),
+    "alpha": Number(0.0035, 1e-9, 4.0, 0.0, "learning rate α"),
     "beta": Number(0.76, 0.0, 0.999, 0.001, "momentum β"),
 }
 _TALL, _WIDE = 104, 160  # cells of a pixel map, at most

@@ -157,7 +157,7 @@ def _words(one: Valley, values: Mapping[str, Any], state: State) -> tuple[str, s
     where = where if one.found else "No minimum was found downhill from the start; at the start"
     curved = one.curved
     if not len(curved):
-        return f"{n} {counted(n, 'variable')}. {said} {where} nothing is curved upwards: no step size is too large.", said.replace("*", "")
+        return f"{n} {counted(n, 'variable')}. {said} {where} nothing is curved upwards: no learning rate is too large.", said.replace("*", "")
     safe = values["edge"] * state["alpha"] / one.steep
     said += f" {where} the curvature is" if n == 1 else f" {where} the curvatures run from {one.curvatures[0]:.4g} to"
     said += f" {one.steep:.4g}"
@@ -169,7 +169,7 @@ def _words(one: Valley, values: Mapping[str, Any], state: State) -> tuple[str, s
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:
-    """The plane with the path, the losses, the plane of step sizes, the curvatures."""
+    """The plane with the path, the losses, the plane of learning rates, the curvatures."""
     shape = canvas.add_gridspec(2, 2, width_ratios=[1.4, 1])
     ground, loss = canvas.add_subplot(shape[0, 0]), canvas.add_subplot(shape[0, 1])
     rates, lines = canvas.add_subplot(shape[1, 1]), canvas.add_subplot(shape[1, 0])

@@ -17,7 +17,7 @@ from ..views import Costly, View
 ORDER = 60
 TITLE = "The map of convergence"
 FIELDS = {
-    "alpha": Number(1.2, 0.0, 1000.0, 0.0, "step size α"),
+    "alpha": Number(1.2, 0.0, 1000.0, 0.0, "learning rate α"),
     "beta": Number(0.55, 0.0, 1.0, 0.001, "momentum β"),
     "family": FAMILY,
     "gamma": GAMMA,
@@ -36,7 +36,7 @@ REGIMES = {
 _SAID = {
     "one-step": "both roots are zero: the error is gone after a step or two",
     "monotone": "real positive roots: the error shrinks without ever changing sign",
-    "ripples": "complex roots: the error swings around zero while it shrinks, at a rate √q that the step size hardly moves",
+    "ripples": "complex roots: the error swings around zero while it shrinks, at a rate that depends on the momentum, hardly on the learning rate",
     "alternating": "a negative root dominates: the error jumps from side to side",
     "undamped": "a root on the unit circle: the error never settles",
     "divergent": "a root outside the unit circle: the error grows",
@@ -81,7 +81,7 @@ def view(state: State) -> View:
     key = f"{family}|{gamma if family == 'any' else 0}|{curvatures}"
     costly = {"plane": Costly(key, lambda: plane(family, curvatures, gamma)), "five": Costly("five", _five)}
     caption = f"{_speed(size)} {kind.capitalize()}: {_SAID[kind]}."
-    alt = f"Rate of {FAMILY.options[family]} over step size and momentum; the chosen point has rate {size:.4f} and is {kind}."
+    alt = f"Rate of {FAMILY.options[family]} over learning rate and momentum; the chosen point has rate {size:.4f} and is {kind}."
     return View(values, caption, alt, costly)
 
 
@@ -119,7 +119,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     place = rates["best"]
     halo(big.annotate("fastest", (place["alpha"], place["beta"]), (6, 6), textcoords="offset points", fontsize=9))
     big.plot(place["alpha"], place["beta"], "o", mfc="none", mec="#22303c", ms=6)
-    big.set(xlabel="step size α", ylabel="momentum β", xlim=(0, rates["right"]), ylim=(0, 1))
+    big.set(xlabel="learning rate α", ylabel="momentum β", xlim=(0, rates["right"]), ylim=(0, 1))
     turn = np.linspace(0, 2 * np.pi, 200)
     circle.plot(np.cos(turn), np.sin(turn), color="#7b8794", lw=0.8)
     circle.plot(data["roots"][..., 0].ravel(), data["roots"][..., 1].ravel(), "o", color=hot(), ms=5)

@@ -20,7 +20,7 @@ from ..views import Costly, View
 ORDER = 40
 TITLE = "The error, curvature by curvature"
 FIELDS = {
-    "alpha": Number(2 / 1.01, 0.0, 10_000.0, 0.0, "step size α"),
+    "alpha": Number(2 / 1.01, 0.0, 10_000.0, 0.0, "learning rate α"),
     "beta": Number(0.0, 0.0, 0.999, 0.001, "momentum β"),
     "family": FAMILY,
     "gamma": GAMMA,
@@ -106,7 +106,7 @@ def best_of(state: Mapping[str, Any]) -> Method:
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:
-    """Loss by component, and the rate of each against the step size."""
+    """Loss by component, and the rate of each against the learning rate."""
     left, right = canvas.subplots(1, 2, width_ratios=[1.6, 1])
     count = len(data["curvatures"])
     for index, row in enumerate(data["losses"]):
@@ -117,4 +117,4 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     left.legend(frameon=False)
     right.axvline(data["alpha"], color=hot(), lw=1)
     right.plot(np.full(count, data["alpha"]), data["rates"], "o", color=hot(), ms=5)
-    right.set(xlabel="step size α", ylabel="rate", ylim=(0, 1.1), xlim=(0, data["right"]))
+    right.set(xlabel="learning rate α", ylabel="rate", ylim=(0, 1.1), xlim=(0, data["right"]))

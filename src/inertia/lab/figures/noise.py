@@ -23,11 +23,11 @@ ORDER = 120
 TITLE = "Noise"
 _SCHEDULES = {"constant": "constant", "linear": "linear", "cosine": "cosine", "halves": "tenfold drop at half"}
 FIELDS = {
-    "alpha": Number(0.033, 1e-6, 1000.0, 0.0, "step size α", log=True),
+    "alpha": Number(0.033, 1e-6, 1000.0, 0.0, "learning rate α", log=True),
     "beta": Number(0.67, 0.0, 0.999, 0.001, "momentum β"),
     "sigma": Number(3.0, 0.0, 10.0, 0.05, "noise of a gradient σ"),
     "curvatures": Numbers((1.0,), 0.01, 100.0, 1, 5, "curvatures λ"),
-    "schedule": Choice("constant", _SCHEDULES, "step size over time"),
+    "schedule": Choice("constant", _SCHEDULES, "learning rate over time"),
     "steps": Number(150, 20, 600, 1, "steps", whole=True),
     "runs": Number(100, 1, 300, 1, "runs", whole=True),
     "seed": Number(0, 0, 9999, 1, "seed", whole=True),
@@ -35,7 +35,7 @@ FIELDS = {
 }  # fmt: skip
 _START = 1.5  # expected loss at step 0, shared equally by the curvatures
 _MATCHED = (0.0, 0.5, 0.9, 0.97)  # momenta compared at one alpha/(1 - beta)
-_TRADED = (0.0, 0.5, 0.9, 0.99)  # momenta along which step size trades rate for floor
+_TRADED = (0.0, 0.5, 0.9, 0.99)  # momenta along which learning rate trades rate for floor
 _SHOWN = 6  # single runs that are drawn
 Array = NDArray[np.float64]
 STEPS = """
@@ -142,7 +142,7 @@ def _kicks(steps: int, runs: int, modes: int, seed: int) -> Array:
 
 
 def _traded(curvatures: list[float], sigma: float) -> dict[str, Any]:
-    """For each momentum, steps per digit and floor along the stable step sizes up to the fastest."""
+    """For each momentum, steps per digit and floor along the stable learning rates up to the fastest."""
     known, betas = _spectrum(curvatures, sigma), np.array(_TRADED)[:, None]
     fastest = np.array([_fastest(curvatures, beta) for beta in _TRADED])[:, None]
     one = Method(fastest * np.geomspace(1e-3, 1, 61), np.broadcast_to(betas, (len(_TRADED), 61)))
@@ -152,7 +152,7 @@ def _traded(curvatures: list[float], sigma: float) -> dict[str, Any]:
 
 
 def _fastest(curvatures: list[float], beta: float) -> float:
-    """The step size of least rate at this momentum: where both ends of the spectrum are equally slow."""
+    """The learning rate of least rate at this momentum: where both ends of the spectrum are equally slow."""
     if beta == 0:
         return float(best("descent", curvatures).alpha)
     grid = np.geomspace(1e-7, 1, 600) * 2 * (1 + beta) / max(curvatures)

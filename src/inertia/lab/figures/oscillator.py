@@ -17,8 +17,8 @@ from ..views import Costly, View
 ORDER = 70
 TITLE = "A weight on a spring"
 FIELDS = {
-    "words": Choice("method", {"method": "step size and momentum", "particle": "mass, drag and time step"}, "speak of"),
-    "alpha": Number(0.01, 0.0005, 4.0, 0.0, "step size α", log=True),
+    "words": Choice("method", {"method": "learning rate and momentum", "particle": "mass, drag and time step"}, "speak of"),
+    "alpha": Number(0.01, 0.0005, 4.0, 0.0, "learning rate α", log=True),
     "beta": Number(0.9, 0.0, 1.0, 0.001, "momentum β"),
     "curvature": Number(1.0, 0.0, 10.0, 0.01, "stiffness λ"),
     "mass": Number(1.0, 0.1, 10.0, 0.0, "mass m", log=True),
@@ -38,13 +38,13 @@ STEPS = """
 import numpy as np
 from inertia import Method, rate
 from inertia.theory.modes import iterate
-from inertia.theory.physics import Particle, damping, oscillator
+from inertia.theory.physics import Particle, oscillator, stepped_damping
 
 particle, k = Particle(**shown["particle"]), np.arange($steps + 1)
 one = Method(shown["alpha"], beta=shown["beta"])
 stepped = iterate(one, $curvature, k, $position, -$speed * particle.time_step / one.alpha).params
 exact = oscillator(particle, $curvature, k * particle.time_step, $position, $speed).position
-print(damping(particle, $curvature), f"{rate(one, $curvature):.4f}", stepped[-1], exact[-1])
+print(stepped_damping(one, $curvature), f"{rate(one, $curvature):.4f}", stepped[-1], exact[-1])
 """
 
 
@@ -78,7 +78,7 @@ def view(state: State) -> View:
         "three": _three(one, h, state, particle.time_step),
         "rate": float(modes.rate(one, h)),
     }
-    alt = f"A weight on a spring of stiffness {h:g}, {_damping(particle, h)}: position and speed over {state['steps']} steps."
+    alt = f"A weight on a spring of stiffness {h:g}, {_damping(one, h)}: position and speed over {state['steps']} steps."
     return View(values, _words(state, one, particle), alt, {"grid": Costly("grid", _grid)})
 
 
@@ -141,25 +141,29 @@ def _grid() -> dict[str, Any]:
     }
 
 
-def _damping(particle: physics.Particle, h: float) -> str:
-    return "free" if h == 0 else str(physics.damping(particle, h))
+def _damping(one: Method, h: float) -> str:
+    return "free" if h == 0 else str(physics.stepped_damping(one, h))
 
 
 def _words(state: State, one: Method, particle: physics.Particle) -> str:
     h = state["curvature"]
-    limit = float(physics.critical_drag(particle.mass, h))
     said = {
         "free": "No spring: only drag",
         "undamped": "*Undamped*: it swings for ever",
         "underdamped": "*Underdamped*: it swings through zero and comes back",
         "critical": "*Critical*: the fastest way home without swinging",
         "overdamped": "*Overdamped*: it creeps, as gradient descent does",
-    }[_damping(particle, h)]
-    size = float(modes.rate(one, h))
-    fate = "the steps are too long and it *diverges*" if size > 1 + 1e-9 else f"each step multiplies the error by *{size:.4f}*"
+        "alternating": "*Alternating*: the steps are too long to follow the motion and jump from side to side",
+        "divergent": "*Divergent*: the steps are too long for so stiff a spring",
+    }[_damping(one, h)]
+    size, ah = float(modes.rate(one, h)), float(one.alpha) * h
+    limit = float(physics.critical_drag(particle.mass, h))
+    exact = f"{limit:.4g} for the exact motion"
+    critical = f"critical is {limit - h * particle.time_step:.4g}, {exact}" if ah <= 1 else f"critical is {exact}"
+    spring = f" ({critical})" if h else ""
     return (
-        f"{said}; {fate}. α = {float(one.alpha):.4g}, β = {float(one.beta):.4g} is mass {particle.mass:.3g}, drag {particle.drag:.4g}"
-        f" (critical {limit:.4g}), time step {particle.time_step:.4g}."
+        f"{said}; each step multiplies the error by *{size:.4f}*. α = {float(one.alpha):.4g}, β = {float(one.beta):.4g} is mass "
+        f"{particle.mass:.3g}, drag {particle.drag:.4g}{spring}, time step {particle.time_step:.4g}."
     )
 
 

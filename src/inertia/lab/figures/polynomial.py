@@ -23,7 +23,7 @@ ORDER = 50
 TITLE = "Stopping early"
 FIELDS = {
     "k": Number(49, 1, 2_000_000, 1, "steps", log=True, whole=True),
-    "alpha": Number(1.8, 0.01, 3.999, 0.001, "step size α·λ₁"),
+    "alpha": Number(1.8, 0.01, 3.999, 0.001, "learning rate α·λ₁"),
     "beta": Number(0.0, 0.0, 0.999, 0.0001, "momentum β"),
     "degree": Number(5, 1, 8, 1, "degree", whole=True),
     "basis": Choice("eigen", {"eigen": "eigenfeatures", "monomials": "monomials"}, "features"),
@@ -174,7 +174,7 @@ def _words(values: Mapping[str, Any], state: State) -> str:
     if state["by"] == "hand":
         return f"Your own coefficients miss the points by *{values['misfit']:.3g}* (root mean square)."
     if not values["stable"]:
-        return "This step is beyond *2(1 + β)*/λ₁: the first feature *diverges*. Lower the step size, or raise β."
+        return "This step is beyond *2(1 + β)*/λ₁: the first feature *diverges*. Lower the learning rate, or raise β."
     done = int(np.sum(values["milestones"] <= at))
     last = values["milestones"].max()
     least = f"stopping at {values['lowest']:,} would make that {np.nanmin(values['held']):.3g}"

@@ -17,7 +17,7 @@ from ..views import Costly, View
 ORDER = 30
 TITLE = "Two views of the same path"
 FIELDS = {
-    "alpha": Number(0.018, 0.0, 50.0, 0.0, "step size α"),
+    "alpha": Number(0.018, 0.0, 50.0, 0.0, "learning rate α"),
     "beta": Number(0.0, 0.0, 0.999, 0.001, "momentum β"),
     "family": FAMILY,
     "gamma": GAMMA,

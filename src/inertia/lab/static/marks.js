@@ -89,12 +89,22 @@ export const marks = {
       const low = this.inner.left + 4 + share * wide, high = this.inner.left + this.inner.width - 4 - (1 - share) * wide;
       left = Math.max(low, Math.min(left, high));
       top = Math.max(this.inner.top + 14, Math.min(top, this.inner.top + this.inner.height - 6));
+      if (className.startsWith("label")) top = this.free(key, left - share * wide, wide, top);
     }
+    this.taken.set(key, [left - { start: 0, middle: 0.5, end: 1 }[anchor] * words.length * 6.4, words.length * 6.4, top]);
     put(node, "x", px(left));
     put(node, "y", px(top));
     put(node, "text-anchor", anchor);
     put(node, "fill", fill ? legible(fill) : "");
     return node;
+  },
+
+  // The height nearest to the wished one at which a label touches no other.
+  free(key, left, wide, wished) {
+    const low = this.inner.top + 12, high = this.inner.top + this.inner.height - 4;
+    const hits = (top) => [...this.taken].some(([other, [x, w, y]]) => other !== key && left < x + w && x < left + wide && Math.abs(top - y) < 13);
+    for (const off of [0, 14, -14, 28, -28, 42, -42]) if (wished + off >= low && wished + off <= high && !hits(wished + off)) return wished + off;
+    return wished;
   },
 
   // Direct labels at the ends of curves, pushed apart where they would touch: [{key, y, words, className, fill}].

@@ -32,6 +32,7 @@ export class Panel {
     this.frame = frame ? element("rect", { class: "frame" }, this.svg) : null;
     this.front = element("g", { class: "front" }, this.svg);
     this.items = new Map();
+    this.taken = new Map(); // where the words of this drawing stand: [left, width, base line]
     this.painters = [];
     this.painted = "";
     this.legend = 0; // lines of labels above the frame, where there is no room beside it
@@ -94,7 +95,7 @@ export class Panel {
   }
 
   // --- keyed elements -----------------------------------------------------------------------------------------------
-  start() { for (const item of this.items.values()) item.live = false; }
+  start() { this.taken.clear(); for (const item of this.items.values()) item.live = false; }
 
   done() {
     for (const [key, item] of this.items) {

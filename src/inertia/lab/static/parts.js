@@ -1,4 +1,4 @@
-// Larger parts of figures: a player of steps, and the plane of step size and momentum.
+// Larger parts of figures: a player of steps, and the plane of learning rate and momentum.
 
 import { node } from "./dom.js";
 import { nice } from "./numbers.js";
@@ -53,13 +53,13 @@ export const parts = {
     return player;
   },
 
-  // A small plane of (alpha, beta) to move in. Returns {draw(view, state), echo(state)}. `low` > 0 makes the step size logarithmic from there.
-  plane({ span = 4, label = "plane of step size and momentum", aspect = 0.72, title = "", top = 1, low = null } = {}) {
+  // A small plane of (alpha, beta) to move in. Returns {draw(view, state), echo(state)}. `low` > 0 makes the learning rate logarithmic from there.
+  plane({ span = 4, label = "plane of learning rate and momentum", aspect = 0.72, title = "", top = 1, low = null } = {}) {
     const panel = this.panel({ span, label, aspect, title, margin: { left: 40, bottom: 36, right: 12, top: title ? 12 : 22 } });
     const move = (alpha, beta) => this.store.set({ alpha: Math.min(Math.max(alpha, low ? panel.scale.x[0] : 0), panel.scale.x[1]), beta: Math.min(Math.max(beta, 0), 0.999) });
     panel.press(move);
     const knob = (alpha, beta) => panel.knob("point", Math.max(alpha, panel.scale.x[0]), beta, {
-      label: "step size and momentum", move, step: [low ? alpha * 0.05 : panel.scale.x[1] / 200, 0.005], words: `alpha ${nice(alpha)}, beta ${nice(beta)}`,
+      label: "learning rate and momentum", move, step: [low ? alpha * 0.05 : panel.scale.x[1] / 200, 0.005], words: `alpha ${nice(alpha)}, beta ${nice(beta)}`,
     });
     return {
       panel,
@@ -69,7 +69,7 @@ export const parts = {
         const outline = { x: [left, ...plane.edge_alpha, left], y: [0, ...plane.edge_beta, 1] };
         if (low) this.stretched(panel, plane, left, outline);
         else panel.pixels(this.have.plane, plane.grid, "map", { extent: [0, plane.right, 0, 1], outline });
-        panel.axes({ x: "step size α", y: "momentum β", grid: false, yticks: [0, 0.5, 1] });
+        panel.axes({ x: "learning rate α", y: "momentum β", grid: false, yticks: [0, 0.5, 1] });
         panel.line("edge", plane.edge_alpha, plane.edge_beta, "edge");
         plane.fringes.forEach((fringe, i) => {
           panel.line(`fringe${i}l`, fringe.left, fringe.beta, "fringe");
@@ -85,7 +85,7 @@ export const parts = {
     };
   },
 
-  // The plane's bytes on a logarithmic step size: each column of the picture is that of its alpha.
+  // The plane's bytes on a logarithmic learning rate: each column of the picture is that of its alpha.
   stretched(panel, plane, left, outline) {
     const [rows, columns] = plane.grid.shape, out = new Uint8Array(rows * 240);
     out.shape = [rows, 240];

@@ -6,18 +6,21 @@ import { tone } from "../theme.js";
 
 export function build(kit) {
   const chart = kit.panel({ span: 8, label: "loss above the best fit against step, median and 90 % band", aspect: (width) => (width < 600 ? 0.66 : 0.46), margin: { right: 100, top: 22 } });
-  const ends = kit.panel({ span: 4, label: "final losses, one dot a run", aspect: (width) => (width > 330 ? 0.8 : 0.98), margin: { left: 50, right: 10, top: 22 } });
-  const plane = kit.panel({ span: 4, label: "learning rate and momentum", aspect: 0.82, margin: { left: 40, right: 12, top: 22, bottom: 36 } });
-  const sweep = kit.panel({ span: 4, label: "final loss of every momentum at the same effective rate", aspect: 0.82, margin: { left: 50, right: 10, top: 22, bottom: 36 } });
-  kit.row(4);
-  kit.slider("rate");
-  kit.slider("beta");
-  const presets = kit.buttons("as printed", [[0.02, 0.5, "0.243"], [0.01, 0.9, "0.250"], [0.005, 0.9, "0.278"]].map(([rate, beta, words]) => [words, () => kit.store.set({ rate, beta, batch: "10", epochs: 2 })]));
-  kit.more(() => {
+  let presets;
+  kit.column(4, () => {
+    kit.row(12);
+    kit.slider("rate");
+    kit.slider("beta");
+    presets = kit.buttons("printed in a course", [[0.02, 0.5, "0.243"], [0.01, 0.9, "0.250"], [0.005, 0.9, "0.278"]].map(([rate, beta, words]) => [words, () => kit.store.set({ rate, beta, batch: "10", epochs: 2 })]));
     kit.choice("batch");
-    kit.slider("epochs");
-    kit.slider("runs");
+    kit.more(() => {
+      kit.slider("epochs");
+      kit.slider("runs");
+    });
   });
+  const ends = kit.panel({ span: 4, label: "final losses, one dot a run", aspect: (width) => (width > 330 ? 0.8 : 0.86), margin: { left: 50, right: 10, top: 22, bottom: 36 } });
+  const plane = kit.panel({ span: 4, label: "learning rate and momentum", aspect: 0.86, margin: { left: 40, right: 12, top: 22, bottom: 36 } });
+  const sweep = kit.panel({ span: 4, label: "final loss of every momentum at the same effective rate", aspect: 0.86, margin: { left: 50, right: 10, top: 22, bottom: 36 } });
 
   const move = (rate, beta) => kit.store.set({ rate: Math.min(Math.max(rate, 0.0005), 0.2), beta: Math.min(Math.max(beta, 0), 0.98) });
   plane.press(move);

@@ -18,6 +18,7 @@ export function build(kit) {
   kit.row(12);
   kit.more(() => {
     kit.choice("method");
+    kit.flag("springs", "layout");
     kit.slider("a", { high: (view) => (view.nodes ? view.nodes - 1 : 224) });
     kit.slider("b", { high: (view) => (view.nodes ? view.nodes - 1 : 224) });
     kit.button("join or cut the two", () => flip(kit.view.a, kit.view.b));

@@ -14,7 +14,7 @@ export function build(kit) {
     kit.row(12);
     kit.slider("k", { high: (view) => view.steps });
     kit.legend("heat", ["0", "1"]);
-    profile = kit.panel({ label: "weights at the chosen step, and the solution", aspect: 0.34, margin: { top: 22, right: 16 } });
+    profile = kit.panel({ label: "weights at the chosen step, and the solution", aspect: (width) => (width < 420 ? 0.5 : 0.34), margin: { top: 22, right: 16 } });
     chart = kit.panel({ label: "largest error of every method, and the bound, against step", aspect: (width) => (width < 420 ? 0.72 : 0.5), margin: { top: 22, right: 128 } });
   });
   kit.row(12);

@@ -1,4 +1,4 @@
-// The plane of step size and momentum, with the roots of the chosen point and the iterates they make.
+// The plane of learning rate and momentum, with the roots of the chosen point and the iterates they make.
 
 import { node } from "../dom.js";
 import { column, row } from "../numerics/arrays.js";
@@ -7,37 +7,37 @@ import { operating } from "../numerics/watched.js";
 import { tone } from "../theme.js";
 
 export function build(kit) {
-  const plane = kit.plane({ span: 7, aspect: 0.82 });
-  let circle, runs;
-  kit.column(5, () => {
-    circle = kit.panel({ label: "the two roots in the complex plane", aspect: 0.62, margin: { left: 10, right: 10, top: 18, bottom: 12 }, frame: false });
-    runs = kit.panel({ label: "error of each curvature, step by step", aspect: 0.44, margin: { top: 20, right: 34 } });
-  });
-  let across, up;
+  let plane, circle, runs, across, up, regimes;
   const strip = { height: 58, margin: { left: 8, right: 8, top: 16, bottom: 3 }, frame: false };
+  const take = (name) => {
+    const [alpha, beta] = kit.view.regimes[name];
+    kit.store.set({ alpha, beta, family: "heavy-ball" });
+  };
   kit.column(7, () => {
-    across = kit.panel({ label: "rate for every step size at this momentum", ...strip });
+    plane = kit.plane({ aspect: 0.82 });
+    across = kit.panel({ label: "rate for every learning rate at this momentum", ...strip });
     kit.row(12);
     kit.slider("alpha", { high: (view) => view.right });
-    up = kit.panel({ label: "rate for every momentum at this step size", ...strip });
+    up = kit.panel({ label: "rate for every momentum at this learning rate", ...strip });
     kit.row(12);
     kit.slider("beta", { high: () => 1 });
+  });
+  kit.column(5, () => {
+    kit.row(12);
+    regimes = kit.buttons("go to", [...["ripples", "monotone", "one step", "alternating", "divergent"].map((name) => [name, () => take(name)]),
+      ["fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta })]]);
+    kit.legend("map", ["fast", "slow"]);
+    circle = kit.panel({ label: "the two roots in the complex plane", aspect: (width) => (width > 330 ? 0.66 : 0.62), margin: { left: 10, right: 10, top: 18, bottom: 12 }, frame: false });
+    runs = kit.panel({ label: "error of each curvature, step by step", aspect: 0.5, margin: { top: 20, right: 34 } });
+    kit.row(12);
     kit.more(() => {
       kit.entry("curvatures");
       kit.choice("family");
       kit.slider("gamma", { hide: (state) => state.family !== "any" });
       kit.flag("log", "error scale");
-    });
+    }, "other curvatures and methods");
   });
-  kit.row(5);
-  const take = (name) => {
-    const [alpha, beta] = kit.view.regimes[name];
-    kit.store.set({ alpha, beta, family: "heavy-ball" });
-  };
-  const regimes = kit.buttons("go to", ["ripples", "monotone", "one step", "alternating", "divergent"].map((name) => [name, () => take(name)]));
-  const fastest = kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
-
-  kit.legend("map", ["fast", "slow"]);
+  kit.row(12);
 
   // A run that was watched: where it stood at every look, learning rate times sharpness, walks over the map.
   let looks = [], player = null;

@@ -1,4 +1,4 @@
-// The loss split into its eigencomponents, beside the rate of each at every step size.
+// The loss split into its eigencomponents, beside the rate of each at every learning rate.
 
 import { row } from "../numerics/arrays.js";
 import { nice } from "../numbers.js";
@@ -15,7 +15,7 @@ export function build(kit) {
     plane = kit.plane({ aspect: 0.92 });
   });
   const bars = kit.panel({ span: 8, label: "steps until each component stays below the tolerance", height: 150, margin: { right: 78, top: 22 }, frame: false });
-  const curves = kit.panel({ span: 4, label: "rate of each component against step size", height: 190, margin: { left: 40, right: 12, top: 22 } });
+  const curves = kit.panel({ span: 4, label: "rate of each component against learning rate", height: 190, margin: { left: 40, right: 12, top: 22 } });
   kit.row(12);
   kit.more(() => {
     kit.entry("curvatures");
@@ -77,8 +77,8 @@ export function build(kit) {
     curves.line("now", [view.alpha, view.alpha], [0, 1.15], "hot thin");
     curves.dots("rates", Array(count).fill(view.alpha), view.rates, 3.5, "dots hot");
     const worst = Math.max(...view.rates);
-    curves.knob("hold", view.alpha, Math.min(worst, 1.1), { label: "step size", step: [view.right / 200, 0], move: (alpha) => kit.store.set({ alpha: Math.min(Math.max(alpha, 0), view.right) }), radius: 6 });
-    curves.axes({ x: "step size α", y: "rate of each component", yticks: [0, 0.5, 1] });
+    curves.knob("hold", view.alpha, Math.min(worst, 1.1), { label: "learning rate", step: [view.right / 200, 0], move: (alpha) => kit.store.set({ alpha: Math.min(Math.max(alpha, 0), view.right) }), radius: 6 });
+    curves.axes({ x: "learning rate α", y: "rate of each component", yticks: [0, 0.5, 1] });
   }
 
   return {

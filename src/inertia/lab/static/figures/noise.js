@@ -1,4 +1,4 @@
-// What noise adds: expected loss split in two, seeded runs around it, momenta compared at one effective step size.
+// What noise adds: expected loss split in two, seeded runs around it, momenta compared at one effective learning rate.
 
 import { row } from "../numerics/arrays.js";
 import { nice } from "../numbers.js";
@@ -11,21 +11,21 @@ export function build(kit) {
     kit.row(12);
     kit.slider("alpha", { low: (view) => view.right / 1e3, high: (view) => view.right });
     kit.slider("beta");
-    kit.slider("sigma");
+    kit.choice("schedule");
     plane = kit.plane({ aspect: 0.86, low: (view) => view.right / 1e3 });
   });
-  const alike = kit.panel({ span: 4, label: "loss of four momenta at one effective step size", aspect: 0.78, margin: { top: 22, right: 12, left: 40 } });
+  const alike = kit.panel({ span: 4, label: "loss of four momenta at one effective learning rate", aspect: 0.78, margin: { top: 22, right: 12, left: 40 } });
   const traded = kit.panel({ span: 4, label: "floor against steps per digit", aspect: 0.78, margin: { top: 22, left: 44, right: 12 } });
   kit.row(4);
-  kit.choice("schedule");
   kit.more(() => {
+    kit.slider("sigma");
     kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
     kit.button("roll again", () => kit.store.set({ seed: (kit.store.state.seed + 1) % 10000 }));
     kit.flag("log", "scale");
     kit.slider("steps");
     kit.slider("runs");
     kit.entry("curvatures");
-  });
+  }, "strength of the noise, other curvatures, more runs");
 
   const lifted = (values) => Array.from(values, (v) => (v > 0 ? v : NaN));
 

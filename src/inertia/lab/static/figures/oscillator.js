@@ -7,18 +7,18 @@ import { shade, colour } from "../theme.js";
 export function build(kit) {
   const spring = kit.panel({ span: 2, label: "the weight on its spring", aspect: (width) => Math.max(1.2, 300 / width), margin: { left: 4, right: 4, top: 8, bottom: 8 }, frame: false });
   const over = kit.panel({ span: 6, label: "position against time", aspect: (width) => Math.max(0.4, 300 / width), margin: { top: 22 } });
-  const phase = kit.panel({ span: 4, label: "phase portrait: position against speed", aspect: (width) => Math.max(0.6, 300 / width), margin: { left: 30, top: 22 } });
+  const phase = kit.panel({ span: 4, label: "phase portrait: position against speed", aspect: (width) => Math.max(0.6, (width > 310 ? 230 : 300) / width), margin: { left: 30, top: 22 } });
   spring.root.parentElement.classList.add("third");
   over.root.parentElement.classList.add("twothirds");
   kit.row(12, "strip");
   const player = kit.player("step", (index) => walk(index));
-  const trio = kit.panel({ span: 12, label: "three portraits of the same weight: creeping, critically damped, swinging; press one to take its momentum", aspect: (width) => (width < 600 ? 0.4 : 0.24), margin: { left: 1, right: 1, top: 22, bottom: 20 }, frame: false });
-  const line = kit.panel({ span: 12, label: "rate against momentum; the kink is critical damping", height: 132, margin: { left: 46, right: 14, top: 22, bottom: 34 } });
   kit.row(12, "wide");
   const method = (state) => state.words !== "method", particle = (state) => state.words === "method";
   kit.slider("beta", { hide: method });
   kit.slider("drag", { hide: particle });
   kit.slider("curvature");
+  const trio = kit.panel({ span: 12, label: "three portraits of the same weight: creeping, critically damped, swinging; press one to take its momentum", aspect: (width) => (width < 600 ? 0.4 : 0.24), margin: { left: 1, right: 1, top: 22, bottom: 20 }, frame: false });
+  const line = kit.panel({ span: 12, label: "rate against momentum; the kink is critical damping", height: 132, margin: { left: 46, right: 14, top: 22, bottom: 34 } });
   kit.row(12);
   kit.more(() => {
     kit.choice("words", { onset: (name) => {
@@ -61,7 +61,7 @@ export function build(kit) {
       trio.line(`trace${i}`, xs, ys, "trace");
       trio.dots(`dots${i}`, xs, ys, small ? 1.3 : 2, "dots trail");
       trio.text(`words${i}`, trio.x(i + 0.5), 14, words, { raw: true, anchor: "middle" });
-      trio.text(`beta${i}`, trio.x(i + 0.5), trio.height - 5, `β ${nice(Number(three.betas[i].toPrecision(3)))}, ${small ? "" : "rate "}${nice(Number(three.rates[i].toPrecision(4)))}`, { raw: true, anchor: "middle", className: "axis" });
+      trio.text(`beta${i}`, trio.x(i + 0.5), trio.height - 5, small ? `β ${nice(Number(three.betas[i].toPrecision(3)))}` : `β ${nice(Number(three.betas[i].toPrecision(3)))}, rate ${nice(Number(three.rates[i].toPrecision(4)))}`, { raw: true, anchor: "middle", className: "axis" });
     });
   }
 
@@ -154,7 +154,7 @@ export function build(kit) {
         over.line("explicit", view.time, view.explicit.position, "grey dash");
         over.dots("explicitdots", view.time, view.explicit.position, 1.6, "dots");
         phase.line("explicit", view.explicit.speed, view.explicit.position, "grey dash");
-        over.text("explicitwords", last, span, `explicit Euler: stable below λ = ${nice(view.explicit.edge)}`, { dx: -8, dy: 16, anchor: "end", className: "label quiet" });
+        over.text("explicitwords", last, span, over.inner.width < 300 ? "explicit Euler" : `explicit Euler: stable below λ = ${nice(view.explicit.edge)}`, { dx: -8, dy: 16, anchor: "end", className: "label quiet" });
       }
       fading(over, view.time, view.position);
       fading(phase, view.speed, view.position);

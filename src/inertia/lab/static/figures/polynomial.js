@@ -29,7 +29,7 @@ export function build(kit) {
     kit.slider("degree");
     kit.slider("point", { high: (view) => view.count });
     kit.slider("feature", { high: (view) => view.eigenvalues?.length });
-  }, "step size and momentum, features, coefficients by hand");
+  }, "learning rate and momentum, features, coefficients by hand");
 
   const chosen = (name, count) => Math.min(kit.store.state[name], count) - 1;
   const byHand = (patch = {}) => kit.store.set({ by: "hand", hand: Array.from(kit.view.coefficients), ...patch });
@@ -118,7 +118,7 @@ export function build(kit) {
       features.line(`base${i}`, [i + 0.06, i + 0.94], [0, 0], "hair");
       features.line(`f${i}`, xs, row(view.features, i), "", { stroke });
       const left = features.x(i) + 6;
-      features.text(`c${i}`, left, 13, roomy ? `${nice(view.coefficients[i])}${eigen ? ` · p${"₁₂₃₄₅₆₇₈₉"[i]}` : i ? ` · x${"⁰¹²³⁴⁵⁶⁷⁸"[i]}` : ""}` : nice(Number(view.coefficients[i].toPrecision(2))), { raw: true, className: roomy ? "" : "tick" });
+      features.text(`c${i}`, left, 13, roomy ? `${nice(view.coefficients[i])}${eigen ? ` · p${"₁₂₃₄₅₆₇₈₉"[i]}` : i ? ` · x${"⁰¹²³⁴⁵⁶⁷⁸"[i]}` : ""}` : short(view.coefficients[i]), { raw: true, className: roomy ? "" : "tick" });
       if (eigen && state.by === "steps") {
         const wide = features.x(1) - features.x(0) - 14;
         features.text(`l${i}`, left, features.height - 6, roomy ? `λ = ${nice(view.eigenvalues[i])}` : nice(Number(view.eigenvalues[i].toPrecision(1))), { raw: true, className: "tick" });
@@ -130,6 +130,7 @@ export function build(kit) {
     }
     features.knob("hand", at + 0.5, Math.min(Math.max(view.coefficients[at] / view.unit[at], -2.9), 2.9), { label: `coefficient of feature ${at + 1}`, move: scrub, step: [0, 0.05], radius: 5, words: nice(view.coefficients[at]) });
   }
+  const short = (value) => nice(Number(Math.abs(value) < 10 ? value.toFixed(2) : value.toPrecision(2))); // in a narrow cell
   const level = (top) => 3.2 - ((top - features.inner.top) / features.inner.height) * 6.4;
 
   return {

@@ -8,6 +8,7 @@ export function build(kit) {
   const square = { aspect: (width) => (width + 21.5) / width, margin: { left: 0.5, right: 0.5, top: 22, bottom: 0.5 } };
   const left = kit.panel({ span: 4, label: "the path in the parameters w", ...square });
   const right = kit.panel({ span: 4, label: "the path in eigen coordinates x", ...square });
+  for (const panel of [left, right]) panel.root.parentElement.classList.add("half"); // one hand moves both: side by side on a telephone, too
   kit.row(4);
   kit.slider("alpha", { high: (view) => view.alpha_high });
   kit.slider("beta");
@@ -44,7 +45,7 @@ export function build(kit) {
     const head = [[x - 0.2 * u - 0.1 * v, y - 0.2 * v + 0.1 * u], [x, y], [x - 0.2 * u + 0.1 * v, y - 0.2 * v - 0.1 * u]];
     panel.line(key, [left, left + x], [top, top + y], "arrow", { stroke });
     panel.line(`${key}head`, head.map((p) => left + p[0]), head.map((p) => top + p[1]), "arrow", { stroke });
-    panel.text(`${key}words`, left + x + 0.32 * u, top + y + 0.32 * v, words, { anchor: "middle", dy: 4, fill: stroke });
+    panel.text(`${key}words`, left + x + 0.4 * u, top + y + 0.4 * v, words, { anchor: "middle", dy: 4 });
   }
 
   function space(panel, view, data, key, title) {
@@ -53,7 +54,7 @@ export function build(kit) {
     const xs = column(data, 0), ys = column(data, 1);
     panel.line("path", xs, ys, "hot path");
     panel.dots("steps", xs, ys, 1.8, "dots hot");
-    panel.text("title", 0, 12, title, { raw: true, className: "axis" });
+    panel.text("title", 0, 12, panel.width > 230 ? title : title.split(":")[0].replace(/^w$/, "w: as they are"), { raw: true, className: "axis" });
     return [xs[0], ys[0]];
   }
 

@@ -5,12 +5,12 @@ import { row } from "../numerics/arrays.js";
 import { tone } from "../theme.js";
 
 export function build(kit) {
-  const shape = { span: 4, aspect: 0.86 };
+  kit.row(12, "wide");
+  kit.slider("beta");
+  const shape = { span: 4, aspect: (width) => (width > 330 ? 0.6 : 0.86) };
   const weights = kit.panel({ ...shape, label: "weight of a gradient against its age", margin: { right: 14, top: 22 } });
   const velocity = kit.panel({ ...shape, label: "velocity on a constant slope against step", margin: { right: 14, top: 22 } });
   const lengths = kit.panel({ ...shape, label: "length of each step when the learning rate drops", margin: { right: 14, top: 22 } });
-  kit.row(12, "wide");
-  kit.slider("beta");
   kit.row(12);
   kit.more(() => {
     kit.slider("span");
@@ -34,7 +34,7 @@ export function build(kit) {
         weights.line("window", [view.window, view.window], [0, 1.08], "dash hot");
         weights.text("windowwords", view.window, 1.08, `1/(1 − β) = ${nice(view.window)}`, { dx: 6, dy: 16, className: "label hot" });
       }
-      weights.axes({ x: "age of the gradient", y: "its weight, for several β", yticks: [0, 0.5, 1] });
+      weights.axes({ x: "age of the gradient", y: "weight of a gradient, for several β", yticks: [0, 0.5, 1] });
 
       const last = view.velocity.length - 1, high = Math.max(Math.min(view.terminal, 2.2 * view.velocity[last]), 1) * 1.18;
       velocity.domain({ x: [0, last], y: [0, high] });

@@ -5,20 +5,20 @@ import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
 
 export function build(kit) {
-  const map = kit.panel({ span: 7, label: "predicted final loss over learning rate and memory", aspect: (width) => (width < 420 ? 0.86 : 0.7), margin: { left: 48, right: 14, top: 22, bottom: 36 } });
+  const map = kit.panel({ span: 7, label: "predicted final loss over learning rate and memory", aspect: (width) => (width < 420 ? 0.86 : 0.84), margin: { left: 48, right: 14, top: 22, bottom: 36 } });
   let chart, lines;
   kit.column(5, () => {
+    kit.row(12);
+    kit.slider("alpha", { low: (view) => view.low, high: (view) => view.high });
+    kit.slider("beta");
+    kit.buttons("go to", [
+      ["lowest forecast", () => kit.store.set({ alpha: kit.view.map.best.alpha, beta: Math.min(kit.view.map.best.beta, 0.99) })],
+      ["recommended", () => kit.store.set(kit.view.recommended)],
+    ]);
     chart = kit.panel({ label: "predicted loss against step, and the runs of the record", aspect: 0.6, margin: { left: 46, right: 14, top: 22 } });
     lines = kit.panel({ label: "curvatures: share of the loss and of the noise", aspect: 0.4, margin: { left: 46, right: 14, top: 22 } });
   });
-  kit.row(6);
-  kit.slider("alpha", { low: (view) => view.low, high: (view) => view.high });
-  kit.slider("beta");
-  kit.row(6);
-  kit.buttons("go to", [
-    ["lowest forecast", () => kit.store.set({ alpha: kit.view.map.best.alpha, beta: Math.min(kit.view.map.best.beta, 0.99) })],
-    ["recommended", () => kit.store.set(kit.view.recommended)],
-  ]);
+  kit.row(12, "wide");
   const file = node("input", { type: "file", accept: ".json,.html,.htm,application/json,text/html", "aria-label": "record.json or report.html of inertia tune", class: "file" });
   const said = node("p", { class: "hint", role: "status" });
   kit.box.append(node("label", { class: "filelabel" }, "load a record or report", file), said);
@@ -105,7 +105,7 @@ export function build(kit) {
     lines.stems("share", view.curvatures, Array.from(view.share, (v) => v / most), "stem strong", { stroke: tone(2, 3) });
     lines.stems("noise", Array.from(view.curvatures, (h) => h * 1.05), Array.from(view.noise, (v) => (view.noise.some((n) => n > 0) ? v / loud : NaN)), "stem hot strong");
     lines.line("upper", [view.upper, view.upper], [0, 1.5], "ink dash");
-    if (lines.inner.width > 260) lines.text("upperwords", view.upper, 1.5, "upper bar", { dx: -5, dy: 15, anchor: "end", className: "label quiet" });
+    if (lines.inner.width > 260) lines.text("upperwords", view.upper, 1.5, "largest curvature", { dx: -5, dy: 15, anchor: "end", className: "label quiet" });
     lines.text("w1", lines.inner.left + 8, 37, "share of the loss", { raw: true, fill: tone(2, 3) });
     lines.text("w2", lines.inner.left + 124, 37, "noise", { raw: true, className: "label hot" });
     lines.axes({ x: "curvature", y: "measured spectrum, each over its largest", yticks: [0, 1], grid: false });

@@ -1,6 +1,6 @@
 // Momentum is mechanics: alpha = dt^2/m, beta = 1 - c dt/m; and the exact motion of a weight on a spring. (inertia.theory.physics)
 
-import { method } from "./modes.js";
+import { method, regime } from "./modes.js";
 
 const EQUAL = 1e-12;
 
@@ -13,11 +13,11 @@ export function particleOf(one, mass) {
 
 export const criticalDrag = (mass, h) => 2 * Math.sqrt(mass * h);
 
-export function damping({ mass, drag }, h) {
-  const limit = criticalDrag(mass, h);
-  if (drag === 0 && limit > 0) return "undamped";
-  if (Math.abs(drag - limit) <= EQUAL * limit) return "critical";
-  return drag < limit ? "underdamped" : "overdamped";
+// What the steps themselves are, by their two roots: a step has more friction than the motion that it follows.
+export function steppedDamping(one, h) {
+  const ah = one.alpha * h, found = regime(one, h);
+  if (ah > 0 && ah <= 1 && one.beta < 1 && Math.abs(one.beta - (1 - Math.sqrt(ah)) ** 2) <= EQUAL) return "critical";
+  return { ripples: "underdamped", monotone: "overdamped", "one-step": "critical" }[found] || found;
 }
 
 // m x'' + c x' + h x = 0 at time t: [position, speed].

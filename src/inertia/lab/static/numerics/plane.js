@@ -87,7 +87,7 @@ function searched(name, low, high, gamma) {
   return family(name, a, b, gamma);
 }
 
-// The step size of least rate at this momentum, on a logarithmic grid: where both ends of the spectrum are equally slow.
+// The learning rate of least rate at this momentum, on a logarithmic grid: where both ends of the spectrum are equally slow.
 export function fastest(curvatures, beta) {
   if (beta === 0) return best("descent", curvatures).alpha;
   const low = least(curvatures), high = most(curvatures);

@@ -26,7 +26,7 @@ function squares({ alpha, beta, gamma }, h, x, u, steps, out, from) {
   }
 }
 
-// The same for a table of step sizes (heavy ball): mean and covariance, step by step.
+// The same for a table of learning rates (heavy ball): mean and covariance, step by step.
 export function scheduledCurves(alphas, beta, h, weights, variance, steps) {
   const bias = zeros(steps + 1), noise = zeros(steps + 1);
   for (let i = 0; i < h.length; i++) {

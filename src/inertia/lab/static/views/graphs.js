@@ -8,7 +8,7 @@ import { descent, heavyBall, left, method } from "../numerics/modes.js";
 import { permutation } from "../numerics/random.js";
 import { words } from "../numerics/words.js";
 
-const KINDS = { expander: "expander", grid: "grid", path: "path", rooms: "two cliques" }, FRAMES = 60, BESIDE = 36, TOLERANCE = 1e-6, SIZES = [9, 16, 25, 36, 49, 64, 100, 144, 225];
+const KINDS = { expander: "expander", grid: "grid", path: "path", rooms: "two cliques" }, FRAMES = 60, SETTLING = 60, BESIDE = 36, TOLERANCE = 1e-6, SIZES = [9, 16, 25, 36, 49, 64, 100, 144, 225];
 
 export function view(state) {
   const { graph: kind, seed } = state, nodes = kind === "grid" ? even(Math.sqrt(state.n)) ** 2 : state.n, edges = flipped(base(kind, nodes, seed), nodes, state.flips);
@@ -30,14 +30,14 @@ export function view(state) {
     changed: !(state.flips.length === 1 && state.flips[0] === -1),
   };
   const alt = `A graph of ${nodes} nodes and ${edges.length} edges (${KINDS[kind]}), condition number ${words(kappa, ".4g")}.`;
-  return { values, caption: caption(values, edges.length), alt, costly: { places: [`${kind}|${nodes}|${seed}`, () => ({ at: places(kind, nodes) })], growth: [`${seed}`, () => growth(seed)],
+  return { values, caption: caption(values, edges.length), alt, costly: { places: [`${kind}|${nodes}|${seed}|${state.springs ? edges : ""}`, () => ({ at: places(kind, nodes, seed, state.springs ? edges : null) })], growth: [`${seed}`, () => growth(seed)],
     three: [`${seed}`, () => ({ graphs: ["expander", "grid", "path"].map((name) => beside(name, seed)) })] } };
 }
 
 // One of the three graphs of the same size that stand side by side.
 function beside(kind, seed) {
   const edges = flipped(base(kind, BESIDE, seed), BESIDE, []), found = solved(edges, BESIDE);
-  return { kind, edges: shaped(Int32Array.from(edges.flat()), edges.length, 2), at: places(kind, BESIDE), slow: slowest(found, BESIDE), kappa: found.values[BESIDE - 1] / found.values[1] };
+  return { kind, edges: shaped(Int32Array.from(edges.flat()), edges.length, 2), at: places(kind, BESIDE, seed), slow: slowest(found, BESIDE), kappa: found.values[BESIDE - 1] / found.values[1] };
 }
 
 function base(kind, nodes, seed) {
@@ -113,8 +113,50 @@ function spread({ values, vectors }, nodes, one, source) {
   return out;
 }
 
-// Where the nodes stand, in [-1, 1] squared.
-function places(kind, nodes) {
+// Where the nodes stand, in [-1, 1] squared; an expander, and whatever edges are given, as springs place them.
+function places(kind, nodes, seed, edges = null) {
+  const at = drawn(kind, nodes), joined = edges || (kind === "expander" ? flipped(base(kind, nodes, seed), nodes, []) : null);
+  return joined ? settle(joined, at) : at;
+}
+
+// Every pair of nodes on a spring as long as the way between them: de Leeuw's (1977) majorisation of the stress, from there.
+function settle(edges, start) {
+  const nodes = start.length / 2, away = ways(edges, nodes);
+  let at = start;
+  for (let round = 0; round < SETTLING; round++) {
+    const next = zeros(nodes, 2);
+    for (let i = 0; i < nodes; i++) {
+      const x = at[2 * i], y = at[2 * i + 1];
+      for (let j = 0; j < i; j++) {
+        const u = x - at[2 * j], v = y - at[2 * j + 1], pull = away[i * nodes + j] / (nodes * Math.max(Math.sqrt(u * u + v * v), 1e-9));
+        next[2 * i] += pull * u; next[2 * i + 1] += pull * v;
+        next[2 * j] -= pull * u; next[2 * j + 1] -= pull * v;
+      }
+    }
+    at = next;
+  }
+  const mean = [0, 1].map((c) => { let total = 0; for (let i = 0; i < nodes; i++) total += at[2 * i + c]; return total / nodes; });
+  at.forEach((v, i) => { at[i] = v - mean[i % 2]; });
+  const size = at.reduce((t, v) => Math.max(t, Math.abs(v)), 0);
+  at.forEach((v, i) => { at[i] = (0.95 * v) / size; });
+  return at;
+}
+
+// Steps from every node to every other along the edges; parts stand apart.
+function ways(edges, nodes) {
+  const out = new Float64Array(nodes * nodes).fill(Infinity), beside = Array.from({ length: nodes }, () => []);
+  let far = 0;
+  for (const [i, j] of edges) { beside[i].push(j); beside[j].push(i); }
+  for (let from = 0; from < nodes; from++) {
+    const row = out.subarray(from * nodes, (from + 1) * nodes), queue = [from];
+    row[from] = 0;
+    for (const i of queue) for (const j of beside[i]) if (row[j] === Infinity) { row[j] = row[i] + 1; far = Math.max(far, row[j]); queue.push(j); }
+  }
+  return out.map((v) => (v === Infinity ? far + 2 : v));
+}
+
+// A grid, a spiral, two rings or one, as the family is usually drawn.
+function drawn(kind, nodes) {
   const out = zeros(nodes, 2), put = (i, x, y) => { out[2 * i] = x; out[2 * i + 1] = y; }, round = (i, count) => (2 * Math.PI * i) / count;
   if (kind === "grid") {
     const side = even(Math.sqrt(nodes)), line = linspace(-0.92, 0.92, side);

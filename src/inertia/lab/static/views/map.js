@@ -11,7 +11,7 @@ const REGIMES = { ripples: [0.15, 0.9], monotone: [0.15, 0.125], "one step": [1,
 const SAID = {
   "one-step": "both roots are zero: the error is gone after a step or two",
   monotone: "real positive roots: the error shrinks without ever changing sign",
-  ripples: "complex roots: the error swings around zero while it shrinks, at a rate √q that the step size hardly moves",
+  ripples: "complex roots: the error swings around zero while it shrinks, at a rate that depends on the momentum, hardly on the learning rate",
   alternating: "a negative root dominates: the error jumps from side to side",
   undamped: "a root on the unit circle: the error never settles",
   divergent: "a root outside the unit circle: the error grows",
@@ -38,7 +38,7 @@ export function view(state) {
   return {
     values,
     caption: `${speed(size)} ${capital(kind)}: ${SAID[kind]}.`,
-    alt: `Rate of ${FAMILIES[name]} over step size and momentum; the chosen point has rate ${words(size, ".4f")} and is ${kind}.`,
+    alt: `Rate of ${FAMILIES[name]} over learning rate and momentum; the chosen point has rate ${words(size, ".4f")} and is ${kind}.`,
     costly: { plane: [`${name}|${name === "any" ? gamma : 0}|${h}`, () => plane(name, h, gamma)], five: ["five", five] },
   };
 }

@@ -51,7 +51,7 @@ function runs(alphas, beta, h, weights, { steps, runs: count, seed, sigma }) {
   return { mean, low, high, single };
 }
 
-// For each momentum, steps per digit and floor along the stable step sizes up to the fastest.
+// For each momentum, steps per digit and floor along the stable learning rates up to the fastest.
 function traded(h, variance) {
   const parts = geomspace(1e-3, 1, 61), low = h[0], high = most(h), slow = zeros(TRADED.length, 61), floors = zeros(TRADED.length, 61);
   TRADED.forEach((beta, i) => {

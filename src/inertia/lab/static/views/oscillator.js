@@ -2,7 +2,7 @@
 
 import { linspace, shaped, unique, zeros } from "../numerics/arrays.js";
 import { critical, method, orbit, rate } from "../numerics/modes.js";
-import { criticalDrag, damping, explicitEdge, methodOf, oscillator, particleOf } from "../numerics/physics.js";
+import { criticalDrag, explicitEdge, methodOf, oscillator, particleOf, steppedDamping } from "../numerics/physics.js";
 import { words } from "../numerics/words.js";
 
 const ROWS = [0, 0.02, 0.1, 0.25], COLUMNS = [1, 0.985, 0.95, 0.9, 0.85, 0.8], GRID_ALPHA = 0.02, GRID_STEPS = 150, GRID_START = [0.92, 1], LIMIT = 20;
@@ -36,7 +36,7 @@ export function view(state) {
     three: three(one, h, state, dt),
     rate: rate(one, h),
   };
-  const alt = `A weight on a spring of stiffness ${words(h, "g")}, ${named(particle, h)}: position and speed over ${state.steps} steps.`;
+  const alt = `A weight on a spring of stiffness ${words(h, "g")}, ${named(one, h)}: position and speed over ${state.steps} steps.`;
   return { values, caption: caption(state, one, particle), alt, costly: { grid: ["grid", grid] } };
 }
 
@@ -50,7 +50,7 @@ function both(state) {
 }
 
 const kept = (value) => (Math.abs(value) < 1e6 ? value : NaN);
-const named = (particle, h) => (h === 0 ? "free" : damping(particle, h));
+const named = (one, h) => (h === 0 ? "free" : steppedDamping(one, h));
 
 // The same weight creeping, critically damped and swinging; null without a spring.
 function three(one, h, state, dt) {
@@ -86,15 +86,18 @@ function grid() {
 }
 
 function caption(state, one, particle) {
-  const h = state.curvature, size = rate(one, h);
+  const h = state.curvature, size = rate(one, h), limit = criticalDrag(particle.mass, h);
   const said = {
     free: "No spring: only drag",
     undamped: "*Undamped*: it swings for ever",
     underdamped: "*Underdamped*: it swings through zero and comes back",
     critical: "*Critical*: the fastest way home without swinging",
     overdamped: "*Overdamped*: it creeps, as gradient descent does",
-  }[named(particle, h)];
-  const fate = size > 1 + 1e-9 ? "the steps are too long and it *diverges*" : `each step multiplies the error by *${words(size, ".4f")}*`;
-  return `${said}; ${fate}. α = ${words(one.alpha, ".4g")}, β = ${words(one.beta, ".4g")} is mass ${words(particle.mass, ".3g")}, drag ${words(particle.drag, ".4g")}`
-    + ` (critical ${words(criticalDrag(particle.mass, h), ".4g")}), time step ${words(particle.time_step, ".4g")}.`;
+    alternating: "*Alternating*: the steps are too long to follow the motion and jump from side to side",
+    divergent: "*Divergent*: the steps are too long for so stiff a spring",
+  }[named(one, h)];
+  const exact = `${words(limit, ".4g")} for the exact motion`;
+  const critical = one.alpha * h <= 1 ? `critical is ${words(limit - h * particle.time_step, ".4g")}, ${exact}` : `critical is ${exact}`;
+  return `${said}; each step multiplies the error by *${words(size, ".4f")}*. α = ${words(one.alpha, ".4g")}, β = ${words(one.beta, ".4g")} is mass`
+    + ` ${words(particle.mass, ".3g")}, drag ${words(particle.drag, ".4g")}${h ? ` (${critical})` : ""}, time step ${words(particle.time_step, ".4g")}.`;
 }

@@ -144,7 +144,7 @@ const heldRidge = (rest, etas) => shaped(etas.map((eta) => rms(rest.map(({ h, pa
 
 function caption(state, values) {
   if (state.by === "hand") return `Your own coefficients miss the points by *${words(values.misfit, ".3g")}* (root mean square).`;
-  if (!values.stable) return "This step is beyond *2(1 + β)*/λ₁: the first feature *diverges*. Lower the step size, or raise β.";
+  if (!values.stable) return "This step is beyond *2(1 + β)*/λ₁: the first feature *diverges*. Lower the learning rate, or raise β.";
   const done = values.milestones.filter((m) => m <= state.k).length, last = most(values.milestones);
   return `After *${words(state.k, ",.0f")}* steps ${done} of ${values.eigenvalues.length} features are learned to three digits; the last needs *${words(last, ",.0f")}*. `
     + `A point that is left out is missed by *${words(values.now, ".3g")}*; stopping at ${words(values.lowest, ",.0f")} would make that ${words(least(values.held), ".3g")}.`;

@@ -5,11 +5,13 @@ import importlib.util
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inertia.errors import BadInput
 from inertia.lab.article import build, export, headings, page
 from inertia.lab.bundle import STATIC, closure, defined, names, needs
+from inertia.lab.twin import data
 from inertia.lab.views import discovered
 
 FIGURES = list(discovered())
@@ -45,20 +47,40 @@ def test_every_figure_has_one_place_and_every_reference_a_target():
     assert listed - cited <= {"ref-brooks1989"}, "a reference that nothing cites"
 
 
-def test_reacting_formulas_name_fields_and_values_that_exist():
-    from inertia.lab.twin import data
-
+def test_numbers_in_the_sentences_are_those_of_the_untouched_figures():
     shown = {name: data(name) for name in FIGURES}
-    for path in re.findall(r'data-value="([^"]+)"', TEXT):
+    found = re.findall(r'<b data-value="([^"]+)"(?: data-form="([^"]+)")?>([^<]*)</b>', TEXT)
+    assert {path.partition(":")[0] for path, _, _ in found} >= set(FIGURES) - {"hero"}
+    for path, form, text in found:
         name, _, rest = path.partition(":")
         first, *deeper = rest.split(".")
-        value = shown[name][first] if first in shown[name] else discovered()[name].FIELDS[first]
+        value = shown[name].get(first)
+        if value is None or (not deeper and np.ndim(value)):
+            value = discovered()[name].FIELDS[first].default
         for part in deeper:
             value = value[int(part)] if part.isdigit() else value[part]
-    for term in re.findall(r'data-term="([^"]+)"', TEXT):
-        name, _, fields = term.partition(":")
-        for field in fields.split():
-            assert field in discovered()[name].FIELDS, term
+        assert format(float(value), form or ".4g") == text, path
+
+
+@pytest.mark.browser
+def test_a_formula_lights_up_what_it_means_and_sentences_follow_the_hand(plain):
+    for name in FIGURES:
+        plain.figure(name)
+    plain.page.evaluate("inertia.mounted.get('map').store.set({ alpha: 0.15, beta: 0.9 })")
+    plain.settled("map")
+    said = plain.page.locator("#two-by-two .now").inner_text()
+    assert "α = 0.15, β = 0.9, and the larger root has size 0.9487" in said
+    dark = plain.page.evaluate("""() => [...document.querySelectorAll("[data-term]")].filter((one) => {
+      one.focus();
+      const many = document.querySelectorAll(".figure .lit").length;
+      one.blur();
+      return !many;
+    }).map((one) => one.dataset.term)""")
+    assert dark == [], "terms that light up nothing"
+    assert plain.page.locator("[data-term]").count() >= 25
+    assert plain.page.locator(".lit").count() == 0
+    empty = plain.page.evaluate("() => [...document.querySelectorAll('[data-value]')].filter((one) => /^(|–|nan)$/.test(one.innerText)).map((one) => one.dataset.value)")
+    assert empty == []
 
 
 def test_every_module_is_short_says_what_it_is_and_knows_its_neighbours():
@@ -95,7 +117,6 @@ def test_from_disk_every_figure_draws_and_nothing_is_asked_of_anyone(plain):
         assert "NaN" not in plain.picture(name)
     assert plain.complaints == []
     assert plain.foreign == []
-    assert plain.page.locator("output[data-value]", has_text="…").count() == 0
 
 
 @pytest.mark.browser
@@ -206,7 +227,6 @@ def test_contours_lie_on_their_level(plain):
 @pytest.mark.browser
 def test_the_page_writes_the_same_python_as_the_library(plain):
     import golden
-    import numpy as np
     from golden_special import SPECIAL
 
     from inertia.lab.api import snippet

@@ -2,10 +2,10 @@
 
 import { words } from "./numerics/words.js";
 
-// A number of a figure by its path: a field of its state, else a value of its view; dots go deeper.
+// A number of a figure by its path: a value of its view, else a field of its state; dots go deeper.
 function value(kit, path) {
   const [first, ...rest] = path.split(".");
-  const start = Object.hasOwn(kit.store.state, first) ? kit.store.state[first] : kit.view?.[first];
+  const seen = kit.view?.[first], start = typeof seen === "number" || (seen && rest.length) ? seen : kit.store.state[first];
   return rest.reduce((found, part) => found?.[part], start);
 }
 
@@ -22,10 +22,10 @@ export function react(kit, article) {
     });
   }
   for (const term of article.querySelectorAll(`[data-term^="${kit.name}:"]`)) {
-    const names = term.dataset.term.split(":")[1].split(" ");
+    const names = term.dataset.term.split(":")[1].split(" "), means = (key) => names.some((name) => key === name || (key.startsWith(name) && /^\d+$/.test(key.slice(name.length))));
     const lit = (on) => {
       term.classList.toggle("lit", on);
-      for (const name of names) for (const part of kit.root.querySelectorAll(`[data-field="${name}"], [data-key="${name}"], [data-key^="${name}-"]`)) part.classList.toggle("lit", on);
+      for (const part of kit.root.querySelectorAll("[data-field], [data-key]")) if (means(part.dataset.field || part.dataset.key)) part.classList.toggle("lit", on);
     };
     term.setAttribute("tabindex", "0");
     for (const name of ["pointerenter", "focus"]) term.addEventListener(name, () => lit(true));

@@ -193,7 +193,7 @@ def test_points_and_targets_must_pair():
 
 def test_airfoil_runs_are_those_of_a_plain_loop():
     problem = airfoil(airfoil_figure.measurements())
-    losses = airfoil_figure._losses(Method(np.array([0.005, 0.02]), np.array([0.9, 0.5])), 10, 1, 3)
+    losses = airfoil_figure.trained(Method(np.array([0.005, 0.02]), np.array([0.9, 0.5])), 10, 1, 3)
     for index, (rate, beta) in enumerate(((0.005, 0.9), (0.02, 0.5))):
         for seed in range(3):
             order, w, velocity = permutation(1000 + 8 * seed, 1500), np.append(0.01 * normal(seed, 5), 0.0), np.zeros(6)

@@ -50,11 +50,13 @@ class _Table(NamedTuple):
 STEPS = """
 import numpy as np
 from inertia.core.method import Method
-from inertia.lab.figures.airfoil import measurements
+from inertia.lab.figures.airfoil import measurements, trained
 from inertia.problems import airfoil
 from inertia.problems.simulation import run
 
-problem, steps = airfoil(measurements()), $epochs * (1500 // int($batch))  # three other seeds: the spread is the point
+both = Method(np.array([$rate, $rate]), np.array([$beta, 0.0]))  # with momentum, and with its velocity forgotten
+print([f"{np.median(runs[-1]):.4f}" for runs in trained(both, int($batch), $epochs, $runs)])
+problem, steps = airfoil(measurements()), $epochs * (1500 // int($batch))  # three other shuffles: the spread is the point
 for beta in ($beta, 0.0):
     ran = [run(problem, Method($rate, beta=beta), steps, batch_size=int($batch), seed=seed, evaluate_every=steps) for seed in range(3)]
     print(beta, np.round([one.loss for one in ran], 4))
@@ -65,7 +67,7 @@ def view(state: State) -> View:
     """Losses of many runs with momentum and without their velocity, final losses, and a sweep at one effective rate."""
     table, rate, beta = _table(), state["rate"], state["beta"]
     batch, epochs, runs = int(state["batch"]), state["epochs"], state["runs"]
-    losses = _losses(Method(np.array([rate, rate]), np.array([beta, 0.0])), batch, epochs, runs)  # (2, K, runs)
+    losses = trained(Method(np.array([rate, rate]), np.array([beta, 0.0])), batch, epochs, runs)  # (2, K, runs)
     steps = epochs * _EXAMPLES // batch
     picked = np.unique(np.linspace(0, steps, min(steps + 1, _DRAWN)).astype(int))
     shown = losses[:, picked]
@@ -124,8 +126,8 @@ def _plan(batch: int, epochs: int, runs: int) -> tuple[Array, Array, Array]:
     return starts, turned @ x, (turned @ y[..., None])[..., 0]
 
 
-def _losses(methods: Method, batch: int, epochs: int, runs: int) -> Array:
-    """Full loss after every step of every run: methods (M,) -> (M, steps + 1, runs). Seeds 0, 1, ... in each."""
+def trained(methods: Method, batch: int, epochs: int, runs: int) -> Array:
+    """Full loss after every step of every run: methods (M,) -> (M, steps + 1, runs). Runs 0, 1, ... start and shuffle alike in each."""
     table, (starts, curvature, pull) = _table(), _plan(batch, epochs, runs)
     now = Method(*(np.asarray(field, dtype=float) for field in methods))  # (M,), the last axis of everything below
     params = np.repeat(starts[..., None], len(np.atleast_1d(methods.alpha)), axis=-1)  # (runs, 6, M)
@@ -143,7 +145,7 @@ def _losses(methods: Method, batch: int, epochs: int, runs: int) -> Array:
 def _sweep(scale: float, batch: int, epochs: int) -> dict[str, Any]:
     """Final losses at equal rate/(1 - beta): median and range over the runs, for every momentum."""
     betas = np.array(_SWEPT)
-    final = _losses(Method(scale * (1 - betas), betas), batch, epochs, _SWEEP_RUNS)[:, -1]
+    final = trained(Method(scale * (1 - betas), betas), batch, epochs, _SWEEP_RUNS)[:, -1]
     return {"low": final.min(axis=-1), "middle": np.median(final, axis=-1), "high": final.max(axis=-1)}
 
 

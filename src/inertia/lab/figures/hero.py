@@ -62,7 +62,7 @@ one = method($family, $alpha, $beta, $gamma)
 params, velocity = np.array(shown["path"][0]), np.zeros(2)  # the start, with its kick if there is one
 for k in range($steps):
     params, velocity = step(one, params, velocity, ground.gradient(params))
-    if not np.all(np.abs(params) < 1e6):
+    if not np.all(np.abs(readout(one, params, velocity)) < 1e6):
         print("diverges at step", k + 1)
         break
 print(f"{ground.value(readout(one, params, velocity)):.3g}")

@@ -49,7 +49,7 @@ curvatures = np.sort($curvatures)
 known = spectrum(curvatures, weights=3.0 / curvatures.size / curvatures, noise=$sigma**2)
 one = Method(shown["alpha"], beta=$beta)
 plan = step_decay(one, max(1, $steps // 2)) if $schedule == "halves" else shaped($schedule, one, $steps)
-print(f"{noise.floor(one, known):.3g}", f"{quadratic.loss_curve(plan, known, $steps)[-1]:.3g}")
+print(f"{quadratic.worst_rate(one, known) ** 2:.4f}", f"{noise.floor(one, known):.3g}", f"{quadratic.loss_curve(plan, known, $steps)[-1]:.3g}")
 """
 
 
@@ -164,7 +164,7 @@ def _words(state: State, values: Mapping[str, Any]) -> str:
     if values["rate"] >= 1 - 1e-12:
         return f"The rate is *{values['rate']:.4f}*: the loss never settles, with noise or without. Lower α or raise β."
     if state["sigma"] == 0:
-        return f"No noise: the loss falls by *{values['rate'] ** 2:.4f}* a step for as long as you like."
+        return f"No noise: each step multiplies the loss by *{values['rate'] ** 2:.4f}* in the end, for as long as you like."
     said = f"The noise keeps up a loss of *{values['floor']:.3g}*, whatever the start"
     if state["schedule"] != "constant":
         ends = f"the schedule ends at *{values['total'][-1]:.3g}*, bias and noise together"

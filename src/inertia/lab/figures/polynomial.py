@@ -44,14 +44,24 @@ Array = NDArray[np.float64]
 STEPS = """
 import numpy as np
 from inertia.core.method import Method
-from inertia.problems.polynomials import eigenfeatures, ridge_filter
+from inertia.problems.polynomials import eigenfeatures, monomials
 from inertia.theory.modes import iterate
 
-found = eigenfeatures($points, $targets, min($degree, len($points) - 2))
+x, y = np.array($points), np.array($targets)
+degree = min($degree, len(x) - 2)
+found = eigenfeatures(x, y, degree)
 one = Method($alpha / found.eigenvalues[0], beta=$beta)
 learned = 1 - iterate(one, found.eigenvalues, $k).params
-kept = ridge_filter(found.eigenvalues, (1 - one.beta) / (one.alpha * $k))
-print(found.eigenvalues, learned, kept)
+print(found.eigenvalues, learned, f"{np.sum(np.abs(1 - learned) < 1e-3)} of {learned.size}")
+weights = shown["coefficients"] if $basis == "monomials" else found.vectors @ shown["coefficients"]
+print(f"on the data {np.sqrt(np.mean((monomials(x, degree) @ weights - y) ** 2)):.3g}")
+missed = []
+for i in range(len(x)):
+    u, s, vt = np.linalg.svd(monomials(np.delete(x, i), degree), full_matrices=False)
+    u, vt, s = u[:, s > 1e-10 * s[0]], vt[s > 1e-10 * s[0]], s[s > 1e-10 * s[0]]
+    share = 1 - iterate(one, s**2, $k).params
+    missed.append(monomials(x[i], degree) @ vt.T @ (np.delete(y, i) @ u / s * share) - y[i])
+print(f"on a point left out {np.sqrt(np.mean(np.square(missed))):.3g}")
 """
 
 

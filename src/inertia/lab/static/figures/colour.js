@@ -9,7 +9,7 @@ const NAMES = ["gradient descent", "momentum", "Chebyshev", "conjugate gradients
 const SHORT = ["descent", "momentum", "Chebyshev", "conj. gradients"]; // over a small maze
 
 export function build(kit) {
-  const board = kit.panel({ span: 12, label: "the maze after k steps of four methods; tap cells to change them", height: 300, margin: { left: 0.5, right: 0.5, top: 0.5, bottom: 0.5 }, frame: false });
+  const board = kit.panel({ span: 12, label: "the maze after k steps of four methods; tap cells to change them", height: 300, margin: { left: 2.5, right: 2.5, top: 0.5, bottom: 0.5 }, frame: false });
   board.svg.classList.add("draws");
   kit.row(12, "wide");
   kit.slider("k");
@@ -135,7 +135,7 @@ export function build(kit) {
       board.text(`name${i}`, box.x, box.y - 6, tiles.wide < 190 ? SHORT[i] : NAMES[i], { raw: true, className: i === 1 ? "label hot" : "label" });
       const error = view.now[i];
       board.text(`error${i}`, box.x + tiles.wide, box.y - 6, error === null || Number.isNaN(error) ? "" : error > 1e6 ? "diverges" : error < 1e-9 ? "0" : nice(Number(error.toPrecision(3))), { raw: true, anchor: "end", className: "tick" });
-      const radius = Math.max(Math.min(tiles.cell * 0.3, 5), 1.6);
+      const radius = Math.max(Math.min(tiles.cell * 0.3, 5), 2.6);
       board.dots(`seeds${i}`, seeds.map((s) => box.x + ((s % columns) + 0.5) * tiles.cell), seeds.map((s) => box.y + (Math.floor(s / columns) + 0.5) * tiles.cell), radius, "dots seed");
     });
     const box = tiles.boxes[1];

@@ -67,7 +67,7 @@ function traded(h, variance) {
 
 function caption(state, values) {
   if (values.rate >= 1 - 1e-12) return `The rate is *${words(values.rate, ".4f")}*: the loss never settles, with noise or without. Lower α or raise β.`;
-  if (state.sigma === 0) return `No noise: the loss falls by *${words(values.rate ** 2, ".4f")}* a step for as long as you like.`;
+  if (state.sigma === 0) return `No noise: each step multiplies the loss by *${words(values.rate ** 2, ".4f")}* in the end, for as long as you like.`;
   if (state.schedule !== "constant") {
     return `At a constant step the floor would be *${words(values.floor, ".3g")}*; the schedule ends at *${words(values.total[state.steps], ".3g")}*, bias and noise together.`;
   }

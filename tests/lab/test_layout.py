@@ -1,5 +1,7 @@
 """What a reader sees of a figure: few controls, each beside what it changes, and no words on top of others."""
 
+from pathlib import Path
+
 import pytest
 
 from inertia.lab.views import discovered
@@ -19,9 +21,11 @@ SEEN = """() => Object.fromEntries([...document.querySelectorAll(".figure")].map
 # Words of one panel that lie on others, or outside of their panel.
 HITS = """(id) => [...document.querySelectorAll(`#${id} .grid svg`)].flatMap((svg, panel) => {
   const frame = svg.getBoundingClientRect(), out = [];
-  const texts = [...svg.querySelectorAll("text")].filter((one) => one.textContent.trim()).map((one) => [one.textContent, one.getBoundingClientRect()]);
+  const written = [...svg.querySelectorAll("text")].filter((one) => one.textContent.trim());
+  const texts = written.map((one) => [one.textContent, one.getBoundingClientRect()]);
   texts.forEach(([words, a], i) => {
-    if (a.right > innerWidth + 1 || a.left < -1 || a.left < frame.left - 30 || a.right > frame.right + 30) out.push(`${panel}: "${words}" is outside`);
+    const [left, right] = [Math.max(-1, frame.left - 30), Math.min(innerWidth + 1, frame.right + 30)];
+    if (a.left < left || a.right > right) out.push(`${panel}: "${words}" is outside`);
     for (const [other, b] of texts.slice(0, i)) {
       const across = Math.min(a.right, b.right) - Math.max(a.left, b.left), down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
       if (across > 1.5 && down > 3) out.push(`${panel}: "${words}" lies on "${other}"`);
@@ -43,10 +47,11 @@ CROWDED = (
 )
 
 
-@pytest.fixture(scope="module", params=[1280, 390])
+@pytest.fixture(scope="module", params=[("light", 1280), ("dark", 390)], ids=["light-1280", "dark-390"])
 def drawn(request, browser, site):
     """The exported page with every figure drawn and every fold closed."""
-    page = browser.new_page(viewport={"width": request.param, "height": SCREEN})
+    scheme, width = request.param
+    page = browser.new_page(viewport={"width": width, "height": SCREEN}, color_scheme=scheme)
     page.goto(site)
     page.wait_for_selector("body[data-ready]", timeout=30_000)
     page.evaluate("inertia.whole()")
@@ -75,3 +80,27 @@ def test_no_words_lie_on_others(drawn):
         drawn.wait_for_selector(f"#{name}:not([data-busy])", state="attached", timeout=20_000)
         found[link] = drawn.evaluate(HITS, name)
     assert {name: words for name, words in found.items() if words} == {}
+
+
+def test_nothing_stands_in_the_way_of_a_screen_reader(drawn):
+    axe = pytest.importorskip("axe_core_python")
+    drawn.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    drawn.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text())
+    found = drawn.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
+    wide = drawn.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    drawn.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = false")
+    assert [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found] == []
+    assert wide[0] <= wide[1]
+
+
+def test_printed_every_figure_is_there(browser, site):
+    """Of a page that was never scrolled."""
+    page = browser.new_page()
+    page.goto(site)
+    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_function("[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0')", timeout=30_000)
+    assert not page.locator(".controls").first.is_visible()
+    assert page.locator(".now").first.is_visible()
+    page.close()

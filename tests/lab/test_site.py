@@ -79,8 +79,9 @@ def test_a_formula_lights_up_what_it_means_and_sentences_follow_the_hand(plain):
     assert dark == [], "terms that light up nothing"
     assert plain.page.locator("[data-term]").count() >= 25
     assert plain.page.locator(".lit").count() == 0
-    empty = plain.page.evaluate("() => [...document.querySelectorAll('[data-value]')].filter((one) => /^(|–|nan)$/.test(one.innerText)).map((one) => one.dataset.value)")
-    assert empty == []
+    texts = plain.page.evaluate("[...document.querySelectorAll('[data-value]')].map((one) => one.innerText)")
+    assert len(texts) > 30
+    assert not {"", "–", "nan"} & set(texts)
 
 
 def test_every_module_is_short_says_what_it_is_and_knows_its_neighbours():
@@ -191,15 +192,37 @@ def test_a_finger_moves_every_knob_and_the_page_stays(phone, name):
 
 
 @pytest.mark.browser
-def test_printed_every_figure_is_there(browser, site):
-    page = browser.new_page()
-    page.goto(site)
-    page.wait_for_selector("body[data-ready]", timeout=30_000)
-    page.emulate_media(media="print")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    page.wait_for_function("[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0')", timeout=30_000)
-    assert not page.locator(".controls").first.is_visible()
-    page.close()
+def test_a_finger_moves_what_is_no_knob_yet_and_paints_walls(phone):
+    """Any data point, any feature, cells of a maze: upwards, and the page stays."""
+    page, touch = phone
+    spot = """([name, panel, x, y]) => {
+      const kit = inertia.mounted.get(name), svg = kit.root.querySelectorAll(".stage svg")[panel];
+      svg.scrollIntoView({ block: "center" });
+      const box = svg.getBoundingClientRect();
+      return [box.left + kit.panels[panel].x(x), box.top + kit.panels[panel].y(y)];
+    }"""
+    moves = {
+        "targets[7]": ("polynomial", 0, "[0.5, view.data[10 + 7]]"),
+        "hand": ("polynomial", 3, "[1.5, view.coefficients[1] / view.unit[1]]"),
+        "cells": ("colour", 0, "[60, 40]"),
+    }
+    for field, (name, panel, place) in moves.items():
+        page.evaluate(f"inertia.mounted.get('{name}').wake()")
+        page.wait_for_selector(f"#{name}:not([data-drawn='0']):not([data-busy])", state="attached", timeout=30_000)
+        page.evaluate(f"inertia.mounted.get('{name}').store.reset()")
+        page.wait_for_selector(f"#{name}:not([data-busy])", state="attached", timeout=20_000)
+        at = page.evaluate(f"(() => {{ const {{ view }} = inertia.mounted.get('{name}'); return {place}; }})()")
+        x, y = page.evaluate(spot, [name, panel, *at])
+        look = f"[JSON.stringify(inertia.mounted.get('{name}').store.state.{field}), scrollY]"
+        before = page.evaluate(look)
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        for step in range(1, 6):
+            touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y - 7 * step}]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_selector(f"#{name}:not([data-busy])", state="attached", timeout=20_000)
+        after = page.evaluate(look)
+        assert after[0] != before[0], f"{field} does not follow the finger"
+        assert abs(after[1] - before[1]) < 2, f"the page scrolls under the finger on {field}"
 
 
 @pytest.mark.browser
@@ -249,22 +272,6 @@ def test_links_cannot_name_what_is_no_field(browser, site):
     assert page.evaluate("inertia.mounted.get('colour').store.state.maze") == "chambers"
     page.close()
     assert complaints == []
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_nothing_stands_in_the_way_of_a_screen_reader(browser, site, scheme, width):
-    axe = pytest.importorskip("axe_core_python")
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.goto(site)
-    page.wait_for_selector("body[data-ready]", timeout=30_000)
-    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true; inertia.whole()")
-    page.wait_for_function("[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0')", timeout=60_000)
-    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text())
-    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.close()
-    assert [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found] == []
 
 
 @pytest.mark.browser

@@ -73,7 +73,9 @@ def page(served: bool = False) -> str:
         .replace('<aside class="note">', '<aside class="note" role="note">')
         .replace('<div data-figure="hero">', f'<div data-figure="hero">{still()}')
     )
-    text = re.sub(r"</math>(?=[.,;:)?!])", "</math>\u2060", text).replace("(<math", "(\u2060<math")  # no line ends between a formula and its comma
+    text = re.sub(r"</math>(?=[.,;:)?!])", "</math>\u2060", text).replace(
+        "(<math", "(\u2060<math"
+    )  # no line ends between a formula and its comma
     listed = "".join(f'<li><a href="#{name}">{html.escape(title)}</a></li>' for name, title in headings(text))
     frame = (STATIC / "index.html").read_text(encoding="utf-8")
     return frame.replace("<!-- article -->", text).replace("<!-- contents -->", f"<ol>{listed}</ol>")

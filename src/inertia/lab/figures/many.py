@@ -157,7 +157,9 @@ def _words(one: Valley, values: Mapping[str, Any], state: State) -> tuple[str, s
     where = where if one.found else "No minimum was found downhill from the start; at the start"
     curved = one.curved
     if not len(curved):
-        return f"{n} {counted(n, 'variable')}. {said} {where} nothing is curved upwards: no learning rate is too large.", said.replace("*", "")
+        return f"{n} {counted(n, 'variable')}. {said} {where} nothing is curved upwards: no learning rate is too large.", said.replace(
+            "*", ""
+        )
     safe = values["edge"] * state["alpha"] / one.steep
     said += f" {where} the curvature is" if n == 1 else f" {where} the curvatures run from {one.curvatures[0]:.4g} to"
     said += f" {one.steep:.4g}"

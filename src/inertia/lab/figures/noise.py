@@ -49,7 +49,8 @@ curvatures = np.sort($curvatures)
 known = spectrum(curvatures, weights=3.0 / curvatures.size / curvatures, noise=$sigma**2)
 one = Method(shown["alpha"], beta=$beta)
 plan = step_decay(one, max(1, $steps // 2)) if $schedule == "halves" else shaped($schedule, one, $steps)
-print(f"{quadratic.worst_rate(one, known) ** 2:.4f}", f"{noise.floor(one, known):.3g}", f"{quadratic.loss_curve(plan, known, $steps)[-1]:.3g}")
+print(f"{quadratic.worst_rate(one, known) ** 2:.4f}", f"{noise.floor(one, known):.3g}")
+print(f"{quadratic.loss_curve(plan, known, $steps)[-1]:.3g}")
 """
 
 

@@ -73,6 +73,7 @@ export function build(kit) {
     model.line("sum", view.x, view.sum, "hot wide");
     const xs = row(view.data, 0), ys = row(view.data, 1);
     model.dots("data", xs, ys, 4, "dots ink");
+    xs.forEach((x, j) => model.ring(`grip${j}`, x, ys[j], 16, "grip")); // a finger that lands here drags, it does not scroll
     const i = chosen("point", view.count);
     model.knob("held", xs[i], ys[i], { label: `point ${i + 1} of ${view.count}`, move: moved, step: [0.02, 0.1], radius: 4, className: "quiet" });
     model.text("exactwords", model.inner.left + model.inner.width - 8, model.inner.top + model.inner.height - 10, "dashed: exact fit", { raw: true, anchor: "end", className: "label quiet" });
@@ -117,6 +118,7 @@ export function build(kit) {
       if (i === at) features.bar("chosen", i, -3.2, i + 1, 3.2, "bar wash");
       features.line(`base${i}`, [i + 0.06, i + 0.94], [0, 0], "hair");
       features.line(`f${i}`, xs, row(view.features, i), "", { stroke });
+      features.ring(`grip${i}`, i + 0.5, Math.min(Math.max(view.coefficients[i] / view.unit[i], -2.9), 2.9), 20, "grip");
       const left = features.x(i) + 6;
       features.text(`c${i}`, left, 13, roomy ? `${nice(view.coefficients[i])}${eigen ? ` · p${"₁₂₃₄₅₆₇₈₉"[i]}` : i ? ` · x${"⁰¹²³⁴⁵⁶⁷⁸"[i]}` : ""}` : short(view.coefficients[i]), { raw: true, className: roomy ? "" : "tick" });
       if (eigen && state.by === "steps") {

@@ -11,7 +11,7 @@ const REGIMES = { ripples: [0.15, 0.9], monotone: [0.15, 0.125], "one step": [1,
 const SAID = {
   "one-step": "both roots are zero: the error is gone after a step or two",
   monotone: "real positive roots: the error shrinks without ever changing sign",
-  ripples: "complex roots: the error swings around zero while it shrinks, at a rate that depends on the momentum, hardly on the learning rate",
+  ripples: "complex roots: the error swings around zero while it shrinks, at a rate that the momentum sets",
   alternating: "a negative root dominates: the error jumps from side to side",
   undamped: "a root on the unit circle: the error never settles",
   divergent: "a root outside the unit circle: the error grows",

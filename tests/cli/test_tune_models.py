@@ -1,12 +1,9 @@
 """`inertia tune` on networks and on a user's own file: the answer, what survives a kill, whose exception it was."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -154,24 +151,25 @@ def task""",
 
 
 @pytest.mark.slow
-def test_a_killed_tuning_goes_on_where_it_was(mine, tmp_path):
+def test_a_killed_tuning_goes_on_where_it_was(forks, mine, tmp_path):
     gate, out = tmp_path / "gate", tmp_path / "out"
     path = mine(SLOW.replace("GATE", repr(str(gate))))
-    words = [sys.executable, "-m", "inertia", "tune", str(path), "--out", str(out), "--json"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    words = ["-m", "inertia", "tune", str(path), "--out", str(out), "--json"]
+    process = forks.start(*words)
     journal = out / "runs.jsonl"
     began = time.monotonic()
     while not (journal.exists() and len(journal.read_text().splitlines()) >= 2) and time.monotonic() - began < 60:
         time.sleep(0.02)
     gate.write_text("")  # the run that is under way now takes long enough to be killed
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
     gate.unlink()
     kept = journal.read_text().splitlines()
     assert 2 <= len(kept) <= 4  # what was being tuned, and at least one finished run
-    again = subprocess.run([*words, "--resume"], capture_output=True, text=True, env=environment, check=True)
+    again, err = forks.start(*words, "--resume").said()
+    assert again, err
     whole = journal.read_text().splitlines()
     assert whole[: len(kept)] == kept  # not made again
-    fresh = subprocess.run([*words[:-3], "--json"], capture_output=True, text=True, env=environment, check=True)
-    assert json.loads(again.stdout)["runs"] == json.loads(fresh.stdout)["runs"]
+    fresh, err = forks.start(*words[:-3], "--json").said()
+    assert fresh, err
+    assert json.loads(again)["runs"] == json.loads(fresh)["runs"]

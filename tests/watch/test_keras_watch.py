@@ -1,9 +1,6 @@
 """KerasWatch on both backends, each in a process of its own: Keras chooses its backend once."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,13 +11,11 @@ CASE = Path(__file__).parent / "keras_case.py"
 
 
 @pytest.mark.parametrize(("backend", "name", "edge"), [("torch", "adamw", 3800.0), ("jax", "sgd", 76.0)])
-def test_keras_is_followed_and_trains_the_same(tmp_path, backend, name, edge):
+def test_keras_is_followed_and_trains_the_same(keras_process, tmp_path, backend, name, edge):
     place = tmp_path / "run.jsonl"
-    source = str(Path(__file__).parents[2] / "src")
-    words = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": source, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, str(CASE), name, str(place)], env=words, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    code, out, err = keras_process(backend, CASE, name, place)
+    assert code == 0, err[-2000:]
+    found = json.loads(out.splitlines()[-1])
     assert found["backend"] == backend
     assert found["same"], "the watch changed the run"
     assert found["steps"] == 12

@@ -2,8 +2,6 @@
 
 import collections
 import importlib.util
-import os
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -48,16 +46,14 @@ def test_random_settings_of_optax_are_read_right(fuzz):
     tally(fuzz, fuzz.optax_settings(8, seed=7))
 
 
-def test_random_settings_and_kinds_of_keras_are_read_right():
+def test_random_settings_and_kinds_of_keras_are_read_right(keras_process):
     """Keras on torch, in a process of its own: its backend is chosen once, and on JAX every step without compiling costs ten times."""
     pytest.importorskip("keras")
     pytest.importorskip("torch")
-    source = Path(__file__).parents[3] / "src"
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("keras_case.py"))]
-    env = os.environ | {"KERAS_BACKEND": "torch", "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert " passed" in done.stdout
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", Path(__file__).with_name("keras_case.py")]
+    code, out, _ = keras_process("torch", *words)
+    assert code == 0, out[-4000:]
+    assert " passed" in out
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own, when it writes its settings down

@@ -162,6 +162,16 @@ def test_three_portraits_follow_the_spring_and_are_taken_by_mouse_and_keyboard(h
     assert "each step multiplies the error" in figure.caption()
 
 
+def test_the_energy_of_the_spring_is_laid_over(hand):
+    figure = hand("oscillator?energy=1")
+    drawn = figure.page.locator("#oscillator [data-key=energy]").get_attribute("d")
+    heights = [float(part.split()[1]) for part in drawn[1:].split("L")]
+    energy = figure.page.evaluate("Array.from(inertia.mounted.get('oscillator').view.energy)")
+    assert len(heights) == len(energy) == 121
+    falls = (np.array(heights) - heights[0]) / (heights[-1] - heights[0])
+    np.testing.assert_allclose(falls, (energy[0] - np.array(energy)) / (energy[0] - energy[-1]), atol=2e-3)
+
+
 def test_the_maps_of_the_chain_follow_the_press(hand):
     figure = hand("limits")
     figure.page.mouse.click(*figure.spot(0, 10, 30))

@@ -119,11 +119,17 @@ def _plan(batch: int, epochs: int, runs: int) -> tuple[Array, Array, Array]:
     """
     table, steps = _table(), _EXAMPLES // batch
     starts = np.stack([np.append(0.01 * normal(seed, 5), 0.0) for seed in range(runs)])
-    orders = np.array([[permutation(1000 + 8 * run + epoch, _EXAMPLES) for epoch in range(epochs)] for run in range(runs)])
+    orders = np.array([[_order(run, epoch) for epoch in range(epochs)] for run in range(runs)])
     rows = orders[:, :, : steps * batch].reshape(runs, epochs * steps, batch).transpose(1, 0, 2)
     x, y = table.x[rows], table.y[rows]  # (steps, runs, batch, 6), (steps, runs, batch)
     turned = x.swapaxes(-1, -2) / batch
     return starts, turned @ x, (turned @ y[..., None])[..., 0]
+
+
+@functools.lru_cache(maxsize=512)  # of 12 kB each: every setting shuffles alike
+def _order(run: int, epoch: int) -> NDArray[np.intp]:
+    """The order of the examples in one epoch of one run."""
+    return permutation(1000 + 8 * run + epoch, _EXAMPLES)
 
 
 def trained(methods: Method, batch: int, epochs: int, runs: int) -> Array:

@@ -29,6 +29,7 @@ FIELDS = {
     "steps": Number(120, 10, 500, 1, "steps", whole=True),
     "explicit": Flag(False, "explicit Euler"),
     "flow": Flag(True, "exact motion"),
+    "energy": Flag(False, "energy"),
 }
 # The grid of phase portraits: rows are stiffness, columns momentum; the article's constants.
 ROWS, COLUMNS = (0.0, 0.02, 0.1, 0.25), (1.0, 0.985, 0.95, 0.9, 0.85, 0.8)

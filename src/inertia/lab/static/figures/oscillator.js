@@ -25,7 +25,7 @@ export function build(kit) {
       const { alpha, beta, particle } = kit.view;
       kit.store.set({ words: name, alpha, beta, ...particle });
     } });
-    kit.flags(["flow", "explicit"], "lay over it");
+    kit.flags(["flow", "energy", "explicit"], "lay over it");
     kit.slider("alpha", { hide: method });
     kit.slider("time_step", { hide: particle });
     kit.slider("mass");
@@ -155,6 +155,11 @@ export function build(kit) {
         over.dots("explicitdots", view.time, view.explicit.position, 1.6, "dots");
         phase.line("explicit", view.explicit.speed, view.explicit.position, "grey dash");
         over.text("explicitwords", last, span, over.inner.width < 300 ? "explicit Euler" : `explicit Euler: stable below λ = ${nice(view.explicit.edge)}`, { dx: -8, dy: 16, anchor: "end", className: "label quiet" });
+      }
+      if (state.energy && view.energy[0] > 0) {
+        const share = Array.from(view.energy, (v) => Math.min((span * v) / view.energy[0], 1e6)), at = Math.min(Math.round(0.06 * share.length), share.length - 1);
+        over.line("energy", view.time, share, "ink thin");
+        over.text("energywords", view.time[at], share[at], "energy, as a share of the first", { dx: 8, dy: -4, className: "label quiet" });
       }
       fading(over, view.time, view.position);
       fading(phase, view.speed, view.position);

@@ -222,7 +222,8 @@ def _torch_truth(factory: Any, options: dict[str, Any], kind: str, clip: tuple[s
                 betas[i].append(float(group["momentum"]))
             optimizer.step()
             if scheduler is not None:
-                scheduler.step(1.0) if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau) else scheduler.step()
+                waits = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau) or type(scheduler).__name__ == "GreedyLR"
+                scheduler.step(1.0) if waits else scheduler.step()
     truths = []
     for i, group in enumerate(optimizer.param_groups):
         decay = float(group["weight_decay"])
@@ -257,6 +258,7 @@ def _scheduler(draw: np.random.Generator, rate: float, beta: float) -> tuple[str
         "ReduceLROnPlateau": lambda o: s.ReduceLROnPlateau(o, patience=a // 2, factor=g),
         "CyclicLR": lambda o: s.CyclicLR(o, rate * 0.1, rate, a, cycle_momentum=bool(beta)),
         "OneCycleLR": lambda o: s.OneCycleLR(o, rate, total_steps=b + 60, cycle_momentum=bool(beta)),
+        "SWALR": lambda o: torch.optim.swa_utils.SWALR(o, rate * g, a),
         "SequentialLR": lambda o: s.SequentialLR(o, [s.LinearLR(o, 0.01, 1.0, a), s.CosineAnnealingLR(o, b)], [a]),
         "ChainedScheduler": lambda o: s.ChainedScheduler([s.ConstantLR(o, g, a), s.ExponentialLR(o, 0.95)]),
     }
@@ -278,6 +280,9 @@ def _hugging_face(a: int, b: int) -> dict[str, Callable[[Any], Any]]:
         "HF restarts": lambda o: hf.get_cosine_with_hard_restarts_schedule_with_warmup(o, 2, a + 5, 2),
         "HF polynomial": lambda o: hf.get_polynomial_decay_schedule_with_warmup(o, a, a + b, lr_end=0.0, power=2.0),
         "HF inverse square root": lambda o: hf.get_inverse_sqrt_schedule(o, a),
+        "HF warm-up, stable, decay": lambda o: hf.get_wsd_schedule(o, a, 10, num_stable_steps=a),
+        "HF cosine with least rate": lambda o: hf.get_cosine_with_min_lr_schedule_with_warmup(o, a, a + b, min_lr_rate=0.1),
+        "HF greedy": lambda o: hf.GreedyLR(o, patience=a // 2, factor=0.7),
     }
 
 

@@ -231,14 +231,14 @@ def is_true(data):
 def test_five_hundred_changed_certificates_are_answered_and_none_is_believed_that_is_false(files):
     answers = {"proved": 0, "refuted": 0, "rejected": 0}
     for data in mutations(files, 500, seed=1):
-        begin = time.perf_counter()
+        begin = time.process_time()
         try:
             says = verify(data) if isinstance(data, dict) else "rejected: not an object"
         except Rejected as error:
             says = str(error)
         word = says.partition(":")[0]
         answers[word] += 1
-        assert time.perf_counter() - begin < 5
+        assert time.process_time() - begin < 5
         if word != "rejected":
             assert is_true(data), says
     assert answers["rejected"] > 300
@@ -317,9 +317,9 @@ def test_the_longest_honest_and_dishonest_certificates_are_answered_in_time(file
     data = copy.deepcopy(files[0]) | {"mu": 1.1e-95, "L": 1.1, "method": {"alpha": 1.1e-95, "beta": 1.1e-95, "gamma": 1.1e-95}}
     part = {"P": [[long] * size] * size, "values": [long] * memory, "decrease": [long] * ahead, "positive": [long] * past, "memory": memory}
     data["proof"], data["bound"], data["constant"] = part, None, None
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(Rejected):
         verify(data)
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
     with pytest.raises(Rejected, match="too far apart to be checked"):
         verify(data | {"mu": 1e-308, "L": 1e300})

@@ -92,3 +92,12 @@ def test_refusals():
         inertia.lightning.tune(two, Data(), steps=24)
     with pytest.raises(BadInput, match="no training_step"):
         inertia.lightning.tune(nn.Linear(1, 1), Data(), steps=24)
+
+
+def test_its_wrapped_optimizer_is_identified_as_the_one_inside():
+    from lightning.pytorch.core.optimizer import LightningOptimizer
+
+    from inertia.torch import identify
+
+    wrapped = LightningOptimizer(torch.optim.SGD(torch.nn.Linear(3, 2).parameters(), lr=0.1, momentum=0.9, nesterov=True))
+    assert identify(wrapped).verdict == "Nesterov"

@@ -81,9 +81,10 @@ def _tree(transform: Any, params: Any) -> Any:
             said = said or error
             continue
         return tree
+    told = str(said).splitlines()[0] if str(said) else ""
     raise BadInput(
-        "the transformation refuses the trees that identify makes: pass params=, a tree like that of your parameters"
-        f" ({type(said).__name__}: {str(said).splitlines()[0] if str(said) else ''})"
+        f"the transformation refuses the trees that identify makes ({type(said).__name__}: {told}): if it looks at names or shapes, pass"
+        " params=, a tree like that of your parameters; one that asks for the loss itself, as a line search, is no momentum method"
     )
 
 

@@ -86,3 +86,30 @@ def test_a_decay_that_float32_rounds_away_in_the_middle_of_a_schedule_hides_no_b
     found = identified(schedules.ExponentialDecay(4.22e-5, 10, 0.76))
     assert (found.clip, found.decoupled) == ("norm", True)
     assert [found.clip_bound, found.method.beta] == pytest.approx([0.29, 0.5], rel=1e-5)
+
+
+def test_a_scaled_loss_is_not_a_smaller_rate():
+    """Keras multiplies the loss and divides the gradients: the rate is the one that was set."""
+    sgd = keras.optimizers.SGD
+    for optimizer in (sgd(0.1, momentum=0.9, loss_scale_factor=8.0), keras.optimizers.LossScaleOptimizer(sgd(0.1, momentum=0.9))):
+        assert identify(optimizer).method.alpha == pytest.approx(0.1, rel=1e-6)
+
+
+class Harmonic(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule of one's own that Keras cannot write down."""
+
+    def __call__(self, step):
+        return 0.1 / (1.0 + keras.ops.cast(step, "float32"))
+
+
+def test_a_schedule_of_ones_own_needs_no_config():
+    found = identify(keras.optimizers.SGD(Harmonic(), momentum=0.9, weight_decay=0.01))
+    np.testing.assert_allclose(found.alphas, 0.1 / (1 + np.arange(64)), rtol=1e-6)
+    assert (found.decoupled, found.method.beta) == (True, pytest.approx(0.9))
+
+
+def test_variables_that_are_left_out_of_decay_stay_left_out():
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.01)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "norm"])
+    found = identify(optimizer)
+    assert [(one.name, one.weight_decay) for one in found.groups] == [("kernel", pytest.approx(0.01, rel=1e-4)), ("bias", 0.0)]

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from .clipping import clipped
-from .kernel import SLACK, accumulation, compressed, decays, recursion
+from .kernel import SLACK, accumulation, compressed, decays, gathers, recursion
 from .recursion import Array, Clip, Home, Recursion, simulate
 
 __all__ = ["SIZES", "STEPS", "Bench", "Look", "Outcome", "examine"]
@@ -25,6 +25,9 @@ LONGEST = 512
 BASE = 1e-3  # size of the gradients of the main look
 SIZES = (1e-6, 1.0, 1e3, 1e6)  # the others
 SINGLE = float(np.finfo(np.float32).eps)
+HALF = 2.0**-8  # unit of the last place of bfloat16
+COARSE = 5 * HALF / SLACK  # judged to five of them
+HALF_SIZES = (1.0, 1e3)  # float16 holds no squares of these, but the numbers themselves
 CHECKED = 32  # steps of the run that must be reproduced
 
 
@@ -65,6 +68,8 @@ class Outcome:
     every: int = 1
     why: str = ""
     still: bool = False  # too few of its steps move to tell anything
+    half: bool = False  # the buffer is kept in half precision
+    gathers: bool = False  # a changing number of gradients makes one step
     gains: tuple[float, ...] = ()  # |move|/|gradient| at BASE and SIZES, where they differ
     below: Recursion | None = None  # what it is for small gradients, where large ones are treated in another way
     rounding: float = 0.0  # the precision by which it was judged
@@ -80,6 +85,7 @@ class Look:
     rounding: float  # of the optimizer's own arithmetic
     fine: float  # of the parameters
     every: int = 1  # gradients in one step
+    sizes: tuple[float, ...] = SIZES  # other sizes of gradient that must show the same
 
     @property
     def steps(self) -> int:
@@ -90,7 +96,7 @@ class Look:
         """Blocks of accumulated gradients taken together."""
         every = accumulation(self.kernels[0], SLACK * rounding)
         kernels, pulls = (np.array([compressed(one, every) for one in all_of]) for all_of in (self.kernels, self.pulls))
-        return Look(kernels, pulls, rounding, self.fine, every)
+        return replace(self, kernels=kernels, pulls=pulls, rounding=rounding, every=every)
 
 
 def examine(bench_of: Callable[[int], Any_bench], seed: int = 0) -> tuple[Any_bench, list[Outcome]]:
@@ -114,14 +120,32 @@ def examine(bench_of: Callable[[int], Any_bench], seed: int = 0) -> tuple[Any_be
             if all(out.found is not None or out.still for out in outcomes):
                 break
             single = _judged(bench, replace(look, rounding=SINGLE, fine=fine), SINGLE, seed)
-            outcomes = single if all(out.found is not None for out in single) else outcomes
+            outcomes = single if all(out.found is not None or out.gathers for out in single) else outcomes
+    if all(out.found is None and not out.still and out.below is None for out in outcomes) and _halves(bench):
+        fine = HALF * float(np.abs(np.diagonal(look.pulls, axis1=1, axis2=2)).max())
+        coarse = _judged(bench, replace(look, rounding=COARSE, fine=fine, sizes=HALF_SIZES), COARSE, seed)
+        outcomes = [replace(out, half=True) for out in coarse] if all(out.found is not None for out in coarse) else outcomes
     return bench, outcomes
+
+
+def _halves(bench: Bench) -> bool:
+    """Whether moves are rounded to half precision on the way: doubled gradients then double every move to the last digit, as
+    rounding is blind to powers of two, and other sizes move a little apart. A linear method of another kind does both exactly."""
+    one, double, other = (_look(bench, 12, size=BASE * size).kernels for size in (1.0, 2.0, 1.1))
+    if not (np.all(np.isfinite(one)) and np.any(one)):
+        return False
+    scale = np.abs(one).max(axis=2, keepdims=True)
+    apart = np.abs(other - one) / np.where(scale == 0, 1.0, scale)
+    return bool(np.all(np.abs(double - one) <= 1e-9 * scale) and HALF / 64 < apart.max() < 8 * HALF)
 
 
 def _judged(bench: Bench, look: Look, rounding: float, seed: int) -> list[Outcome]:
     """The outcomes at one precision."""
     look = look.folded(rounding)
     tolerance = SLACK * rounding
+    if any(gathers(kernel, tolerance) for kernel in look.kernels):
+        why = "it rests at some steps and moves by their gradients later, and not every so many steps: the rule that gathers them changes"
+        return [Outcome(None, why=why, still=True, gathers=True)] * len(bench.names)
     found = [_recursion(look, i, tolerance, bench.home) for i in range(len(bench.names))]
     outcomes = [Outcome(one, every=look.every, rounding=rounding) for one in found]
     if any(one is None for one in found):
@@ -184,14 +208,14 @@ def _recursion(look: Look, leaf: int, tolerance: float, home: Home) -> Recursion
 
 
 def _sizes(bench: Bench, look: Look, tolerance: float) -> tuple[list[tuple[float, ...]], list[bool]]:
-    """Gains |move|/|gradient| at every size by tensor, and whether each size of SIZES shows the kernel of the main look."""
+    """Gains |move|/|gradient| at every size by tensor, and whether each other size shows the kernel of the main look."""
     steps = min(look.kernels.shape[1], max(8, 2)) * look.every
     blocks = steps // look.every
     index, tensors, width = np.arange(steps), len(bench.names), 3 * look.steps
     base = look.kernels[:, :blocks, :blocks]
     scale = np.abs(base).max(axis=2, keepdims=True)
     gains, same = [np.linalg.norm(base, axis=(1, 2))], []
-    for size in SIZES:
+    for size in look.sizes:
         grads = np.zeros((steps, tensors, width))
         grads[index, :, index] = size
         moves = bench.run(grads, grads * 0)[:, :, :steps].transpose(1, 0, 2) / size

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...core.method import Method
 from .metric import Metric
 
-__all__ = ["NONLINEAR", "UNTOLD", "Identified", "named", "scheduled"]
+__all__ = ["GATHERS", "NONLINEAR", "UNTOLD", "Identified", "named", "oriented", "scheduled"]
 
 NONLINEAR = "not a linear momentum method"
 UNTOLD = "cannot tell the method: it moves at too few steps"
+GATHERS = "cannot tell the method: the number of gradients in one step changes"
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,21 @@ def _plain(metric: Metric) -> dict[str, Any]:
     held = {key: value for key, value in vars(metric).items() if key != "rates"}
     rate = float(metric.rates[-1])
     return {"learning_rate": rate, **{k: v if v is None or isinstance(v, str | bool) else float(v) for k, v in held.items()}}
+
+
+def oriented(alpha: NDArray[np.float64], slack: float) -> tuple[NDArray[np.float64], list[str]]:
+    """The rates as people set them, positive where it first moves, and what is to be said of their sign.
+
+    >>> oriented(np.array([0.0, -0.2, -0.1]), 1e-9)[0].tolist()
+    [0.0, 0.2, 0.1]
+    """
+    seen = np.flatnonzero(np.abs(alpha) > slack * np.abs(alpha).max())
+    rates = alpha * (np.sign(alpha[seen[0]]) if seen.size else 1.0) + 0.0
+    upward = ["it moves up the gradient: it maximizes (or the gradient's sign is wrong)"] if seen.size and alpha[seen[0]] < 0 else []
+    turned = np.flatnonzero(rates < -max(slack, 1e-6) * np.abs(rates).max())  # a schedule that ends at 0 may round below it
+    if turned.size:
+        upward.append(f"the learning rate changes its sign at step {turned[0]}, so that it moves the other way ({turned.size} steps)")
+    return rates, upward
 
 
 def named(method: Method, error: Method | None = None, tolerance: float = 1e-6) -> str:

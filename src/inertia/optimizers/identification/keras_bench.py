@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +18,7 @@ from .recursion import Home
 __all__ = ["identify_keras", "is_keras"]
 
 NAMES = ("kernel", "bias")
+LEFT_OUT = "_exclude_from_weight_decay_pattern"
 
 
 def is_keras(found: Any) -> bool:
@@ -42,14 +43,27 @@ def identify_keras(make: Any, declared: float | None = None, seed: int = 0) -> I
 
 
 def _anew(optimizer: Any) -> Any:
+    """The same optimizer from rest; variables that are left out of weight decay by their name stay left out."""
     try:
-        return type(optimizer).from_config(optimizer.get_config())
+        made = type(optimizer).from_config(optimizer.get_config())
     except Exception as error:  # a schedule or a class that Keras cannot rebuild
         try:
-            return copy.deepcopy(optimizer)
+            made = type(optimizer)(**_settings(optimizer))
         except Exception:
             name = type(optimizer).__name__
-            raise BadInput(f"{name} cannot be made anew from its settings ({error}): give a function that makes it") from error
+            said = str(error).splitlines()[0]
+            raise BadInput(f"{name} cannot be made anew from its settings ({said}): give a function that makes it") from error
+    pattern = getattr(optimizer, LEFT_OUT, None)
+    if pattern is not None:
+        made.exclude_from_weight_decay(var_names=[pattern.pattern])
+    return made
+
+
+def _settings(optimizer: Any) -> dict[str, Any]:
+    """What its constructor takes, read from its attributes; a schedule has no state and is the same object."""
+    named = {"learning_rate": getattr(optimizer, "_learning_rate", None)}
+    taken = [name for name in inspect.signature(type(optimizer).__init__).parameters if name not in ("self", "kwargs")]
+    return {name: named.get(name, getattr(optimizer, name, None)) for name in taken if name in named or hasattr(optimizer, name)}
 
 
 class _Bench:
@@ -71,7 +85,7 @@ class _Bench:
         self.adjustable = rate is not None and not callable(rate)
 
     def run(self, grads: Any, points: Any = None, start: Any = None, factors: Any = None) -> Any:
-        """Step a fresh optimizer; see `Bench`."""
+        """Step a fresh optimizer; see `Bench`. Gradients are those of the loss as the optimizer scales it."""
         keras, optimizer = self.keras, self.make()
         shapes = ((self.width // 8, 8), (self.width,))
         wide = [(0, 0)] * 2 + [(0, self.width - grads.shape[2])]
@@ -91,7 +105,9 @@ class _Bench:
             if factors is not None and self.adjustable:
                 optimizer.learning_rate = rate * float(factors[k])
             before = self._values(held)
-            optimizer.apply([keras.ops.convert_to_tensor(row.reshape(shape)) for row, shape in zip(grad, shapes, strict=True)], held)
+            scale = float(keras.ops.convert_to_numpy(optimizer.scale_loss(keras.ops.convert_to_tensor(1.0))))
+            pushed = [keras.ops.convert_to_tensor(row.reshape(shape)) for row, shape in zip(grad * scale, shapes, strict=True)]
+            optimizer.apply(pushed, held)
             moves.append(self._values(held) - before)
         return np.array(moves)[:, :, : grads.shape[2]]
 

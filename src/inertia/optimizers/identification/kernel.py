@@ -21,7 +21,7 @@ import numpy as np
 
 from .recursion import OUTSIDE, Array, Home, Recursion, simulate
 
-__all__ = ["SLACK", "accumulation", "compressed", "decays", "kernel_of", "recursion"]
+__all__ = ["SLACK", "accumulation", "compressed", "decays", "gathers", "kernel_of", "recursion"]
 
 SLACK = 1000  # times rounding: products of some dozen rounded numbers over all steps
 
@@ -166,17 +166,48 @@ def _moving(kernel: Array, diagonal: Array, tolerance: float) -> Iterator[Recurs
             if nesterov and m == k:
                 ratio = (ratio + np.sqrt(max(ratio * ratio + 4 * ratio, 0.0))) / 2
             beta[k] = ratio
-        # a first weight and the momentum of step 1 act only together, as do momentum and rate of step 0: taken as going on smoothly
-        smooth = 2 * beta[2] - beta[3]
-        first = beta[1] / smooth if smooth != 0 else 1.0
-        first = first if first > 0 and abs(first - 1) > 0.05 and not nesterov and beta[2] != 0 else 1.0
-        beta[1] /= first
-        beta[0] = 2 * beta[1] - beta[2]
+        first = _started(beta, diagonal, nesterov)
         beta[np.abs(beta) <= tolerance] = 0.0
         gamma = beta if nesterov else np.zeros(steps)
         alpha = -diagonal / (1 + gamma)
         alpha[0] /= first
         yield Recursion(alpha, beta, gamma, inside=False, first=first)
+
+
+def _started(beta: Array, diagonal: Array, nesterov: bool) -> float:
+    """The first weight, with the momenta of steps 0 and 1 put into beta.
+
+    A first weight and the momentum of step 1 act only together, as do momentum and rate of step 0. Where the momentum of the next
+    steps is a linear function of the learning rate, as torch's CyclicLR and each half of OneCycleLR set it, that function goes on;
+    elsewhere the momentum goes on smoothly.
+    """
+    after = np.arange(2, 5)
+    rates, momenta = -diagonal[after] / (1 + beta[after] * nesterov), beta[after]
+    slope = (momenta[1] - momenta[0]) / (rates[1] - rates[0]) if np.ptp(rates[:2]) > 1e-6 * np.abs(rates).max() else np.nan
+    linked = bool(np.all(diagonal[:5] != 0) and abs(momenta[2] - momenta[1] - slope * (rates[2] - rates[1])) <= 1e-8)
+    smooth = momenta[0] + slope * (-diagonal[1] - rates[0]) if linked else 2 * beta[2] - beta[3]
+    first = beta[1] / smooth if smooth != 0 else 1.0
+    first = first if first > 0 and abs(first - 1) > (1e-6 if linked else 0.05) and not nesterov and beta[2] != 0 else 1.0
+    beta[1] /= first
+    beta[0] = 2 * beta[1] - beta[2]
+    if linked:  # beta = offset + slope rate, and rate (1 + gamma) = -diagonal
+        offset = momenta[0] - slope * rates[0]
+        if nesterov:
+            roots = np.roots([1.0, 1.0 - offset, slope * diagonal[0] - offset])
+            real = roots[np.isreal(roots)].real
+            beta[0] = real[np.argmin(np.abs(real - beta[0]))] if real.size else beta[0]
+        else:
+            beta[0] = offset - slope * diagonal[0] / first
+    return float(first)
+
+
+def gathers(kernel: Array, tolerance: float) -> bool:
+    """Whether a step that rests passes its gradient on whole to the next that moves, though not every so many steps."""
+    moving = np.any(kernel != 0, axis=1)
+    rests = np.flatnonzero(~moving[:-1])
+    heard = [(k, k + 1 + int(np.argmax(moving[k + 1 :]))) for k in rests if moving[k + 1 :].any()]
+    passed = [(k, m) for k, m in heard if kernel[m, m] != 0 and abs(kernel[m, k] - kernel[m, m]) <= tolerance * abs(kernel[m, m])]
+    return len(passed) >= 3 and len(passed) == len(heard)
 
 
 def decays(kernel: Array, pull: Array, found: Recursion, rounding: float, tolerance: float, fine: float) -> Recursion | None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.method import Method
-from .identified import NONLINEAR, Identified, named, scheduled
+from .identified import NONLINEAR, Identified, named, oriented, scheduled
 from .noise import adaptive, errors
 from .recursion import Recursion
 from .scheduled import under_schedule
@@ -56,10 +56,11 @@ def _may_be_scheduled(series: Series, tolerance: float) -> bool:
 
 def _scheduled(found: Recursion, tolerance: float) -> Identified:
     """Momentum and look-ahead stay, the learning rate moves."""
-    slack, rates = max(1e-6, 100 * tolerance), np.abs(found.alpha)
-    last = int(np.flatnonzero(rates > slack * rates.max())[-1])
+    slack = max(1e-6, 100 * tolerance)
+    rates, upward = oriented(found.alpha, slack)
+    last = int(np.flatnonzero(np.abs(rates) > slack * np.abs(rates).max())[-1])
     beta, gamma = (0.0 if abs(value[0]) <= slack else float(value[0]) for value in (found.beta, found.gamma))
-    method, upward = _upward(Method(float(found.alpha[last]), beta, gamma))
+    method = Method(float(rates[last]), beta, gamma)
     inside = found.inside if beta else None
     evidence = [f"each step is explained by one momentum and its own learning rate, from {rates[0]:.4g} at step 0 to {rates[-1]:.4g}"]
     if beta:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...core.method import Method
-from .bench import BASE, SIZES, Outcome
-from .identified import NONLINEAR, UNTOLD, Identified, named, scheduled
+from .bench import BASE, HALF, SIZES, Outcome
+from .identified import GATHERS, NONLINEAR, UNTOLD, Identified, named, oriented, scheduled
 from .recursion import Clip, Recursion
 
 __all__ = ["grouped", "missing", "told"]
@@ -28,24 +28,25 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
     """One tensor's or group's verdict."""
     rounding = out.rounding
     if out.found is None:
-        verdict = UNTOLD if out.still else NONLINEAR
+        verdict = GATHERS if out.gathers else UNTOLD if out.still else NONLINEAR
         return Identified(verdict, None, residual=1.0, evidence=tuple(_refused(out, rounding)), name=name)
     found = out.found
-    rates, evidence, warnings = np.abs(found.alpha), [], []
-    resolution = 100 * rounding
-    moved = bool(np.ptp(rates) > resolution * rates.max())
+    resolution, evidence = 100 * rounding, []
+    rates, warnings = oriented(found.alpha, resolution)
+    moved = bool(np.ptp(rates) > resolution * np.abs(rates).max())
     eager = _eager_start(found, rates, resolution)
     moved = moved and not eager
-    last = int(np.flatnonzero(rates > resolution * rates.max())[-1])
+    last = int(np.flatnonzero(np.abs(rates) > resolution * np.abs(rates).max())[-1])
     steady = tuple(int(k) for k in found.lost)
     moving = bool(np.ptp(found.beta[1:]) > 1000 * resolution) and found.steps > 1
     betas = tuple(float(b) for b in found.beta) if moving else ()
-    method = Method(float(rates[last]), _clean(float(found.beta[last]), rounding), _clean(float(found.gamma[last]), rounding))
+    near = HALF if out.half else 1e-6
+    method = _numbers(float(rates[last]), float(found.beta[last]), float(found.gamma[last]), out)
     evidence.append(f"one recursion explains every step: unexplained share {out.residual:.1e}")
+    if out.half:
+        evidence.append("its buffer is kept in half precision: the numbers are good to about half a percent")
     if out.every > 1:
-        evidence.append(
-            f"it steps once in {out.every} gradients, with their mean (a sum of {out.every} at a {out.every}th of the rate is the same)"
-        )
+        evidence.append(f"it steps once in {out.every} gradients, with their mean (their sum at 1/{out.every} of the rate is the same)")
     if eager:
         evidence.append("the first step takes the gradient before it as equal to the first: a plain step")
     if moved:
@@ -68,21 +69,28 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
             f"the first gradient weighs {found.first:.4g} times as much: torch's undamped first step, dampening = {dampening:.4g}"
             f" (lr {method.alpha * found.first:.6g}, of which {method.alpha:.6g} reaches the later gradients)"
         )
-    decay, decoupled, text = _decay(found, out.per_rate, rounding)
-    decay = float(f"{decay:.10g}")
+    decay, decoupled, text = _decay(found, rates, out.per_rate, rounding)
+    decay = float(f"{decay:.{3 if out.half else 10}g}")
     evidence += text
     cut = out.clip
     if cut is not None:
         evidence += _clipping(cut, method, named(method))
-    if found.alpha[int(np.argmax(rates))] < 0:
-        warnings.append("it moves up the gradient: it maximizes (or the gradient's sign is wrong)")
-    verdict = scheduled(method, betas) if moved or moving else named(method)
+    verdict = scheduled(method, betas, near) if moved or moving else named(method, tolerance=near)
     verdict += f", gradients clipped ({CUT[cut.kind]} {cut.bound:.6g})" if cut is not None else ""
     return missing(Identified(
-        verdict, method, found.inside if np.any(found.beta) else None, decay, decoupled, out.residual, None, steady,
+        verdict, method, found.inside if np.any(found.beta) else None, decay, decoupled, out.residual,
+        Method(near * method.alpha, near, near) if out.half else None, steady,
         tuple(rates.tolist()) if moved else (), betas, tuple(evidence), (*warnings, *_losses(found)), name, (),
         out.per_rate if decoupled else None, dampening, "" if cut is None else cut.kind, None if cut is None else cut.bound, out.every,
     ), declared if not moving else None)  # fmt: skip
+
+
+def _numbers(alpha: float, beta: float, gamma: float, out: Outcome) -> Method:
+    """The coefficients with the digits that are known: three where the buffer is in half precision."""
+    if not out.half:
+        return Method(alpha, _clean(beta, out.rounding), _clean(gamma, out.rounding))
+    alpha, beta, gamma = (float(f"{value:.3g}") for value in (alpha, beta, gamma))
+    return Method(alpha, beta, beta if abs(gamma - beta) <= 3 * HALF else gamma)
 
 
 def _clean(value: float, rounding: float) -> float:
@@ -92,7 +100,9 @@ def _clean(value: float, rounding: float) -> float:
 
 
 def _schedule(found: Recursion, rates: np.ndarray) -> list[str]:
-    texts = [f"the learning rate changes: {rates[0]:.4g} at step 0, {rates[-1]:.4g} at step {len(rates) - 1}, at most {rates.max():.4g}"]
+    texts = [
+        f"the learning rate changes: {rates[0]:.4g} at step 0, {rates[-1]:.4g} at step {len(rates) - 1}, at most {np.abs(rates).max():.4g}"
+    ]
     corrected = _bias_correction(rates)
     if corrected is not None:
         texts.append(f"it falls as lr/(1 - {corrected:.6g}^(step + 1)), the bias correction of an average")
@@ -120,11 +130,11 @@ def _bias_correction(rates: np.ndarray) -> float | None:
     return float(decay) if 0 < decay < 1 and np.ptp(fixed) <= 1e-5 * np.ptp(rates) else None
 
 
-def _decay(found: Recursion, per_rate: bool | None, rounding: float) -> tuple[float, bool | None, list[str]]:
+def _decay(found: Recursion, rates: np.ndarray, per_rate: bool | None, rounding: float) -> tuple[float, bool | None, list[str]]:
     """Weight decay as people set it, its kind, and the sentence."""
     lost = 8 * rounding / np.sqrt(found.steps)  # what a difference of parameters of size 1 cannot show
     both = found.coupled != 0 and found.omega is not None
-    rate = np.abs(found.alpha) * np.where(np.arange(found.steps) == 0, found.first, 1.0)
+    rate = rates * np.where(np.arange(found.steps) == 0, found.first, 1.0)
     if found.omega is not None:
         weight = float(found.omega @ rate / (rate @ rate))
         if not np.any(found.beta) and not np.any(found.gamma) and per_rate is not False:
@@ -143,7 +153,7 @@ def _decay(found: Recursion, per_rate: bool | None, rounding: float) -> tuple[fl
             texts.append(f"beside it {found.coupled:.6g} times the parameters is added to the gradient")
         return weight, True, texts
     if found.coupled:
-        sign = float(np.sign(found.alpha[np.argmax(np.abs(found.alpha))]))
+        sign = float(np.sign(rates @ found.alpha))
         return sign * found.coupled, False, [f"weight decay {sign * found.coupled:.6g}, added to the gradient"]
     return 0.0, None, []
 

@@ -185,6 +185,12 @@ def test_a_full_disk_under_stdout_is_one_line():
     assert (done.returncode, done.stderr) == (2, "inertia: no space left on device\n")
 
 
+def test_more_steps_than_memory_holds_are_one_line(refused):
+    said = refused("run", "valley", "--lr", 0.1, "--steps", 10**15)
+    assert said.startswith("inertia: not enough memory: ")
+    assert "fewer --steps" in said
+
+
 def test_ctrl_c_while_a_report_is_drawn_keeps_the_record_and_says_so(inertia, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -132,6 +132,25 @@ def test_critical_momentum_is_the_double_root(ah, nesterov):
     np.testing.assert_allclose(p / 2, 1 - ah**0.5, atol=1e-12)
 
 
+def test_gigantic_and_tiny_products_of_rate_and_curvature_are_those_of_sixty_digits():
+    """The square of 1e154 overflows: half the rate, with a warning (an error here), before roots were divided by a power of two."""
+    generator = np.random.default_rng(0)
+    with mpmath.workdps(60):
+        for power in np.linspace(-290, 290, 59):
+            alpha = 10.0 ** generator.uniform(max(-300, power - 300), min(5, power + 300))
+            beta = float(generator.choice([0.0, 0.9, -0.5, 0.999]))
+            method = Method(alpha, beta, float(generator.choice([0.0, beta, 0.3, -0.4])))
+            h = 10.0**power / alpha
+            ah = mpmath.mpf(alpha) * mpmath.mpf(h)
+            p, q = 1 + mpmath.mpf(beta) - ah * (1 + mpmath.mpf(method.gamma)), mpmath.mpf(beta) - ah * mpmath.mpf(method.gamma)
+            root = mpmath.sqrt(p * p - 4 * q)
+            want = float(max(abs(p + root), abs(p - root)) / 2)
+            assert float(rate(method, h)) == pytest.approx(want, rel=1e-7)
+            assert np.abs(roots(method, h)).max() == pytest.approx(want, rel=1e-7)
+            assert (regime(method, h) == "divergent") == (want > 1 + 1e-12)
+            iterate(method, h, 3)
+
+
 def test_no_warnings_and_broadcasting():
     method = Method(np.linspace(0.1, 4, 5)[:, None, None], np.linspace(-1, 1, 4)[:, None], 0.3)
     h = np.array([0.0, 0.5, 4.0])

@@ -99,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stop.__context__, BrokenPipeError):
             return _gone()
         raise
+    except MemoryError as error:
+        return _refuse(f"not enough memory: {str(error).lower() or 'what was asked for is too large'}; ask for less, such as fewer --steps")
     except OSError as error:  # a full disk, a folder that went away: the machine's doing, said in its words
         if not _flushed():
             _silenced()

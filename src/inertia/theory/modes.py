@@ -40,6 +40,7 @@ Array = NDArray[np.float64]
 REGIMES = ("one-step", "monotone", "ripples", "alternating", "undamped", "divergent")
 _MARGIN = 1e-12  # a rate this close to 1 is rounding, not growth
 _DOUBLE = 16 * np.finfo(float).eps  # a discriminant this small beside p^2 is what rounding p and q leaves
+_GIGANTIC = 2.0**500  # squares above overflow
 _ONE_STEP = 1e-7  # roots below sqrt(eps) are zero up to rounding
 
 
@@ -71,7 +72,7 @@ def roots_of(total: ArrayLike, product: ArrayLike) -> NDArray[np.complex128]:
     >>> roots_of(3.0, 2.0).real
     array([2., 1.])
     """
-    p, q = np.broadcast_arrays(number(total, "total"), number(product, "product"))
+    unit, p, q = _within(*np.broadcast_arrays(number(total, "total"), number(product, "product")))
     disc = _split(p, q)
     big = (np.abs(p) + np.sqrt(np.maximum(disc, 0))) / 2 * np.where(p < 0, -1.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -79,7 +80,7 @@ def roots_of(total: ArrayLike, product: ArrayLike) -> NDArray[np.complex128]:
     half = np.sqrt(np.maximum(-disc, 0)) / 2
     first = np.where(disc < 0, p / 2 + 1j * half, big)
     second = np.where(disc < 0, p / 2 - 1j * half, small)
-    return np.stack([first, second], axis=-1).astype(complex)
+    return np.stack([first * unit, second * unit], axis=-1).astype(complex)
 
 
 def rate(method: Method, curvature: ArrayLike) -> Any:
@@ -91,8 +92,17 @@ def rate(method: Method, curvature: ArrayLike) -> Any:
     >>> float(rate(Method(1 / 9, beta=4 / 9), 9.0).round(12))
     0.666666666667
     """
-    p, q = coefficients(method, curvature)
-    return _size(p, q, _split(p, q))[()]
+    unit, p, q = _within(*coefficients(method, curvature))
+    return (unit * _size(p, q, _split(p, q)))[()]
+
+
+def _within(p: Any, q: Any) -> tuple[Any, Any, Any]:
+    """A power of two, and sum and product of the roots divided by it: so that the squares of gigantic ones do not overflow."""
+    largest = np.maximum(np.abs(p), np.sqrt(np.abs(q)))
+    if not np.any(largest > _GIGANTIC):
+        return 1.0, p, q
+    unit = np.where((largest > _GIGANTIC) & np.isfinite(largest), np.ldexp(1.0, np.frexp(largest)[1] - 1), 1.0)
+    return unit, p / unit, q / unit / unit
 
 
 def _split(p: Any, q: Any) -> Any:
@@ -103,7 +113,8 @@ def _split(p: Any, q: Any) -> Any:
 
 def _rate(p: Any, q: Any) -> Array:
     """The rate that belongs to the closed forms: there a discriminant of 1e-16 still counts after 1e8 steps."""
-    return _size(p, q, p * p - 4 * q)
+    unit, p, q = _within(p, q)
+    return np.asarray(unit * _size(p, q, p * p - 4 * q))
 
 
 def _size(p: Any, q: Any, disc: Any) -> Array:
@@ -151,7 +162,7 @@ def regime(method: Method, curvature: ArrayLike) -> Any:
     """
     p, q = coefficients(method, curvature)
     size = _rate(p, q)
-    named = np.where(_split(p, q) < 0, "ripples", np.where(np.asarray(p) < 0, "alternating", "monotone"))
+    named = np.where(_split(*_within(p, q)[1:]) < 0, "ripples", np.where(np.asarray(p) < 0, "alternating", "monotone"))
     named = np.where(size < _ONE_STEP, "one-step", named)
     named = np.where(size > 1 + _MARGIN, "divergent", np.where(size >= 1 - _MARGIN, "undamped", named))
     return named[()]
@@ -227,6 +238,7 @@ def one_step_power(p: ArrayLike, q: ArrayLike, k: ArrayLike) -> tuple[Any, Any]:
 
 def _lucas(p: Array, q: Array, k: Array) -> Array:
     """S_k / rate^(k-1) for k >= 1 and 0 for k = 0, by the sine or the geometric form, signs by parity."""
+    _, p, q = _within(p, q)  # ratios of the roots alone
     disc = p * p - 4 * q
     side = np.abs(p)
     with np.errstate(divide="ignore", invalid="ignore", under="ignore", over="ignore"):

@@ -55,7 +55,7 @@ from inertia.problems import airfoil
 from inertia.problems.simulation import run
 
 both = Method(np.array([$rate, $rate]), np.array([$beta, 0.0]))  # with momentum, and with its velocity forgotten
-print([f"{np.median(runs[-1]):.4f}" for runs in trained(both, int($batch), $epochs, $runs)])
+print([f"{np.median(runs[-1]):.4g}" for runs in trained(both, int($batch), $epochs, $runs)])
 problem, steps = airfoil(measurements()), $epochs * (1500 // int($batch))  # three other shuffles: the spread is the point
 for beta in ($beta, 0.0):
     ran = [run(problem, Method($rate, beta=beta), steps, batch_size=int($batch), seed=seed, evaluate_every=steps) for seed in range(3)]
@@ -91,7 +91,7 @@ def view(state: State) -> View:
         "swept": list(_SWEPT),
     }
     costly = {"sweep": Costly(f"{scale}|{batch}|{epochs}", lambda: _sweep(scale, batch, epochs))}
-    alt = f"Final losses of {runs} runs: median {np.median(losses[0, -1]):.4f} with momentum, {np.median(losses[1, -1]):.4f} without."
+    alt = f"Final losses of {runs} runs: median {np.median(losses[0, -1]):.4g} with momentum, {np.median(losses[1, -1]):.4g} without."
     return View(values, _words(values, state), alt, costly)
 
 
@@ -157,13 +157,13 @@ def _sweep(scale: float, batch: int, epochs: int) -> dict[str, Any]:
 
 def _words(values: Mapping[str, Any], state: State) -> str:
     true, lost = (float(np.median(row)) for row in values["final"])
-    said = f"Median final loss *{true:.4f}* with momentum, *{lost:.4f}* if the velocity is forgotten after every step"
+    said = f"Median final loss *{true:.4g}* with momentum, *{lost:.4g}* if the velocity is forgotten after every step"
     if values["printed"] is not None:
         close = [float(np.mean(np.abs(row - values["printed"]) <= 0.0005)) for row in values["final"]]
         said += f"; the course prints {values['printed']:.3f}. "
         said += f"Of {state['runs']} runs, {close[0]:.0%} with momentum round to that, {close[1]:.0%} without"
-    if not np.isfinite(true):
-        return f"At this rate momentum *diverges*; without its velocity the run ends at {lost:.4f}. Lower the rate or β."
+    if not true <= values["middle"][0, 0]:  # above where it began
+        return f"At this rate momentum *diverges*; without its velocity the run ends at {lost:.4g}. Lower the rate or β."
     return said + f". The best fit has {values['floor']:.4f}."
 
 

@@ -80,7 +80,7 @@ def view(state: State) -> View:
         "a": here,
         "b": other,
         "joined": bool(np.any((edges == sorted((here, other))).all(axis=1))),
-        "slow": np.round(127 + 127 * slow / np.max(np.abs(slow))).astype(np.uint8),
+        "slow": _bytes(slow),
         "frames": _spread(edges.tobytes(), nodes, plans[state["method"]] if whole else Method(1 / max(high, 1e-9)), here),
         "values": found.values,
         "kappa": kappa,
@@ -108,7 +108,7 @@ def _beside(kind: str, seed: int) -> dict[str, Any]:
         "kind": kind,
         "edges": edges,
         "at": _places(kind, _BESIDE, seed),
-        "slow": np.round(127 + 127 * slow / np.max(np.abs(slow))).astype(np.uint8),
+        "slow": _bytes(slow),
         "kappa": float(found.values[-1] / found.values[1]),
     }
 
@@ -118,6 +118,11 @@ def _slowest(found: Solved) -> Array:
     space = found.vectors[:, np.abs(found.values - found.values[1]) <= 1e-9 * max(float(found.values[-1]), 1e-9)]
     fixed = np.cos(1 + np.sqrt(2) * np.arange(len(found.values)))
     return np.asarray(space @ (space.T @ (fixed - fixed.mean())))  # without its mean: a graph in parts has the constant among them
+
+
+def _bytes(slow: Array) -> NDArray[np.uint8]:
+    """As a colour of 255; halves, as a graph in parts has them, are no matter of rounding."""
+    return np.round(127 + 127 * slow / np.max(np.abs(slow)) + 1e-6).astype(np.uint8)
 
 
 def _nodes(kind: str, n: int) -> int:
@@ -199,7 +204,7 @@ def _settled(edges: Edges, start: Array) -> Array:
     for middle in range(nodes):  # Floyd and Warshall
         np.minimum(away, away[:, middle, None] + away[middle], out=away)
     away[np.isinf(away)] = away[np.isfinite(away)].max() + 2  # parts stand apart
-    at = start.copy()
+    at = start + 0.05 * np.cos(1 + np.sqrt(2) * np.arange(start.size)).reshape(start.shape)  # a ring is a saddle: rounding must not choose
     for _ in range(_SETTLING):
         off = at[:, None] - at[None]
         pull = away / np.maximum(np.sqrt(np.sum(off * off, axis=-1)), 1e-9)

@@ -22,7 +22,7 @@ export function view(state) {
   const scale = Number((rate / (1 - beta)).toPrecision(2)), printed = PRINTED.find(([lr, b]) => Math.abs(lr - rate) < 1e-9 && Math.abs(b - beta) < 1e-9 && batch === 10 && epochs === 2);
   const values = { steps: at, ...curves, final, floor, printed: printed ? printed[2] : null, settings: PRINTED, scale: rate / (1 - beta), matched: scale, swept: SWEPT };
   const middle = [0, 1].map((i) => median(final.subarray(i * runs, (i + 1) * runs)));
-  const alt = `Final losses of ${runs} runs: median ${words(middle[0], ".4f")} with momentum, ${words(middle[1], ".4f")} without.`;
+  const alt = `Final losses of ${runs} runs: median ${words(middle[0], ".4g")} with momentum, ${words(middle[1], ".4g")} without.`;
   return { values, caption: caption(values, middle, runs), alt, costly: { sweep: [`${scale}|${batch}|${epochs}`, () => sweep(scale, batch, epochs)] } };
 }
 
@@ -121,8 +121,8 @@ function sweep(scale, batch, epochs) {
 }
 
 function caption(values, [kept, lost], runs) {
-  if (!Number.isFinite(kept)) return `At this rate momentum *diverges*; without its velocity the run ends at ${words(lost, ".4f")}. Lower the rate or β.`;
-  let said = `Median final loss *${words(kept, ".4f")}* with momentum, *${words(lost, ".4f")}* if the velocity is forgotten after every step`;
+  if (!(kept <= values.middle[0])) return `At this rate momentum *diverges*; without its velocity the run ends at ${words(lost, ".4g")}. Lower the rate or β.`;
+  let said = `Median final loss *${words(kept, ".4g")}* with momentum, *${words(lost, ".4g")}* if the velocity is forgotten after every step`;
   if (values.printed !== null) {
     const close = [0, 1].map((i) => sum(Array.from(values.final.subarray(i * runs, (i + 1) * runs), (v) => (Math.abs(v - values.printed) <= 0.0005 ? 1 : 0))) / runs);
     said += `; the course prints ${words(values.printed, ".3f")}. Of ${runs} runs, ${words(close[0], ".0%")} with momentum round to that, ${words(close[1], ".0%")} without`;

@@ -96,7 +96,7 @@ function slowest({ values, vectors }, nodes) {
     for (let i = 0; i < nodes; i++) out[i] += share * vectors[i * nodes + j];
   }
   const size = out.reduce((t, v) => Math.max(t, Math.abs(v)), 0);
-  return shaped(Uint8Array.from(out, (v) => even(127 + (127 * v) / size)));
+  return shaped(Uint8Array.from(out, (v) => even(127 + (127 * v) / size + 1e-6)));
 }
 
 // What begins at one node, over its fair share, after 0, 1, ... steps: (frames, nodes), 127 is the fair share.
@@ -122,7 +122,7 @@ function places(kind, nodes, seed, edges = null) {
 // Every pair of nodes on a spring as long as the way between them: de Leeuw's (1977) majorisation of the stress, from there.
 function settle(edges, start) {
   const nodes = start.length / 2, away = ways(edges, nodes);
-  let at = start;
+  let at = start.map((v, i) => v + 0.05 * Math.cos(1 + Math.SQRT2 * i)); // a ring is a saddle: rounding must not choose
   for (let round = 0; round < SETTLING; round++) {
     const next = zeros(nodes, 2);
     for (let i = 0; i < nodes; i++) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .quantities import Look, Reading
 
-__all__ = ["Estimate", "History", "Level", "Losses", "mean_of"]
+__all__ = ["Estimate", "Expected", "History", "Level", "Losses", "mean_of"]
 
 Array = NDArray[np.float64]
 _LOSSES = 1 << 20  # kept in memory, 16 bytes each, or half as many; the log keeps all
@@ -45,6 +45,17 @@ class Level(NamedTuple):
     mean: Estimate
     change: Estimate
     since: int
+
+
+class Expected(NamedTuple):
+    """What a look lets expect of the loss in the steps after it."""
+
+    step: int
+    ahead: int  # steps
+    bound: float  # of the loss: what is called a spike
+    error: float  # factor by which such forecasts were wrong in this run, until then
+    path: Any  # the losses to come (see `spikes`), None where nothing oscillates
+    foretold: bool  # whether the loss, times the error, leaves the bound
 
 
 class Losses:
@@ -78,6 +89,10 @@ class Losses:
         """The losses from a step on."""
         return np.array(self._values[bisect_left(self._steps, step) :])
 
+    def between(self, after: int, until: int) -> Array:
+        """The losses of the steps after one and up to another."""
+        return np.array(self._values[bisect_right(self._steps, after) : bisect_right(self._steps, until)])
+
     def newest(self, count: int) -> Array:
         """The last so many."""
         return np.array(self._values[-count:])
@@ -101,6 +116,8 @@ class History:
         self.stepped_ever = False
         self.bad: int | None = None  # first step whose loss was not finite, while it lasts
         self.finite: tuple[int, float] | None = None  # the last finite loss
+        self.expected: dict[int, Expected] = {}  # by the step of the look
+        self.foretold = -1  # the step up to which a spike is foretold
         self.facts: dict[str, Any] = {}  # what the door found out: "blind", "foreign", "no edge"
 
     def resume(self, before: Any) -> None:
@@ -109,6 +126,7 @@ class History:
         for entry in before.losses:
             self.losses.append(entry)
         self.readings, self.looks = list(before.readings), list(before.looks)
+        self.expected, self.foretold = {}, -1
 
     def lost(self, step: int, loss: float) -> None:
         """One more loss."""

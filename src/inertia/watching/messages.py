@@ -204,8 +204,8 @@ def _spike(history: History) -> Finding:
     soon = f" within about {seen.steps:.0f} steps" if math.isfinite(seen.steps) else ""
     return Finding(
         True,
-        f"{where} and growing, and so is the curvature along the gradient: expect a spike{soon}; {0.99 * seen.stable:.2g} of this rate "
-        "is stable.",
+        f"{where}, and by what the last looks saw the oscillation along the sharpest direction outgrows what turns it back: expect a "
+        f"spike{soon}; {0.99 * seen.stable:.2g} of this rate is stable.",
     )
 
 

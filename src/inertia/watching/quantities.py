@@ -69,6 +69,7 @@ class Look:
     turning: float | None = None  # length of the gradient of the sharpness across its direction: what turns an oscillation back
     renewing: float = 0.0  # share of sharpness^3 x^2 by which an oscillation of size x renews the metric in one step
     excess: float | None = None  # loss here less the loss at the averaged weights
+    part: float = 1.0  # share of the probe's examples that was looked at: less while no more is earned
     products: int = 0
     seconds: float = 0.0
     layers: Mapping[str, float] | None = None  # sharpness of each layer alone, where asked for
@@ -133,6 +134,8 @@ def from_plain(kind: type[T], data: Mapping[str, Any]) -> T:
     inner: dict[str, type[Any]] = {"noise": Noise, "taken": Step}
     made: dict[str, Any] = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if field.name not in data and field.default is not dataclasses.MISSING:
+            continue
         value = data.get(field.name)
         if field.name in inner and isinstance(value, Mapping):
             value = from_plain(inner[field.name], value)

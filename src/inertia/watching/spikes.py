@@ -7,26 +7,32 @@ adaptive optimizer its gradient renews the metric, which lowers lambda too. Agai
 and a learning rate that is raised. Full-batch runs at the edge of stability are this system's small oscillations; a spike is one that is
 turned back too late. The curvature along the gradient rises with x (Bai et al. 2026).
 
-So the system is stepped ahead from what the last looks saw, for as many steps as its trends were seen, and a spike is told where its loss
-leaves three times the running median; or where the rate is raised beyond the edge faster than curvature falls, for then nothing turns
-the oscillation back for long.
+So the system is stepped ahead from what the last looks saw. A rise of curvature goes on for as many steps as it was seen to last, and fades
+as it was seen to fade; a raise of the learning rate goes on. How far the loss came from where it was expected is measured on the same run:
+each forecast is compared with the highest loss that followed, and a spike is told where the forecast times its own typical error (root
+mean square of the logarithms) leaves three times the running median, for two looks in a row. It is taken back once the steps that were
+forecast have passed without another such look. Curvature beyond the edge is no sign of a spike by itself.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+
+import numpy as np
 
 from ..core.method import Method
 from ..theory.modes import rate
-from .history import History
+from .history import Expected, History
 from .quantities import Look
 
 __all__ = ["SPIKE", "Forecast", "forecast"]
 
 SPIKE = 3.0  # times the running median of the loss: what is called a spike
-_LEAD = 10  # steps of warning that are wanted, beside the steps to the next look
+_LEAD = 10  # steps of warning that are wanted
+_LAG = 3  # looks by which a warning comes late: until the next one, for a second one, and half each for the two that a rise is taken from
+_CLOSED = 4  # forecasts whose outcome is known, from which on their typical error is used
+_REMEMBERED = 20  # of the newest such forecasts
 
 
 @dataclass(frozen=True)
@@ -40,55 +46,118 @@ class Forecast:
     peak: float  # the largest loss on the way
 
 
+@dataclass(frozen=True)
+class _Path:
+    """The loss in the steps after a look, up to the first one beyond a bound, and the largest share of the edge on the way."""
+
+    heights: list[float]
+    ratio: float
+
+    def beyond(self, bound: float) -> float:
+        """Steps until the loss is above a bound; infinite where it never is."""
+        return next((float(step) for step, height in enumerate(self.heights, 1) if not height <= bound), math.inf)
+
+
 def forecast(history: History) -> Forecast | None:
     """Step the oscillation ahead; None where it cannot be told."""
-    looks = history.looks[-3:]
-    if len(looks) < 3 or any(look.edge is None or look.method is None for look in looks):
+    looks = _whole(history.looks)
+    if len(looks) < 3 or any(look.edge is None or look.method is None for look in looks[-3:]):
         return None
-    first, before, last = looks
+    last = looks[-1]
     ratio = last.of_edge or 0.0
-    if last.turning is None:  # below half of the edge
-        return Forecast(False, math.inf, last.step, 1.0, last.loss) if ratio <= 1 else None
+    if last.turning is None and ratio > 1:
+        return None
     since = last.step
-    for look in reversed(history.looks):
+    for look in reversed(looks):
         if (look.of_edge or 0.0) <= 1:
             break
         since = look.step
-    apart = last.step - before.step
-    ahead = 2 * max(apart, _LEAD)
-    steps, peak = _ahead(last, before, _rise(first, before, last), ahead, SPIKE * history.median())
-    return Forecast(steps <= ahead or _driven(looks), steps, since, min(1 / ratio, 1.0), peak)
+    before, now = _expected(history, looks[:-1]), _expected(history, looks)
+    if now is None or now.path is None:
+        foretold, steps, stable, peak = False, math.inf, min(1 / ratio, 1.0) if ratio > 0 else 1.0, last.loss
+    else:
+        foretold, steps, peak = now.foretold, now.path.beyond(now.bound / now.error), max([last.loss, *now.path.heights])
+        stable = min(1 / now.path.ratio, 1.0)
+        if foretold and (before is not None and before.foretold or last.step <= history.foretold):
+            history.foretold = last.step + now.ahead
+    return Forecast(last.step <= history.foretold, steps, since, stable, peak)
 
 
-def _driven(looks: list[Look]) -> bool:
-    """Whether the rate is raised while the run is beyond the edge already, and curvature does not fall as fast: no oscillation lasts."""
-    ratios, edges = [look.of_edge or 0.0 for look in looks], [look.edge or 0.0 for look in looks]
-    return min(ratios) > 1 and all(b < a for a, b in pairwise(edges)) and all(b > a for a, b in pairwise(ratios))
+def _whole(looks: list[Look]) -> list[Look]:
+    """The newest looks at the whole probe, oldest first: of a part of it curvature and loss are others."""
+    found: list[Look] = []
+    for look in reversed(looks):
+        if look.part < 1 or len(found) > _REMEMBERED:
+            break
+        found.append(look)
+    return found[::-1]
 
 
-def _rise(first: Look, before: Look, last: Look) -> float:
-    """By how much curvature goes on rising in a step: by the lesser of the last two rises, for what rises fast soon rises slower."""
-    rises = [(b.sharpness - a.sharpness) / max(b.step - a.step, 1) for a, b in ((first, before), (before, last))]
-    return max(min(rises), 0.0)
+def _expected(history: History, looks: list[Look]) -> Expected | None:
+    """What the last of these looks let expect; kept, so that it can be compared with what followed."""
+    last = looks[-1]
+    if last.step in history.expected:
+        return history.expected[last.step]
+    if len(looks) < 3:
+        return None
+    ahead = _LEAD + _LAG * max(last.step - looks[-2].step, 1)
+    bound, path = SPIKE * history.median(), None
+    if last.turning is not None:
+        path = _ahead(looks, ahead, bound)
+    error = _typical_error(history)
+    made = Expected(last.step, ahead, bound, error, path, path is not None and math.isfinite(path.beyond(bound / error)))
+    history.expected[last.step] = made
+    return made
 
 
-def _ahead(last: Look, before: Look, rising: float, ahead: int, bound: float) -> tuple[float, float]:
-    """Steps until the loss is above a bound (infinite: not within `ahead`), and its largest value on the way."""
+def _typical_error(history: History) -> float:
+    """Factor by which the highest loss differs from the forecast: root mean square of the logarithms, of what is beyond a bound its bound."""
+    errors = []
+    for one in list(history.expected.values())[:: -1]:
+        if one.path is None or one.step + one.ahead > history.step or len(errors) == _REMEMBERED:
+            continue
+        seen = history.losses.between(one.step, one.step + one.ahead)
+        seen = seen[np.isfinite(seen)]
+        told = min(max(one.path.heights), one.bound)
+        if seen.size and seen.max() > 0 and told > 0:
+            errors.append(math.log(float(seen.max()) / told))
+    return math.exp(math.sqrt(float(np.mean(np.square(errors))))) if len(errors) >= _CLOSED else 1.0
+
+
+def _rise(looks: list[Look]) -> tuple[float, float, int]:
+    """By how much curvature has risen in each of the last steps, by which factor that fades in a step, and for how long it was seen."""
+    rises = [(b.sharpness - a.sharpness) / max(b.step - a.step, 1) for a, b in zip(looks[:-1], looks[1:], strict=True)]
+    new, old = rises[-1], rises[-2]
+    if new <= 0:
+        return 0.0, 1.0, 0
+    lasted = 0
+    for a, b, rise in zip(looks[-2::-1], looks[:0:-1], rises[::-1], strict=True):
+        if rise <= 0:
+            break
+        lasted += b.step - a.step
+    apart = max(looks[-1].step - looks[-2].step, 1)
+    return new, min((new / old) ** (1 / apart), 1.0) if old > 0 else 1.0, lasted
+
+
+def _ahead(looks: list[Look], ahead: int, bound: float) -> _Path:
+    """The loss in the next steps."""
+    before, last = looks[-2:]
     alpha, beta, gamma = last.method or (0.0, 0.0, 0.0)
     turning, apart = last.turning or 0.0, max(last.step - before.step, 1)
     faster = ((before.edge or 1.0) / (last.edge or 1.0)) ** (1 / apart)  # by which the rate is raised each step
-    fading = min((last.gradient_norm / before.gradient_norm) ** (1 / apart), 1.0) if before.gradient_norm > 0 else 1.0
-    curvature, square, velocity, peak = last.sharpness, 2 * last.in_top / last.sharpness, 0.0, last.loss
+    rising, fading, lasts = _rise(looks)
+    curvature, square, velocity = last.sharpness, 2 * last.in_top / last.sharpness, 0.0
+    heights, share, worst = list[float](), (last.of_edge or 0.0) / (last.sharpness * alpha), last.of_edge or 0.0
     for step in range(1, ahead + 1):
         alpha *= faster
         grows = float(rate(Method(alpha, beta, gamma), curvature))
         velocity = beta * velocity + turning**2 * square / 2
-        before_step, square = square, square * grows**2
-        renewed = last.renewing * curvature**3 * before_step
-        rising *= fading  # curvature rises as the parameters descend: as fast as the gradient is long
+        renewed = last.renewing * curvature**3 * square
+        square *= grows**2
+        rising = rising * fading if step <= lasts else 0.0
         curvature = max(curvature + rising - alpha * velocity - renewed, 0.0)
-        height = last.loss + curvature * square / 2
-        peak = max(peak, height)
-        if not height <= bound:
-            return float(step), peak
-    return math.inf, peak
+        worst = max(worst, share * curvature * alpha)
+        heights.append(last.loss + curvature * square / 2)
+        if not heights[-1] <= bound:
+            break
+    return _Path(heights, worst)

@@ -1,13 +1,16 @@
 """What the watch claims, measured: time lost, sharpness, spikes foreseen, where noise holds the loss.   python benchmarks/watch.py [part]
 
-Parts: time, spikes, calm, noise; all of them without an argument. Takes some minutes; every number is printed as it comes.
+Parts: time, spikes, calm, noise; all of them without an argument. Takes some minutes; every number is printed as it comes. The runs of
+spikes and calm are kept in benchmarks/data/watch.json: what is there is not run again (delete it after a change of the rules).
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from inertia.torch import Watch
 from inertia.watching.regimes import noise_limit
 
 Batch = tuple[torch.Tensor, torch.Tensor]
+KEPT = Path(__file__).parent / "data" / "watch.json"
 
 
 def digits(count: int, seed: int) -> Batch:
@@ -137,8 +141,9 @@ def small(seed: int) -> nn.Module:
 def run(
     seed: int, optimizer_of: Callable[[Any], torch.optim.Optimizer], steps: int, *, batch: int | None = None, mse: bool = True,
     factor: Callable[[int], float] = lambda k: 1.0, scale: Callable[[int], float] = lambda k: 1.0,
-) -> tuple[int | None, list[int]]:  # fmt: skip
-    """Steps at which the loss first exceeds three times its running median, and at which a spike was foretold; looks 10 steps apart."""
+) -> tuple[int | None, list[tuple[int, int | None]]]:  # fmt: skip
+    """The step at which the loss first exceeds three times its running median, and from when to when a spike was foretold; a look every
+    5 steps."""
     model, (x, y), rng, at = small(seed), digits(200, seed), np.random.default_rng(seed), [0]
     target = nn.functional.one_hot(y, 10).float() if mse else y
     loss_fn = nn.functional.mse_loss if mse else nn.functional.cross_entropy
@@ -149,7 +154,7 @@ def run(
         made: torch.Tensor = loss_fn(model(batch[0]), batch[1]) * scale(at[0])
         return made
 
-    watch, losses = Watch(model, optimizer, forward=forward, probe=(x, target), every=10, say=False, average=False), list[float]()
+    watch, losses = Watch(model, optimizer, forward=forward, probe=(x, target), every=5, say=False, average=False), list[float]()
     spike = None
     for k in range(steps):
         at[0] = k
@@ -166,7 +171,26 @@ def run(
             spike = k + 1
             break
     watch.close()
-    return spike, [told.began for told in watch.messages if told.name == "spike"]
+    return spike, [(told.began, told.ended) for told in watch.messages if told.name == "spike"]
+
+
+def kept(case: str, seed: int, make: Callable[[Any], torch.optim.Optimizer], steps: int, **words: Any) -> dict[str, Any]:
+    """One run, from the file where it is there."""
+    results = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    name = f"{case}, seed {seed}"
+    if name not in results:
+        spike, told = run(seed, make, steps, **words)
+        results = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+        results[name] = {"spike": spike, "told": [list(one) for one in told]}
+        text = "{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(results[key])}" for key in sorted(results)) + "\n}\n"
+        KEPT.write_text(text)
+    found: dict[str, Any] = results[name]
+    return found
+
+
+def lead(found: dict[str, Any]) -> int:
+    """Steps between a warning that still stood and the spike; 0 where there was none."""
+    return max((found["spike"] - began for began, ended in found["told"] if ended is None or ended >= found["spike"]), default=0)
 
 
 def ramp(begin: int, end: int, by: float) -> Callable[[int], float]:
@@ -174,21 +198,19 @@ def ramp(begin: int, end: int, by: float) -> Callable[[int], float]:
 
 
 def spikes(seeds: int = 10) -> None:
-    """Runs that are driven into a spike over 250 to 300 steps."""
+    """Runs that are driven into a spike over 300 steps."""
     sgd, adam = torch.optim.SGD, torch.optim.Adam
     cases: dict[str, Any] = {
         "SGD, momentum .9, rate raised 20-fold": (lambda p: sgd(p, lr=0.3, momentum=0.9), {"factor": ramp(60, 360, 20)}),
         "SGD, no momentum, rate raised 20-fold": (lambda p: sgd(p, lr=1.0), {"factor": ramp(60, 360, 20)}),
-        "Adam, gradients grow 50-fold": (lambda p: adam(p, lr=0.003), {"scale": ramp(200, 450, 50)}),
+        "Adam, gradients grow 50-fold": (lambda p: adam(p, lr=0.005), {"scale": ramp(200, 500, 50)}),
     }
-    print("spikes foretold at least 10 steps before the loss exceeds three times its running median")
+    print("spikes foretold at least 10 steps before the loss exceeds three times its running median, by a warning that stood until then")
     for name, (make, words) in cases.items():
-        leads = [(spike, [spike - a for a in alarms]) for s in range(seeds) for spike, alarms in [run(s, make, 500, **words)] if spike]
-        good = sum(bool(lead) and max(lead) >= 10 for _, lead in leads)
-        print(
-            f"  {name}: {good} of {len(leads)} (of {seeds} runs that many spiked); leads {[max(lead, default=0) for _, lead in leads]}",
-            flush=True,
-        )
+        found = [kept(name, s, make, 500, **words) for s in range(seeds)]
+        leads = [lead(one) for one in found if one["spike"]]
+        good = sum(each >= 10 for each in leads)
+        print(f"  {name}: {good} of {len(leads)} (of {seeds} runs that many spiked); leads {leads}", flush=True)
 
 
 def calm() -> None:
@@ -204,10 +226,10 @@ def calm() -> None:
     print("false alarms")
     total = false = 0
     for name, (make, words) in cases.items():
-        found = [run(s, make, 400, **words) for s in range(4)]
-        quiet = [alarms for spike, alarms in found if spike is None]
-        total, false = total + len(quiet), false + sum(bool(alarms) for alarms in quiet)
-        print(f"  {name}: {sum(bool(alarms) for alarms in quiet)} of {len(quiet)} calm runs", flush=True)
+        found = [kept(name, s, make, 400, **words) for s in range(4)]
+        quiet = [one["told"] for one in found if one["spike"] is None]
+        total, false = total + len(quiet), false + sum(bool(told) for told in quiet)
+        print(f"  {name}: {sum(bool(told) for told in quiet)} of {len(quiet)} calm runs", flush=True)
     print(f"  together: {false} of {total}")
 
 

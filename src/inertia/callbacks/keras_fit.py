@@ -15,9 +15,10 @@ from ..core.method import Method
 from ..errors import BadInput
 from ..keras import compiled_loss
 from ..theory.adaptive import adagrad, adam, decayed_edge, nadam, rmsprop
-from ..watching.looking import Metric, depth_of, described, look, next_depth, part_size, price_of
+from ..watching.looking import Metric, described, look, part_size, price_of
 from ..watching.monitor import Monitor
 from ..watching.pacing import Pace, Price
+from ..watching.planning import Plan
 from ..watching.quantities import Look, Reading
 
 __all__ = ["KerasWatch"]
@@ -50,8 +51,8 @@ class KerasWatch(keras.callbacks.Callback):
         self.settings = {"budget": budget, "every": every}
         self.expect, self.log, self.say, self.seed = expect, log, say, seed
         self.monitor: Monitor | None = None
-        self.price: Price | None = None
-        self.steps, self.depth, self.warm = 0, 6, None
+        self.plan: Plan | None = None
+        self.steps = 0
         self._before: list[Any] | None = None
         self._mean, self._seen = 0.0, 0
 
@@ -79,6 +80,7 @@ class KerasWatch(keras.callbacks.Callback):
             self.steps = self.monitor.begin
         with self.pace.charged():
             self.opener = _opener(backend, self.model, self.probe, self.seed)
+            self.plan = Plan(self.pace, self.opener.sizes, self.opener.price, self.opener.expected)
             asked = float(getattr(self.model.optimizer, "momentum", getattr(self.model.optimizer, "beta_1", 0.0)) or 0.0)
             self._asked = asked
 
@@ -90,11 +92,7 @@ class KerasWatch(keras.callbacks.Callback):
         """Keep the parameters before a step that is looked at."""
         with self.pace.charged():
             every = self.pace.every
-            if every is None and self.price is None and self.pace.due("price", price=self.opener.most):
-                with self.pace.charged("price"):
-                    self.price, _ = self.monitor.tried(lambda: self.opener.learn_price(self._values(), self.pace.clock))  # type: ignore[union-attr]
-            price = None if self.price is None else self.price.of(self.depth)
-            if (self.steps + 1) % every == 0 if every is not None else price is not None and self.pace.due("look", price=price):
+            if (self.steps + 1) % every == 0 if every is not None else self.plan.wait() == 0:  # type: ignore[union-attr]
                 self._before = self._values()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -112,9 +110,7 @@ class KerasWatch(keras.callbacks.Callback):
                 self._mean = mean
             if self._before is not None:
                 before, self._before = self._before, None
-                allowance = self.pace.allowance
-                self.pace.bought(0.0 if self.price is None else self.price.of(self.depth))
-                self.monitor.attempt(lambda: self._look(before, rate, allowance))
+                self.monitor.attempt(lambda: self._look(before, rate))
             if self.steps % _READ == 0:
                 told = Reading(self.steps, 0, rate, self._asked, None, 0.0, float("nan"), None, None, float("nan"))
                 self.monitor.history.read([told])
@@ -131,21 +127,33 @@ class KerasWatch(keras.callbacks.Callback):
             self.model.jax_state_sync()
         return [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in self.model.trainable_variables]
 
-    def _look(self, before: list[Any], rate: float, allowance: float) -> Look:
+    def _look(self, before: list[Any], rate: float) -> Look:
         """A look at the parameters before the step."""
-        after = self._values()
+        assert self.plan is not None
+        after, learned = self._values(), None
         begun = self.pace.clock()
         metric = _metric(self.model.optimizer, rate)
-        with self.opener.open(before) as source:
+        size, depth = self.plan.begin(self.pace.every is not None)
+        with self.opener.open(before, size) as source:
             space = source.position()
             moved = np.concatenate([(b - a).ravel() for a, b in zip(before, after, strict=True)])
             held = replace(metric, root=_like(metric.root, space))
-            depth = depth_of(self.depth, self.warm is not None, None if self.pace.every is not None else self.price, allowance)
-            seen = look(source, held, _like(moved, space) if moved.any() else None, self.warm, depth, self.seed + self.steps)
-        if self.price is not None:
-            self.price.took(self.pace.clock() - begun, depth, 1 + 2 * (seen.turning is not None))
-        self.warm, self.depth = seen.sharpest.vector, next_depth(self.depth, seen)
-        return described(seen, held, self.steps, self.pace.clock() - begun)
+            part = self.opener.part(source, size)
+            seen = look(
+                source,
+                held,
+                _like(moved, space) if moved.any() else None,
+                self.plan.warm,
+                depth,
+                self.seed + self.steps,
+                part,
+                size == self.plan.sizes[-1],
+            )
+            took = self.pace.clock() - begun
+            if not self.plan.prices:
+                learned = price_of(source, self.pace.clock)
+        self.plan.saw(seen, size, depth, took, 1 + 2 * (seen.turning is not None), learned)
+        return described(seen, held, self.steps, took, part=self.plan.share(size))
 
 
 def _like(value: Any, vector: Any) -> Any:
@@ -215,23 +223,28 @@ class _Torch:
         self.probe = Probe(self.values, None, lambda values, batch: loss(list(values.held), batch), probe, None, None, seed)
 
     @property
-    def most(self) -> float:
-        """Seconds that learning more about the price can take."""
-        return self.probe.most
+    def sizes(self) -> list[int]:
+        """Examples that looks can see."""
+        return self.probe.sizes
 
-    def learn_price(self, values: list[Any], clock: Callable[[], float]) -> Price | None:
-        """What a gradient and a product of the whole probe cost; None where only a part was tried."""
-        with self.open(values):
-            pass
-        return self.probe.learn_price(clock)
+    @property
+    def price(self) -> Price:
+        """Of the fewest."""
+        return self.probe.price
+
+    expected = 0.0
+
+    def part(self, source: Any, size: int) -> Any:
+        """How to take the gradient of a part of so many examples."""
+        return self.probe.part(source, size)
 
     @contextmanager
-    def open(self, values: list[Any]) -> Iterator[Any]:
-        """The loss at these values."""
+    def open(self, values: list[Any], size: int) -> Iterator[Any]:
+        """The loss of so many examples at these values."""
         with self.torch.no_grad():
             for p, value in zip(self.values.held, values, strict=True):
                 p.copy_(self.torch.as_tensor(value))
-        with self.probe.open() as source:
+        with self.probe.open(size) as source:
             yield source
 
 
@@ -247,18 +260,17 @@ class _Jax:
         self.source_of, self.array, self.programs = JaxSource, jnp.asarray, dict[str, Any]()
         self.loss, self.data = Loss(compiled_loss(model)), tuple(jnp.asarray(part) for part in probe)
         self.chunk = part_size(len(probe[0]))
+        self.sizes, self.price = [len(probe[0])], None
         begun = time.perf_counter()
-        with self.open([np.array(v.value) for v in model.trainable_variables]) as source:
+        with self.open([np.array(v.value) for v in model.trainable_variables], len(probe[0])) as source:
             source.gradient()
-        self.most = 3 * (time.perf_counter() - begun)  # to compile a product takes about twice as long as a gradient
+        self.expected = 3 * (time.perf_counter() - begun)  # to compile a product takes about twice as long as a gradient
 
-    def learn_price(self, values: list[Any], clock: Callable[[], float]) -> Price:
-        """What a gradient and a product of the whole probe cost."""
-        with self.open(values) as source:
-            return price_of(source, clock)
+    def part(self, source: Any, size: int) -> None:
+        """The source cuts its examples itself."""
 
     @contextmanager
-    def open(self, values: list[Any]) -> Iterator[Any]:
-        """The loss at these values."""
+    def open(self, values: list[Any], size: int) -> Iterator[Any]:
+        """The loss at these values, of all examples: others would have to be compiled anew."""
         params = [self.array(value) for value in values]
         yield self.source_of(self.loss, params, self.data, self.chunk, 1, programs=self.programs)

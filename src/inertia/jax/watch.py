@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
-from ..watching.looking import depth_of, described, look, next_depth, part_size, price_of
+from ..watching.looking import described, look, part_size, price_of
 from ..watching.monitor import Monitor
-from ..watching.pacing import Pace, Price
+from ..watching.pacing import Pace
+from ..watching.planning import Plan
 from ..watching.quantities import Look
 from ..watching.watcher import Watcher
 from .curvature import check_deterministic
@@ -85,10 +86,9 @@ class Watch(Watcher):
         about = {"optimizer": "optax" if self.known.found is None else self.known.found.verdict, "framework": "jax"}
         self.monitor = Monitor(pace=self.pace, log=log, say=say, expect=expect, about=about)
         self.steps = self.monitor.begin
-        self.depth, self.warm, self.programs = 6, None, dict[str, Any]()
+        self.programs = dict[str, Any]()
         self._before: Any = None
-        self._most: float | None = None  # seconds that trying the loss may take: to compile it, about those to the first step
-        self.price: Price | None = None
+        self.plan: Plan | None = None
 
     def step(self, params: Any, state: Any = None, loss: Any = None) -> None:
         """Call once after each step, with the new parameters, the optimizer's state, and the loss (read later: nothing waits for it)."""
@@ -98,52 +98,50 @@ class Watch(Watcher):
             self.monitor.history.stepped(self.steps, [])
             if loss is not None:
                 self.monitor.loss(self.steps, loss)
-            if self._most is None:
-                self._most = 2 * self.pace.training
-            if self.price is None and (self.pace.every is not None or self.pace.due("price", price=self._most)):
-                with self.pace.charged("price"):
-                    self._check(params)
+            if self.plan is None:  # a look compiles about as much as a training step, twice
+                self.plan = Plan(self.pace, [rows_in(self.data)], None, 2 * self.pace.training)
             before, self._before = self._before, None
             if before is not None:
-                allowance = self.pace.allowance
-                self.pace.bought(self.price.of(self.depth) if self.price is not None else 0.0)
-                self.monitor.attempt(lambda: self._look(before, params, state, allowance))
+                self.monitor.attempt(lambda: self._look(before, params, state))
             if self._due():
                 self._before = jax.tree.map(jnp.copy, params)  # a train step may give its arguments away
             if self.steps % _JUDGE == 0:
                 self.monitor.judge(cheap=True)
 
     def _forget(self) -> None:
-        self.warm, self._before = None, None
+        self._before = None
+        if self.plan is not None:
+            self.plan.forget()
 
     def _source(self, params: Any) -> JaxSource:
         return JaxSource(self.loss, params, self.data, self.chunk, 1, programs=self.programs)
 
     def _check(self, params: Any) -> None:
-        """Once: how the loss adds up, whether it is one function, and what a look costs."""
+        """Once: how the loss adds up, and whether it is one function."""
         self.loss.learn(params, self.data, float(rows_in(self.data)))
         if self.loss.other:
             self.chunk = None
-        source = self._source(params)
-        check_deterministic(source)
-        self.price = price_of(source)
+        check_deterministic(self._source(params))
 
     def _due(self) -> bool:
         """Whether the next step is looked at."""
         if self.pace.every is not None:
             return (self.steps + 1) % self.pace.every == 0
-        return self.price is not None and self.pace.due("look", price=self.price.of(self.depth))
+        return self.plan is not None and self.plan.wait() == 0
 
-    def _look(self, before: Any, after: Any, state: Any, allowance: float) -> Look:
+    def _look(self, before: Any, after: Any, state: Any) -> Look:
+        assert self.plan is not None
+        first = self.plan.warm is None and not self.plan.prices
+        if first:
+            self._check(before)
         begun = self.pace.clock()
         source = self._source(before)
         moved = self._source(after).position() - source.position()
         metric, why = metric_of(state, after, self.known, self.rate, self.steps, moved)
         self.monitor.history.facts["no edge"] = why
         self.monitor.history.stepped(self.steps, [metric.learning_rate])
-        depth = depth_of(self.depth, self.warm is not None, None if self.pace.every is not None else self.price, allowance)
-        seen = look(source, metric, moved if np.any(moved) else None, self.warm, depth, self.seed + self.steps)
-        if self.price is not None:
-            self.price.took(self.pace.clock() - begun, depth, 1 + 2 * (seen.turning is not None))
-        self.warm, self.depth = seen.sharpest.vector, next_depth(self.depth, seen)
-        return described(seen, metric, self.steps, self.pace.clock() - begun)
+        size, depth = self.plan.begin(self.pace.every is not None)
+        seen = look(source, metric, moved if np.any(moved) else None, self.plan.warm, depth, self.seed + self.steps)
+        took = self.pace.clock() - begun
+        self.plan.saw(seen, size, depth, took, 1 + 2 * (seen.turning is not None), price_of(source) if first else None)
+        return described(seen, metric, self.steps, took)

@@ -27,6 +27,8 @@ SAFE = (2.0**-900, 2.0**900)  # sums of squares that lost nothing to underflow o
 class Vectors:
     """A growing orthonormal basis of numpy vectors (keep=True), or its last two members (keep=False)."""
 
+    first = 16  # vectors that room is made for at once
+
     def __init__(self, dimension: int, dtype: Any = np.float64, keep: bool = True) -> None:
         self.dimension, self.dtype, self.full = dimension, dtype, keep
         self.count = 0
@@ -79,7 +81,7 @@ class Vectors:
             self._rows = [*(self._rows or [])[-1:], vector]
             return vector
         if self._rows is None or self.count == len(self._rows):
-            self._rows = self._grown(max(16, 2 * self.count))
+            self._rows = self._grown(max(self.first, 2 * self.count))
         self._rows[self.count] = vector
         self.count += 1
         return self._rows[self.count - 1]

@@ -24,7 +24,7 @@ from .graphs import foreign_functions, graph_bytes
 from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
-from .space import TensorVectors
+from .space import QuickVectors, TensorVectors
 from .wrappers import like, plain
 
 __all__ = ["FULL", "TorchSource"]
@@ -63,6 +63,7 @@ class TorchSource(Sampled):
         self.notes: dict[str, Any] = {"products": "exact"}
         self.graphs: dict[int, list[torch.Tensor]] = {}
         self.room = 0  # how many batches' graphs fit
+        self.quick = False  # whether vectors are for a handful of products
         self.trusted = False  # whether the graph has been looked at for functions that are not torch's own
         self.spent = {"hvps": 0.0, "gradients": 0.0}
 
@@ -80,7 +81,8 @@ class TorchSource(Sampled):
     def space(self, vectors: bool) -> TensorVectors:
         """All vectors kept in float64 for a small model or where wanted, else the last two in the model's precision."""
         small = self.dimension <= FULL
-        made = TensorVectors(self.dimension, torch.float64 if small else self.dtype, self.device, keep=small or vectors)
+        kind = QuickVectors if self.quick else TensorVectors
+        made = kind(self.dimension, torch.float64 if small else self.dtype, self.device, keep=small or vectors)
         made.source_rounding = self.rounding
         return made
 

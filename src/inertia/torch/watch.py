@@ -218,16 +218,9 @@ class Watch(Watcher):
         every = self.pace.every
         if every is not None:
             return self.steps == self.monitor.begin or self.steps % every == 0
-        wait = self.pace.wait("look", price=self._look.costs) if self.steps > self.monitor.begin else 1
-        if wait:
-            self._at.look = self.steps + wait
-            return False
-        if self._look.price is None:  # what a look costs is learned first, where that is earned
-            with self.pace.charged("price"):
-                self._look.price, self._looking = self.monitor.tried(lambda: self.probe.learn_price(self.pace.clock))
-            self._at.look = self.steps + 1
-            return False
-        return True
+        wait = self._look.plan.wait() if self.steps > self.monitor.begin else 1
+        self._at.look = self.steps + wait
+        return not wait
 
     def _read(self) -> None:
         """Compare the buffers with those after the last step, where they were kept; keep them where the time has come."""
@@ -262,14 +255,13 @@ class Watch(Watcher):
     def _guarded(self, before: list[torch.Tensor]) -> None:
         """One look with the parameters as they were before the step, and those after it back at the end."""
         after = [p.detach().clone() for p in self.params]
-        allowance = self.pace.allowance if self.pace.every is None and not self._asked else None
-        self.pace.bought(self._look.costs)
+        free = self.pace.every is not None or self._asked
         mean = self._mean if self._count >= 8 else None
         close, self._asked = self._close or self._asked, False
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._looking = self.monitor.attempt(lambda: self._look.look(before, after, mean, self.steps, allowance, close))
+                self._looking = self.monitor.attempt(lambda: self._look.look(before, after, mean, self.steps, free, close))
         finally:
             put(self.params, after)
         self.monitor.history.facts["no edge"] = self._look.why

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from ..measurement.rescaled import Rescaled
-from ..watching.looking import FEWEST, depth_of, described, look, next_depth, sharpest
-from ..watching.pacing import Pace, Price
+from ..watching.looking import FEWEST, described, look, sharpest
+from ..watching.pacing import Pace
+from ..watching.planning import Plan
 from ..watching.quantities import Look
 from .watch_probe import Probe, flat
 from .watch_state import metric_of
@@ -38,23 +39,19 @@ class Looking:
     probe: Probe
     pace: Pace
     seed: int
-    price: Price | None = None  # None: not tried yet
-    depth: int = 6
-    warm: Any = None
     why: str = ""  # there is no edge, if so
     layers: dict[str, Any] = field(default_factory=dict)  # sharpest direction of each layer at the last close look
 
-    @property
-    def costs(self) -> float:
-        """Seconds that the next look takes; before one was tried, what trying takes at most."""
-        return self.probe.most if self.price is None else self.price.of(self.depth)
+    def __post_init__(self) -> None:
+        """What a look may take on, from what the first few examples cost."""
+        self.plan = Plan(self.pace, self.probe.sizes, self.probe.price)
 
     def forget(self) -> None:
         """Begin anew."""
-        self.warm = None
+        self.plan.forget()
         self.layers.clear()
 
-    def look(self, before: Tensors, after: Tensors, mean: Tensors | None, step: int, allowance: float | None, close: bool) -> Look:
+    def look(self, before: Tensors, after: Tensors, mean: Tensors | None, step: int, free: bool, close: bool) -> Look:
         """Look once; the parameters are not left as they were found: put those after the step back.
 
         Args:
@@ -62,7 +59,7 @@ class Looking:
             after: copies of those after it, which are in the model.
             mean: average of the weights, None where there is none.
             step: number of the step.
-            allowance: seconds that may be spent; None: as many as it takes.
+            free: at all examples, whatever it costs.
             close: also look at each layer alone.
         """
         clock = self.pace.clock
@@ -70,21 +67,20 @@ class Looking:
         ratios = _update_of_weight(self.model, self.params, before, after) if close else None
         put(self.params, before)
         metric, self.why = metric_of(self.optimizer, self.params)
-        depth = depth_of(self.depth, self.warm is not None, None if allowance is None else self.price, allowance or 0.0)
-        with self.probe.open() as source:
+        size, depth = self.plan.begin(free)
+        with self.probe.open(size) as source:
             moved = flat(after, before, source)
-            seen = look(source, metric, moved if bool(moved.any()) else None, self.warm, depth, self.seed + step)
-            self.warm = seen.sharpest.vector
+            part = self.probe.part(source, size)
+            seen = look(
+                source, metric, moved if bool(moved.any()) else None, self.plan.warm, depth, self.seed + step, part, self.plan.quick(size)
+            )
             noise, signal = self._own_gradient(seen, metric, source)
         gradients = 1 + 2 * (seen.turning is not None) + (mean is not None)
-        self.depth = next_depth(self.depth, seen)
         excess = None
         if mean is not None:
             put(self.params, mean)
-            excess = seen.loss - self.probe.value()
-        took = clock() - begun
-        if self.price is not None:
-            self.price.took(took, depth, gradients)
+            excess = seen.loss - self.probe.value(size)
+        self.plan.saw(seen, size, depth, clock() - begun, gradients)
         found = None
         if close:
             put(self.params, before)
@@ -92,8 +88,9 @@ class Looking:
                 source.gradient()
                 found = self._by_layer(metric, source)
         return described(
-            seen, metric, step, clock() - begun, step_noise=noise, step_signal=signal, excess=excess, layers=found, updates=ratios
-        )
+            seen, metric, step, clock() - begun, part=self.plan.share(size), step_noise=noise, step_signal=signal, excess=excess,
+            layers=found, updates=ratios,
+        )  # fmt: skip
 
     def _own_gradient(self, seen: Any, metric: Any, source: Any) -> tuple[float | None, float | None]:
         """How far the gradient that was stepped with is from the probe's, and their inner product, in the metric."""
@@ -116,7 +113,7 @@ class Looking:
             own = Rescaled(source, metric.root * mask, metric.coupled or None)
             before = self.layers.get(name)
             seen = sharpest(own.hvp, source, before, FEWEST if before is not None else 3 * FEWEST, self.seed, mask)
-            self.layers[name], found[name] = seen.vector, seen.value
+            self.layers[name], found[name] = seen.start, seen.value
         return found
 
 

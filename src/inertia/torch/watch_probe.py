@@ -13,16 +13,15 @@ from torch import nn
 from ..errors import BadInput
 from ..watching.looking import PARTS, part_size, price_of
 from ..watching.pacing import Price
+from ..watching.planning import FEW, sizes_of
 from .batches import Batches, Everything, as_tensors, batches_of, examples_in, moved
-from .frozen import NORMS, alone, frozen
+from .frozen import alone, frozen, trainable
+from .graphs import graph_bytes
 from .losses import OTHER, Loss
 from .opening import MEMORY, opened
 from .products import TorchSource
 
 __all__ = ["Probe"]
-
-_FEW = 8  # examples that are looked at when a watch is made; as many as tell how much memory an example's graph takes
-_GROWN = 4  # times as many are tried next: what a try costs is then known within this factor, and all tries cost little more than the last
 
 
 class Probe:
@@ -49,21 +48,24 @@ class Probe:
         self.chunk: int | None = None
         self.room = 0
         self.products = "exact"
-        self.most = 0.0  # seconds that a gradient and a product of the examples that are tried next can take
-        with frozen(model, mode, seed):  # modes as a look sees them
-            norms = any(isinstance(m, NORMS) and (m.training or not m.track_running_stats) for m in model.modules())
-        if isinstance(self.batches, Everything):
-            self.chunk = part_size(self.batches.examples, 2 if norms else PARTS)
-        self.tried = min(_FEW, self.examples) if isinstance(self.batches, Everything) else self.examples
+        self.price = Price(0.0, 0.0)  # of the first few examples
+        self.counted = isinstance(self.batches, Everything)  # whether any number of them can be taken
+        self.tried = min(FEW, self.examples) if self.counted else self.examples
+        self._parts = 0  # whose gradients were taken for the noise
         self._first(clock)
         if self.evaluate.kind == OTHER:
             self.chunk = None  # its loss does not add up over examples: one part, no noise
 
+    @property
+    def sizes(self) -> list[int]:
+        """Examples that looks can see, fewest first."""
+        return sizes_of(self.examples, self.tried) if self.counted and self.evaluate.kind != OTHER else [self.examples]
+
     def _first_of(self, count: int) -> Batches:
-        """The first examples alone, where they can be taken: enough to see what is wrong, and a fraction of a step's time."""
+        """So many examples, evenly spaced, where they can be taken."""
         if not isinstance(self.batches, Everything) or self.batches.examples <= count:
             return self.batches
-        made = Everything(self.batches.take(range(count)), count)
+        made = Everything(self.batches.take([k * self.batches.examples // count for k in range(count)]), count)
         made.size_of, made.natural = self.batches.size_of, self.batches.natural or self.batches.examples  # of a sum, as of all
         return made
 
@@ -80,46 +82,62 @@ class Probe:
                 "targets), or forward=, a function of (model, batch)"
             ) from error
 
-    def _checked(self, clock: Callable[[], float], again: bool = False) -> None:
-        """The first look at the loss, of a few examples, says what is wrong with it, and how much more of them may cost at most."""
+    def _checked(self, clock: Callable[[], float]) -> None:
+        """The first look at the loss, of a few examples, says what is wrong with it, what it costs and how many fit the memory."""
         few = self._first_of(self.tried)
         chunk = few.examples if isinstance(few, Everything) else None
-        with opened(self.model, self.evaluate, few, mode=self.mode, chunk=chunk, memory=MEMORY, seed=self.seed, checked=again) as source:
-            price = price_of(source, clock)
+        with opened(self.model, self.evaluate, few, mode=self.mode, chunk=chunk, memory=MEMORY, seed=self.seed) as source:
+            self.price = price_of(source, clock)
             self.products = "differences" if source.way == "differences" else "exact"
-        self.most = min(_GROWN, self.examples / self.tried) * (price.gradient + price.product)
+            if isinstance(self.batches, Everything):
+                self.chunk = part_size(self.examples) or self.examples
+                if self.products == "exact":
+                    source.handle.rewind(0)
+                    params = trainable(self.model)
+                    first = moved(next(iter(few)), params[0].device, source.handle.wide)
+                    each = graph_bytes(lambda: self.evaluate(first)[0], params) / self.tried
+                    pieces = -(-self.examples * each // MEMORY)
+                    self.chunk = int(-(-self.examples // max(pieces, 1)))
 
     @property
     def examples(self) -> int:
         """Of the whole probe, where they are counted; of one batch, that many again are in each."""
         return self.batches.examples if isinstance(self.batches, Everything) else sum(map(self.batches.size_of, self.batches))
 
-    def learn_price(self, clock: Callable[[], float]) -> Price | None:
-        """Take one gradient and one product of more examples than before; None while that is not the whole probe."""
-        self.tried = min(_GROWN * self.tried, self.examples)
-        if self.tried < self.examples:
-            self._checked(clock, again=True)
-            return None
-        with self.open() as source:
-            found = price_of(source, clock)
-            self.room = source.room
-        return found
-
     @contextmanager
-    def open(self) -> Iterator[TorchSource]:
-        """The probe's loss at the parameters as they are, as a source of gradients and products."""
-        words: dict[str, Any] = {"mode": self.mode, "chunk": self.chunk, "memory": MEMORY, "seed": self.seed, "checked": True}
-        with opened(self.model, self.evaluate, self.batches, products=self.products, **words) as source:
-            source.room = self.room
+    def open(self, size: int | None = None) -> Iterator[TorchSource]:
+        """The loss of so many examples (None: all) at the parameters as they are, as a source of gradients and products."""
+        words: dict[str, Any] = {"mode": self.mode, "memory": MEMORY, "seed": self.seed, "checked": True}
+        batches = self.batches if size is None else self._first_of(size)
+        chunk = None if self.chunk is None else min(self.chunk, self.examples if size is None else size)
+        with opened(self.model, self.evaluate, batches, products=self.products, chunk=chunk, **words) as source:
+            source.room, source.quick = self.room, True
             yield source
+            self.room = source.room
             if source.way == "differences":
                 self.products = "differences"
 
-    def value(self) -> float:
-        """The probe's loss alone."""
+    def part(self, source: TorchSource, size: int) -> Callable[[], tuple[torch.Tensor, int]] | None:
+        """How to take the gradient of one part of so many examples, another each time; None where they cannot be cut."""
+        batches = self._first_of(size)
+        count = part_size(size)
+        if not isinstance(batches, Everything) or self.evaluate.kind == OTHER or count is None or batches.chunk < size:
+            return None
+
+        def gradient() -> tuple[torch.Tensor, int]:
+            self._parts += 1
+            rows = range(self._parts % PARTS, size, PARTS)
+            out = source._zeros()
+            source._add(out, source._differentiated(0, batches.take(rows))[1], 1.0)
+            return out, len(rows)
+
+        return gradient
+
+    def value(self, size: int | None = None) -> float:
+        """The loss alone of so many examples."""
         with frozen(self.model, self.mode, self.seed) as handle, torch.no_grad():
             total = weights = 0.0
-            for index, batch in enumerate(self.batches):
+            for index, batch in enumerate(self.batches if size is None else self._first_of(size)):
                 handle.rewind(index)
                 loss, weight = self.evaluate(moved(batch, next(self.model.parameters()).device, handle.wide))
                 total, weights = total + weight * float(loss), weights + weight

@@ -64,6 +64,7 @@ class Sharpest:
     bar: float
     vector: Any
     products: int
+    start: Any  # where the next look starts: as much of the second sharpest direction, lest the two change places unseen
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,18 +84,30 @@ class Seen:
     products: int
 
 
-def look(source: PartedSource, metric: Metric, moved: Any, warm: Any, depth: int, seed: int) -> Seen:
+def look(
+    source: PartedSource,
+    metric: Metric,
+    moved: Any,
+    warm: Any,
+    depth: int,
+    seed: int,
+    part: Callable[[], tuple[Any, int]] | None = None,
+    quick: bool = False,
+) -> Seen:
     """Look once.
 
     Args:
         source: the probe's loss at the parameters before the step.
         metric: the optimizer's.
         moved: (n,) the step really taken, in the parameters' coordinates; None where it is not known.
-        warm: (n,) direction near the sharpest, in the metric; None at the first look.
+        warm: (n,) direction near the sharpest, in the metric; None at the first look: it starts at random, a quick one from the gradient.
         depth: products for the sharpest direction.
         seed: of the random share of the start.
+        part: the gradient of a part of the examples, and how many they are, where the source does not cut them: its distance from that
+            of all is the noise.
+        quick: leave out the curvature along the gradient, and what turns an oscillation back.
     """
-    loss, gradient, noise = _graded(source, metric)
+    loss, gradient, noise = _graded(source, metric, part)
     space = source.space(False)
     scaled = metric.root * gradient
     norm = space.norm(scaled)
@@ -102,9 +115,11 @@ def look(source: PartedSource, metric: Metric, moved: Any, warm: Any, depth: int
     product = Rescaled(source, metric.root, metric.coupled or None).hvp
     spent = 0
     along = math.nan
-    if norm > 0:
+    if norm > 0 and not quick:
         unit = scaled / norm
         along, spent = space.dot(unit, product(unit)), 1
+    if warm is None and quick and norm > 0:
+        warm = scaled / norm  # it leans on the sharpest directions, which three products from a random start do not reach
     found = sharpest(product, source, warm, depth, seed)
     taken = None
     if moved is not None:
@@ -114,7 +129,7 @@ def look(source: PartedSource, metric: Metric, moved: Any, warm: Any, depth: int
     in_top, turning, renewing = 0.0, None, 0.0
     if found.value > 0:
         in_top = space.dot(scaled, found.vector) ** 2 / (2 * found.value)
-        if metric.edge is not None and 2 * (found.value + found.bar) > metric.edge and loss > 0:
+        if not quick and metric.edge is not None and 2 * (found.value + found.bar) > metric.edge and loss > 0:
             turning = _turning(source, metric, found, loss, scaled)
             renewing = _renewing(space, metric, found.vector)
     return Seen(loss, gradient, norm, found, along, in_top, turning, renewing, noise, taken, spent + found.products)
@@ -207,12 +222,13 @@ def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int, mas
     if warm is not None:
         start = (1 - _FRESH**2) ** 0.5 * warm + _FRESH * start
     most = min(depth, MOST, source.dimension)
-    run = krylov(product, space, start=start, rtol=None, depth=max(most, 1), ends="largest", vectors=True, seed=seed)
+    run = krylov(product, space, start=start, rtol=None, depth=max(most, 1), top=2, ends="largest", vectors=True, seed=seed)
     bar = float(run.residuals[-1])
-    return Sharpest(run.largest, bar, run.vectors[0], run.hvps)
+    both = run.vectors[0] + run.vectors[1] if len(run.vectors) > 1 else run.vectors[0]
+    return Sharpest(run.largest, bar, run.vectors[0], run.hvps, both / space.norm(both))
 
 
-def _graded(source: PartedSource, metric: Metric) -> tuple[float, Any, Noise | None]:
+def _graded(source: PartedSource, metric: Metric, part: Callable[[], tuple[Any, int]] | None) -> tuple[float, Any, Noise | None]:
     """Loss and gradient of the probe, and the scatter of its parts' gradients in the metric."""
     total, weights, examples, squares, count, out = 0.0, 0.0, 0, 0.0, 0, None
     space = source.space(False)
@@ -233,6 +249,12 @@ def _graded(source: PartedSource, metric: Metric) -> tuple[float, Any, Noise | N
         # Parts of n examples each scatter about their mean by trace/n; unbiased with count - 1.
         trace = max(squares / weights - whole, 0.0) * count / (count - 1) * (examples / count)
         noise = Noise(trace, whole - trace / examples, examples)
+    elif part is not None:
+        own, few = part()
+        away, scaled = metric.root * (own - out), metric.root * out
+        # A part of m of n examples lies trace (1/m - 1/n) from the mean of all, the square of the distance in the mean.
+        trace = space.dot(away, away) / (1 / few - 1 / examples)
+        noise = Noise(trace, space.dot(scaled, scaled) - trace / examples, examples)
     if metric.coupled:
         out = out + metric.coupled * source.position()
     return total / weights, out, noise

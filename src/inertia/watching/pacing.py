@@ -40,20 +40,20 @@ class Price:
     product: float
     looked: bool = False  # whether a whole look has been paid
 
-    def of(self, depth: float, gradients: float = MOST_GRADIENTS) -> float:
+    def of(self, depth: float, gradients: float = MOST_GRADIENTS, more: int = 2) -> float:
         """Of a look with so many products for the sharpest direction, and all the gradients that a look may take.
 
         Two products more go along the gradient and the step.
         """
-        return gradients * self.gradient + self.product * (depth + 2)
+        return gradients * self.gradient + self.product * (depth + more)
 
     def affords(self, seconds: float) -> int:
         """Products for the sharpest direction that so much time pays for."""
         return math.floor((seconds - MOST_GRADIENTS * self.gradient) / self.product) - 2
 
-    def took(self, seconds: float, depth: float, gradients: float) -> None:
-        """A look with so many products and gradients took so long: dearer from now on at once, cheaper by and by."""
-        scale = max(seconds / self.of(depth, gradients), _FADING if self.looked else 0.0)
+    def took(self, seconds: float, costs: float) -> None:
+        """A look that was to cost so much took so long: dearer from now on at once, cheaper by and by."""
+        scale = max(seconds / costs, _FADING if self.looked else 0.0)
         self.looked, self.gradient, self.product = True, scale * self.gradient, scale * self.product
 
 

@@ -16,6 +16,7 @@ forecast have passed without another such look. Curvature beyond the edge is no 
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ def forecast(history: History) -> Forecast | None:
     else:
         foretold, steps, peak = now.foretold, now.path.beyond(now.bound / now.error), max([last.loss, *now.path.heights])
         stable = min(1 / now.path.ratio, 1.0)
-        if foretold and (before is not None and before.foretold or last.step <= history.foretold):
+        if foretold and ((before is not None and before.foretold) or last.step <= history.foretold):
             history.foretold = last.step + now.ahead
     return Forecast(last.step <= history.foretold, steps, since, stable, peak)
 
@@ -111,9 +112,9 @@ def _expected(history: History, looks: list[Look]) -> Expected | None:
 
 
 def _typical_error(history: History) -> float:
-    """Factor by which the highest loss differs from the forecast: root mean square of the logarithms, of what is beyond a bound its bound."""
-    errors = []
-    for one in list(history.expected.values())[:: -1]:
+    """Factor by which the highest loss differs from the forecast, which counts up to its bound: root mean square of the logarithms."""
+    errors = list[float]()
+    for one in list(history.expected.values())[::-1]:
         if one.path is None or one.step + one.ahead > history.step or len(errors) == _REMEMBERED:
             continue
         seen = history.losses.between(one.step, one.step + one.ahead)
@@ -126,7 +127,7 @@ def _typical_error(history: History) -> float:
 
 def _rise(looks: list[Look]) -> tuple[float, float, int]:
     """By how much curvature has risen in each of the last steps, by which factor that fades in a step, and for how long it was seen."""
-    rises = [(b.sharpness - a.sharpness) / max(b.step - a.step, 1) for a, b in zip(looks[:-1], looks[1:], strict=True)]
+    rises = [(b.sharpness - a.sharpness) / max(b.step - a.step, 1) for a, b in itertools.pairwise(looks)]
     new, old = rises[-1], rises[-2]
     if new <= 0:
         return 0.0, 1.0, 0

@@ -11,7 +11,7 @@ ifneq ($(SHARED),)
 export INERTIA_DATA ?= $(abspath $(SHARED))
 endif
 
-.PHONY: demo test test-lowest check fast bench docs chromium clean
+.PHONY: demo test test-lowest check fast coverage package bench docs chromium clean
 
 demo: $(CORE)
 	@$(BIN)/inertia tune digits --out out/demo
@@ -34,6 +34,21 @@ test-lowest:
 # Everything that needs no framework and no browser, in about a minute.
 fast: $(READY)
 	@$(BIN)/python -m pytest -n 2 -q -m "not slow and not browser"
+
+# Which lines the tests of the pure rooms reach, and a floor under their share (set in pyproject.toml); some minutes, on one core.
+coverage: $(READY)
+	@$(BIN)/python -m coverage run -m pytest -q -m "not slow and not browser" -p no:cacheprovider tests/ground tests/theory tests/certify \
+	  tests/problems tests/measurement tests/optimizers tests/tuning tests/report tests/cli tests/watch
+	@$(BIN)/python -m coverage report --skip-covered --sort=cover
+
+# Wheel and sdist, and the wheel installed by itself, or with one extra (make package EXTRA=torch), in an environment of its own.
+EXTRA ?=
+package: $(READY)
+	@rm -rf dist build/package
+	@$(BIN)/python -m hatchling build -d dist
+	@$(PYTHON) -m venv build/package
+	@build/package/bin/python -m pip install -q -c constraints.txt "$$(ls $(CURDIR)/dist/*.whl)$(if $(EXTRA),[$(EXTRA)],)"
+	@cd build && package/bin/python -c "import inertia; print('inertia', inertia.__version__)" && package/bin/inertia tune valley --steps 60 --runs 1
 
 # Speed as ratios against the best peer, measured now; the tuner's tables from the data that is kept (minutes; hours to redo).
 bench: $(READY)

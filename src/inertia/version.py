@@ -1,3 +1,3 @@
 """The version, written once: the package, the wheel and the command line read it here."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -190,3 +190,27 @@ def test_a_corrupt_data_file_is_refused(refused, tmp_path, monkeypatch):
 
 def test_help_holds_an_example(inertia):
     assert "Example: inertia tune digits" in inertia("tune", "--help").out
+
+
+def test_any_optimizer_is_chosen_kept_and_resumed(inertia, tmp_path):
+    command = ["tune", "valley", "--optimizer", "any", "--runs", 2, "--out", tmp_path, "--json"]
+    said = inertia(*command)
+    assert (said.code, said.err) == (0, "")
+    choice = said.json["optimizer"]
+    assert {"chosen", "other", "ratio", "low", "high", "evidence", "verdict"} == set(choice)
+    assert {choice["chosen"], choice["other"]} == {run["optimizer"] for run in said.json["runs"]} == {"sgd", "adamw"}
+    assert said.json["recommendation"]["optimizer"] == choice["chosen"]
+    assert "Which optimizer?" in (tmp_path / "report.html").read_text()
+    assert inertia(*command, "--resume").out == said.out
+    words = inertia("tune", "valley", "--optimizer", "any", "--runs", 2)
+    assert choice["verdict"] in " ".join(words.out.split())
+    refused = inertia("tune", "valley", "--optimizer", "any", "--momentum", 0.9)
+    assert refused.code == 2
+    assert "leave momentum out" in refused.err
+
+
+def test_users_of_adamw_read_beta1(inertia, tmp_path):
+    said = inertia("tune", "valley", "--optimizer", "adamw", "--runs", 1, "--out", tmp_path)
+    assert "beta1 matters here" in said.out or "beta1 may not matter here" in said.out or "Whether beta1 matters here" in said.out
+    assert "omentum pays" not in said.out
+    assert "Does beta1 matter?" in (tmp_path / "report.html").read_text()

@@ -42,7 +42,7 @@ def tune(
         str | None, typer.Option("--schedule", metavar="NAME", help="constant, linear or cosine (default: the task's own).")
     ] = None,
     warmup: Annotated[int | None, typer.Option("--warmup", help="Steps of warm-up before the schedule.")] = None,
-    optimizer: Annotated[str, typer.Option("--optimizer", help="sgd or adamw.")] = "sgd",
+    optimizer: Annotated[str, typer.Option("--optimizer", help="sgd, adamw, or any: whichever ends lower.")] = "sgd",
     momentum: Annotated[float | None, typer.Option("--momentum", "--beta", help="Fix the momentum; tune the learning rate alone.")] = None,
     nesterov: Annotated[bool | None, typer.Option("--nesterov/--heavy-ball", help="Form of the fixed momentum.")] = None,
     weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Added to the gradient, as in torch's SGD.")] = None,
@@ -133,7 +133,7 @@ def _say(found: Tuning) -> None:
     from ..report.tuning import rivals_rows, runs_table
     from ..tuning.code import keras_note, lines
     from ..tuning.judging import values
-    from ..tuning.reasons import figure, interval, on_answer, on_cost, on_margin, on_momentum, remarks
+    from ..tuning.reasons import figure, interval, on_answer, on_choice, on_cost, on_margin, on_momentum, remarks
 
     say, judged = paper().print, found.budget.objective
     say(f"[bold]{_escaped(on_answer(found))}[/bold]")
@@ -156,7 +156,8 @@ def _say(found: Tuning) -> None:
         shown = runs_table(found)
         marked = [[*row, "recommended" if index == found.best and found.trained else ""] for index, row in enumerate(shown.rows)]
         table(marked, head=(*shown.head, ""))
-    for words in [f"{on_momentum(found)}.", f"{on_margin(found)}.", *remarks(found)]:
+    chosen = [] if found.choice is None else [f"{on_choice(found.choice)}."]
+    for words in [*chosen, f"{on_momentum(found)}.", f"{on_margin(found)}.", *remarks(found)]:
         say(_escaped(words))
     if found.rivals:
         say("\nOther optimizers, one untuned run each:")

@@ -77,7 +77,8 @@ def tune(
         max_cost: the most that may be spent, in runs, measuring included.
         seed: of batches, dropout and, for a function of the seed, initialisation.
         prove: one run more, without momentum.
-        optimizer: "sgd" or "adamw".
+        optimizer: "sgd", "adamw", or "any": both are measured and run, and the one that ends lower is recommended (`choice` says by how
+            much the other would end higher).
         momentum, nesterov: fixed, where given; then only the learning rate is tuned.
         experience: a folder of finished tunings, which help and to which this one is added.
         journal, resume: a folder that keeps finished runs; with `resume` they are taken up.

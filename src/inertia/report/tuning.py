@@ -11,7 +11,7 @@ from ..theory.modes import edge
 from ..tuning.code import keras_note, lines
 from ..tuning.judging import final, values
 from ..tuning.policy import Trial
-from ..tuning.reasons import figure, interval, on_answer, on_cost, on_margin, on_momentum, on_run, remarks, span
+from ..tuning.reasons import figure, interval, on_answer, on_choice, on_cost, on_margin, on_momentum, on_run, remarks, span
 from ..tuning.result import Tuning
 from .folder import Folder
 from .landscape import thinned
@@ -97,7 +97,7 @@ def by_momentum(found: Tuning) -> Curves | None:
         )
     ]  # fmt: skip
     drawn += _dots(found, lambda trial: _memory(trial.run.recipe.momentum))
-    word = "beta1" if found.recipe.optimizer == "adamw" else "momentum"
+    word = _momentum(found)
     caption = (
         f"Expected {found.budget.objective.name} at the end of a run at the best learning rate for each {word}: median and 80 % interval. "
         "Points: the runs that were made, at their own learning rates (orange: recommended)."
@@ -156,7 +156,9 @@ def blocks(found: Tuning) -> list[Block]:
         made += [Code({words[name]: text for name, text in lines(found.recipe, found.budget).items()}), *([Text(note)] if note else [])]
     if found.expected is not None:
         made.append(Text(f"A fresh run with another seed is expected to end at {interval(found.expected)}."))
-    made += [Heading("Does momentum matter?"), Text(f"{on_momentum(found)}."), *_kept([by_momentum(found)])]
+    if found.choice is not None:
+        made += [Heading("Which optimizer?"), Text(f"{on_choice(found.choice)}.")]
+    made += [Heading(f"Does {_momentum(found)} matter?"), Text(f"{on_momentum(found)}."), *_kept([by_momentum(found)])]
     made += [Heading("Which learning rate?"), *_kept([by_learning_rate(found)]), Text(f"{on_margin(found)}."), _references(found)]
     if found.runs:
         made += [Heading("What was run"), Text(f"{len(found.runs)} full runs of {found.budget.steps} steps of {batch}."), training(found)]
@@ -241,6 +243,8 @@ def _dots(found: Tuning, place: Any) -> list[Line]:
     """The runs as points; those that diverged are left out (the table says so)."""
     made = []
     for index, trial in enumerate(found.history.trials):
+        if trial.run.recipe.optimizer != found.recipe.optimizer:
+            continue  # its learning rates and momenta are others
         ended = final(trial.run, found.budget.objective)
         if np.isfinite(ended):
             best = index == found.best
@@ -261,6 +265,11 @@ def _logarithmic(drawn: Sequence[Line]) -> bool:
     ys = np.concatenate([item.y for item in drawn]) if drawn else np.empty(0)
     fine = ys[np.isfinite(ys)]
     return bool(fine.size and fine.min() > 0 and fine.max() > _WIDE * fine.min())
+
+
+def _momentum(found: Tuning) -> str:
+    """What users of the recommended optimizer call its momentum."""
+    return "beta1" if found.recipe.optimizer == "adamw" else "momentum"
 
 
 def _memory(momentum: float) -> float:

@@ -11,8 +11,8 @@ from .code import keras_note, lines, settings
 from .drawn import curves, spectrum_of
 from .judging import final
 from .measurement import Measurement
-from .policy import Expectation, Gain
-from .reasons import on_margin, remarks
+from .policy import Choice, Expectation, Gain
+from .reasons import on_choice, on_margin, remarks
 from .trainable import Run
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def answer(found: Tuning) -> dict[str, Any]:
         | settings(found.recipe)
         | {"lines": lines(found.recipe, budget), "keras_note": keras_note(found.recipe, budget), "trained": found.trained}
         | {"why": found.pick.why.name, "stopped": found.pick.stopped.name, "verified": found.best is not None},
+        "optimizer": None if found.choice is None else _chosen(found.choice),
         "momentum": None if gain is None else gained(gain),
         "expected": None if expected is None else _expected(expected),
         "expected_gain": number(found.pick.gain),
@@ -99,6 +100,13 @@ def number(value: float | None) -> float | None:
 def gained(gain: Gain) -> dict[str, Any]:
     """What momentum is worth, as plain numbers."""
     return {"gain": number(gain.ratio), "low": number(gain.low), "high": number(gain.high), "evidence": gain.evidence.value}
+
+
+def _chosen(choice: Choice) -> dict[str, Any]:
+    return {
+        "chosen": choice.chosen, "other": choice.other, "ratio": number(choice.ratio), "low": number(choice.low),
+        "high": number(choice.high), "evidence": choice.evidence.value, "verdict": on_choice(choice),
+    }  # fmt: skip
 
 
 def _expected(expected: Expectation) -> dict[str, Any]:

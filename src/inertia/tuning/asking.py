@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..errors import BadInput, nearest
+from ..errors import BadInput
 from .budget import Budget
 from .checking import Check, check
 from .experience.cells import Cell
+from .experience.either import EitherPolicy
 from .experience.policy import ExperiencePolicy
 from .experience.remembering import folder_of, keep, pinned, recalled
 from .loop import Maker, estimate, tune
 from .policy import Trial
-from .recipe import OPTIMIZERS
+from .recipe import searched
 from .result import Tuning
 from .store import Journal, Memory, Store
 from .trainable import Progress, Trainable
@@ -37,15 +38,18 @@ class Asked:
     max_cost: float = math.inf  # in runs, measuring included
     seed: int = 0
     prove: bool = False  # one more run, without momentum
-    optimizer: str = "sgd"
+    optimizer: str = "sgd"  # or "adamw", or "any": whichever of the two ends lower
     momentum: float | None = None  # fixed, where given
     nesterov: bool | None = None  # its form, where momentum is fixed
     experience: str | os.PathLike[str] | None = None  # a folder of finished tunings that helps, and is added to
 
     def __post_init__(self) -> None:
         """Refuse what no tuning can use."""
-        if self.optimizer not in OPTIMIZERS:
-            raise BadInput(f"unknown optimizer '{self.optimizer}': {nearest(self.optimizer, OPTIMIZERS)}")
+        if len(searched(self.optimizer)) > 1 and self.momentum is not None:
+            raise BadInput(
+                f"momentum = {self.momentum:g} is fixed, but it is not the same thing in every optimizer that '{self.optimizer}' searches: "
+                "leave momentum out, or say optimizer='sgd' or 'adamw'"
+            )
         if self.momentum is not None and not 0 <= self.momentum < 1:
             raise BadInput(f"momentum = {self.momentum:g} is outside [0, 1): give one below 1, such as 0.9")
         if self.nesterov is not None and self.momentum is None:
@@ -70,7 +74,7 @@ def ask(
     Raises:
         BadInput, Diverged: see `loop.tune`.
     """
-    told = estimate(job, budget, asked.runs, prove=asked.prove, max_cost=asked.max_cost)
+    told = estimate(job, budget, asked.runs, prove=asked.prove, max_cost=asked.max_cost, optimizer=asked.optimizer)
     if on_estimate is not None:
         on_estimate(told)
     folder = folder_of(None if asked.experience is None else os.fspath(asked.experience))
@@ -87,7 +91,8 @@ def ask(
         if isinstance(store, Journal):
             store.close()
     if folder is not None:
-        keep(folder, job.name, found.measurement, budget, found.history)
+        for each in searched(asked.optimizer):
+            keep(folder, job.name, found.measurement, budget, found.history.of(each))
     return replace(found, notes=dict(found.notes) | {"resumed": store.resumed})
 
 
@@ -100,6 +105,8 @@ def second_opinion(job: Trainable, budget: Budget, setting: Setting, *, seed: in
 
 def policy_of(asked: Asked, own: tuple[Cell, ...] = ()) -> Maker:
     """How to search for what was asked."""
+    if len(searched(asked.optimizer)) > 1:
+        return partial(EitherPolicy, own=own)
     return partial(ExperiencePolicy, optimizer=asked.optimizer, own=own, momentum=asked.momentum, nesterov=asked.nesterov)
 
 

@@ -60,7 +60,7 @@ class Check:
         said = [self.advice, *self._limits()]
         if self.expected is not None:
             said.append(f"Expected {self.budget.objective.name} at the end: {interval(self.expected)}.")
-        return "\n".join([*said, f"{on_gain(self.gain)}.", *self.notes])
+        return "\n".join([*said, f"{on_gain(self.gain, self.recipe.optimizer)}.", *self.notes])
 
     def _limits(self) -> list[str]:
         """How far the setting is from where it breaks."""
@@ -104,7 +104,7 @@ class Check:
             "best_predicted_loss": None if best is None else number(best.loss), "recommended": self.best.recipe.to_json(),
             "usual": None if self.usual is None else list(self.usual), "place": self.place,
             "momentum": None if self.gain is None else gained(self.gain),
-            "verdict": on_gain(self.gain), "advice": self.advice, "measurement": measured(seen, self.budget),
+            "verdict": on_gain(self.gain, self.recipe.optimizer), "advice": self.advice, "measurement": measured(seen, self.budget),
             "under": None if self.under is None else self.under.to_json(), "notes": list(self.notes),
         }  # fmt: skip
 

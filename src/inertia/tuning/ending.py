@@ -10,6 +10,7 @@ from .effort import OTHERS, effort
 from .ladder import RUNGS
 from .measurement import Cost, Curvature
 from .probe import Probe, curvature_at
+from .recipe import searched
 from .trainable import Point, Trainable
 
 __all__ = ["at_the_end", "ends_at", "estimated"]
@@ -18,14 +19,14 @@ _PRICE = 2.0  # of a product of the loss's Hessian, in gradients: Pearlmutter 19
 _WAY = 17 + 3 * (1 + 3 * _PRICE) + 2 * (1 + _PRICE)  # the way that shows how a convex loss bends: see `tail`
 
 
-def estimated(job: Trainable, budget: Budget) -> float:
+def estimated(job: Trainable, budget: Budget, optimizer: str = "sgd") -> float:
     """The most example gradients that `measure` will spend on a job, from what it will be asked to do."""
     others = OTHERS if job.reseeded else 0
     work = effort(budget, others)
     start = _PRICE * (work.ends + 1 + work.along + 2 * work.shaken * (not budget.full_batch)) + 3
     later = _PRICE * (work.later + 1) + 1
     drawn = work.batches * work.batch_size + work.walk * budget.batch_size
-    short = RUNGS * (work.short * budget.batch_size + work.read) + work.read
+    short = len(searched(optimizer)) * (RUNGS * (work.short * budget.batch_size + work.read) + work.read)
     return float(work.examples * (start + _WAY + later) + work.after * (1 + others) * later + work.wide + drawn + short + job.examples)
 
 

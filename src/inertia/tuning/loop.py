@@ -17,7 +17,7 @@ from .ending import at_the_end, ends_at, estimated
 from .judging import score
 from .measurement import Cost, Curvature, Measurement
 from .measuring import measure
-from .policy import Candidate, Expectation, History, Policy, Proposal, Reason, Trial
+from .policy import Candidate, Choosing, Expectation, History, Policy, Proposal, Reason, Trial
 from .recipe import Family, Recipe
 from .result import Landscape, Spending, Tuning
 from .store import LARGEST, Memory, Store
@@ -29,7 +29,9 @@ __all__ = ["Maker", "estimate", "tune"]
 Maker = Callable[[Measurement, Budget, int], Policy]  # (what was measured, the budget, the seed) -> how to search
 
 
-def estimate(job: Trainable, budget: Budget, runs: int = 3, *, prove: bool = False, max_cost: float = math.inf) -> float:
+def estimate(
+    job: Trainable, budget: Budget, runs: int = 3, *, prove: bool = False, max_cost: float = math.inf, optimizer: str = "sgd"
+) -> float:
     """What a tuning will cost at most, in runs of the budget's length: said before anything starts.
 
     Raises:
@@ -37,7 +39,7 @@ def estimate(job: Trainable, budget: Budget, runs: int = 3, *, prove: bool = Fal
     """
     if isinstance(runs, bool) or not isinstance(runs, int | np.integer) or runs < 0:
         raise BadInput(f"runs = {runs!r}: give a whole number, 0 for advice without a run")
-    look = estimated(job, budget) / budget.gradients
+    look = estimated(job, budget, optimizer) / budget.gradients
     if not max_cost >= look:
         raise BadInput(
             f"max_cost = {max_cost:g} runs is below what measuring costs, {look:.3g} runs ({round(look * budget.gradients)} example "
@@ -66,14 +68,14 @@ def tune(
     """Recommend a recipe for `job` on `budget`: measured, then verified by at most `runs` runs that `policy` proposes.
 
     `max_cost` bounds everything spent, measuring included, in runs counted by gradients of single examples. `prove` adds one run at
-    momentum 0. `store` keeps finished work; `asked` describes the tuning to it. Short runs are those of `optimizer`.
+    momentum 0. `store` keeps finished work; `asked` describes the tuning to it. Short runs are those of `optimizer` ("any": of each).
 
     Raises:
         BadInput: settings that no tuning can use.
         Diverged: loss or gradient not finite at the start.
     """
     tell, kept = progress or (lambda stage, done, total: None), store or Memory()
-    expected = estimate(job, budget, runs, prove=prove, max_cost=max_cost)
+    expected = estimate(job, budget, runs, prove=prove, max_cost=max_cost, optimizer=optimizer)
     at = job.start(seed)
     first = job.read(at)
     if not math.isfinite(first.training):
@@ -108,6 +110,7 @@ def tune(
         history=history,
         pick=replace(pick, stopped=stopped),
         gain=how.momentum(history),
+        choice=how.chosen(history) if isinstance(how, Choosing) else None,
         cost=Spending(expected, seen.cost.example_gradients / budget.gradients, made / budget.gradients),
         landscape=_landscape(how, history, pick.recipe),
         references=_references(how, history, pick.recipe),

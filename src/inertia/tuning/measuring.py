@@ -16,7 +16,7 @@ from .effort import OTHERS, careful, effort
 from .ladder import FALLING, Ladder, climbed
 from .measurement import Cost, Curvature, Measurement, Noise, Quadrature
 from .probe import Probe, curvature_at, ends, quadrature, scatter, tolerance
-from .recipe import Recipe
+from .recipe import Recipe, searched
 from .tail import along_the_way
 from .trainable import Point, Progress, Trainable
 
@@ -36,7 +36,7 @@ def measure(
     """Curvature, gradient and noise of a job before it is run.
 
     Products are those of the objective (with weight decay). On `examples` of the data, drawn at random; None: as many as
-    the run pays for (see `effort`), `full`: all of them and more products. Short runs are those of `optimizer`.
+    the run pays for (see `effort`), `full`: all of them and more products. Short runs are those of `optimizer` ("any": of each).
     Deterministic under `seed`.
 
     Raises:
@@ -74,13 +74,15 @@ def measure(
     lowest = max(abs(place.smallest) for place in places)
     if not max(place.largest for place in places) > math.sqrt(probe.rounding) * lowest:
         raise BadInput("no positive curvature at the start, so a learning rate has no scale there: start somewhere else")
-    ladder = _climbed(probe, at, max(place.upper for place in places), optimizer)
+    upper = max(place.upper for place in places)
+    climbs = [_climbed(probe, at, upper, each) for each in searched(optimizer)]
+    ladders = tuple(ladder for ladder in climbs if ladder is not None)
     cost = Cost(probe.spent.products, probe.spent.gradients, probe.spent.example_gradients, time.perf_counter() - begun)
     return Measurement(
         dimension=job.dimension, examples=job.examples, used=work.examples, loss=found.loss,
         validation=float("nan") if held is None else held.validation, lowest=getattr(job, "lowest", None),
         gradient_norm=found.gradient_norm, parameter_norm=job.norm(at), gradient=found.gradient, noise=found.noise, at=tuple(places),
-        convex=convex, tail=tail, decay=budget.weight_decay, cost=cost, ladders=() if ladder is None else (ladder,), notes=probe.notes,
+        convex=convex, tail=tail, decay=budget.weight_decay, cost=cost, ladders=ladders, notes=probe.notes,
     )  # fmt: skip
 
 

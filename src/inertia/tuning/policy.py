@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,7 +16,20 @@ from .budget import Budget
 from .recipe import Recipe
 from .trainable import Run
 
-__all__ = ["Candidate", "Evidence", "Expectation", "Gain", "History", "Pick", "Policy", "Proposal", "Reason", "Trial"]
+__all__ = [
+    "Candidate",
+    "Choice",
+    "Choosing",
+    "Evidence",
+    "Expectation",
+    "Gain",
+    "History",
+    "Pick",
+    "Policy",
+    "Proposal",
+    "Reason",
+    "Trial",
+]
 
 
 class Evidence(Enum):
@@ -33,6 +46,7 @@ class Reason(Enum):
     FORECAST_BEST = "the quadratic's forecast is best there"
     EXPERIENCE_BEST = "other jobs like this one did best there"
     IMPROVES = "largest expected improvement"
+    OTHER_OPTIMIZER = "the other optimizer where other jobs did best with it"
     NOTHING_TRAINED = "nothing trained so far: far smaller learning rate"
     REPLICATE = "the best run again with another seed"
     WITHOUT_MOMENTUM = "asked for: the run without momentum"
@@ -64,6 +78,22 @@ class Gain:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Which of two optimizers ends lower, and how many times higher the other does, with an 80 % interval.
+
+    The ratio is (L_other - ref + e)/(L - ref + e), each at the best setting known of it: L is the mean over seeds, ref the lower of the
+    two floors, and e is 1 % of the largest fall, below which losses count as alike (so nothing is more than 101 times as high).
+    """
+
+    chosen: str
+    other: str
+    ratio: float
+    low: float
+    high: float
+    evidence: Evidence  # RUNS where both have run
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A recipe to run, with the seed to run it on and what is expected of it."""
 
@@ -92,6 +122,10 @@ class History:
         """Index of the smallest score; None before the first run that ended finite."""
         scores = [trial.score for trial in self.trials]
         return int(np.argmin(scores)) if scores and np.isfinite(min(scores)) else None
+
+    def of(self, optimizer: str) -> History:
+        """The trials of one optimizer alone."""
+        return History(tuple(trial for trial in self.trials if trial.run.recipe.optimizer == optimizer))
 
     def more(self, trials: Sequence[Trial]) -> History:
         """The history with further trials."""
@@ -143,4 +177,13 @@ class Policy(Protocol):
 
     def without_momentum(self, history: History) -> Recipe:
         """The best learning rate for momentum 0, as far as known."""
+        ...
+
+
+@runtime_checkable
+class Choosing(Protocol):
+    """A policy that searches more than one optimizer."""
+
+    def chosen(self, history: History) -> Choice:
+        """Which ends lower, and by how much."""
         ...

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .code import lines
 from .judging import final
-from .policy import Evidence, Expectation, Gain, Reason, Trial
+from .policy import Choice, Evidence, Expectation, Gain, Reason, Trial
 from .trainable import Run
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = [
     "interval",
     "named",
     "on_answer",
+    "on_choice",
     "on_cost",
     "on_gain",
     "on_margin",
@@ -38,6 +39,7 @@ _WHY = {
     Reason.FORECAST_BEST: "the forecast from the curvature and noise at the start is best there",
     Reason.EXPERIENCE_BEST: "jobs like this one did best there",
     Reason.IMPROVES: "of all settings it was the one most likely to end lower",
+    Reason.OTHER_OPTIMIZER: "it is the other optimizer, where jobs like this one did best with it, so that both are compared",
     Reason.NOTHING_TRAINED: "no run before it trained, so a far smaller learning rate was tried",
     Reason.REPLICATE: "the best run was repeated with another seed",
     Reason.WITHOUT_MOMENTUM: "the run without momentum that was asked for",
@@ -52,6 +54,7 @@ _FROM = {
     Evidence.EXPERIENCE: "from experience with other jobs",
     Evidence.RUNS: "from the runs made here",
 }
+_NAMES = {"sgd": "SGD", "adamw": "AdamW"}
 
 
 def why(reason: Reason) -> str:
@@ -96,6 +99,8 @@ def named(found: Tuning) -> str:
     """The recommended setting in words."""
     recipe = found.recipe
     form = str(recipe.family)
+    if found.choice is not None and recipe.optimizer == "sgd":
+        form = f"SGD and {form}"
     return f"learning rate {figure(recipe.learning_rate)} with {form}"
 
 
@@ -128,15 +133,40 @@ def on_rivals(found: Tuning) -> str:
 
 def on_momentum(found: Tuning) -> str:
     """Whether momentum matters here, and what the run without it did, where it was asked for."""
+    optimizer = found.recipe.optimizer
     if found.proof is None:
-        return on_gain(found.gain)
+        return on_gain(found.gain, optimizer)
     end = figure(_last(found.proof, found))
     rate = figure(found.proof.recipe.learning_rate, 3)
-    return f"{on_gain(found.gain)}; run here without momentum at learning rate {rate}: {end}, against {figure(found.verified_loss)}"
+    without = "without momentum" if optimizer == "sgd" else "with beta1 = 0"
+    return f"{on_gain(found.gain, optimizer)}; run here {without} at learning rate {rate}: {end}, against {figure(found.verified_loss)}"
 
 
-def on_gain(gain: Gain | None) -> str:
-    """Whether momentum matters here, with its interval and evidence."""
+def on_choice(choice: Choice) -> str:
+    """Which optimizer ends lower, and by how much, or that this cannot be told.
+
+    >>> on_choice(Choice("adamw", "sgd", 1.84, 1.25, 2.6, Evidence.RUNS))[:57]
+    'AdamW ends lower here than SGD: SGD, at the best setting '
+    """
+    chosen, other = (_NAMES[name] for name in (choice.chosen, choice.other))
+    low, high, ratio = (figure(value, 2) for value in (choice.low, choice.high, choice.ratio))
+    rest = (
+        f"{other}, at the best setting known of it, is expected to end {ratio} times as high above their floor as {chosen} "
+        f"(80 % interval {low} to {high}, {_FROM[choice.evidence]})"
+    )
+    if choice.low > 1:
+        return f"{chosen} ends lower here than {other}: {rest}"
+    return f"Which of {chosen} and {other} ends lower here cannot be told: {rest}"
+
+
+def on_gain(gain: Gain | None, optimizer: str = "sgd") -> str:
+    """Whether momentum (beta1, as users of AdamW know it) matters here, with its interval and evidence.
+
+    >>> on_gain(Gain(2.0, 1.5, 3.0, Evidence.RUNS), "adamw")[:30]
+    'beta1 matters here: at beta1 = '
+    """
+    if optimizer != "sgd":
+        return _on_beta1(gain)
     if gain is None:
         return "Whether momentum matters here cannot be told from what was measured and run; --prove adds the run without it"
     low, high, ratio = (figure(value, 2) for value in (gain.low, gain.high, gain.ratio))
@@ -146,11 +176,21 @@ def on_gain(gain: Gain | None) -> str:
     return f"Momentum may not matter here: without it, at its own best learning rate, the loss above its floor would end {rest}"
 
 
+def _on_beta1(gain: Gain | None) -> str:
+    if gain is None:
+        return "Whether beta1 matters here cannot be told from what was measured and run; --prove adds the run with beta1 = 0"
+    low, high, ratio = (figure(value, 2) for value in (gain.low, gain.high, gain.ratio))
+    rest = f"{ratio} times as high (80 % interval {low} to {high}, {_FROM[gain.evidence]})"
+    said = "matters" if gain.low > 1 else "may not matter"
+    return f"beta1 {said} here: at beta1 = 0, with its own best learning rate, the loss above its floor would end {rest}"
+
+
 def on_margin(found: Tuning) -> str:
     """What is known about larger learning rates: from the runs made, and from the measured curvature."""
     seen, recipe = found.measurement, found.recipe
     parts = []
-    larger = [t for t in found.history.trials if t.run.recipe.step_length > 1.05 * recipe.step_length]
+    mine = found.history.of(recipe.optimizer).trials
+    larger = [t for t in mine if t.run.recipe.step_length > 1.05 * recipe.step_length]
     for trial in sorted(larger, key=lambda t: t.run.recipe.step_length)[:1]:
         times = f"{trial.run.recipe.step_length / recipe.step_length:.2g} times the effective learning rate"
         parts.append(f"a run at {times} {_ended(trial, found)}")
@@ -236,7 +276,8 @@ _WARNINGS = {
 
 def summary(found: Tuning) -> list[str]:
     """The answer in at most 15 lines."""
-    made = [on_answer(found), f"{on_momentum(found)}.", f"Cost: {on_cost(found)}."]
+    chosen = [] if found.choice is None else [f"{on_choice(found.choice)}."]
+    made = [on_answer(found), *chosen, f"{on_momentum(found)}.", f"Cost: {on_cost(found)}."]
     for index, trial in enumerate(found.history.trials[-5:], start=max(0, len(found.runs) - 5)):
         mark = "*" if index == found.best else " "
         run, recipe = trial.run, trial.run.recipe

@@ -13,10 +13,27 @@ from typing import Any
 from ..core.method import Method
 from ..errors import BadInput, nearest
 
-__all__ = ["OPTIMIZERS", "Family", "Recipe", "searched_as"]
+__all__ = ["OPTIMIZERS", "Family", "Recipe", "searched", "searched_as"]
 
 OPTIMIZERS = ("sgd", "adamw")
+_ANY = "any"  # whichever of them ends lower
 _CLASSES = {"sgd": "sgd", "momentum": "sgd", "adam": "adamw", "adamw": "adamw", "nadam": "adamw", "radam": "adamw"}
+
+
+def searched(optimizer: str) -> tuple[str, ...]:
+    """The optimizers that are searched under a name: "any" is all of them.
+
+    Raises:
+        BadInput: an unknown name.
+
+    >>> searched("adamw"), searched("any")
+    (('adamw',), ('sgd', 'adamw'))
+    """
+    if optimizer == _ANY:
+        return OPTIMIZERS
+    if optimizer not in OPTIMIZERS:
+        raise BadInput(f"unknown optimizer '{optimizer}': {nearest(optimizer, (*OPTIMIZERS, _ANY))}")
+    return (optimizer,)
 
 
 def searched_as(optimizer: Any) -> str:

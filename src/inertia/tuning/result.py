@@ -15,7 +15,7 @@ from ..errors import require
 from .budget import Budget
 from .judging import final, trained
 from .measurement import Measurement
-from .policy import Expectation, Gain, History, Pick
+from .policy import Choice, Expectation, Gain, History, Pick
 from .recipe import Family, Recipe
 from .trainable import Run
 
@@ -65,6 +65,7 @@ class Tuning:
     pick: Pick
     gain: Gain | None  # of momentum; None: cannot be told
     cost: Spending
+    choice: Choice | None = None  # of the optimizer, where more than one was searched
     landscape: Landscape | None = None
     references: tuple[tuple[Recipe, Expectation], ...] = ()  # what is expected of settings that people copy, and without momentum
     proof: Run | None = None  # the run at momentum 0, where it was asked for

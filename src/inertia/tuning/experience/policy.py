@@ -17,7 +17,7 @@ from .cells import Cell
 from .jobs import TRIED, asked, experience, extended
 from .prior import Belief, Places, Seen, Weighed, places
 from .reading import FITTED, Fitted, quantiles
-from .surfaces import NET, remains
+from .surfaces import NET, left, remains
 
 __all__ = ["ExperiencePolicy"]
 
@@ -107,6 +107,25 @@ class ExperiencePolicy:
         belief = self.known.belief(self._weighed(history), self._places(list(recipes)))
         return [self._expected(belief, index, history) for index in range(len(recipes))]
 
+    def standing(self, history: History) -> Belief:
+        """What is believed of the best run so far, or without runs of the best candidate, alone."""
+        if history.trials:
+            recipe = history.trials[self._best(history)].run.recipe
+        else:
+            recipe = self.recipes[int(np.argmin(self._tried(history).expected))]
+        return self.known.belief(self._weighed(history), self._places([recipe]))
+
+    def beyond(self, history: History, fell: float) -> Proposal | None:
+        """The candidate that is expected to improve most on a fall reached otherwise; None where none is worth running."""
+        belief, ran = self._tried(history), [trial.run.recipe for trial in history.trials]
+        worth, gain = surpassed(belief, fell)
+        worth[[recipe in ran for recipe in self.recipes]] = 0.0
+        best = int(np.argmax(worth))
+        if worth[best] < self.known.fitted.worth:
+            return None
+        candidate = Candidate(self.recipes[best], self.seed + len(history.trials), self._expected(belief, best, history))
+        return Proposal((candidate,), Reason.IMPROVES, float(gain[best]))
+
     def momentum(self, history: History) -> Gain | None:
         """How much higher the loss would end without momentum."""
         values, weights = self.known.momentum(self._weighed(history))
@@ -131,7 +150,7 @@ class ExperiencePolicy:
         """What the runs leave of the hypotheses; kept, because the same history is asked many things."""
         if self._asked is None or self._asked[0] is not history:
             ran = self._places([trial.run.recipe for trial in history.trials])
-            most = self.job.most + self._start(history) - self.job.start  # falls are counted from the mean start of all seeds
+            most = self.job.most + self.start(history) - self.job.start  # falls are counted from the mean start of all seeds
             job = replace(self.job, most=most)
             self._asked = (history, self.known.weigh(job, ran, Seen(self._falls(history))))
         return self._asked[1]
@@ -140,7 +159,7 @@ class ExperiencePolicy:
         """The belief about everything that may be proposed."""
         return self.known.belief(self._weighed(history), self._places(self.recipes))
 
-    def _start(self, history: History) -> float:
+    def start(self, history: History) -> float:
         """The loss at the start, mean over the seeds seen."""
         objective = self.budget.objective
         read = [values(trial.run, objective) for trial in history.trials]
@@ -148,7 +167,7 @@ class ExperiencePolicy:
 
     def _falls(self, history: History) -> Array:
         """How far each run fell below the start; 0 where it was lost."""
-        start, found = self._start(history), []
+        start, found = self.start(history), []
         for trial in history.trials:
             ended = score(trial.run, self.budget.objective)
             found.append(max(start - ended, 0.0) if np.isfinite(ended) else 0.0)
@@ -164,7 +183,7 @@ class ExperiencePolicy:
         """Median and 80 % interval of one run's loss, over hypotheses, falls and seeds."""
         falls = quantiles(*spread_of(belief, at, self.known.fitted.broad), _TENTHS)
         sign = self.budget.objective.sign
-        low, middle, high = sorted(sign * (self._start(history) - falls))
+        low, middle, high = sorted(sign * (self.start(history) - falls))
         evidence = Evidence.RUNS if history.trials else Evidence.FORECAST if self.job.said is not None else Evidence.EXPERIENCE
         return Expectation(float(middle), float(low), float(high), evidence)
 
@@ -195,3 +214,29 @@ def saved(belief: Belief, best: Array, at: int) -> float:
     y = np.minimum(belief.mean[:, [at]] + np.sqrt(belief.variance[:, [at]]) * nodes, best[:, None])
     share = np.minimum(remains(best), 1.0) - np.minimum(remains(y), 1.0) @ (weights / weights.sum())
     return float(belief.weight @ ((belief.chance @ belief.fall) * share))
+
+
+def surpassed(belief: Belief, fell: float) -> tuple[Array, Array]:
+    """Expected improvement at every candidate on a fall reached otherwise: in y, and in units of loss (C,) each."""
+    nodes, weights = _NODES
+    deviation = np.sqrt(belief.variance)
+    reached = left(1 - fell / belief.fall)  # (G,) where that fall stands if so much is possible
+    chance = belief.weight[:, None] * belief.chance  # (H, G)
+    worth, gain = np.zeros(belief.mean.shape[1]), np.zeros(belief.mean.shape[1])
+    for node, share in zip(nodes, weights / weights.sum(), strict=True):
+        y = np.minimum(belief.mean + node * deviation, 0.0)
+        rest = remains(y)
+        for k, (fall, level) in enumerate(zip(belief.fall, reached, strict=True)):
+            worth += share * (chance[:, k] @ np.maximum(level - y, 0.0))
+            gain += share * (chance[:, k] @ np.maximum(fall * (1 - rest) - fell, 0.0))
+    return worth, gain
+
+
+def settled(belief: Belief, at: int) -> tuple[Array, Array, Array]:
+    """How far the mean loss over seeds may fall at a candidate, how far it could at most, and the weights: (H G 5,) each."""
+    nodes, weights = _NODES
+    y = np.minimum(belief.mean[:, at, None] + np.sqrt(belief.variance[:, at])[:, None] * nodes, 0.0)
+    fall = belief.fall[None, :, None] * (1 - remains(y)[:, None, :])
+    chance = belief.weight[:, None, None] * belief.chance[:, :, None] * (weights / weights.sum())
+    most = np.broadcast_to(belief.fall[None, :, None], fall.shape)
+    return fall.ravel(), most.ravel(), np.broadcast_to(chance, fall.shape).ravel()

@@ -1,0 +1,206 @@
+"""SGD or AdamW: both run, the further runs go where they are worth most, and the ratio says what a simulation of both says."""
+
+import json
+
+import numpy as np
+import pytest
+
+import inertia
+from inertia.errors import BadInput
+from inertia.problems import least_squares, valley
+from inertia.tuning.asking import Asked, ask
+from inertia.tuning.ending import estimated
+from inertia.tuning.experience import policy
+from inertia.tuning.experience.either import EitherPolicy, ratios
+from inertia.tuning.experience.policy import ExperiencePolicy
+from inertia.tuning.factors import budget_of
+from inertia.tuning.measuring import measure
+from inertia.tuning.numpy_door import ProblemJob
+from inertia.tuning.policy import History, Reason, Trial
+from inertia.tuning.trainable import Run
+
+BUDGET = budget_of(200, steps=60, batch_size=20)
+
+
+@pytest.fixture(scope="module")
+def job():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 6)) * np.array([3, 2, 1, 1, 0.5, 0.3])
+    return ProblemJob(least_squares(x, x @ rng.standard_normal(6) + rng.standard_normal(200)))
+
+
+@pytest.fixture(scope="module")
+def seen(job):
+    return measure(job, BUDGET, optimizer="any")
+
+
+def run_of(candidate, loss, start):
+    marks = np.array([0, BUDGET.steps])
+    curve = np.array([start, loss])
+    run = Run(candidate.recipe, candidate.seed, BUDGET.steps, marks, curve, np.full(2, np.nan), gradients=BUDGET.gradients)
+    return Trial(candidate, run, loss)
+
+
+def played(seen, losses, count):
+    """`count` runs that the policy asks for; each optimizer's runs end at a share of the start that `losses` gives, whatever the recipe."""
+    how, history = EitherPolicy(seen, BUDGET), History()
+    why = []
+    for _ in range(count):
+        asked = how.propose(history, 1)
+        why.append(asked.why)
+        one = asked.candidates[0]
+        history = history.more([run_of(one, losses[one.recipe.optimizer] * seen.loss, seen.loss)])
+    return how, history, why
+
+
+@pytest.mark.parametrize("best", ["sgd", "adamw"])
+def test_both_run_once_and_then_the_better_one_is_recommended(seen, best):
+    other = {"sgd": "adamw", "adamw": "sgd"}[best]
+    how, history, why = played(seen, {best: 0.2, other: 0.8}, 4)
+    order = [trial.run.recipe.optimizer for trial in history.trials]
+    assert set(order[:2]) == {"sgd", "adamw"}
+    assert why[1] is Reason.OTHER_OPTIMIZER
+    pick, choice = how.pick(history), how.chosen(history)
+    assert pick.recipe.optimizer == choice.chosen == best
+    assert history.trials[pick.index].run.recipe == pick.recipe
+    assert choice.low > 1
+    assert choice.low <= choice.ratio <= choice.high
+    assert all(expected is not None for expected in how.expect([trial.run.recipe for trial in history.trials], history))
+    assert how.without_momentum(history).optimizer == best
+
+
+def test_equal_ends_are_not_told_apart(seen):
+    how, history, _ = played(seen, {"sgd": 0.5, "adamw": 0.5}, 2)
+    choice = how.chosen(history)
+    assert choice.low < 1 < choice.high
+    assert "cannot be told" in inertia.tuning.reasons.on_choice(choice)
+
+
+def test_the_first_run_is_that_of_the_lower_loss_expected(seen):
+    how = EitherPolicy(seen, BUDGET)
+    first = how.propose(History(), 3).candidates[0].recipe.optimizer
+    means = {}
+    for name in ("sgd", "adamw"):
+        alone = ExperiencePolicy(seen, BUDGET, optimizer=name)
+        belief = alone.standing(History())
+        rng = np.random.default_rng(1)
+        hypotheses = rng.choice(belief.weight.size, 20_000, p=belief.weight)
+        falls = belief.fall[(rng.random((20_000, 1)) > np.cumsum(belief.chance[hypotheses], axis=1)[:, :-1]).sum(axis=1)]
+        y = np.minimum(belief.mean[hypotheses, 0] + np.sqrt(belief.variance[hypotheses, 0]) * rng.standard_normal(20_000), 0)
+        total = np.mean(falls * (1 - np.maximum(1.01 * np.exp(y) - 0.01, 0)))
+        means[name] = seen.loss - total
+        fell, _, weight = policy.settled(belief, 0)
+        assert np.average(fell, weights=weight) == pytest.approx(total, rel=0.03)
+    assert first == min(means, key=means.get)
+
+
+def test_what_a_candidate_is_worth_beside_a_fall_reached_otherwise_is_what_drawing_says(seen):
+    alone = ExperiencePolicy(seen, BUDGET, optimizer="adamw")
+    belief = alone.standing(History())
+    fell = 0.6 * seen.loss
+    fall, _, weight = policy.settled(belief, 0)
+    _, gain = policy.surpassed(belief, fell)
+    assert gain[0] == pytest.approx(np.sum(weight * np.maximum(fall - fell, 0)))
+    assert policy.surpassed(belief, 1e9 * seen.loss)[1][0] == 0
+
+
+def test_ratios_of_what_is_known_are_exact():
+    def sure(fell, most):
+        return np.array([fell]), np.array([most]), np.array([1.0])
+
+    assert np.allclose(np.exp(ratios(sure(9.0, 9.5), sure(5.0, 10.0))), (0.5 + 0.01) / (0.1 + 0.01))
+    assert np.allclose(ratios(sure(3.0, 5.0), sure(3.0, 5.0)), 0)
+
+
+def test_it_costs_both_ladders_and_no_more_than_was_said(job, seen):
+    assert [ladder.optimizer for ladder in seen.ladders] == ["sgd", "adamw"]
+    assert seen.ladder("adamw") is not seen.ladder("sgd")
+    one, both = measure(job, BUDGET, optimizer="adamw"), estimated(job, BUDGET, "any")
+    assert one.cost.example_gradients < seen.cost.example_gradients <= both
+    assert estimated(job, BUDGET) < both
+    assert np.array_equal(one.ladder("adamw").losses, seen.ladder("adamw").losses)
+
+
+def test_more_runs_are_never_taken_than_allowed(job):
+    for runs in (0, 1, 2):
+        found = ask(job, BUDGET, Asked(runs=runs, optimizer="any"))
+        assert len(found.runs) == runs
+        assert found.choice.chosen == found.recipe.optimizer
+        assert found.cost.spent <= found.cost.estimated
+        assert (found.choice.evidence.value == "runs") == (runs == 2)
+
+
+def test_a_tuning_that_was_cut_short_goes_on_as_it_would_have(job, tmp_path):
+    class Cut(Exception):
+        pass
+
+    def stop(trial):
+        raise Cut
+
+    whole = ask(job, BUDGET, Asked(optimizer="any"))
+    with pytest.raises(Cut):
+        ask(job, BUDGET, Asked(optimizer="any"), journal=tmp_path, on_run=stop)
+    again = ask(job, BUDGET, Asked(optimizer="any"), journal=tmp_path, resume=True)
+    assert again.notes["resumed"] == 1
+    assert json.dumps(again.to_json()) == json.dumps(whole.to_json())
+    with pytest.raises(BadInput, match="optimizer was any, is now sgd"):
+        ask(job, BUDGET, Asked(optimizer="sgd"), journal=tmp_path, resume=True)
+
+
+def test_a_folder_of_experience_keeps_each_optimizer_apart(job, tmp_path):
+    ask(job, BUDGET, Asked(runs=2, optimizer="any", experience=tmp_path))
+    cells = [cell for path in sorted(tmp_path.glob("tuning-*.json")) for cell in inertia.tuning.experience.cells.read(path)]
+    assert sorted(cell.optimizer for cell in cells) == ["adamw", "sgd"]
+    assert ask(job, BUDGET, Asked(runs=0, optimizer="any", experience=tmp_path)).experience
+
+
+def test_what_cannot_be_searched_together_is_refused():
+    with pytest.raises(BadInput, match="momentum = 0.9 is fixed"):
+        Asked(optimizer="any", momentum=0.9)
+    with pytest.raises(BadInput, match="unknown optimizer 'anny'.*any"):
+        Asked(optimizer="anny")
+    with pytest.raises(BadInput, match="unknown optimizer 'any'"):
+        inertia.check(valley(), lr=0.1, optimizer="any", steps=40)
+
+
+def test_sgd_wins_the_valley_and_the_answer_says_so():
+    found = inertia.tune(valley(), steps=40, optimizer="any")
+    said = found.to_json()["optimizer"]
+    assert (said["chosen"], said["other"]) == ("sgd", "adamw")
+    assert 1 < said["low"] <= said["ratio"] <= said["high"]
+    assert "with SGD and " in str(found)
+    assert "SGD ends lower here than AdamW" in str(found)
+    assert f"{found.recipe.learning_rate:.4g}" in str(found)
+
+
+def test_margins_and_pictures_hold_the_recommended_optimizer_alone(job):
+    found = ask(job, BUDGET, Asked(optimizer="any"))
+    from inertia.report.tuning import blocks, by_learning_rate
+
+    mine = found.history.of(found.recipe.optimizer).trials
+    assert sum(each.dots for each in by_learning_rate(found).lines) == len(mine) < len(found.runs)
+    assert any(getattr(block, "words", getattr(block, "text", "")) == "Which optimizer?" for block in blocks(found))
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_models_of_each_framework_choose_too(framework):
+    x = np.linspace(-1, 1, 64, dtype=np.float32)
+    if framework == "torch":
+        torch = pytest.importorskip("torch")
+        torch.manual_seed(0)
+        model = torch.nn.Linear(1, 1)
+        data = (torch.from_numpy(x[:, None]), torch.from_numpy(3 * x[:, None] - 1))
+        found = inertia.tune(model, torch.nn.MSELoss(), data, steps=32, batch_size=16, optimizer="any", runs=2)
+        assert isinstance(found.torch(model.parameters())[0], torch.optim.AdamW if found.choice.chosen == "adamw" else torch.optim.SGD)
+    else:
+        jnp = pytest.importorskip("jax.numpy")
+        start = jnp.full(2, 0.1)
+        found = inertia.tune(
+            lambda w, batch: jnp.mean((batch[0] * w[0] + w[1] - batch[1]) ** 2), start, (x, 3 * x - 1), steps=32, optimizer="any", runs=2
+        )
+        assert found.optax().init(start) is not None
+    assert {run.recipe.optimizer for run in found.runs} == {"sgd", "adamw"}
+    assert found.choice.chosen == found.recipe.optimizer
+    assert found.runs[found.best].recipe == found.recipe
+    assert found.verified_loss < 0.7 * found.measurement.loss
+    assert found.choice.low < 1 or found.verified_loss == min(run.training[-1] for run in found.runs)

@@ -92,10 +92,10 @@ class Game:
 def any_way(sides: tuple[Side, Side]) -> Iterator[tuple[int, float, tuple[float, float, float]]]:
     """The policy of inertia.tuning.experience.either: after 0, 1, ... runs, which is chosen, its y, and the ratio told."""
     for n in range(RUNS + 1):
-        order = sorted((0, 1), key=lambda k: (n > 0 and not sides[k].done, sides[k].loss))
-        best, other = (sides[k] for k in order)
         one, two = (settled(side.belief, side.best) for side in sides)
         low, middle, high = np.quantile(ratios(one, two), (0.1, 0.5, 0.9))
+        order = sorted((0, 1), key=lambda k: (n > 0 and not sides[k].done, (k == 0) != (middle >= 0)))
+        best, other = (sides[k] for k in order)
         yield order[0], float(best.y[best.best]), (float(low), float(middle), float(high))
         if n < 2:
             turn = next(side for side in (best, other) if not side.done)

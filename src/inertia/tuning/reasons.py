@@ -162,8 +162,8 @@ def on_choice(choice: Choice) -> str:
 def on_gain(gain: Gain | None, optimizer: str = "sgd") -> str:
     """Whether momentum (beta1, as users of AdamW know it) matters here, with its interval and evidence.
 
-    >>> on_gain(Gain(2.0, 1.5, 3.0, Evidence.RUNS), "adamw")[:30]
-    'beta1 matters here: at beta1 = '
+    >>> on_gain(Gain(2.0, 1.5, 3.0, Evidence.RUNS), "adamw")[:31]
+    'beta1 matters here: at beta1 = 0'
     """
     if optimizer != "sgd":
         return _on_beta1(gain)

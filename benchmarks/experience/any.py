@@ -156,6 +156,7 @@ def table(found: list[Game]) -> None:
     told, truth = np.array([g.told for g in found]), np.array([[g.ratio] for g in found])
     inside = np.mean((told[..., 0] <= truth) & (truth <= told[..., 2]), axis=0)
     sure = (told[..., 0] > 0) | (told[..., 2] < 0)
+    sure[:, :2] = False  # nothing is said before both have run
     right = np.array([np.mean(np.sign(told[sure[:, n], n, 1]) == np.sign(truth[sure[:, n], 0])) if sure[:, n].any() else np.nan
                       for n in range(RUNS + 1)])  # fmt: skip
     print(f"{'80 % interval holds the ratio':36}{len(found):6}" + "".join(f"{100 * x:7.0f}%" for x in inside))

@@ -69,6 +69,13 @@ def test_both_run_once_and_then_the_better_one_is_recommended(seen, best):
     assert how.without_momentum(history).optimizer == best
 
 
+def test_nothing_is_said_before_both_have_run(seen):
+    how, history, _ = played(seen, {"sgd": 0.1, "adamw": 0.1}, 1)
+    assert how.pick(history).index == 0
+    surely = inertia.tuning.policy.Choice("sgd", "adamw", 3.0, 2.0, 4.0, how.chosen(history).evidence)
+    assert "cannot be told" in inertia.tuning.reasons.on_choice(surely)
+
+
 def test_equal_ends_are_not_told_apart(seen):
     how, history, _ = played(seen, {"sgd": 0.5, "adamw": 0.5}, 2)
     choice = how.chosen(history)

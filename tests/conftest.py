@@ -7,8 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -19,11 +17,6 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # compiling is most of the ti
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-# Compiling is most of what tests of JAX cost, and running the programs nearly nothing: XLA's plainer writer of fused loops, and no
-# cutting of small programs into pieces, halve it. What is computed, and the optimisations of it, stay the same. An XLA that does
-# not know a flag ends the process, so that they are given only to the version they were tried with.
-if find_spec("jaxlib") and version("jaxlib").startswith("0.10.") and "XLA_FLAGS" not in os.environ:
-    os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 if SHARED.is_dir():
     os.environ.setdefault("INERTIA_DATA", str(SHARED))

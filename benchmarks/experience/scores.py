@@ -91,7 +91,7 @@ def main() -> None:
     mine = {(s.cell.name, s.cell.schedule): s for s in bank.surfaces}
     found = list(rivals(bank))
     known = {row.cell for row in found}
-    for s, rows in zip(bank.surfaces, bank.played(FITTED, (0, 1, 2)), strict=True):
+    for s, rows in zip(bank.surfaces, bank.played(FITTED[bank.optimizer], (0, 1, 2)), strict=True):
         cell = f"{s.cell.name}, {s.cell.schedule}"
         if cell in known and (s.cell.name, s.cell.schedule) in mine:
             found += [Score(f"inertia, {n} runs", cell, row.logreg[n], row.failed[n], n, 1 / len(rows)) for row in rows for n in range(4)]

@@ -4,6 +4,8 @@ import re
 
 import griffe
 
+from inertia import _HOME
+
 _TEST = re.compile(r"(?:^|\n)((?:[ \t]*>>> .*(?:\n(?![ \t]*$)[ \t]*\S.*)*(?:\n|$))+)", re.MULTILINE)
 
 
@@ -13,6 +15,7 @@ def markdown(text: str) -> str:
     >>> markdown("w*_i is *small*.\\n\\n>>> 1 + 1\\n2")
     'w\\\\*\\\\_i is *small*.\\n\\n```pycon\\n>>> 1 + 1\\n2\\n```\\n'
     """
+    text = apart(text)
     pieces, at = [], 0
     for found in _TEST.finditer(text):
         pieces.append(_escaped(text[at : found.start(1)]))
@@ -22,6 +25,35 @@ def markdown(text: str) -> str:
         pieces.append(f"```pycon\n{body}\n```\n")
         at = found.end(1)
     return "".join([*pieces, _escaped(text[at:])])
+
+
+def apart(text: str) -> str:
+    """Entries that two names share, as in `lr, momentum: ...`, once for each name: so each gets its own type and default.
+
+    >>> print(apart("Args:\\n    a, b: numbers,\\n        both."))
+    Args:
+        a: numbers,
+            both.
+        b: numbers,
+            both.
+    """
+    made, section, lines = [], False, text.split("\n")
+    for index, line in enumerate(lines):
+        if line and not line.startswith(" "):
+            section = line in ("Args:", "Raises:")
+        shared = re.fullmatch(r"    (\w+(?:, \w+)+): (.*)", line) if section else None
+        if shared:
+            more = []
+            for later in lines[index + 1 :]:
+                if not later.startswith("     "):
+                    break
+                more.append(later)
+            names = shared[1].split(", ")
+            for name in names[:-1]:
+                made += [f"    {name}: {shared[2]}", *more]
+            line = f"    {names[-1]}: {shared[2]}"
+        made.append(line)
+    return "\n".join(made)
 
 
 def _escaped(text: str) -> str:
@@ -38,9 +70,61 @@ def _escaped(text: str) -> str:
     return "\n".join(kept)
 
 
+def imported(path: str, facade: dict[str, str]) -> str:
+    """How to import an object of the package: its own path, and the facade's where it has one.
+
+    >>> imported("inertia.theory.modes.rate", {"rate": "theory.modes"})
+    '`from inertia.theory.modes import rate`, also `inertia.rate`'
+    """
+    home, _, name = path.rpartition(".")
+    also = f", also `inertia.{name}`" if f"inertia.{facade.get(name)}" == home else ""
+    return f"`from {home} import {name}`{also}"
+
+
+def fields(lines: list[str], members: list[tuple[str, str, str, int]]) -> str:
+    """A table of the fields of a data class: (name, type, default, line), each with the comment that its line ends with.
+
+    >>> print(fields(["x: int = 3  # how many"], [("x", "int", "3", 1)]))
+    | field | type | default | meaning |
+    |---|---|---|---|
+    | `x` | `int` | `3` | how many |
+    """
+    rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
+    for name, kind, default, line in members:
+        _, found, said = lines[line - 1].partition("  # ")
+        said = said if found and not said.startswith(("type:", "noqa", "fmt:")) else ""
+        cells = (f"`{name}`", f"`{kind}`" if kind else "", f"`{default}`" if default else "", _escaped(said))
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") if cell.startswith("`") else cell for cell in cells) + " |")
+    return "\n".join(rows)
+
+
 class Docstrings(griffe.Extension):
-    """Rewrites every docstring of the package when it is loaded."""
+    """Rewrites every docstring of the package when it is loaded: Markdown, how to import it, and a table of a data class's fields."""
 
     def on_object(self, *, obj: griffe.Object, **_: object) -> None:
-        if obj.docstring is not None:
-            obj.docstring.value = markdown(obj.docstring.value)
+        if obj.docstring is None:
+            return
+        text = markdown(obj.docstring.value)
+        public = not obj.name.startswith("_") and obj.parent is not None and obj.parent.is_module
+        if public and (obj.is_class or obj.is_function):
+            text = f"{text.rstrip()}\n\n{_table(obj)}" if obj.is_class and _table(obj) else text
+            first, _, rest = text.partition("\n")
+            text = f"{imported(obj.path, _HOME)}\n\n{first}\n{rest}"
+        obj.docstring.value = text
+
+
+def _table(obj: griffe.Object) -> str:
+    """The fields of a data class or named tuple; nothing for other classes."""
+    made = any("dataclass" in str(mark.value) for mark in obj.decorators) or any("NamedTuple" in str(base) for base in obj.bases)
+    found = [
+        (name, str(member.annotation), "" if member.value is None else _short(str(member.value)), member.lineno)
+        for name, member in obj.members.items()
+        if made and member.is_attribute and member.annotation is not None and not name.startswith("_") and "property" not in member.labels
+    ]
+    return fields(obj.filepath.read_text().splitlines(), found) if found else ""
+
+
+def _short(value: str) -> str:
+    """A default as a reader wants it: what a factory makes, not the call of `field`."""
+    made = re.fullmatch(r"field\(default_factory=(\w+)\)", value)
+    return f"{made[1]}()" if made else value

@@ -124,7 +124,7 @@ def test_best_answers_the_contract(inertia, name):
 
 
 def test_best_warns_of_its_thin_margin(inertia):
-    assert "breaks when the largest curvature is 5 % above L" in inertia("best", "--mu", 0.2, "--L", 4).out
+    assert "diverges if the largest curvature is 5 % above L" in inertia("best", "--mu", 0.2, "--L", 4).out
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,17 @@ def test_docstrings_become_markdown():
     assert doctest.testmod(module).failed == 0
 
 
+def test_a_data_class_has_a_table_of_its_fields_and_says_how_to_import_it():
+    griffe = pytest.importorskip("griffe")
+    module = loaded("docstrings")
+    path = ROOT / "src" / "inertia" / "tuning" / "result.py"
+    extensions = griffe.load_extensions(module.Docstrings())
+    shown = griffe.visit("inertia.tuning.result", path, path.read_text(), extensions=extensions)["Spending"].docstring.value
+    assert shown.startswith("`from inertia.tuning.result import Spending`\n")
+    assert "| `estimated` | `float` |  | said before anything started |" in shown
+    assert "spent" not in shown.partition("| field")[2]  # a property is shown by itself
+
+
 def test_the_gallery_has_a_page_per_document_and_every_figure_it_shows():
     module = loaded("pages")
     made = module.gallery(seeds=2, quick=True)
@@ -111,6 +122,12 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
         assert not outside.search(page.read_text()), page
     assert not (tmp_path / "hooks").exists()
     assert broken_links(tmp_path) == []
+    assert (tmp_path / "search" / "search_index.js").is_file()  # the search works without a server
+    assert 'src="../vendor/iframe-worker.js"' in (tmp_path / "theory" / "modes.html").read_text()
+    for page in tmp_path.rglob("*.html"):  # long pages have a table of contents
+        text = page.read_text()
+        inside = re.sub(r"<[^>]*>", " ", text.partition("<article")[2].partition("</article")[0])
+        assert len(inside.split()) <= 2000 or 'aria-label="Table of contents"' in text, page
     lab = tmp_path / "lab"
     assert {"index.html", "first.js", "rest.js", "style.css"} <= {path.name for path in lab.iterdir()}
     assert "lab/index.html" in (tmp_path / "index.html").read_text()

@@ -35,7 +35,7 @@ def lab(
         typer.Option("--export", metavar="DIR", parser=place, help="Write the page as plain files that need no server, and stop."),
     ] = None,
 ) -> None:
-    """Open the laboratory: an article about momentum whose figures can be taken hold of, in the browser.
+    """Open the laboratory in the browser: an article about momentum with interactive figures.
 
     With --export DIR it is written as a folder of plain files, which works from any web host and from disk.
 
@@ -59,7 +59,7 @@ def figure(
     dpi: Annotated[int, typer.Option("--dpi", min=30, max=600, help="Dots per inch of a PNG.")] = 150,
     json: Json = False,
 ) -> None:
-    """Draw the static twin of a figure, from the same numbers as the page.
+    """Save one of the laboratory's interactive figures as PNG, SVG or PDF.
 
     Example: [bold]inertia figure map --set beta=0.9 --out map.svg[/bold]
     """

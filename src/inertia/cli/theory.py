@@ -113,7 +113,7 @@ def best(
     if functions is not None:
         tell(f"No first-order method beats {number(answer['limit'], 10)} per step on this class: {answer['because']}.")
     if found.margin < 0.5:
-        tell(f"It breaks when the largest curvature is {100 * found.margin:.3g} % above L: give an upper bar as --L, not an estimate.")
+        tell(f"It diverges if the largest curvature is {100 * found.margin:.3g} % above L: pass an upper bound as --L, not an estimate.")
     return None
 
 

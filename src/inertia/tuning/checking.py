@@ -78,7 +78,7 @@ class Check:
     def advice(self) -> str:
         """What to do, in one sentence."""
         best, rate = self.best, self.recipe.learning_rate
-        better = f"learning rate {figure(best.recipe.learning_rate, 3)} with {best.recipe.family}"
+        better = best.recipe.family.at(figure(best.recipe.learning_rate, 3))
         ends = "" if best.expected is None else f", expected to end at {interval(best.expected)}"
         if self.usual is None:
             return f"Whether {figure(rate)} is a good learning rate here cannot be told; {better} would be the first to try{ends}."

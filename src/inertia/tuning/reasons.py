@@ -98,10 +98,8 @@ def span(expected: Expectation) -> str:
 def named(found: Tuning) -> str:
     """The recommended setting in words."""
     recipe = found.recipe
-    form = str(recipe.family)
-    if found.choice is not None and recipe.optimizer == "sgd":
-        form = f"SGD and {form}"
-    return f"learning rate {figure(recipe.learning_rate)} with {form}"
+    said = recipe.family.at(figure(recipe.learning_rate))
+    return said.replace(" with ", " with SGD and ", 1) if found.choice is not None and recipe.optimizer == "sgd" else said
 
 
 def on_answer(found: Tuning) -> str:
@@ -116,9 +114,9 @@ def on_answer(found: Tuning) -> str:
     if found.best is None:
         expected = "" if found.expected is None else f", expected to end at {judged} {interval(found.expected)}"
         return f"Advice, not verified: {named(found)} for {where}{expected}."
+    among = f", the best expected of {_count(len(found.runs), 'run')}" if len(found.runs) > 1 else " (the only run)"
     return on_rivals(found) + (
-        f"Use {named(found)}: its run of {where} took the {judged} from {figure(_start(found))} to {figure(found.verified_loss)}, "
-        f"the best expected of {_count(len(found.runs), 'run')}."
+        f"Use {named(found)}: its run of {where} took the {judged} from {figure(_start(found))} to {figure(found.verified_loss)}{among}."
     )
 
 
@@ -286,8 +284,8 @@ def summary(found: Tuning) -> list[str]:
         said = "" if before is None else f"  expected {interval(before)}"
         made.append(f" {mark} run {index + 1}: learning rate {figure(recipe.learning_rate):<10} {recipe.family!s:<24} {end}{said}")
     if found.trained:
-        made.append(f"torch: {lines(recipe=found.recipe, budget=found.budget)['torch'].splitlines()[0]}")
-        made.append(f"optax: {lines(recipe=found.recipe, budget=found.budget)['optax'].splitlines()[0]}")
+        code = lines(recipe=found.recipe, budget=found.budget)
+        made += [f"{framework}: {line}" for framework in ("torch", "optax") for line in code[framework].splitlines()]
     return made
 
 

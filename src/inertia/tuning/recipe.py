@@ -72,6 +72,16 @@ class Family:
             return f"AdamW with beta1 {self.momentum:g}"
         return f"{'Nesterov ' if self.nesterov else ''}momentum {self.momentum:g}" if self.momentum else "no momentum"
 
+    def at(self, learning_rate: str) -> str:
+        """With a learning rate, written as the reader shall see it.
+
+        >>> Family(0.9).at("0.1"), Family(0.95, optimizer="adamw").at("0.001")
+        ('learning rate 0.1 with momentum 0.9', 'AdamW with learning rate 0.001 and beta1 0.95')
+        """
+        if self.optimizer != "sgd":
+            return f"AdamW with learning rate {learning_rate} and beta1 {self.momentum:g}"
+        return f"learning rate {learning_rate} with {self}"
+
 
 @dataclass(frozen=True)
 class Recipe:

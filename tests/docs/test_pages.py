@@ -74,9 +74,10 @@ def test_a_data_class_has_a_table_of_its_fields_and_says_how_to_import_it():
     griffe = pytest.importorskip("griffe")
     module = loaded("docstrings")
     path = ROOT / "src" / "inertia" / "tuning" / "result.py"
-    extensions = griffe.load_extensions(module.Docstrings())
-    shown = griffe.visit("inertia.tuning.result", path, path.read_text(), extensions=extensions)["Spending"].docstring.value
-    assert shown.startswith("`from inertia.tuning.result import Spending`\n")
+    spending = griffe.visit("result", path, path.read_text())["Spending"]
+    module.Docstrings().on_object(obj=spending)
+    shown = spending.docstring.value
+    assert shown.startswith("`from result import Spending`\n")
     assert "| `estimated` | `float` |  | said before anything started |" in shown
     assert "spent" not in shown.partition("| field")[2]  # a property is shown by itself
 

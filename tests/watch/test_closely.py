@@ -2,9 +2,11 @@
 
 import math
 
+import pytest
 import torch
 from torch import nn
 
+from inertia.errors import BadInput
 from inertia.torch import Watch
 
 
@@ -40,3 +42,26 @@ def test_each_layer_alone_is_its_block_of_the_hessian():
         held = sum(float(before[i].square().sum()) for i in places) ** 0.5
         assert math.isclose(look.updates[layer], moved / held, rel_tol=1e-12)
     assert all(torch.equal(a, p.detach()) for a, p in zip(after, model.parameters(), strict=True))
+
+
+def test_a_summed_loss_is_that_of_a_training_batch_whatever_the_size_of_the_probe():
+    torch.manual_seed(0)
+    x, y = torch.randn(40, 3), torch.randn(40, 1)
+    exact = 8 * 2 * float(torch.linalg.eigvalsh(x.T @ x / 40)[-1])  # of the sum of squares over 8 of them
+
+    def watched(probe, **settings):
+        torch.manual_seed(1)
+        model = nn.Linear(3, 1, bias=False)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+        with Watch(model, optimizer, nn.MSELoss(reduction="sum"), probe=probe, every=1, say=False, **settings) as watch:
+            loss = nn.functional.mse_loss(model(x[:8]), y[:8], reduction="sum")
+            loss.backward()
+            optimizer.step()
+            watch.step(loss)
+        return watch.looks[-1].sharpness
+
+    assert math.isclose(watched((x, y), batch_size=8), exact, rel_tol=1e-3)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x[:8], y[:8]), batch_size=8)
+    assert math.isclose(watched(loader), 2 * float(torch.linalg.eigvalsh(x[:8].T @ x[:8])[-1]), rel_tol=1e-3)
+    with pytest.raises(BadInput, match="give batch_size="):
+        watched((x, y))

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from ..errors import BadInput
 from ..lightning import training_loss
 from ..torch import Watch
+from ..torch.batches import examples_in
 
 __all__ = ["LightningWatch"]
 
@@ -45,9 +46,10 @@ class LightningWatch(Callback):
         if len(optimizers) != 1:
             raise BadInput(f"the trainer has {len(optimizers)} optimizers: the watch follows one; use inertia.torch.Watch for each")
         loggers = [logger for logger in trainer.loggers if hasattr(logger, "log_metrics")] if self.place is None else self.place
+        usual = {"say": None if trainer.is_global_zero else False, "batch_size": self.settings.get("size_of", examples_in)(batch)}
         self.watch = Watch(
             pl_module, optimizers[0], None, probe=batch if self.probe is None else self.probe, forward=self.forward or _own_loss,
-            log=loggers if trainer.is_global_zero else None, **{"say": None if trainer.is_global_zero else False} | self.settings,
+            log=loggers if trainer.is_global_zero else None, **usual | self.settings,
         )  # fmt: skip
         if self._state is not None:
             self.watch.load_state_dict(self._state)

@@ -42,7 +42,7 @@ class TrainerWatch(TrainerCallback):  # type: ignore[misc]
         rank0 = state.is_world_process_zero
         self.watch = Watch(
             given["model"], optimizer, None, probe=probe, forward=self.forward or _own_loss, log=self.log if rank0 else None,
-            **{"say": None if rank0 else False} | self.settings,
+            **{"say": None if rank0 else False, "batch_size": args.per_device_train_batch_size} | self.settings,
         )  # fmt: skip
         if state.global_step:
             self.watch.load_state_dict({"steps": state.global_step})

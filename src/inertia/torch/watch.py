@@ -44,6 +44,7 @@ class Watch(Watcher):
             loss stands for all the data, and the dearer a look.
         forward: (model, batch) -> loss, where that is not loss_fn(model(*inputs), targets).
         size_of: examples in an unusual batch.
+        batch_size: examples in a training batch; needed where the loss is their sum and the probe is not the loader.
         mode: "train", "eval" or None (each module as it is at that moment; dropout then has one fixed mask).
         budget: share of the training time that may be lost; it decides how often is looked.
         every: look after so many steps instead, whatever it costs.
@@ -79,6 +80,7 @@ class Watch(Watcher):
         probe: Any = None,
         forward: Callable[[nn.Module, Any], Any] | None = None,
         size_of: Callable[[Any], int] | None = None,
+        batch_size: int | None = None,
         mode: str | None = None,
         budget: float = 0.03,
         every: int | None = None,
@@ -95,7 +97,7 @@ class Watch(Watcher):
         self.params = trainable(self.model)
         self.pace = Pace(budget, every)
         with self.pace.charged():
-            self.probe = Probe(self.model, loss_fn, forward, probe, size_of, mode, seed, self.pace.clock)
+            self.probe = Probe(self.model, loss_fn, forward, probe, size_of, mode, seed, self.pace.clock, batch_size)
         self._look = Looking(self.model, self.params, optimizer, self.probe, self.pace, seed)
         about = {"optimizer": type(optimizer).__name__, "parameters": sum(p.numel() for p in self.params), "framework": "torch"}
         self.monitor = Monitor(pace=self.pace, log=log, say=say, expect=expect, about=about)

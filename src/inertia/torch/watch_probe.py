@@ -17,7 +17,7 @@ from ..watching.planning import FEW, sizes_of
 from .batches import Batches, Everything, as_tensors, batches_of, examples_in, moved
 from .frozen import alone, frozen, trainable
 from .graphs import graph_bytes
-from .losses import OTHER, Loss
+from .losses import OTHER, SUM, Loss
 from .opening import MEMORY, opened
 from .products import TorchSource
 
@@ -41,9 +41,11 @@ class Probe:
         mode: str | None,
         seed: int,
         clock: Callable[[], float] = time.perf_counter,
+        batch_size: int | None = None,
     ) -> None:
         self.model, self.mode, self.seed = model, mode, seed
         self.batches = _held(data, size_of, seed)
+        self.batches.natural = batch_size or self.batches.natural
         self.evaluate = Loss(model, loss_fn, forward, size_of)
         self.chunk: int | None = None
         self.room = 0
@@ -53,6 +55,11 @@ class Probe:
         self.tried = min(FEW, self.examples) if self.counted else self.examples
         self._parts = 0  # whose gradients were taken for the noise
         self._first(clock)
+        if self.evaluate.kind == SUM and batch_size is None and not _gives_batches(data):
+            raise BadInput(
+                f"the loss is summed over the examples of a batch, and nothing tells how many a training batch has (the probe has "
+                f"{self.examples}): give batch_size=, or the training loader as the probe"
+            )
         if self.evaluate.kind == OTHER:
             self.chunk = None  # its loss does not add up over examples: one part, no noise
 
@@ -163,6 +170,12 @@ def _held(data: Any, size_of: Callable[[Any], int] | None, seed: int) -> Batches
     if examples_in(whole) < 1:
         raise BadInput("the probe holds no examples")
     return found
+
+
+def _gives_batches(data: Any) -> bool:
+    """Whether the data come in batches of the training's own size: a loader or a list of batches."""
+    listed = isinstance(data, list) and bool(data) and not isinstance(data[0], torch.Tensor)
+    return listed or (hasattr(data, "__iter__") and not _batch(data) and not isinstance(data, torch.Tensor | tuple | list))
 
 
 def _batch(data: Any) -> bool:

@@ -11,7 +11,7 @@ ifneq ($(SHARED),)
 export INERTIA_DATA ?= $(abspath $(SHARED))
 endif
 
-.PHONY: demo test test-lowest check fast coverage package bench docs chromium clean
+.PHONY: demo test test-lowest check fast coverage package bench docs notebooks chromium clean
 
 demo: $(CORE)
 	@$(BIN)/inertia tune digits --out out/demo
@@ -57,6 +57,10 @@ bench: $(READY)
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "docs: open site/index.html"
+
+# The notebooks' pages, with what they print and draw now (about two minutes).
+notebooks: $(READY)
+	@$(BIN)/python docs/notebooks.py
 
 # The core is what the demo needs; the rest (frameworks, test tools) only make test waits for.
 $(CORE): pyproject.toml constraints.txt

@@ -1,6 +1,7 @@
 """The notebooks run from the first cell to the last, in a real kernel, without a warning of ours."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,18 @@ NEEDS = {
 def test_there_are_five_and_none_carries_outputs():
     assert len(NOTEBOOKS) == 5
     assert not list((ROOT / "examples").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_page_of_a_notebook_holds_its_words_its_code_and_its_pictures(path):
+    """What it printed is of the day it was made (`make notebooks`); the rest must be the notebook's own."""
+    jupytext = pytest.importorskip("jupytext")
+    page = (ROOT / "docs" / "notebooks" / f"{path.stem}.md").read_text()
+    cells = [cell for cell in jupytext.read(path).cells if cell.source.strip()]
+    assert re.findall(r"```python\n(.*?)\n```", page, re.DOTALL) == [cell.source for cell in cells if cell.cell_type == "code"]
+    assert all(cell.source in page for cell in cells)
+    for name in re.findall(r"\]\(([^)]+\.png)\)", page):
+        assert (ROOT / "docs" / "notebooks" / name).stat().st_size > 1000
 
 
 @pytest.mark.slow

@@ -1,10 +1,15 @@
 """Docstrings as Markdown: doctests become code blocks, and formulas keep their stars and underscores."""
 
 import re
+from functools import cache
+from pathlib import Path
 
 import griffe
 
+import inertia
 from inertia import _HOME
+
+ROOM = Path(inertia.__file__).parent
 
 _TEST = re.compile(r"(?:^|\n)((?:[ \t]*>>> .*(?:\n(?![ \t]*$)[ \t]*\S.*)*(?:\n|$))+)", re.MULTILINE)
 
@@ -70,15 +75,32 @@ def _escaped(text: str) -> str:
     return "\n".join(kept)
 
 
+@cache
+def _words(room: str) -> str:
+    """What the __init__ of a room says; nothing for the facade and what is no room."""
+    place = ROOM.joinpath(*room.split(".")[1:], "__init__.py")
+    return place.read_text() if room.count(".") and place.exists() else ""
+
+
+def _exported(room: str) -> list[str]:
+    """The names in its __all__."""
+    found = re.search(r"^__all__ = (\[.*?\])", _words(room), re.MULTILINE | re.DOTALL)
+    return re.findall(r'"(\w+)"', found[1]) if found else []
+
+
 def imported(path: str, facade: dict[str, str]) -> str:
-    """How to import an object of the package: its own path, and the facade's where it has one.
+    """How to import an object of the package: from its room where that exports it, else its own path, and the facade's where it has one.
 
     >>> imported("inertia.theory.modes.rate", {"rate": "theory.modes"})
     '`from inertia.theory.modes import rate`, also `inertia.rate`'
+    >>> imported("inertia.torch.watch.Watch", {})
+    '`from inertia.torch import Watch`'
     """
     home, _, name = path.rpartition(".")
     also = f", also `inertia.{name}`" if f"inertia.{facade.get(name)}" == home else ""
-    return f"`from {home} import {name}`{also}"
+    room, _, module = home.rpartition(".")
+    shorter = name in _exported(room) and module in _words(room)
+    return f"`from {room if shorter else home} import {name}`{also}"
 
 
 def fields(lines: list[str], members: list[tuple[str, str, str, int]]) -> str:

@@ -1,9 +1,11 @@
 """Watch a JAX run while it trains with optax.
 
-watch = inertia.jax.Watch(loss, optimizer, probe=batch, log="run.jsonl")       # loss(params, batch) -> mean loss
-for batch in data:
-    params, state, value = train_step(params, state, batch)
-    watch.step(params, state, value)
+Two lines in a loop of one's own:
+
+    watch = inertia.jax.Watch(loss, optimizer, probe=batch, log="run.jsonl")       # loss(params, batch) -> mean loss
+    for batch in data:
+        params, state, value = train_step(params, state, batch)
+        watch.step(params, state, value)
 """
 
 from __future__ import annotations

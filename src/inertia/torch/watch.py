@@ -1,10 +1,12 @@
 """Watch a torch run while it trains: learning rate, momentum, noise or curvature, spikes to come.
 
-watch = inertia.torch.Watch(model, optimizer, loss_fn, probe=(inputs, targets), log="run.jsonl")
-for x, y in loader:
-    ...
-    optimizer.step()
-    watch.step(loss)
+Two lines in a loop of one's own:
+
+    watch = inertia.torch.Watch(model, optimizer, loss_fn, probe=(inputs, targets), log="run.jsonl")
+    for x, y in loader:
+        ...
+        optimizer.step()
+        watch.step(loss)
 """
 
 from __future__ import annotations

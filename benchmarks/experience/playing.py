@@ -8,7 +8,7 @@ import numpy as np
 
 from inertia.tuning.experience.cells import Cell
 from inertia.tuning.experience.features import scale_of
-from inertia.tuning.experience.policy import improvement, spread_of
+from inertia.tuning.experience.policy import chosen, improvement, spread_of
 from inertia.tuning.experience.prior import Experience, Job, Places, Seen, places
 from inertia.tuning.experience.reading import Fitted, quantiles
 from inertia.tuning.experience.surfaces import Surface, surface
@@ -76,8 +76,7 @@ def play(s: Surface, cell: Answers, experience: Experience, runs: int = 3, seeds
                 picks.append(int(np.argmin(expected)))
                 ask = picks[0]
             else:
-                trained = [i for i, f in zip(done, fell, strict=True) if f >= 0.1 * max(fell)]
-                picks.append(trained[int(np.argmin(expected[trained]))])
+                picks.append(done[chosen(np.array(fell), expected[done])])
                 improved = improvement(weighed.weight, worth, worth[0][:, picks[-1]])
                 improved[done] = 0
                 ask = int(np.argmax(improved))

@@ -17,7 +17,7 @@ from .cells import Cell
 from .jobs import TRIED, asked, experience, extended
 from .prior import Belief, Places, Seen, Weighed, places
 from .reading import FITTED, Fitted, quantiles
-from .surfaces import NET, left, remains
+from .surfaces import EPSILON, NET, left, remains
 
 __all__ = ["ExperiencePolicy"]
 
@@ -177,7 +177,7 @@ class ExperiencePolicy:
         """The run that is expected to be best on a fresh seed, of those that trained where any did."""
         fell = self._falls(history)
         expected = self.known.belief(self._weighed(history), self._places([trial.run.recipe for trial in history.trials])).expected
-        return int(np.argmin(np.where(fell >= 0.1 * fell.max(), expected, np.inf)))
+        return chosen(fell, expected)
 
     def _expected(self, belief: Belief, at: int, history: History) -> Expectation:
         """Median and 80 % interval of one run's loss, over hypotheses, falls and seeds."""
@@ -186,6 +186,20 @@ class ExperiencePolicy:
         low, middle, high = sorted(sign * (self.start(history) - falls))
         evidence = Evidence.RUNS if history.trials else Evidence.FORECAST if self.job.said is not None else Evidence.EXPERIENCE
         return Expectation(float(middle), float(low), float(high), evidence)
+
+
+def chosen(fell: Array, expected: Array) -> int:
+    """The run to recommend, from how far each fell and what y is expected of it: of those that trained, where any did, the smallest y.
+
+    Losses nearer to the reference than EPSILON of the fall are alike (see `surfaces`), so where runs are expected that near the one
+    that ended lowest is taken.
+
+    >>> chosen(np.array([0.98, 0.9999, 0.999]), np.log([0.05, 0.0125, 0.0120])), chosen(np.array([0.9, 0.95]), np.log([0.1, 0.3]))
+    (1, 0)
+    """
+    trained = fell >= 0.1 * fell.max()
+    alike = trained & (remains(np.minimum(expected, 0.0)) <= EPSILON)
+    return int(np.argmax(np.where(alike, fell, -np.inf)) if alike.any() else np.argmin(np.where(trained, expected, np.inf)))
 
 
 def spread_of(belief: Belief, at: int, broad: float = 1.0) -> tuple[Array, Array]:

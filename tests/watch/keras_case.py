@@ -35,7 +35,7 @@ def main(name, place):
     found = {
         "backend": keras.backend.backend(), "same": same, "steps": made[0].steps, "sharpness": [look.sharpness for look in made[0].looks],
         "edges": [look.edge for look in made[0].looks], "facts": str(made[0].monitor.history.facts),
-        "slopes": [look.taken.slope for look in made[0].looks if look.taken],
+        "along": [look.along_gradient for look in made[0].looks], "slopes": [look.taken.slope for look in made[0].looks if look.taken],
     }  # fmt: skip
     print(json.dumps(found))
 

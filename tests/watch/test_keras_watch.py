@@ -1,6 +1,7 @@
 """KerasWatch on both backends, each in a process of its own: Keras chooses its backend once."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def test_keras_is_followed_and_trains_the_same(keras_process, tmp_path, backend,
     assert found["steps"] == 12
     assert found["edges"] == pytest.approx([edge] * 3, rel=0.01)
     assert all(slope < 0 for slope in found["slopes"])
+    assert all(math.isfinite(along) for along in found["along"])  # looks at the whole probe leave nothing out
     assert found["facts"] == "{}"
     run = watched(place)
     assert [look.sharpness for look in run.looks] == found["sharpness"]

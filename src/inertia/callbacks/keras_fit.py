@@ -139,16 +139,8 @@ class KerasWatch(keras.callbacks.Callback):
             moved = np.concatenate([(b - a).ravel() for a, b in zip(before, after, strict=True)])
             held = replace(metric, root=_like(metric.root, space))
             part = self.opener.part(source, size)
-            seen = look(
-                source,
-                held,
-                _like(moved, space) if moved.any() else None,
-                self.plan.warm,
-                depth,
-                self.seed + self.steps,
-                part,
-                size == self.plan.sizes[-1],
-            )
+            step = _like(moved, space) if moved.any() else None
+            seen = look(source, held, step, self.plan.warm, depth, self.seed + self.steps, part, self.plan.quick(size))
             took = self.pace.clock() - begun
             if not self.plan.prices:
                 learned = price_of(source, self.pace.clock)

@@ -145,5 +145,5 @@ class Watch(Watcher):
         size, depth = self.plan.begin(self.pace.every is not None)
         seen = look(source, metric, moved if np.any(moved) else None, self.plan.warm, depth, self.seed + self.steps)
         took = self.pace.clock() - begun
-        self.plan.saw(seen, size, depth, took, 1 + 2 * (seen.turning is not None), price_of(source) if first else None)
+        self.plan.saw(seen, size, depth, took, 1 + 2 * (seen.turning is not None), price_of(source, self.pace.clock) if first else None)
         return described(seen, metric, self.steps, took)

@@ -204,12 +204,8 @@ def chosen(fell: Array, expected: Array) -> int:
 
 def spread_of(belief: Belief, at: int, broad: float = 1.0) -> tuple[Array, Array]:
     """How far one run may fall, as values and weights."""
-    nodes, weights = _NODES
-    y = belief.run[:, at, None] + broad * np.sqrt(belief.variance[:, at] + belief.noise[:, at])[:, None] * nodes
-    share = np.minimum(remains(np.minimum(y, 0.0)), 1.0)
-    fall = belief.fall[None, :, None] * (1 - share[:, None, :])
-    chance = belief.weight[:, None, None] * belief.chance[:, :, None] * (weights / weights.sum())
-    return fall.ravel(), np.broadcast_to(chance, fall.shape).ravel()
+    fall, _, chance = _fallen(belief, belief.run[:, at], broad * np.sqrt(belief.variance[:, at] + belief.noise[:, at]))
+    return fall, chance
 
 
 def improvement(weight: Array, worth: tuple[Array, Array], best: Array) -> Array:
@@ -248,9 +244,13 @@ def surpassed(belief: Belief, fell: float) -> tuple[Array, Array]:
 
 def settled(belief: Belief, at: int) -> tuple[Array, Array, Array]:
     """How far the mean loss over seeds may fall at a candidate, how far it could at most, and the weights: (H G 5,) each."""
+    return _fallen(belief, belief.mean[:, at], np.sqrt(belief.variance[:, at]))
+
+
+def _fallen(belief: Belief, mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+    """Falls at y of such a mean and deviation (H,) under every hypothesis, the falls possible, and the weights: (H G 5,) each."""
     nodes, weights = _NODES
-    y = np.minimum(belief.mean[:, at, None] + np.sqrt(belief.variance[:, at])[:, None] * nodes, 0.0)
+    y = np.minimum(mean[:, None] + deviation[:, None] * nodes, 0.0)
     fall = belief.fall[None, :, None] * (1 - remains(y)[:, None, :])
     chance = belief.weight[:, None, None] * belief.chance[:, :, None] * (weights / weights.sum())
-    most = np.broadcast_to(belief.fall[None, :, None], fall.shape)
-    return fall.ravel(), most.ravel(), np.broadcast_to(chance, fall.shape).ravel()
+    return fall.ravel(), np.broadcast_to(belief.fall[None, :, None], fall.shape).ravel(), np.broadcast_to(chance, fall.shape).ravel()

@@ -1,0 +1,1 @@
+"""What the watch claims, measured; see benchmarks/watch.py."""

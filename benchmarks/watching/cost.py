@@ -1,0 +1,76 @@
+"""Time lost: of two equal runs whose steps take turns, one watched."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from inertia.torch import Watch
+
+from .models import OPTIMIZERS, jobs
+from .store import kept
+
+__all__ = ["time_lost"]
+
+
+def time_lost(seconds: float = 60.0) -> None:
+    """Each model with each optimizer."""
+    print("time lost within a budget of 0.03: counted by the watch, and all of it (its steps against those of the same run without)")
+    for name in jobs():
+        for kind in OPTIMIZERS:
+            found = kept(f"time lost, {name}, {kind}", lambda name=name, kind=kind: measured(name, kind, seconds))
+            print(
+                f"  {name:12} {kind:6} {found['parameters'] / 1e6:.2f}M parameters: counted {found['counted']:.4f}, all {found['all']:.4f} "
+                f"in {found['steps']} steps, {found['looks']} looks", flush=True,
+            )  # fmt: skip
+
+
+def measured(name: str, kind: str, seconds: float) -> dict[str, Any]:
+    """Processor time of a watched run's steps over that of an equal run's, less 1.
+
+    Taking turns lets whatever else the machine does fall on both; the watched one's first check counts, too.
+    """
+    make, batch, loss_fn = jobs()[name]
+    runs = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        model = make()
+        runs.append((model, OPTIMIZERS[kind](model.parameters()), np.random.default_rng(0)))
+
+    def step(model: Any, optimizer: Any, rng: Any) -> Any:
+        x, y = batch(rng)
+        loss = loss_fn(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for each in runs * 5:
+        step(*each)
+    model, optimizer, _ = runs[0]
+    probe = batch(np.random.default_rng(1))
+    took, begun, steps = [0.0, 0.0], time.process_time(), 0
+    watch = Watch(model, optimizer, loss_fn, probe=probe, say=False)
+    watch.pace.clock = time.process_time
+    watch.pace.started, watch.pace.spent = begun, time.process_time() - begun
+    took[0] += watch.pace.spent
+    while sum(took) < 2 * seconds:
+        for which in (0, 1) if steps % 2 else (1, 0):
+            at = time.process_time()
+            loss = step(*runs[which])
+            if which == 0:
+                watch.step(loss)
+            passed = time.process_time() - at
+            took[which] += passed
+            if which == 1:
+                watch.pace.started += passed  # the other run is no time of this one
+        steps += 1
+    watch.close()
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()), "counted": round(watch.lost, 4),
+        "all": round(took[0] / took[1] - 1, 4), "steps": steps, "looks": len(watch.looks),
+        "whole": sum(one.part == 1 for one in watch.looks),
+    }  # fmt: skip

@@ -1,6 +1,7 @@
 """What random fields of a figure cannot know of each other, so that random states are states that a hand can reach."""
 
 import copy
+import functools
 
 import numpy as np
 
@@ -185,31 +186,52 @@ def _without_blown_up(ours, theirs, _):
 
 
 def _without_rounding(ours, theirs, state):
-    """The sign of what has grown beyond all bounds, the last of the faint modes, and conjugate gradients where another order of
-    summation changes them: the same maze, mirrored, says where that is."""
-    text, seeds = _maze(state)
-    mask = decoded(text)
-    wide = mask.shape[1]
-    mirrored = conjugate(encoded(mask[:, ::-1]), tuple(s // wide * wide + wide - 1 - s % wide for s in seeds))
-    ran = conjugate(text, seeds)
-    last = min(len(ran.errors), len(mirrored.errors)) - 1
-    unsure = np.abs(ran.errors[: last + 1] - mirrored.errors[: last + 1]) > 1e-8
-    steps, count = ours["steps"].astype(int), min(len(ours["values"]), len(theirs["values"]))
-    shaky = unsure[np.minimum(steps, last)] | (steps > last)
-    made = []
-    for view in (ours, theirs):
-        now = [None if value is None or not np.isfinite(value) else float(value) for value in view["now"]]
-        lost = [value is not None and value > 1e6 for value in now]
-        lost[3] = lost[3] or bool(unsure[min(state["k"], last)]) or state["k"] > last
-        errors = np.where(view["errors"] > 1e6, 1e6, view["errors"])
-        errors[3, shaky] = 0.0
-        made.append(
-            view
-            | {"pictures": np.where(np.array(lost)[:, None], np.uint8(0), view["pictures"]), "errors": errors}
-            | {"now": [1e6 if gone else value for gone, value in zip(lost, now, strict=True)]}
-            | {part: view[part][:count] for part in ("values", "done", "shares")}
-        )
-    return *made, made[0]["now"][3] != 1e6
+    """The sign of what has grown beyond all bounds, the last of the faint modes, and of conjugate gradients what rounding decides:
+    the page may be as far from the library as the library is from itself on the same maze turned over, times ten."""
+    same = np.allclose(ours["errors"][3], theirs["errors"][3], 1e-8, 0, equal_nan=True) and ours["now"][3] is not None
+    same = same and theirs["now"][3] is not None and np.isclose(ours["now"][3], theirs["now"][3], 1e-8, 0, equal_nan=True)
+    doubt = np.zeros(1_000_001) if same else _doubt(*_maze(state))
+    last, count = len(doubt) - 1, min(len(ours["values"]), len(theirs["values"]))
+    steps, here = ours["steps"].astype(int), min(state["k"], last)
+    errors, now = (
+        [np.where(view["errors"] > 1e6, 1e6, view["errors"]) for view in (ours, theirs)],
+        [_sizes(view) for view in (ours, theirs)],
+    )
+    with np.errstate(invalid="ignore"):
+        alike = np.abs(errors[0][3] - errors[1][3]) <= 10 * doubt[np.minimum(steps, last)]
+    errors[1][3] = np.where(alike | (steps > last), errors[0][3], errors[1][3])
+    followed = None not in (now[0][3], now[1][3])
+    if followed and abs(now[0][3] - now[1][3]) <= 10 * doubt[here]:
+        now[1][3] = now[0][3]
+    lost = np.array([value is not None and value >= 1e6 for value in now[0][:3]] + [bool(doubt[here] > 1e-8)])
+    made = [
+        view
+        | {"pictures": np.where(lost[:, None], np.uint8(0), view["pictures"]), "errors": error, "now": size}
+        | {part: view[part][:count] for part in ("values", "done", "shares")}
+        for view, error, size in zip((ours, theirs), errors, now, strict=True)
+    ]
+    return *made, not followed or 10 * doubt[here] <= 1e-3 * max(now[0][3], ROUNDING["colour"])
+
+
+def _sizes(view):
+    """The errors now, those beyond all bounds as one number, those that are not known as None."""
+    return [None if value is None or not np.isfinite(value) else min(float(value), 1e6) for value in view["now"]]
+
+
+@functools.lru_cache(maxsize=6)
+def _doubt(text, seeds):
+    """By how much the error of conjugate gradients hangs on the order of summation, at this step or before: over the maze mirrored
+    and turned, whose sums are taken in other orders."""
+    mask, pins = decoded(text), np.zeros(decoded(text).shape, dtype=bool)
+    pins.flat[[seed for seed in seeds if 0 <= seed < mask.size]] = True
+    ran = conjugate(text, seeds).errors
+    doubt = np.zeros(len(ran))
+    for turned in (np.fliplr, np.flipud, np.transpose):
+        other = conjugate(encoded(turned(mask)), tuple(int(seed) for seed in np.flatnonzero(turned(pins)))).errors
+        both = min(len(ran), len(other))
+        doubt[:both] = np.maximum(doubt[:both], np.abs(ran[:both] - other[:both]))
+        doubt[both:] = np.inf
+    return np.maximum.accumulate(doubt)
 
 
 def _without_chaos(ours, theirs, state):

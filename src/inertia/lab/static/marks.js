@@ -79,19 +79,23 @@ export const marks = {
     return node;
   },
 
-  // A label with a halo in the colour of the paper; kept inside the panel.
+  // A label with a halo in the colour of the paper; kept inside the panel. Of several wordings, the longest first, the first that has room.
   text(key, x, y, words, { dx = 0, dy = 0, anchor = "start", className = "label", fill = "", raw = false, inside = true } = {}) {
-    const node = this.item(key, "text", this.front, className);
-    if (node.textContent !== words) node.textContent = words;
+    const node = this.item(key, "text", this.front, className), each = className.includes("big") ? 8.6 : 6.4, share = { start: 0, middle: 0.5, end: 1 }[anchor];
     let left = (raw ? x : this.x(x)) + dx, top = (raw ? y : this.y(y)) + dy;
+    if (Array.isArray(words)) {
+      const room = !raw && inside ? this.inner.width - 8 : Math.min(share < 1 ? (this.width - left) / (1 - share) : Infinity, share > 0 ? left / share : Infinity);
+      words = words.find((one) => each * one.length <= room) || words.at(-1);
+    }
+    if (node.textContent !== words) node.textContent = words;
+    const wide = words.length * each;
     if (inside && !raw) {
-      const wide = words.length * 6.4, share = { start: 0, middle: 0.5, end: 1 }[anchor];
       const low = this.inner.left + 4 + share * wide, high = this.inner.left + this.inner.width - 4 - (1 - share) * wide;
       left = Math.max(low, Math.min(left, high));
       top = Math.max(this.inner.top + 14, Math.min(top, this.inner.top + this.inner.height - 6));
       if (className.startsWith("label")) top = this.free(key, left - share * wide, wide, top);
     }
-    this.taken.set(key, [left - { start: 0, middle: 0.5, end: 1 }[anchor] * words.length * 6.4, words.length * 6.4, top]);
+    this.taken.set(key, [left - share * wide, wide, top, className.includes("big") ? 17 : 13]);
     put(node, "x", px(left));
     put(node, "y", px(top));
     put(node, "text-anchor", anchor);
@@ -102,8 +106,8 @@ export const marks = {
   // The height nearest to the wished one at which a label touches no other.
   free(key, left, wide, wished) {
     const low = this.inner.top + 12, high = this.inner.top + this.inner.height - 4;
-    const hits = (top) => [...this.taken].some(([other, [x, w, y]]) => other !== key && left < x + w && x < left + wide && Math.abs(top - y) < 13);
-    for (const off of [0, 14, -14, 28, -28, 42, -42]) if (wished + off >= low && wished + off <= high && !hits(wished + off)) return wished + off;
+    const hits = (top) => [...this.taken].some(([other, [x, w, y, tall]]) => other !== key && left < x + w && x < left + wide && Math.abs(top - y) < tall);
+    for (const off of [0, 14, -14, 28, -28, 42, -42, 56, -56, 70, -70]) if (wished + off >= low && wished + off <= high && !hits(wished + off)) return wished + off;
     return wished;
   },
 

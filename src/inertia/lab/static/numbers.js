@@ -5,6 +5,7 @@ const SUPER = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 export function nice(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (value === 0) return "0";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value), power = Math.floor(Math.log10(size) + 1e-9);
   if (power >= 5 || power < -3) {
     const lead = Number((value / 10 ** power).toPrecision(3));

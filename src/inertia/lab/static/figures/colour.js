@@ -6,7 +6,7 @@ import { nice } from "../numbers.js";
 import { plain, table, tone } from "../theme.js";
 
 const NAMES = ["gradient descent", "momentum", "Chebyshev", "conjugate gradients"];
-const SHORT = ["descent", "momentum", "Chebyshev", "conj. gradients"]; // over a small maze
+const SHORT = ["descent", "momentum", "Chebyshev", "conj. gradients"], BRIEF = [...SHORT.slice(0, 3), "conj. grad."]; // over a small maze, and a tiny one
 
 export function build(kit) {
   const board = kit.panel({ span: 12, label: "the maze after k steps of four methods; tap cells to change them", height: 300, margin: { left: 2.5, right: 2.5, top: 0.5, bottom: 0.5 }, frame: false });
@@ -132,9 +132,10 @@ export function build(kit) {
     });
     const seeds = draft ? draft.seeds : plan.seeds;
     tiles.boxes.forEach((box, i) => {
-      board.text(`name${i}`, box.x, box.y - 6, tiles.wide < 190 ? SHORT[i] : NAMES[i], { raw: true, className: i === 1 ? "label hot" : "label" });
+      const tiny = tiles.wide < 152;
+      board.text(`name${i}`, box.x, box.y - 6, (tiny ? BRIEF : tiles.wide < 190 ? SHORT : NAMES)[i], { raw: true, className: i === 1 ? "label hot" : "label" });
       const error = view.now[i];
-      board.text(`error${i}`, box.x + tiles.wide, box.y - 6, error === null || Number.isNaN(error) ? "" : error > 1e6 ? "diverges" : error < 1e-9 ? "0" : nice(Number(error.toPrecision(3))), { raw: true, anchor: "end", className: "tick" });
+      board.text(`error${i}`, box.x + tiles.wide, box.y - 6, error === null || Number.isNaN(error) ? "" : error > 1e6 ? "diverges" : error < 1e-9 ? "0" : nice(Number(error.toPrecision(tiny ? 2 : 3))), { raw: true, anchor: "end", className: "tick" });
       const radius = Math.max(Math.min(tiles.cell * 0.3, 5), 2.6);
       board.dots(`seeds${i}`, seeds.map((s) => box.x + ((s % columns) + 0.5) * tiles.cell), seeds.map((s) => box.y + (Math.floor(s / columns) + 0.5) * tiles.cell), radius, "dots seed");
     });

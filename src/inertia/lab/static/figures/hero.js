@@ -91,6 +91,7 @@ export function build(kit) {
         ground.shade("flat", () => {});
         ground.line("curve", view.contours.curve_x, view.contours.curve_y, "curve");
       } else ground.contours(kit.have.contours, view.contours);
+      if (view.diverged_at !== null) ground.text("gone", ground.inner.width / 2, 24, `diverges at step ${view.diverged_at}`, { raw: true, anchor: "middle", className: "label hot big" });
       overlays(view);
       const xs = column(view.path, 0), ys = height(view);
       const last = view.diverged_at === null ? xs.length - 1 : view.diverged_at - 1;
@@ -106,8 +107,7 @@ export function build(kit) {
         ground.text("saddlewords", ...view.saddle, "Saddle", { dx: 11, dy: 18 });
       }
       hold(xs[0], ys[0]);
-      if (view.diverged_at !== null) ground.text("gone", ground.inner.width / 2, 24, `diverges at step ${view.diverged_at}`, { raw: true, anchor: "middle", className: "label hot big" });
-      else if (last > 0) ground.text("solution", xs[last], ys[last], "Solution", { dx: -10, dy: -12, anchor: "end", className: "label hot" });
+      if (view.diverged_at === null && last > 0) ground.text("solution", xs[last], ys[last], "Solution", { dx: -10, dy: -12, anchor: "end", className: "label hot" });
       kick.classList.toggle("gone", kit.store.state.surface !== "wells");
       fast.classList.toggle("gone", !view.fastest);
     },

@@ -71,9 +71,8 @@ export function build(kit) {
       else tips.push({ key: `tip${i}`, y: Math.min(values[end] || bottom, 3), words: view.names[i], className: mine ? "label hot" : "label", fill: mine ? "" : tone(i, count) });
     }
     chart.line("bound", null, Array.from(view.bound, (v) => (v > 0 ? v : NaN)), "ink wide");
-    chart.text("limit", 0, bottom, "no method", { dx: 8, dy: -24 });
-    chart.text("limit2", 0, bottom, "reaches here", { dx: 8, dy: -9 });
     chart.ends(tips);
+    chart.text("limit", 0, bottom, "no method reaches here", { dx: 8, dy: -9 });
     chart.line("now", [view.k, view.k], [bottom, 3], "hot thin");
     chart.knob("step", view.k, Math.min(Math.max(view.error, bottom), 3), { label: "step", move: hold, step: [1, 0], radius: 6, words: `step ${view.k}, error ${nice(view.error)}` });
     chart.axes({ x: "step", y: "largest error of any node" });

@@ -63,10 +63,11 @@ export function build(kit) {
       bars.bar(`bar${i}`, 0, i + 0.18, end, i + 0.62, "bar", { fill: tone(i, count) });
       const beyond = k === null || k > last;
       const words = k === null ? "never" : `${k} steps`;
-      bars.text(`words${i}`, end, i + 0.52, beyond ? `→ ${words}` : words, { dx: beyond ? -8 : 7, anchor: beyond ? "end" : "start", className: beyond ? "label" : "label", inside: false });
+      const before = beyond || bars.x(end) + 7 + 6.4 * words.length > bars.width; // no room behind the bar
+      bars.text(`words${i}`, end, i + 0.52, beyond ? `→ ${words}` : words, { dx: before ? -8 : 7, anchor: before ? "end" : "start", inside: false });
       bars.text(`name${i}`, bars.inner.left - 7, bars.y(i + 0.4) + 4, nice(view.curvatures[i]), { raw: true, anchor: "end", className: "tick" });
     });
-    bars.text("title", bars.inner.left, 12, `steps until a component's loss stays below ${nice(state.tolerance)}`, { raw: true, className: "axis" });
+    bars.text("title", bars.inner.left, 12, [`steps until a component's loss stays below ${nice(state.tolerance)}`, `steps until a loss stays below ${nice(state.tolerance)}`], { raw: true, className: "axis" });
   }
 
   function rates(view) {

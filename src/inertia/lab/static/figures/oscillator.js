@@ -51,7 +51,7 @@ export function build(kit) {
   function portraits3(view) {
     trio.domain({ x: [0, 3], y: [0, 1] });
     const { three } = view, small = trio.inner.width < 600;
-    if (!three) { trio.text("none", trio.inner.left, 13, "without a spring, or with steps beyond it, there are no three ways to come to rest", { raw: true, className: "axis" }); return; }
+    if (!three) { trio.text("none", trio.inner.left, 13, ["without a spring, or with steps beyond it, there are no three ways to come to rest", "no spring, or steps too long for three ways", "steps too long for three ways"], { raw: true, className: "axis" }); return; }
     const size = (values) => Math.max(1e-9, ...values.filter(Number.isFinite).map(Math.abs)), tall = size(three.position), wide = size(three.speed);
     [small ? "creeps" : "creeps (overdamped)", small ? "critical" : "critically damped", small ? "swings" : "swings (underdamped)"].forEach((words, i) => {
       const xs = Array.from(row(three.speed, i), (v) => i + 0.5 + (0.44 * v) / wide), ys = Array.from(row(three.position, i), (v) => 0.5 + (0.46 * v) / tall);
@@ -159,7 +159,7 @@ export function build(kit) {
       if (state.energy && view.energy[0] > 0) {
         const share = Array.from(view.energy, (v) => Math.min((span * v) / view.energy[0], 1e6)), at = Math.min(Math.round(0.06 * share.length), share.length - 1);
         over.line("energy", view.time, share, "ink thin");
-        over.text("energywords", view.time[at], share[at], "energy, as a share of the first", { dx: 8, dy: -4, className: "label quiet" });
+        over.text("energywords", view.time[at], share[at], ["energy, as a share of the first", "energy"], { dx: 8, dy: -4, className: "label quiet" });
       }
       fading(over, view.time, view.position);
       fading(phase, view.speed, view.position);

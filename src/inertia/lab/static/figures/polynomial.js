@@ -100,12 +100,12 @@ export function build(kit) {
       const end = Math.min(Math.max(view.milestones[i], 1.1), 2e6), done = view.milestones[i] <= state.k;
       bars.bar(`b${i}`, 1, i + 0.2, end, i + 0.78, done ? "bar spent" : "bar", { fill: tone(count - 1 - i, count) });
       const words = nice(view.milestones[i]), beside = bars.x(end) + 6 + 6 * words.length < bars.width; // else before the end of the bar
-      if (bars.x(end) < bars.inner.left + bars.inner.width - 4 && count < 8) bars.text(`bt${i}`, bars.x(end) + (beside ? 6 : -4), bars.y(i + 0.5) + 4, words, { raw: true, anchor: beside ? "start" : "end", className: "tick halo" });
+      if (view.stable && bars.x(end) < bars.inner.left + bars.inner.width - 4 && count < 8) bars.text(`bt${i}`, bars.x(end) + (beside ? 6 : -4), bars.y(i + 0.5) + 4, words, { raw: true, anchor: beside ? "start" : "end", className: "tick halo" });
       bars.text(`bn${i}`, bars.inner.left - 7, bars.y(i + 0.5) + 4, String(i + 1), { raw: true, anchor: "end", className: "tick" });
     }
     bars.line("now", [state.k, state.k], [0, count], "hot");
     bars.axes({ xticks: marks, yticks: [], grid: false });
-    bars.text("title", bars.inner.left + bars.inner.width, bars.y(0) + 12, "learned to 3 digits", { raw: true, dx: 0, anchor: "end", className: "tick halo" });
+    bars.text("title", bars.inner.left + bars.inner.width, bars.y(0) + 12, view.stable ? "learned to 3 digits" : "diverges: never learned", { raw: true, dx: 0, anchor: "end", className: "tick halo" });
   }
 
   function panels(view, state) {
@@ -132,7 +132,7 @@ export function build(kit) {
     }
     features.knob("hand", at + 0.5, Math.min(Math.max(view.coefficients[at] / view.unit[at], -2.9), 2.9), { label: `coefficient of feature ${at + 1}`, move: scrub, step: [0, 0.05], radius: 5, words: nice(view.coefficients[at]) });
   }
-  const short = (value) => nice(Number(Math.abs(value) < 10 ? value.toFixed(2) : value.toPrecision(2))); // in a narrow cell
+  const short = (value) => Math.abs(value) >= 1e5 ? `${value < 0 ? "−" : ""}${nice(10 ** Math.round(Math.log10(Math.abs(value))))}` : nice(Number(Math.abs(value) < 10 ? value.toFixed(2) : value.toPrecision(2))); // in a narrow cell
   const level = (top) => 3.2 - ((top - features.inner.top) / features.inner.height) * 6.4;
 
   return {

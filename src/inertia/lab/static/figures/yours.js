@@ -72,7 +72,6 @@ export function build(kit) {
     map.pixels(kit.have.map, over.grid, "map", { extent: [left, right, 1, 100], outline: { x: [left, ...edge, left], y: [1, ...rows, 100] } });
     map.line("edge", over.edge, rows, "edge");
     for (let i = -12; i <= 4; i += 2) map.line(`iso${i}`, rows.map((m) => (2 ** i / view.upper) / m), rows, "fringe faint");
-    map.text("diverges", right, 1, "diverges", { dx: -6, dy: -10, anchor: "end", className: "label quiet" });
     view.runs.forEach((run, i) => {
       map.ring(`run${i}`, run.alpha, memory(run.beta), 4, "ring best");
       if (view.runs.length <= 8) map.text(`runwords${i}`, run.alpha, memory(run.beta), `run ${i + 1}`, { dx: 8, dy: 4, className: "label quiet" });
@@ -80,6 +79,7 @@ export function build(kit) {
     const wish = over.best, near = map.x(wish.alpha) > map.inner.left + 0.6 * map.inner.width;
     map.ring("best", wish.alpha, memory(wish.beta), 5, "ring best");
     map.text("bestwords", wish.alpha, memory(wish.beta), "lowest forecast", { dx: near ? -12 : 12, dy: 20, anchor: near ? "end" : "start" });
+    map.text("diverges", right, 1, "diverges", { dx: -6, dy: -10, anchor: "end", className: "label quiet" });
     knob(state);
     map.axes({ x: "learning rate α", y: "momentum β", grid: false, yticks: [1, 2, 10, 100], yformat: (m) => nice(Number((1 - 1 / m).toPrecision(3))) });
   }
@@ -105,9 +105,9 @@ export function build(kit) {
     lines.stems("share", view.curvatures, Array.from(view.share, (v) => v / most), "stem strong", { stroke: tone(2, 3) });
     lines.stems("noise", Array.from(view.curvatures, (h) => h * 1.05), Array.from(view.noise, (v) => (view.noise.some((n) => n > 0) ? v / loud : NaN)), "stem hot strong");
     lines.line("upper", [view.upper, view.upper], [0, 1.5], "ink dash");
-    if (lines.inner.width > 260) lines.text("upperwords", view.upper, 1.5, "largest curvature", { dx: -5, dy: 15, anchor: "end", className: "label quiet" });
     lines.text("w1", lines.inner.left + 8, 37, "share of the loss", { raw: true, fill: tone(2, 3) });
     lines.text("w2", lines.inner.left + 124, 37, "noise", { raw: true, className: "label hot" });
+    if (lines.inner.width > 260) lines.text("upperwords", view.upper, 1.5, "largest curvature", { dx: -5, dy: 15, anchor: "end", className: "label quiet" });
     lines.axes({ x: "curvature", y: "measured spectrum, each over its largest", yticks: [0, 1], grid: false });
   }
 

@@ -29,7 +29,8 @@ SET = """([name, state]) => new Promise((resolve) => {
   const kit = inertia.mounted.get(name);
   kit.store.reset();
   kit.store.set(state);
-  const wait = () => ("busy" in kit.root.dataset || !kit.fresh ? setTimeout(wait, 4) : requestAnimationFrame(() => setTimeout(() => resolve(kit.link().split("#")[1]))));
+  const seen = () => setTimeout(() => resolve(kit.link().split("#")[1]));
+  const wait = () => ("busy" in kit.root.dataset || !kit.fresh ? setTimeout(wait, 4) : requestAnimationFrame(seen));
   wait();
 })"""
 
@@ -88,7 +89,7 @@ def main():
 
 def read(fields, texts):
     """The values of a link's texts."""
-    kinds = {"Number": float, "Flag": lambda text: text == "1", "Numbers": lambda text: [float(one) for one in text.split(",")]}
+    kinds = {"Number": float, "Flag": lambda text: text == "true", "Numbers": lambda text: [float(one) for one in text.split(",")]}
     return {name: kinds.get(type(fields[name]).__name__, str)(text) for name, text in texts.items()}
 
 

@@ -180,7 +180,7 @@ def _without_blown_up(ours, theirs, _):
     """Where the run diverges in both, its coefficients are of any size and what they add up to is rounding: that is left out."""
     if ours["stable"] or theirs["stable"]:
         return ours, theirs, True
-    grown = {"coefficients", "features", "learned", "misfit", "sum", "unit"}
+    grown = {"scatter", "band", "coefficients", "features", "learned", "misfit", "sum", "unit"}
     kept = [{name: value for name, value in view.items() if name not in grown} for view in (ours, theirs)]
     return *kept, False
 

@@ -80,7 +80,8 @@ def sides(text, left):
     [("gradient descent", catalog.gradient_descent), ("momentum", catalog.heavy_ball), ("Nesterov", catalog.nesterov_quadratic)],
 )
 def test_the_table_of_best_numbers_is_the_librarys(row, method):
-    cells = re.findall(r"<td>(.*?)</td>", re.search(rf"<tr><th>{row}</th>(.*?)</tr>", section("optimal"), re.DOTALL)[1], re.DOTALL)
+    found = re.search(rf"<tr><th>{row}</th>(.*?)</tr>", re.sub(r"</?b\b[^>]*>", "", section("optimal")), re.DOTALL)[1]
+    cells = re.findall(r"<td>(.*?)</td>", found, re.DOTALL)
     one = method(MU, TOP)
     shown = [value(formulas(cell)[0][0]) if "<math" in cell else float(cell) for cell in cells[:3]]
     np.testing.assert_allclose(shown, [one.alpha, one.beta, quadratic.worst_rate(one, spectrum([MU, TOP]))], rtol=1e-7)

@@ -34,10 +34,17 @@ HITS = """(id) => [...document.querySelectorAll(`#${id} .grid svg`)].flatMap((sv
   return out;
 })"""
 CROWDED = (
-    "hero?descent=1&heavy=1&nesterov=1&triple=1",
+    "hero?descent=true&heavy=true&nesterov=true&triple=true",
     "hero?alpha=0.006&beta=0.8",
+    "hero?descent=true&heavy=true&nesterov=true&triple=true&adam=true&basin=true",
+    "hero?surface=valley&family=any&alpha=0.69&beta=0.17&gamma=1.9&steps=19&descent=true&heavy=true",
+    "limits?beyond=true",
+    "limits?k=45&n=3&kappa=5.2&steps=157",
+    "modes?descent=true&map=steps&alpha=3.3&beta=0.67",
+    "polynomial?spread=true&degree=8&alpha=3.9",
+    "oscillator?curvature=5&alpha=0.56&energy=true&field=true",
     "polynomial?degree=8",
-    "oscillator?explicit=1&curvature=0.1",
+    "oscillator?explicit=true&curvature=0.1",
     "oscillator?curvature=10&alpha=0.09",
     "modes?curvatures=0.01,0.03,0.1,0.3,1,3",
     "noise?schedule=halves&alpha=0.003",

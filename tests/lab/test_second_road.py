@@ -124,7 +124,7 @@ def test_news_spreads_as_steps_on_the_laplacian_spread_it():
 # --- limits ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list(limits._NAMES))
+@pytest.mark.parametrize("name", [*limits._NAMES, "adam"])
 def test_every_method_stays_above_the_bound_and_inside_the_cone(name):
     n, steps = 40, 60
     weights, errors = limits._run(name, n, 500.0, steps, None)

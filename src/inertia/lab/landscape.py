@@ -16,12 +16,12 @@ from ..problems.landscapes import banana, double_well, quartic
 from ..problems.quadratics import planar, valley
 from .formula import Formula, formula
 
-__all__ = ["SURFACES", "Paths", "Surface", "contoured", "contours", "ellipses", "paths", "quadratic", "shaded", "surface", "typed"]
+__all__ = ["FAR", "SURFACES", "Paths", "Surface", "contoured", "contours", "ellipses", "paths", "quadratic", "shaded", "surface", "typed"]
 
 Array = NDArray[np.float64]
 Domain = tuple[tuple[float, float], tuple[float, float]]
 Slope = Callable[[float, float], tuple[float, float]]
-_FAR = 1e6  # a path that is this far away has left for good, as far as a drawing goes
+FAR = 1e6  # a path that is this far away has left for good, as far as a drawing goes
 _GRID = (193, 129)  # points across and up
 _COUNT = 14  # contours
 
@@ -261,7 +261,7 @@ def paths(ground: Surface, methods: Sequence[Method], start: tuple[float, float]
         walked = np.array([_walked(ground.slope, Method(*map(float, one)), start, steps) for one in methods])  # (M, steps + 1, 4)
         stacked = Method(*(np.array(column, dtype=float)[:, None, None] for column in zip(*methods, strict=True)))  # each (M, 1, 1)
         seen = readout(stacked, walked[..., :2], walked[..., 2:])  # (M, steps + 1, 2)
-        lost = ~np.all(np.abs(seen) < _FAR, axis=-1)  # also where nan
+        lost = ~np.all(np.abs(seen) < FAR, axis=-1)  # also where nan
         losses = ground.value(seen)
     lost = np.maximum.accumulate(lost, axis=1)
     first = [int(np.argmax(row)) if row.any() else None for row in lost]

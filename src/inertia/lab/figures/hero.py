@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from ...theory.catalog import heavy_ball
+from ..adam import adam_path
 from ..draws import normal
+from ..ends import ends
 from ..fields import Choice, Flag, Number, State, Text
-from ..landscape import SURFACES, Paths, Surface, paths, shaded, surface
+from ..landscape import FAR, SURFACES, Paths, Surface, paths, shaded, surface
 from ..plane import FAMILY, GAMMA, method
-from ..twin import halo, hot, shade
+from ..twin import colours, halo, hot, shade
 from ..views import Costly, View
 
 ORDER = 10
@@ -42,6 +44,9 @@ FIELDS = {
     "heavy": Flag(False, "heavy ball"),
     "nesterov": Flag(False, "Nesterov"),
     "triple": Flag(False, "triple momentum"),
+    "adam": Flag(False, "Adam"),
+    "lr": Number(0.05, 1e-4, 2.0, 0.0, "learning rate of Adam", log=True),
+    "basin": Flag(False, "where every α and β ends"),
     "kick": Number(0, 0, 10_000, 1, "kick", whole=True),
     "angle": Number(25.0, -90.0, 90.0, 1.0, "angle of the flat direction"),
     "low": Number(1.0, 0.01, 100.0, 0.0, "flat curvature", log=True),
@@ -77,12 +82,15 @@ def view(state: State) -> View:
     ghosts = [name for name, family in _OVERLAYS.items() if state[name] and family != chosen]
     methods = [method(family, state["alpha"], state["beta"], state["gamma"]) for family in (chosen, *(_OVERLAYS[name] for name in ghosts))]
     ran = paths(ground, methods, start, state["steps"])
+    names = [FAMILY.options[chosen], *(FAMILY.options[_OVERLAYS[name]] for name in ghosts)]
+    if state["adam"]:
+        ran, names = _with_adam(ran, ground, start, state), [*names, "Adam"]
     floor = _floor(ground, ran)
     values: dict[str, Any] = {
         "path": ran.points[0],
-        "ghosts": [{"name": FAMILY.options[_OVERLAYS[name]], "path": ran.points[1 + index]} for index, name in enumerate(ghosts)],
+        "ghosts": [{"name": name, "path": ran.points[1 + index]} for index, name in enumerate(names[1:])],
         "excess": np.where(ran.losses - floor > 0, ran.losses - floor, np.nan),
-        "names": [FAMILY.options[chosen], *(FAMILY.options[_OVERLAYS[name]] for name in ghosts)],
+        "names": names,
         "losses": ran.losses[0],
         "diverged_at": ran.diverged_at[0],
         "optima": _optima(state, ground),
@@ -96,7 +104,23 @@ def view(state: State) -> View:
     if ground.flat:
         values["heights"] = ground.value(ran.points[0])
     caption, alt = _words(state, ground, ran)
-    return View(values, caption, alt, {"contours": Costly(_key(state), lambda: _ground(ground)), "surfaces": Costly("surfaces", _surfaces)})
+    costly = {"contours": Costly(_key(state), lambda: _ground(ground)), "surfaces": Costly("surfaces", _surfaces)}
+    if state["basin"]:
+        asked = "|".join(str(part) for part in (_key(state), *start, state["steps"], chosen, state["gamma"] if chosen == "any" else 0))
+        family, typed = (chosen, state["gamma"]), state["surface"] == "formula"
+        costly["basin"] = Costly(asked, lambda: ends(ground, family, start, state["steps"], slow=typed))
+    return View(values, caption, alt, costly)
+
+
+def _with_adam(ran: Paths, ground: Surface, start: tuple[float, float], state: State) -> Paths:
+    """The paths with Adam's behind them: its first moment has the momentum in hand."""
+    path = adam_path(lambda place: ground.slope(float(place[0]), float(place[1])), start, state["lr"], state["beta"], state["steps"])
+    with np.errstate(all="ignore"):
+        lost = np.maximum.accumulate(~np.all(np.abs(path) < FAR, axis=-1))
+        losses = np.where(lost, np.nan, ground.value(path))
+    path = np.where(lost[:, None], np.nan, path)
+    first = int(np.argmax(lost)) if lost.any() else None
+    return Paths(np.concatenate([ran.points, path[None]]), np.vstack([ran.losses, losses]), [*ran.diverged_at, first])
 
 
 def _optima(state: State, ground: Surface) -> list[list[float]]:
@@ -197,9 +221,13 @@ def _local(state: State, ground: Surface) -> str:
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:
-    """The surface with the path above, the loss below."""
-    shape = canvas.add_gridspec(2, 1, height_ratios=[2.2, 1])
-    ground, loss = canvas.add_subplot(shape[0]), canvas.add_subplot(shape[1])
+    """The surface with the path above, the loss below, the map of ends beside it where it is asked for."""
+    shape = canvas.add_gridspec(2, 2 if "basin" in data else 1, height_ratios=[2.2, 1])
+    ground, loss = canvas.add_subplot(shape[0, :]), canvas.add_subplot(shape[1, 0])
+    if "basin" in data:
+        over, extent = canvas.add_subplot(shape[1, 1]), (0.0, data["basin"]["right"], 0.0, 0.99)
+        over.imshow(data["basin"]["grid"], origin="lower", aspect="auto", cmap=colours("map"), vmin=0, vmax=255, extent=extent)
+        over.set(xlabel="learning rate α", ylabel="momentum β", title="where runs end; dark: low")
     if data["flat"]:
         ground.plot(data["contours"]["curve_x"], data["contours"]["curve_y"], color="#7fa8c9")
         ground.plot(data["path"][:, 0], data["heights"], "o-", color=hot(), ms=3, lw=1)

@@ -14,7 +14,8 @@ from ...core.schedule import Schedule, constant, tabulate
 from ...problems import convex_rosenbrock
 from ...theory import bounds, catalog
 from ...theory.sequences import chebyshev
-from ..fields import Choice, Number, State
+from ..adam import adam_path
+from ..fields import Choice, Flag, Number, State
 from ..twin import colours, hot, ramp
 from ..views import View, counted
 
@@ -27,15 +28,19 @@ _NAMES = {
     "chebyshev": "Chebyshev",
     "conjugate": "conjugate gradients",
 }
+_EXTRA = {"adam": "Adam", "dense": "dense preconditioner"}  # beside the theorem, and beyond it
 FIELDS = {
-    "method": Choice("heavy-ball", _NAMES | {"own": "any (α, β)"}, "method"),
+    "method": Choice("heavy-ball", _NAMES | _EXTRA | {"own": "any (α, β)"}, "method"),
     "k": Number(14, 0, 600, 1, "step", whole=True),
     "n": Number(25, 3, 1000, 1, "nodes n", log=True, whole=True),
     "kappa": Number(1000.0, 2.0, 1e6, 0.0, "condition number κ", log=True),
     "steps": Number(51, 10, 600, 1, "steps shown", whole=True),
     "alpha": Number(0.0035, 1e-9, 4.0, 0.0, "learning rate α"),
     "beta": Number(0.76, 0.0, 0.999, 0.001, "momentum β"),
+    "beyond": Flag(False, "Adam and a dense preconditioner"),
 }
+_ADAM = 0.05  # learning rate of Adam here
+_ROUGH = 9.0  # the preconditioner is (A + 9)^-1: a rough inverse, which leaves a condition number of at most 10
 _TALL, _WIDE = 104, 160  # cells of a pixel map, at most
 Array = NDArray[np.float64]
 STEPS = """
@@ -53,7 +58,8 @@ def view(state: State) -> View:
     """Weights and errors of one method as maps over (node, step), every method's error, and the bound."""
     n, kappa, steps, chosen = state["n"], state["kappa"], state["steps"], state["method"]
     at = min(state["k"], steps)
-    curves = _all(n, kappa, steps)
+    keys = [*_NAMES, *(key for key in _EXTRA if state["beyond"] or key == chosen)]
+    curves = np.stack([_run(key, n, kappa, steps, None)[1] for key in keys])
     own = (state["alpha"], state["beta"]) if chosen == "own" else None
     weights, errors = _run(chosen, n, kappa, steps, own)
     best = bounds.worst_function_optimum(n, kappa)
@@ -71,8 +77,8 @@ def view(state: State) -> View:
         "profile": weights[at][columns],
         "best": best[columns],
         "nodes": columns + 1.0,
-        "names": list(_NAMES.values()) + (["yours"] if own else []),
-        "keys": [*_NAMES, *(["own"] if own else [])],
+        "names": [*((_NAMES | _EXTRA)[key] for key in keys), *(["yours"] if own else [])],
+        "keys": [*keys, *(["own"] if own else [])],
         "curves": np.vstack([curves, errors]) if own else curves,
         "bound": bound,
         "alpha_high": 4.0 / float(h[-1]),
@@ -81,17 +87,22 @@ def view(state: State) -> View:
         "condition": float(h[-1] / h[0]),
         "method": {"alpha": float(catalog.heavy_ball(h[0], h[-1]).alpha), "beta": float(catalog.heavy_ball(h[0], h[-1]).beta)},
     }
-    silent = max(n - at, 0)
-    name = _NAMES.get(chosen, "this method")
+    heard = (n if at else 0) if chosen == "dense" else min(at, n)
+    name = (_NAMES | _EXTRA).get(chosen, "this method")
     caption = (
-        f"After *{at}* {counted(at, 'step')} the news has reached {min(at, n)} of {n} nodes; *{silent}* still stand at zero. "
-        f"The error of {name} is "
+        f"After *{at}* {counted(at, 'step')} the news has reached {heard} of {n} nodes; *{n - heard}* still stand at zero. "
+        f"The error of {'gradient descent with a ' * (chosen == 'dense')}{name} is "
         f"*{values['error']:.3g}*, and no method that adds up gradients can be below *{values['limit']:.3g}*."
     )
+    if chosen == "dense":
+        caption += " This one does not add up gradients: its dense matrix tells every node of every other at once."
     if values["condition"] < 0.9 * kappa:
         caption += f" So short a chain has condition number {values['condition']:.4g}, not {kappa:.4g}."
-    alt = f"Weights and errors of {name} on a chain of {n} nodes over {steps} steps: nothing beyond node k has moved at step k."
+    alt = f"Weights and errors of {name} on a chain of {n} nodes over {steps} steps: {_HEARD[chosen == 'dense']}."
     return View(values, caption, alt)
+
+
+_HEARD = ("nothing beyond node k has moved at step k", "every node has moved at step 1")
 
 
 def _picked(count: int, most: int) -> NDArray[np.intp]:
@@ -104,13 +115,7 @@ def _bytes(values: Array) -> NDArray[np.uint8]:
     return np.asarray(np.round(255 * np.sqrt(np.clip(np.nan_to_num(values, nan=1.0), 0, 1))), dtype=np.uint8)
 
 
-@functools.lru_cache(maxsize=8)
-def _all(n: int, kappa: float, steps: int) -> Array:
-    """The largest coordinate error of every named method: (methods, steps + 1)."""
-    return np.stack([_run(name, n, kappa, steps, None)[1] for name in _NAMES])
-
-
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=64)
 def _run(name: str, n: int, kappa: float, steps: int, own: tuple[float, float] | None) -> tuple[Array, Array]:
     """Weights (steps + 1, n) of one method from zero, and its largest coordinate error (steps + 1,)."""
     problem, h = convex_rosenbrock(n, kappa), bounds.worst_function_curvatures(n, kappa)
@@ -124,6 +129,10 @@ def _run(name: str, n: int, kappa: float, steps: int, own: tuple[float, float] |
     with np.errstate(over="ignore", invalid="ignore"):
         if name == "conjugate":
             path = _conjugate(problem.gradient, problem.hvp, n, steps)
+        elif name == "adam":
+            path = adam_path(problem.gradient, np.zeros(n), _ADAM, 0.9, steps)
+        elif name == "dense":
+            path = _dense(problem.gradient, kappa, (low, high), n, steps)
         else:
             table = tabulate(plans[name] if own is None else constant(Method(*own)), steps)
             path = _walk(problem.gradient, table, n, steps)
@@ -137,6 +146,19 @@ def _walk(gradient: Any, table: Method, n: int, steps: int) -> Array:
         now = Method(*(float(field[k]) for field in table))
         params, velocity = step(now, params, velocity, gradient(params))
         path[k + 1] = params
+    return path
+
+
+def _dense(gradient: Any, kappa: float, ends: tuple[float, float], n: int, steps: int) -> Array:
+    """Gradient descent on gradients multiplied by (A + 9)^-1, at the best learning rate for the curvatures h/(h + 9) that are left."""
+    from scipy.linalg import solveh_banded
+
+    strength = (kappa - 1) / 4
+    band = np.vstack([np.full(n, -strength), np.full(n, 2 * strength + 1 + _ROUGH)])
+    alpha = 2 / sum(h / (h + _ROUGH) for h in ends)
+    path = np.zeros((steps + 1, n))
+    for k in range(steps):
+        path[k + 1] = path[k] - alpha * solveh_banded(band, gradient(path[k]))
     return path
 
 

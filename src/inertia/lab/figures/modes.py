@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.method import Method
+from ...core.method import Method, step
 from ...core.spectrum import spectrum
 from ...theory import modes
+from ...theory.catalog import gradient_descent, heavy_ball, nesterov_quadratic
 from ...theory.milestones import milestones
-from ..fields import Flag, Number, Numbers, State
+from ..fields import Choice, Flag, Number, Numbers, State
 from ..plane import FAMILY, GAMMA, best, method, plane, reach
 from ..twin import hot, ramp
 from ..views import Costly, View
@@ -28,6 +29,8 @@ FIELDS = {
     "steps": Number(150, 10, 1000, 1, "steps", whole=True),
     "tolerance": Number(0.01, 1e-9, 0.4, 0.0, "tolerance", log=True),
     "log": Flag(True, "logarithmic"),
+    "descent": Flag(False, "best gradient descent"),
+    "map": Choice("rate", {"rate": "rate in the long run", "steps": "steps to the tolerance"}, "the plane shows"),
 }
 STEPS = """
 import numpy as np
@@ -70,10 +73,58 @@ def view(state: State) -> View:
         "milestones": _milestones(one, curvatures, state["tolerance"]),
         "peak": [peak, float(total[peak])],
         "fastest": {"alpha": float(fastest.alpha), "beta": float(fastest.beta)},
+        "kappa": float(h[-1] / h[0]),
+        "digits": _digits(h),
+        "descent": _descent(h, k) if state["descent"] else None,
     }
     key = f"{family}|{gamma if family == 'any' else 0}|{curvatures}"
     alt = f"Loss of {len(h)} eigencomponents under {FAMILY.options[family]}; the slowest has rate {rates.max():.4f}."
-    return View(values, _words(state, rates, total, peak), alt, {"plane": Costly(key, lambda: plane(family, curvatures, gamma, 121))})
+    costly = {"plane": Costly(key, lambda: plane(family, curvatures, gamma, 121))}
+    if state["map"] == "steps":
+        asked = f"{key}|{state['steps']}|{state['tolerance']}"
+        costly["until"] = Costly(asked, lambda: until(family, h, gamma, right, state["steps"], state["tolerance"]))
+    return View(values, _words(state, rates, total, peak), alt, costly)
+
+
+def _digits(h: NDArray[np.float64]) -> dict[str, float]:
+    """Steps per decimal digit of the error of each method at its best numbers: the article's table; 0 where one step is all."""
+    low, high = float(h[0]), float(h[-1])
+    made = {"descent": gradient_descent, "momentum": heavy_ball, "nesterov": nesterov_quadratic}
+    rates = {name: float(np.max(modes.rate(one(low, high), h[[0, -1]]))) for name, one in made.items()}
+    return {name: -1 / float(np.log10(size)) if size > 1e-6 else 0.0 for name, size in rates.items()}
+
+
+def _descent(h: NDArray[np.float64], k: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Total loss of gradient descent at its own best learning rate."""
+    return np.asarray(0.5 * np.square(modes.iterate(gradient_descent(float(h[0]), float(h[-1])), h[:, None], k).params).sum(axis=0))
+
+
+def until(family: str, h: NDArray[np.float64], gamma: float, right: float, steps: int, tolerance: float) -> dict[str, Any]:
+    """First step from which the total loss stays at or below the tolerance within `steps`, over the plane of (alpha, beta).
+
+    `grid` holds 0 (at once) to 254 (at the last step), 255 where it does not; `best` is where fewest are needed, None if nowhere.
+
+    >>> until("descent", np.array([1.0]), 0.0, 2.1, 10, 0.01)["best"]["steps"]
+    2
+    """
+    size = int(min(41, max(15, np.sqrt(1.2e6 / (steps * h.size)))))
+    alpha, beta = np.linspace(0, right, size), np.linspace(0, 0.999, size)
+    one = method(family, alpha[None, :], beta[:, None], gamma)
+    params = [np.full((size, size), 1 / np.sqrt(v)) for v in h]
+    velocity, last = [np.zeros((size, size)) for _ in h], np.full((size, size), -1)
+    with np.errstate(all="ignore"):
+        for k in range(steps + 1):
+            total = np.zeros((size, size))
+            for i, v in enumerate(h):
+                total += 0.5 * v * params[i] * params[i]
+                params[i], velocity[i] = step(one, params[i], velocity[i], v * params[i])
+            last = np.where(total <= tolerance, last, k)  # also where it is not finite
+    first = last + 1
+    within = first <= steps
+    place = np.unravel_index(np.argmin(np.where(within, first, steps + 1)), first.shape)
+    found = {"alpha": float(alpha[place[1]]), "beta": float(beta[place[0]]), "steps": int(first[place])}
+    grid = np.where(within, np.round(254 * first / steps), 255).astype(np.uint8)
+    return {"grid": grid, "right": right, "best": found if within.any() else None}
 
 
 def _milestones(one: Method, curvatures: list[float], tolerance: float) -> list[float]:
@@ -113,6 +164,8 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
         left.semilogy(np.where(row > 0, row, np.nan), color=ramp(index, count), lw=1.2, label=f"λ = {data['curvatures'][index]:g}")
         right.plot(data["across"], data["curves"][index], color=ramp(index, count), lw=1.2)
     left.semilogy(np.where(data["total"] > 0, data["total"], np.nan), color=hot(), lw=1.6, label="total")
+    if data["descent"] is not None:
+        left.semilogy(data["descent"], color="#7b8794", ls="--", lw=1, label="best gradient descent")
     left.set(xlabel="step", ylabel="loss", ylim=(max(1e-12, float(np.nanmin(data["total"])) / 10), None))
     left.legend(frameon=False)
     right.axvline(data["alpha"], color=hot(), lw=1)

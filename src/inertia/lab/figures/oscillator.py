@@ -30,6 +30,7 @@ FIELDS = {
     "explicit": Flag(False, "explicit Euler"),
     "flow": Flag(True, "exact motion"),
     "energy": Flag(False, "energy"),
+    "field": Flag(False, "one step from everywhere"),
 }
 # The grid of phase portraits: rows are stiffness, columns momentum; the article's constants.
 ROWS, COLUMNS = (0.0, 0.02, 0.1, 0.25), (1.0, 0.985, 0.95, 0.9, 0.85, 0.8)
@@ -78,6 +79,7 @@ def view(state: State) -> View:
         "critical": _critical(one.alpha, h),
         "three": _three(one, h, state, particle.time_step),
         "rate": float(modes.rate(one, h)),
+        "turn": _turn(one, h, particle.time_step) if state["field"] else None,
     }
     alt = f"A weight on a spring of stiffness {h:g}, {_damping(one, h)}: position and speed over {state['steps']} steps."
     return View(values, _words(state, one, particle), alt, {"grid": Costly("grid", _grid)})
@@ -103,6 +105,15 @@ def _three(one: Method, h: float, state: State, time_step: float) -> dict[str, A
     moved = modes.iterate(each, h, np.arange(state["steps"] + 1), state["position"], -state["speed"] * time_step / one.alpha)
     speeds = -one.alpha * moved.velocity / time_step
     return {"betas": betas, "position": _kept(moved.params), "speed": _kept(speeds), "rates": modes.rate(Method(one.alpha, betas), h)}
+
+
+def _turn(one: Method, h: float, time_step: float) -> NDArray[np.float64]:
+    """What one step makes of (position, speed), as a matrix: its arrows are the vector field of the phase portrait.
+
+    From z <- beta z + h x, x <- x - alpha z and speed = -alpha z/dt.
+    """
+    push = float(one.alpha) * h
+    return np.array([[1 - push, time_step * float(one.beta)], [-push / time_step, float(one.beta)]])
 
 
 def _critical(alpha: float, h: float) -> float:
@@ -175,6 +186,10 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     over.plot(data["fine_time"], data["fine_position"], color="#7fa8c9")
     over.plot(data["time"], np.clip(data["position"], -5, 5), "o", color=hot(), ms=3)
     over.set(xlabel="time", title="position")
+    if data["turn"] is not None:
+        place, speed = np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 9))
+        after = np.stack([place.ravel(), speed.ravel()], axis=-1) @ data["turn"].T
+        phase.quiver(speed, place, after[:, 1] - speed.ravel(), after[:, 0] - place.ravel(), color="#7b8794", angles="xy", width=0.004)
     phase.plot(data["fine_speed"], data["fine_position"], color="#7fa8c9")
     phase.plot(np.clip(data["speed"], -5, 5), np.clip(data["position"], -5, 5), "o", color=hot(), ms=3)
     phase.set(xlabel="speed", title="phase portrait")

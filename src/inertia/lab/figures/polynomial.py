@@ -29,6 +29,7 @@ FIELDS = {
     "basis": Choice("eigen", {"eigen": "eigenfeatures", "monomials": "monomials"}, "features"),
     "by": Choice("steps", {"steps": "trained for k steps", "fit": "fitted exactly", "hand": "by hand"}, "coefficients"),
     "ridge": Flag(True, "ridge with η = (1 − β)/(αk)"),
+    "spread": Flag(False, "scatter if measured again"),
     "points": Numbers(tuple(POINTS.tolist()), -1.0, 1.0, 4, 20, "x of the data"),
     "targets": Numbers(tuple(TARGETS.tolist()), -3.0, 3.0, 4, 20, "y of the data"),
     "point": Number(1, 1, 20, 1, "point in hand", whole=True),
@@ -91,6 +92,7 @@ def view(state: State) -> View:
         "fit": found.curves(_GRID) @ found.coefficients,
         "ridge_curve": found.curves(_GRID) @ (found.coefficients * ridge_filter(h, (1 - one.beta) / (one.alpha * at))),
         "learned": learned,
+        **_spread(state, found, learned),
         "kept": ridge_filter(h, (1 - one.beta) / (one.alpha * at)),
         "steps": steps,
         "train": _misfit(found, x, d, _learned(one, h, steps)) if stable else held,
@@ -106,7 +108,11 @@ def view(state: State) -> View:
     lowest = int(np.nanargmin(held)) if stable else 0
     values |= {"lowest": int(steps[lowest]), "now": _now(left_out, one, at) if stable else None}
     values["misfit"] = _root(monomials(x, h.size - 1) @ (found.vectors @ weights if state["basis"] == "eigen" else weights) - d)
-    return View(values, _words(values, state), f"Polynomial of degree {h.size - 1} after {at} steps, its features and its errors.")
+    return View(
+        values,
+        _words(values, state) + _scattered(values, state),
+        f"Polynomial of degree {h.size - 1} after {at} steps, its features and its errors.",
+    )
 
 
 @functools.lru_cache(maxsize=16)
@@ -133,6 +139,19 @@ def _weights(state: State, found: Any, trained: Array) -> tuple[Array, Array]:
         return given, unit
     made = trained if state["by"] == "steps" else found.coefficients
     return (made if eigen else found.vectors @ made), unit
+
+
+def _spread(state: State, found: Any, learned: Array) -> dict[str, Array]:
+    """Standard deviations of the coefficients and of the curve if every y carried independent noise of 0.5.
+
+    A coefficient is learned/sqrt(lambda) times the data along one unit vector, so its own is 0.5 learned/sqrt(lambda), and different ones
+    are independent; in the monomials and along the curve their squares add up. None by hand: those do not come from the data.
+    """
+    each = _SHAKE * (learned if state["by"] == "steps" else np.ones_like(learned)) / np.sqrt(found.eigenvalues)
+    if state["by"] == "hand":
+        each = np.zeros_like(each)
+    turned = each if state["basis"] == "eigen" else np.sqrt(np.square(found.vectors) @ np.square(each))
+    return {"scatter": turned, "band": np.sqrt(np.square(found.curves(_GRID)) @ np.square(each))}
 
 
 def _curve(state: State, found: Any, weights: Array) -> Array:
@@ -191,6 +210,16 @@ def _words(values: Mapping[str, Any], state: State) -> str:
     return (
         f"After *{at:,}* steps {done} of {len(values['eigenvalues'])} features are learned to three digits; the last needs *{last:,.0f}*. "
         f"A point that is left out is missed by *{values['now']:.3g}*; {least}."
+    )
+
+
+def _scattered(values: Mapping[str, Any], state: State) -> str:
+    """What the overlay of the scatter says in words."""
+    if not state["spread"] or state["by"] == "hand" or not values["stable"]:
+        return ""
+    first, last = values["scatter"][0], values["scatter"][-1]
+    return (
+        f" Measured again with noise of {_SHAKE} on every y, the first coefficient would scatter by {first:.3g}, the last by *{last:.3g}*."
     )
 
 

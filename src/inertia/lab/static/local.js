@@ -5,6 +5,7 @@ import { unpacked } from "./numerics/packing.js";
 import { snippet } from "./python.js";
 
 const SLOW = new Set(["airfoil", "colour", "graphs", "limits", "noise", "polynomial", "yours"]);
+const DEAR = { hero: (state) => state.basin, modes: (state) => state.map === "steps" }; // in some states only
 
 export class Local {
   constructor() {
@@ -13,11 +14,11 @@ export class Local {
     this.next = 1;
   }
 
-  slow(figure) { return SLOW.has(figure); }
+  slow(figure, state = null) { return SLOW.has(figure) || Boolean(state && DEAR[figure]?.(state)); }
 
   ask(request) {
     if (request.want === "python") return Promise.resolve({ python: snippet(request.figure, request.state) });
-    const { figure, state, have } = request, id = this.next++, worker = this.slow(figure) ? this.other() : null;
+    const { figure, state, have } = request, id = this.next++, worker = this.slow(figure, state) ? this.other() : null;
     if (!worker) return this.here(figure, { state, have });
     return new Promise((resolve) => {
       this.waiting.set(id, resolve);

@@ -53,6 +53,37 @@ export const parts = {
     return player;
   },
 
+  // Plays a number of the state from one end to the other, in equal ratios: at most one drawing a frame, and none before the last is there.
+  running(label, { from, to, at, go }) {
+    const play = node("button", { type: "button", class: "play", "aria-label": `play: ${label}` });
+    this.box.append(node("div", { class: "player" }, play, node("span", {}, label)));
+    const run = { running: false };
+    const ended = () => { run.running = false; play.classList.remove("running"); };
+    const next = (share) => { const k = Math.max(at(), from()); go(Math.min(Math.max(k * (to() / from()) ** share, k + 1), to())); };
+    let last = 0;
+    const tick = (now) => {
+      if (!run.running) return;
+      if (this.fresh) {
+        if (at() >= to()) { ended(); return; }
+        next(Math.min(now - last, 200) / 9000);
+        last = now;
+      }
+      requestAnimationFrame(tick);
+    };
+    play.addEventListener("click", () => {
+      if (run.running) { ended(); return; }
+      if (at() >= to()) go(from());
+      else if (calm()) { next(1 / 20); play.setAttribute("title", "your system asks for less motion: each press goes on a few steps"); }
+      if (calm()) return;
+      run.running = true;
+      play.classList.add("running");
+      last = performance.now();
+      requestAnimationFrame(tick);
+    });
+    this.store.listeners.add((_, source) => { if (source === "slider" || source === "reset") ended(); });
+    return run;
+  },
+
   // A small plane of (alpha, beta) to move in. Returns {draw(view, state), echo(state)}. `low` > 0 makes the learning rate logarithmic from there.
   plane({ span = 4, label = "plane of learning rate and momentum", aspect = 0.72, title = "", top = 1, low = null } = {}) {
     const panel = this.panel({ span, label, aspect, title, margin: { left: 40, bottom: 36, right: 12, top: title ? 12 : 22 } });
@@ -63,21 +94,24 @@ export const parts = {
     });
     return {
       panel,
-      draw: (view, { small = true } = {}) => {
-        const { plane } = view, left = low ? low(view) : 0;
+      // `over` shows other bytes in place of the rate: {stamp, grid, best, words}.
+      draw: (view, { small = true, over = null } = {}) => {
+        const plane = over ? { ...view.plane, grid: over.grid, best: over.best } : view.plane, left = low ? low(view) : 0;
         panel.domain({ x: [left, plane.right], y: [0, top], xlog: Boolean(low) });
         const outline = { x: [left, ...plane.edge_alpha, left], y: [0, ...plane.edge_beta, 1] };
         if (low) this.stretched(panel, plane, left, outline);
-        else panel.pixels(this.have.plane, plane.grid, "map", { extent: [0, plane.right, 0, 1], outline });
+        else panel.pixels(over ? over.stamp : this.have.plane, plane.grid, "map", { extent: [0, plane.right, 0, 1], outline });
         panel.axes({ x: "learning rate α", y: "momentum β", grid: false, yticks: [0, 0.5, 1] });
         panel.line("edge", plane.edge_alpha, plane.edge_beta, "edge");
         plane.fringes.forEach((fringe, i) => {
           panel.line(`fringe${i}l`, fringe.left, fringe.beta, "fringe");
           panel.line(`fringe${i}r`, fringe.right, fringe.beta, "fringe");
         });
-        panel.ring("best", plane.best.alpha, plane.best.beta, small ? 4 : 5, "ring best");
-        const near = panel.x(plane.best.alpha) > panel.inner.left + 0.6 * panel.inner.width;
-        panel.text("fastest", plane.best.alpha, plane.best.beta, "fastest", { dx: near ? -9 : 9, dy: plane.best.beta > 0.85 ? 16 : -6, anchor: near ? "end" : "start" });
+        if (plane.best) {
+          panel.ring("best", plane.best.alpha, plane.best.beta, small ? 4 : 5, "ring best");
+          const near = panel.x(plane.best.alpha) > panel.inner.left + 0.6 * panel.inner.width;
+          panel.text("fastest", plane.best.alpha, plane.best.beta, over ? over.words : "fastest", { dx: near ? -9 : 9, dy: plane.best.beta > 0.85 ? 16 : -6, anchor: near ? "end" : "start" });
+        }
         if (!low) panel.text("diverges", plane.right, 0, "diverges", { dx: -8, dy: -10, anchor: "end", className: "label quiet" });
         knob(view.alpha, view.beta);
       },

@@ -13,6 +13,7 @@ export function build(kit) {
   board.svg.classList.add("draws");
   kit.row(12, "wide");
   kit.slider("k");
+  kit.running("the colour spreads", { from: () => 1, to: () => 20000, at: () => kit.store.state.k, go: (k) => kit.store.set({ k: Math.round(k) }) });
   kit.legend("wave", ["no colour", "full", "twice as much"]);
   const chart = kit.panel({ span: 7, label: "error of the four methods against steps", aspect: (width) => (width < 420 ? 0.8 : 0.56), margin: { top: 22 } });
   let bars, shape;

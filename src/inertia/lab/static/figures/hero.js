@@ -1,6 +1,7 @@
 // The opening figure: drag the start, and the path follows.
 
 import { column, row } from "../numerics/arrays.js";
+import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
 
 export function build(kit) {
@@ -17,7 +18,7 @@ export function build(kit) {
   kit.slider("alpha", { high: (view) => view.alpha_high });
   kit.slider("beta");
   const fast = kit.button("fastest close to the optimum", () => kit.store.set({ ...kit.view.fastest, family: "heavy-ball" }));
-  kit.flags(["descent", "heavy", "nesterov", "triple"], "lay over it");
+  kit.flags(["descent", "heavy", "nesterov", "triple", "adam"], "lay over it");
   const loss = kit.panel({ span: 8, label: "loss above the lowest, logarithmic, against step", aspect: (width) => (width < 600 ? 0.6 : 0.4), margin: { top: 22, right: 116 } });
   kit.row(12);
   let kick;
@@ -30,7 +31,37 @@ export function build(kit) {
     kit.choice("family");
     kit.slider("gamma", { hide: (state) => state.family !== "any" });
     kit.slider("steps");
-  }, "other surfaces, your own function, other methods");
+    kit.slider("lr", { hide: (state) => !state.adam });
+    kit.flag("basin", "map");
+  }, "other surfaces, your own function, other methods, a map of all settings");
+  const basin = kit.panel({ span: 6, label: "how low the loss ends at every learning rate and momentum", aspect: 0.62, margin: { left: 40, right: 12, top: 22, bottom: 36 } });
+  const board = basin.root.parentElement, take = (alpha, beta) => kit.store.set({ alpha: Math.min(Math.max(alpha, 0), kit.view.alpha_high), beta: Math.min(Math.max(beta, 0), 0.99) });
+  basin.press(take);
+  kit.row(6);
+  kit.box.classList.add("beside");
+  kit.legend("map", ["lowest", "no lower than the start, or gone"]);
+  const key = kit.box;
+
+  // The last loss of every pair of the two numbers, from the start in hand.
+  function ends(view, state) {
+    const open = state.basin && Boolean(view.basin);
+    board.classList.toggle("gone", !open);
+    key.classList.toggle("gone", !open);
+    if (!open) return;
+    if (!basin.width) basin.measure();
+    const { grid, right, best } = view.basin;
+    basin.domain({ x: [0, right], y: [0, 0.99] });
+    basin.pixels(kit.have.basin, grid, "map", { extent: [0, right, 0, 0.99], smooth: false });
+    basin.axes({ x: "learning rate α", y: "momentum β", grid: false, yticks: [0, 0.5, 0.9] });
+    if (best) {
+      const near = best.alpha > 0.6 * right;
+      basin.ring("best", best.alpha, best.beta, 5, "ring best");
+      basin.text("bestwords", best.alpha, best.beta, "lowest end", { dx: near ? -9 : 9, dy: best.beta > 0.85 ? 16 : -6, anchor: near ? "end" : "start" });
+    }
+    basin.knob("point", Math.min(state.alpha, right), Math.min(state.beta, 0.99), {
+      label: "learning rate and momentum", move: take, step: [right / 200, 0.005], words: `alpha ${nice(state.alpha)}, beta ${nice(state.beta)}`,
+    });
+  }
 
   function hold(x, y) {
     ground.knob("start", x, y, { label: "starting point", move: set, radius: 8 });
@@ -85,7 +116,8 @@ export function build(kit) {
   }
 
   return {
-    draw(view) {
+    draw(view, state) {
+      ends(view, state);
       ground.domain({ x: view.domain[0], y: view.domain[1] });
       if (view.flat) {
         ground.shade("flat", () => {});

@@ -22,6 +22,7 @@ export function build(kit) {
     kit.choice("method", { onset: (method) => kit.store.set({ method, ...(method === "own" ? kit.view.method : {}) }) });
     kit.slider("alpha", { high: (view) => view.alpha_high, hide: (state) => state.method !== "own" });
     kit.slider("beta", { hide: (state) => state.method !== "own" });
+    kit.flag("beyond", "lay beside them");
     kit.slider("n");
     kit.slider("kappa");
     kit.slider("steps");
@@ -38,7 +39,7 @@ export function build(kit) {
     if (view.n <= 60) for (let k = 0; k < far; k++) { xs.push(k + 0.5, k + 1.5); ys.push(k + 0.5, k + 0.5); } else { xs.push(far + 0.5); ys.push(far + 0.5); }
     panel.line("cone", xs, ys, "edge");
     panel.line("now", [0.5, view.n + 0.5], [view.k, view.k], "hot");
-    if (name === "weights") panel.text("dead", view.n, 0, "dead zone", { dx: -4, dy: 14, anchor: "end", className: "label quiet" });
+    if (name === "weights" && view.chosen !== "dense") panel.text("dead", view.n, 0, "dead zone", { dx: -4, dy: 14, anchor: "end", className: "label quiet" });
     panel.axes({ x: "node", y: name === "weights" ? "weights, step by step" : "errors", grid: false });
   }
 
@@ -46,7 +47,7 @@ export function build(kit) {
   function shape(view) {
     const low = Math.min(0, ...view.profile), high = Math.max(1, ...view.profile.filter(Number.isFinite));
     profile.domain({ x: [0.5, view.n + 0.5], y: [Math.max(Math.min(low, -0.06), -3), Math.min(high * 1.06, 4)] });
-    if (view.k < view.n) profile.bar("dead", view.k + 0.5, -3, view.n + 0.5, 4, "bar wash");
+    if (view.k < view.n && view.chosen !== "dense") profile.bar("dead", view.k + 0.5, -3, view.n + 0.5, 4, "bar wash");
     profile.line("best", view.nodes, view.best, "grey dash");
     profile.line("profile", view.nodes, view.profile, "hot");
     if (view.n <= 60) profile.dots("dots", view.nodes, view.profile, 2.4, "dots hot");

@@ -11,7 +11,10 @@ export function build(kit) {
     kit.row(12);
     kit.slider("alpha", { high: (view) => view.right });
     kit.slider("beta");
-    kit.button("fastest point", () => kit.store.set({ alpha: kit.view.plane.best.alpha, beta: kit.view.plane.best.beta }));
+    kit.button("fastest point", () => {
+      const { until, plane: { best } } = kit.view, { alpha, beta } = (kit.store.state.map === "steps" && until?.best) || best;
+      kit.store.set({ alpha, beta });
+    });
     plane = kit.plane({ aspect: 0.92 });
   });
   const bars = kit.panel({ span: 8, label: "steps until each component stays below the tolerance", height: 150, margin: { right: 78, top: 22 }, frame: false });
@@ -23,7 +26,8 @@ export function build(kit) {
     kit.slider("gamma", { hide: (state) => state.family !== "any" });
     kit.slider("tolerance");
     kit.slider("steps");
-    kit.flag("log", "scale");
+    kit.flags(["log", "descent"], "loss");
+    kit.choice("map");
   }, "other curvatures, methods and scales");
 
   function losses(view, state) {
@@ -50,6 +54,11 @@ export function build(kit) {
       }
       chart.line("total", null, view.total, "hot");
       chart.ends(tips);
+    }
+    if (view.descent) {
+      const tall = chart.scale.y[0], shown = Array.from(view.descent, (v) => (v > tall ? v : NaN)), at = Math.round(0.55 * last);
+      chart.line("descent", null, shown, "ink dash");
+      chart.text("descentwords", at, Number.isFinite(shown[at]) ? shown[at] : chart.scale.y[1], ["gradient descent at its best", "gradient descent"], { dx: -4, dy: -8, className: "label quiet" });
     }
     chart.line("tolerance", [0, last], [state.tolerance, state.tolerance], "dash grey");
     chart.axes({ x: "step", y: "loss above the minimum" });
@@ -83,7 +92,13 @@ export function build(kit) {
   }
 
   return {
-    draw(view, state) { losses(view, state); milestones(view, state); rates(view); plane.draw(view); },
+    draw(view, state) {
+      losses(view, state);
+      milestones(view, state);
+      rates(view);
+      const { until } = view, over = state.map === "steps" && until ? { stamp: kit.have.until, grid: until.grid, best: until.best, words: until.best && `${until.best.steps} steps` } : null;
+      plane.draw(view, { over });
+    },
     echo(state) { plane.echo(state); },
   };
 }

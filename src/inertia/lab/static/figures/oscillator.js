@@ -25,7 +25,7 @@ export function build(kit) {
       const { alpha, beta, particle } = kit.view;
       kit.store.set({ words: name, alpha, beta, ...particle });
     } });
-    kit.flags(["flow", "energy", "explicit"], "lay over it");
+    kit.flags(["flow", "field", "energy", "explicit"], "lay over it");
     kit.slider("alpha", { hide: method });
     kit.slider("time_step", { hide: particle });
     kit.slider("mass");
@@ -63,6 +63,26 @@ export function build(kit) {
       trio.text(`words${i}`, trio.x(i + 0.5), 14, words, { raw: true, anchor: "middle" });
       trio.text(`beta${i}`, trio.x(i + 0.5), trio.height - 5, small ? `β ${nice(Number(three.betas[i].toPrecision(3)))}` : `β ${nice(Number(three.betas[i].toPrecision(3)))}, rate ${nice(Number(three.rates[i].toPrecision(4)))}`, { raw: true, anchor: "middle", className: "axis" });
     });
+  }
+
+  // The vector field of the phase portrait: where one step carries each of many places, drawn to a tenth of the frame at most.
+  function arrows({ turn: [a, b, c, d] }, wide, tall) {
+    const count = 9, from = [], to = [];
+    let far = 0;
+    for (let i = 0; i < count; i++) for (let j = 0; j < count; j++) {
+      const s = wide * ((2 * i + 1) / count - 1), x = tall * ((2 * j + 1) / count - 1), move = [(c * x + d * s - s) / wide, (a * x + b * s - x) / tall];
+      from.push([s, x]);
+      to.push(move);
+      far = Math.max(far, Math.hypot(...move));
+    }
+    const size = 0.2 / Math.max(far, 1e-12), xs = [], ys = [];
+    from.forEach(([s, x], i) => {
+      const [u, v] = to[i].map((part) => part * size), long = Math.hypot(u, v);
+      if (long < 0.004) return;
+      const tip = [s + u * wide, x + v * tall], barb = (turned) => [tip[0] - (0.35 * u - turned * 0.2 * v) * wide, tip[1] - (0.35 * v + turned * 0.2 * u) * tall];
+      for (const [left, top] of [[s, x], tip, barb(1), tip, barb(-1), [NaN, NaN]]) { xs.push(left); ys.push(top); }
+    });
+    phase.line("field", xs, ys, "field");
   }
 
   let shown = null;
@@ -146,6 +166,7 @@ export function build(kit) {
       phase.domain({ x: [-widest, widest], y: [-span, span] });
       phase.line("h", [-widest, widest], [0, 0], "hair");
       phase.line("v", [0, 0], [-span, span], "hair");
+      if (view.turn) arrows(view, widest, span);
       if (state.flow) {
         over.line("exact", view.fine_time, view.fine_position, "exact");
         phase.line("exact", view.fine_speed, view.fine_position, "exact");

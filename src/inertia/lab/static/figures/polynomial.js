@@ -25,7 +25,7 @@ export function build(kit) {
     kit.slider("beta");
     kit.choice("by", { onset: (by) => by === "hand" ? byHand() : kit.store.set({ by }) });
     kit.choice("basis", { onset: (basis) => kit.store.set({ basis, by: kit.store.state.by === "hand" ? "fit" : kit.store.state.by }) });
-    kit.flag("ridge", "lay over it");
+    kit.flags(["ridge", "spread"], "lay over it");
     kit.slider("degree");
     kit.slider("point", { high: (view) => view.count });
     kit.slider("feature", { high: (view) => view.eigenvalues?.length });
@@ -68,6 +68,10 @@ export function build(kit) {
 
   function fit(view, state) {
     model.domain({ x: [-1, 1], y: [-3, 3] });
+    if (state.spread && state.by !== "hand" && view.stable) {
+      const side = (sign) => Array.from(view.sum, (v, i) => Math.min(Math.max(v + sign * view.band[i], -9), 9));
+      model.area("spread", view.x, side(-1), side(1), "area scatter");
+    }
     model.line("exact", view.x, view.fit, "grey dash");
     if (state.ridge && state.by === "steps") model.line("ridge", view.x, view.ridge_curve, "ink thin");
     model.line("sum", view.x, view.sum, "hot wide");
@@ -121,9 +125,11 @@ export function build(kit) {
       features.ring(`grip${i}`, i + 0.5, Math.min(Math.max(view.coefficients[i] / view.unit[i], -2.9), 2.9), 20, "grip");
       const left = features.x(i) + 6;
       features.text(`c${i}`, left, 13, roomy ? `${nice(view.coefficients[i])}${eigen ? ` · p${"₁₂₃₄₅₆₇₈₉"[i]}` : i ? ` · x${"⁰¹²³⁴⁵⁶⁷⁸"[i]}` : ""}` : short(view.coefficients[i]), { raw: true, className: roomy ? "" : "tick" });
+      const scattered = state.spread && state.by !== "hand" && view.stable;
+      if (scattered) features.text(`s${i}`, left, features.height - 6, `± ${roomy ? nice(Number(view.scatter[i].toPrecision(3))) : short(view.scatter[i])}`, { raw: true, className: "tick" });
       if (eigen && state.by === "steps") {
         const wide = features.x(1) - features.x(0) - 14;
-        features.text(`l${i}`, left, features.height - 6, roomy ? `λ = ${nice(view.eigenvalues[i])}` : nice(Number(view.eigenvalues[i].toPrecision(1))), { raw: true, className: "tick" });
+        if (!scattered) features.text(`l${i}`, left, features.height - 6, roomy ? `λ = ${nice(view.eigenvalues[i])}` : nice(Number(view.eigenvalues[i].toPrecision(1))), { raw: true, className: "tick" });
         const base = 20, share = Math.min(Math.max(view.learned[i], 0), 1);
         features.line(`g${i}`, [i + 6 / (wide + 14), i + 1 - 8 / (wide + 14)], [1, 1].map(() => level(base)), "gauge", { over: true });
         features.line(`h${i}`, [i + 6 / (wide + 14), i + (6 + wide * share) / (wide + 14)], [1, 1].map(() => level(base)), "gauge hot", { over: true });

@@ -4,7 +4,8 @@ import { argmin, clip, linspace, quantile, shaped, zeros } from "./arrays.js";
 import { formula } from "./formula.js";
 import { readout, step } from "./modes.js";
 
-const FAR = 1e6, ACROSS = 193, UP = 129, COUNT = 14;
+export const FAR = 1e6;
+const ACROSS = 193, UP = 129, COUNT = 14;
 
 // 1/2 (w - c)'H(w - c) with the flat eigenvector at `angle` degrees to the x axis.
 export function quadratic(angle, low, high, centre = [0, 0]) {

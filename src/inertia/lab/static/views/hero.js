@@ -1,7 +1,9 @@
 // The opening figure: one path on a surface, and everything that can be changed about it.
 
+import { adamPath } from "../numerics/adam.js";
 import { linspace, shaped, zeros } from "../numerics/arrays.js";
-import { SURFACES, paths, shaded, surface } from "../numerics/landscape.js";
+import { ends } from "../numerics/ends.js";
+import { FAR, SURFACES, paths, shaded, surface } from "../numerics/landscape.js";
 import { family } from "../numerics/plane.js";
 import { normal } from "../numerics/random.js";
 import { words } from "../numerics/words.js";
@@ -14,13 +16,15 @@ export function view(state) {
   const ground = surface(state.surface, state), start = kicked(state, ground), chosen = state.family;
   const ghosts = Object.keys(OVERLAYS).filter((name) => state[name] && OVERLAYS[name] !== chosen);
   const methods = [chosen, ...ghosts.map((name) => OVERLAYS[name])].map((name) => family(name, state.alpha, state.beta, state.gamma));
-  const ran = paths(ground, methods, start, state.steps), floor = lowest(ground, ran), excess = zeros(ran.length, state.steps + 1);
+  const ran = paths(ground, methods, start, state.steps), names = [FAMILIES[chosen], ...ghosts.map((name) => FAMILIES[OVERLAYS[name]])];
+  if (state.adam) { ran.push(adam(ground, start, state)); names.push("Adam"); }
+  const floor = lowest(ground, ran), excess = zeros(ran.length, state.steps + 1);
   ran.forEach((one, i) => one.losses.forEach((loss, k) => { excess[i * (state.steps + 1) + k] = loss - floor > 0 ? loss - floor : NaN; }));
   const values = {
     path: ran[0].points,
-    ghosts: ghosts.map((name, i) => ({ name: FAMILIES[OVERLAYS[name]], path: ran[1 + i].points })),
+    ghosts: names.slice(1).map((name, i) => ({ name, path: ran[1 + i].points })),
     excess,
-    names: [FAMILIES[chosen], ...ghosts.map((name) => FAMILIES[OVERLAYS[name]])],
+    names,
     losses: ran[0].losses,
     diverged_at: ran[0].lost,
     optima: optima(state, ground),
@@ -32,7 +36,24 @@ export function view(state) {
     fastest: tuned(state, ground),
   };
   if (ground.flat) values.heights = shaped(Float64Array.from(ran[0].losses));
-  return { values, ...said(state, ground, ran[0]), costly: { contours: [key(state), () => drawn(ground)], surfaces: ["surfaces", starts] } };
+  const costly = { contours: [key(state), () => drawn(ground)], surfaces: ["surfaces", starts] };
+  if (state.basin) {
+    const asked = [key(state), ...start, state.steps, chosen, chosen === "any" ? state.gamma : 0].join("|");
+    costly.basin = [asked, () => ends(ground, [chosen, state.gamma], start, state.steps, state.surface === "formula")];
+  }
+  return { values, ...said(state, ground, ran[0]), costly };
+}
+
+// Adam's path; its first moment has the momentum in hand.
+function adam(ground, start, state) {
+  const points = shaped(adamPath(([x, y], out) => { [out[0], out[1]] = ground.slope(x, y); }, start, state.lr, state.beta, state.steps), state.steps + 1, 2), losses = zeros(state.steps + 1).fill(NaN);
+  let lost = null;
+  for (let k = 0; k <= state.steps; k++) {
+    const seen = [points[2 * k], points[2 * k + 1]];
+    if (lost === null && !(Math.abs(seen[0]) < FAR && Math.abs(seen[1]) < FAR)) lost = k;
+    if (lost === null) losses[k] = ground.value(...seen); else points.fill(NaN, 2 * k, 2 * k + 2);
+  }
+  return { points, losses: shaped(losses), lost };
 }
 
 function optima(state, ground) {

@@ -35,6 +35,7 @@ export function view(state) {
     critical: critical(one.alpha, h),
     three: three(one, h, state, dt),
     rate: rate(one, h),
+    turn: state.field ? shaped(Float64Array.of(1 - one.alpha * h, dt * one.beta, (-one.alpha * h) / dt, one.beta), 2, 2) : null, // what one step makes of (position, speed)
   };
   const alt = `A weight on a spring of stiffness ${words(h, "g")}, ${named(one, h)}: position and speed over ${state.steps} steps.`;
   return { values, caption: caption(state, one, particle), alt, costly: { grid: ["grid", grid] } };

@@ -1,6 +1,6 @@
 // Fitting a polynomial: what the data can tell apart is learned first, so stopping early is a regulariser.
 
-import { argmin, geomspace, least, linspace, most, shaped, unique, zeros } from "../numerics/arrays.js";
+import { argmin, filled, geomspace, least, linspace, most, shaped, unique, zeros } from "../numerics/arrays.js";
 import { BadInput } from "../numerics/formula.js";
 import { svd } from "../numerics/linear.js";
 import { milestones } from "../numerics/milestones.js";
@@ -28,6 +28,7 @@ export function view(state) {
     fit: curve(found, found.coefficients),
     ridge_curve: curve(found, found.coefficients.map((c, i) => (c * h[i]) / (h[i] + eta))),
     learned,
+    ...scattered(state, found, learned),
     kept: shaped(h.map((v) => v / (v + eta))),
     steps: STEPS,
     train: steady ? misfit(found, x, d, one) : held,
@@ -43,7 +44,7 @@ export function view(state) {
     now: steady ? heldOut(rest, one, [at])[0] : null,
     misfit: rms(x.map((v, i) => design(v, n - 1).reduce((t, z, j) => t + z * monomialWeights(state, found, weights.now)[j], 0) - d[i])),
   };
-  return { values, caption: caption(state, values), alt: `Polynomial of degree ${n - 1} after ${at} steps, its features and its errors.`, costly: {} };
+  return { values, caption: caption(state, values) + told(state, values), alt: `Polynomial of degree ${n - 1} after ${at} steps, its features and its errors.`, costly: {} };
 }
 
 const design = (v, degree) => Array.from({ length: degree + 1 }, (_, j) => v ** j);
@@ -82,6 +83,20 @@ function coefficients(state, found, learned, x) {
     for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) now[i] += eigen ? (i === j ? trained[j] : 0) : found.vectors[i * n + j] * trained[j];
   }
   return { now: shaped(now), unit: shaped(unit) };
+}
+
+// Standard deviations of the coefficients and of the curve if every y carried independent noise of 0.5; none by hand.
+function scattered(state, found, learned) {
+  const n = learned.length, each = Array.from(learned, (v, i) => (state.by === "hand" ? 0 : (SHAKE * (state.by === "steps" ? v : 1)) / Math.sqrt(found.eigenvalues[i])));
+  const across = (row) => Math.sqrt(each.reduce((t, s, j) => t + (row(j) * s) ** 2, 0));
+  const scatter = state.basis === "eigen" ? shaped(Float64Array.from(each)) : filled(n, (i) => across((j) => found.vectors[i * n + j]));
+  return { scatter, band: shaped(GRID.map((v) => { const here = at(found, v); return across((j) => here[j]); })) };
+}
+
+function told(state, values) {
+  if (!state.spread || state.by === "hand" || !values.stable) return "";
+  const n = values.scatter.length;
+  return ` Measured again with noise of ${SHAKE} on every y, the first coefficient would scatter by ${words(values.scatter[0], ".3g")}, the last by *${words(values.scatter[n - 1], ".3g")}*.`;
 }
 
 // Monomial weights from the chosen basis, and eigen coefficients from monomial ones.

@@ -14,7 +14,7 @@ from .plane import method
 __all__ = ["ends"]
 
 Array = NDArray[np.float64]
-_WORK, _SLOW = 240_000, 60_000  # steps of one map over all its cells: of a surface, of a reader's formula
+_WORK, _SLOW = 240_000, 40_000  # steps of one map over all its cells: of a surface, of a reader's formula
 _DECADES = 12  # a run that ends so far below its start has arrived
 
 

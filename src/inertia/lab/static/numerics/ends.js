@@ -5,7 +5,7 @@ import { FAR } from "./landscape.js";
 import { readout, step } from "./modes.js";
 import { family } from "./plane.js";
 
-const WORK = 240000, SLOW = 60000, DECADES = 12;
+const WORK = 240000, SLOW = 40000, DECADES = 12;
 
 export function ends(ground, [name, gamma], start, steps, slow = false) {
   const cells = Math.floor((slow ? SLOW : WORK) / steps), columns = Math.min(48, Math.max(12, Math.trunc(Math.sqrt(1.5 * cells)))), rows = Math.min(32, Math.max(8, Math.floor(cells / columns)));

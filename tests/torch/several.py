@@ -2,13 +2,12 @@
 
 import json
 import os
+import signal
 import sys
 import time
 import warnings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-rank, size, port, out = int(sys.argv[1]) if len(sys.argv) > 4 else 0, *(sys.argv[2:5] if len(sys.argv) > 4 else (1, 0, ""))
-size = int(size)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -19,6 +18,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset  # no
 
 import inertia.torch as it  # noqa: E402
 
+rank, size, out = 0, 1, ""  # of this process: set by `main`
 MSE = nn.MSELoss()
 STEPS = 16
 
@@ -95,17 +95,99 @@ def plain_loader():
 
 
 def fsdp2():
-    from torch.distributed.fsdp import fully_shard
-
-    model = net()
-    for layer in model:
-        fully_shard(layer)
-    fully_shard(model)
+    model = sharded(net())
     before = [p.full_tensor().clone() for p in model.parameters()]
     found = spectrum(it.measure(model, MSE, data(), batch_size=12))
     assert all(torch.equal(a, p.full_tensor()) for a, p in zip(before, model.parameters(), strict=True))
     model(data()[0]).sum().backward()  # it still trains
     return found | {"tune": tuned(it.tune(model, MSE, data(), steps=STEPS, batch_size=12, runs=1))}
+
+
+def trained(model, make, steps=3):
+    """An optimizer that has stepped the model."""
+    optimizer = make(model.parameters())
+    for _ in range(steps):
+        optimizer.zero_grad()
+        MSE(model(data()[0]), data()[1]).backward()
+        optimizer.step()
+    return optimizer
+
+
+def adamw(params):
+    return torch.optim.AdamW(params, lr=1e-2, weight_decay=0.1)
+
+
+def under(model, steps=3, make=adamw, **words):
+    """What an optimizer that has stepped so often meets; nothing moves."""
+    optimizer = trained(model, make, steps)
+    before = [p.detach().clone() for p in model.parameters()]
+    found = it.measure(model, MSE, data(), optimizer=optimizer, batch_size=12, walk=4, **words)
+    for one, other in zip(before, model.parameters(), strict=True):
+        assert torch.equal(*(t.full_tensor() if hasattr(t, "full_tensor") else t for t in (one, other)))
+    step = [found.step.best, found.step.slope, found.step.curvature]
+    told = {"step": step, "steps": found.optimizer.steps, "walked": found.optimizer.walked, "reason": found.reason}
+    return told if found.reason else told | {"L": found.L, "edge": found.edge, "trace": float(np.sum(found.noise))}
+
+
+def sharded(model):
+    from torch.distributed.fsdp import fully_shard
+
+    for layer in model:
+        fully_shard(layer)
+    return fully_shard(model)
+
+
+def halved(model):
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+
+    return parallelize_module(model, init_device_mesh("cpu", (size,)), {"0": ColwiseParallel(), "3": RowwiseParallel()})
+
+
+def under_ddp():
+    return [under(DDP(net())), under(DDP(net()), 0, noise=0)]
+
+
+def under_fsdp2():
+    return [under(sharded(net())), under(sharded(net()), 0, noise=0)]
+
+
+def under_cut():
+    return [under(halved(net())), under(halved(net()), 0, noise=0)]
+
+
+def interrupted():
+    """Ctrl-C in the last process in the middle of its work, and in the first between two products."""
+    calls = [0]
+
+    def loss(outputs, targets):
+        calls[0] += 1
+        if rank == size - 1 and calls[0] == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+        return MSE(outputs, targets)
+
+    def watch(products, largest, bar):
+        if products == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    found = [it.measure(DDP(net()), loss, data(), noise=0, memory=0, chunk=8), it.measure(DDP(net()), MSE, data(), noise=0, progress=watch)]
+    return [[one.provenance["hvps"], one.provenance["converged"], one.upper >= one.L, one.provenance["interrupted"]] for one in found]
+
+
+def interrupted_tuning():
+    """Ctrl-C in the last process while a run is made: everyone ends with it, and the group works on."""
+    calls = [0]
+
+    def loss(outputs, targets):
+        calls[0] += 1
+        if rank == size - 1 and calls[0] == 60:
+            os.kill(os.getpid(), signal.SIGINT)
+        return MSE(outputs, targets)
+
+    try:
+        return tuned(it.tune(DDP(net()), loss, data(), steps=STEPS, batch_size=12, runs=2))
+    except KeyboardInterrupt as stop:
+        return f"KeyboardInterrupt: {stop}"
 
 
 def fsdp1():
@@ -115,10 +197,7 @@ def fsdp1():
 
 
 def cut():
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
-
-    model = parallelize_module(net(), init_device_mesh("cpu", (size,)), {"0": ColwiseParallel(), "3": RowwiseParallel()})
+    model = halved(net())
     found = spectrum(it.measure(model, MSE, data(), batch_size=12))
     vectors = it.eigenvectors(model, MSE, data(), 2)
     return found | {"values": vectors.values, "tune": tuned(it.tune(model, MSE, data(), steps=STEPS, batch_size=12, runs=1))}
@@ -251,16 +330,18 @@ def momentum():
 
 
 CHECKS = [
-    ddp_loader, ddp_shards, ddp_stream, ddp_sum, ddp_weights, plain_loader, fsdp2, fsdp1, cut, norms, alone, broken_share, after_all,
+    ddp_loader, ddp_shards, ddp_stream, ddp_sum, ddp_weights, plain_loader, fsdp2, fsdp1, cut, under_ddp, under_fsdp2, under_cut, norms,
+    alone, broken_share, interrupted, interrupted_tuning, after_all,
     other_calls, along, tune_ddp, tune_shards, tune_made, fragile, checked, facade, executor, momentum,
 ]  # fmt: skip
 
 
-def main():
+def main(arguments):
+    global rank, size, out
+    rank, size, port, out, *chosen = int(arguments[0]), int(arguments[1]), *arguments[2:]
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
     answers = {}
-    chosen = sys.argv[5:]
     for check in CHECKS:
         if chosen and check.__name__ not in chosen:
             continue
@@ -282,4 +363,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

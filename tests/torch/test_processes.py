@@ -6,7 +6,6 @@ A group of each size is started once and does everything that `several.py` lists
 import importlib.util
 import json
 import socket
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import inertia.torch as it  # noqa: E402
 HERE = Path(__file__).parent / "several.py"
 SPEC = importlib.util.spec_from_file_location("several", HERE)
 several = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(several)
 THREE = ["ddp_loader", "ddp_shards", "ddp_stream", "fsdp2", "broken_share", "tune_ddp"]
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -45,13 +45,6 @@ def two(forks, tmp_path_factory):
 @pytest.fixture(scope="module")
 def three(forks, tmp_path_factory):
     return launched(forks, 3, tmp_path_factory.mktemp("three"), THREE)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded():
-    before, sys.argv = sys.argv, ["several"]
-    SPEC.loader.exec_module(several)
-    sys.argv = before
 
 
 @cache
@@ -132,6 +125,28 @@ def test_a_run_that_fails_in_one_process_is_a_result(two):
 def test_refusals(two):
     assert "fully_shard" in everywhere(two, "fsdp1")
     assert "leave executor out" in everywhere(two, "executor")
+
+
+@pytest.mark.parametrize("name", ["under_ddp", "under_fsdp2", "under_cut"])
+def test_what_an_optimizer_meets_is_that_of_the_whole_loss(two, name):
+    stepped, walked = everywhere(two, name)
+    wanted = several.under(several.net())
+    for key in ("L", "edge", "trace", "step"):
+        np.testing.assert_allclose(stepped[key], wanted[key], rtol=1e-6, err_msg=key)
+    assert (stepped["steps"], stepped["walked"], walked["steps"], walked["walked"]) == (3, 0, 4, 4)
+    own = several.under(several.net(), 0, noise=0)
+    assert walked["L"] == pytest.approx(own["L"], rel=0.5)  # other mini-batches on the way
+    assert walked["edge"] == own["edge"]
+
+
+def test_ctrl_c_in_one_process_leaves_what_is_known_in_all_and_ends_a_tuning_in_all(two):
+    for products, converged, holds, said in everywhere(two, "interrupted"):
+        assert 2 <= products < 10
+        assert holds
+        assert not converged
+        assert "Ctrl-C" in said
+    assert everywhere(two, "interrupted_tuning").startswith("KeyboardInterrupt")
+    near(everywhere(two, "after_all"), truth())
 
 
 def test_the_way_of_a_short_training_is_that_of_one_process(two):

@@ -26,10 +26,10 @@ from .batches import batches_of
 from .led import decided_on
 from .losses import OTHER, Loss
 from .opening import opened
-from .preconditioning import measured_under
+from .preconditioning import measured_under, whole_optimizer
 from .processes import assembled
 from .trajectory import walked
-from .wrappers import bare
+from .wrappers import Wrapped, bare, kind_of
 
 __all__ = ["Eigenvectors", "eigenvectors", "measure"]
 
@@ -112,9 +112,7 @@ def measure(
     if optimizer is not None and along is not None:
         raise BadInput("along trains by plain momentum and optimizer measures under another method: give one of the two")
     group = assembled(model, data, "measure")
-    if optimizer is not None and group is not None:
-        raise BadInput("optimizer= is read in one process: pass the bare model (model.module) with all of its data to one of them")
-    model, parts = bare(model), 1 if group is None else group.parts
+    held, model, parts = model, bare(model), 1 if group is None else group.parts
     batches, whole = (batches_of(data, some, batch_size, seed, size_of, parts) for some in (examples, None))
     batch_size = batch_size or batches.natural
     subset = examples is not None and getattr(batches, "examples", -1) != getattr(whole, "examples", None)
@@ -130,7 +128,10 @@ def measure(
             sampling=subset if sampling is None else sampling, seed=seed, failure=failure, watch=watched(progress),
         )  # fmt: skip
         if optimizer is not None:
-            return decide(lambda source: measured_under(source, plan, optimizer, walk))
+            stands, params = optimizer, None
+            if group is not None and kind_of(held) in (Wrapped.SHARDED, Wrapped.CUT):
+                stands, params = group.guarded(lambda: whole_optimizer(optimizer, held, model))
+            return decide(lambda source: measured_under(source, plan, stands, walk, params))
         return decide(lambda source: measured(source, plan, along, along_method, partial(walked, source, plan)))
 
 

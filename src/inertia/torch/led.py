@@ -181,6 +181,19 @@ class LedSource:
         """A step of the parameters, everywhere."""
         self.lead("move", by)
 
+    @property
+    def params(self) -> list[Any]:
+        """The parameters as this process holds them."""
+        return self.own.params
+
+    def place(self, at: Any) -> None:
+        """Set the parameters, everywhere."""
+        self.lead("place", at)
+
+    def release(self) -> None:
+        """Let go of the graphs, everywhere: of a model that is cut, all processes make them again together."""
+        self.lead("release")
+
     def cost(self) -> dict[str, float]:
         """Spent so far."""
         return self.own.cost()

@@ -129,9 +129,10 @@ def _chunk(
     except RuntimeError:
         each = 0.0  # no second derivative: gradients alone are kept small by the batch
     fits = int(max(memory, MEMORY / 4) / 4 // each) if each else total
-    limit = max(1, min(total, max(fits, min(total, 16))))
+    few = min(total, 16, batches.natural or batch_size or total)  # that many are differentiated at once by the training itself
+    limit = max(1, min(total, max(fits, few)))
     if isinstance(batches, Indexed):
-        limit = min(limit, max(batches.chunk, 16))
+        limit = min(limit, max(batches.chunk, few))
     if halves:
         limit = min(limit, math.ceil(total / 8))
     return math.ceil(total / math.ceil(total / limit))  # chunks of nearly equal size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,35 +14,53 @@ from ..measurement.rescaled import Rescaled
 from ..measurement.steplength import along, pulls
 from ..tuning.preconditioned import NATURES, Preconditioned, Running, enough, preconditioned, without_metric
 from .adaptive import homes_of, in_metric, readable, stepped, told_groups
+from .frozen import HALVES, trainable
 from .opening import LARGE
-from .products import TorchSource
-from .stepping import advanced, updates
+from .stepping import advanced, assembled_state, updates
+from .wrappers import plain
 
-__all__ = ["measured_under"]
+__all__ = ["measured_under", "whole_optimizer"]
 
 
-def measured_under(source: TorchSource, plan: Plan, optimizer: Any, walk: int) -> Preconditioned:
+def measured_under(
+    source: Any, plan: Plan, optimizer: Any, walk: int, params: Sequence[torch.Tensor] | None = None
+) -> Preconditioned:
     """The plan carried out in the optimizer's metric; the model and the optimizer are not changed.
+
+    `source` is a TorchSource, or leads those of several processes; `params` are what the optimizer steps, where those of the source
+    are parts of them.
 
     Raises:
         BadInput: an optimizer that is none, of another model, or whose state cannot be read (8-bit, an unknown class).
     """
     enough(walk)
+    params = source.params if params is None else params
     known = readable(optimizer)
     reason = "" if known else _reason(optimizer)
     walked = 0
     with ExitStack() as stack:
-        homes_of(optimizer, source.params)
-        if not (stepped(optimizer, source.params) if known else any(optimizer.state.get(p) for p in source.params)):
-            optimizer, walked = stack.enter_context(advanced(source, optimizer, plan, walk)), walk
-        seen = in_metric(optimizer, source.params) if known else None
+        homes_of(optimizer, params)
+        if not (stepped(optimizer, params) if known else any(optimizer.state.get(p) for p in params)):
+            optimizer, walked = stack.enter_context(advanced(source, optimizer, params, plan, walk)), walk
+        seen = in_metric(optimizer, params) if known else None
         who = seen.running(walked) if seen is not None else _stranger(optimizer, walked)
-        slopes, curvatures = _along(source, optimizer, who.learning_rate, plan)
+        slopes, curvatures = _along(source, optimizer, params, who.learning_rate, plan)
         if seen is None:
             return without_metric(reason, who, slopes, curvatures, source.notes | source.cost())
         source.notes |= seen.noted(walked)
         found = measure_source(Rescaled(source, seen.root, seen.penalty), plan)
         return preconditioned(found, who, slopes, curvatures)
+
+
+def whole_optimizer(optimizer: Any, held: torch.nn.Module, model: torch.nn.Module) -> tuple[Any, list[torch.Tensor]]:
+    """Of a model that is cut up among processes: its optimizer with whole states, and the whole parameters; called in all of them."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return optimizer, trainable(model)  # refused in a sentence when it is read
+    parts = trainable(held)
+    homes_of(optimizer, parts)
+    whole = [plain(p.detach()) for p in parts]
+    whole = [p.float() if p.dtype in HALVES else p.clone() for p in whole]
+    return assembled_state(optimizer, parts, whole), whole
 
 
 def _stranger(optimizer: torch.optim.Optimizer, walked: int) -> Running:
@@ -80,8 +99,10 @@ def _reason(optimizer: Any) -> str:
     raise BadInput(f"the state of {name} cannot be read as a metric")
 
 
-def _along(source: TorchSource, optimizer: torch.optim.Optimizer, rate: float, plan: Plan) -> tuple[list[float], list[float]]:
+def _along(
+    source: Any, optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor], rate: float, plan: Plan
+) -> tuple[list[float], list[float]]:
     """g'u and u'H u of the next updates."""
     _, gradient = source.gradient()
     drawn = pulls(source, plan, gradient, None if source.dimension < LARGE else 2)
-    return along(source, gradient, updates(source, optimizer, rate, drawn))
+    return along(source, gradient, updates(source, optimizer, params, rate, drawn))

@@ -76,6 +76,8 @@ def train(task: Training, tell: Callable[[int], None] | None = None, *, model: n
             here = copy.deepcopy(task.model) if model is None else model
             _steps(task, here, read, tell)
         except Exception as raised:  # whatever a user's model raises is a result
+            if isinstance(raised, Elsewhere) and isinstance(raised.__cause__, KeyboardInterrupt):
+                raise  # Ctrl-C in another process: no result
             if task.group is not None and not isinstance(raised, Elsewhere):
                 task.group.tell(raised)
             cause = raised.__cause__ if isinstance(raised, Elsewhere) and raised.__cause__ else raised

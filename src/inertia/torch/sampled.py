@@ -109,6 +109,13 @@ class Sampled:
             for p, value in zip(self.params, self.kept, strict=True):
                 p.copy_(value)
 
+    def place(self, at: torch.Tensor) -> None:
+        """Set the parameters to a flat vector."""
+        self.release()
+        with torch.no_grad():
+            for p, piece in zip(self.params, self._pieces(at), strict=True):
+                p.copy_(piece)
+
     def move(self, by: torch.Tensor) -> None:
         """Add a flat vector to the parameters."""
         self.release()

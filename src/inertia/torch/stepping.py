@@ -1,13 +1,15 @@
 """The steps that an optimizer would really take from where it stands, taken by a copy of it and put back.
 
 The copy steps the model's own parameters, so whatever it keeps beside them (buffers, hooks, closures of a schedule) stays the user's.
+Where several processes hold parts of each parameter, `assembled_state` first puts the optimizer together on whole ones.
 """
 
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,9 @@ from ..errors import BadInput
 from ..measurement.model import Plan
 from .batches import Everything, Indexed
 from .products import TorchSource
+from .wrappers import plain
 
-__all__ = ["advanced", "duplicate", "updates"]
+__all__ = ["advanced", "assembled_state", "duplicate", "updates"]
 
 
 def duplicate(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) -> Any:
@@ -40,32 +43,74 @@ def duplicate(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) 
     return made
 
 
+def assembled_state(
+    optimizer: torch.optim.Optimizer, held: Sequence[torch.Tensor], whole: Sequence[torch.Tensor]
+) -> torch.optim.Optimizer:
+    """The optimizer with whole states on whole parameters, put together from what every process holds; called in all of them."""
+    homes, made = {id(p): w for p, w in zip(held, whole, strict=True)}, object.__new__(type(optimizer))
+    made.__dict__.update({name: value for name, value in vars(optimizer).items() if name != "step"})  # a scheduler's wrapper of it
+    made.param_groups = [g | {"params": [homes[id(p)] for p in g["params"] if id(p) in homes]} for g in optimizer.param_groups]
+    made.state = defaultdict(dict)
+    for p, w in zip(held, whole, strict=True):  # in the same order everywhere
+        state = optimizer.state.get(p, {})
+        if state:
+            made.state[w] = {name: plain(value) if isinstance(value, torch.Tensor) else value for name, value in state.items()}
+    return made
+
+
 def updates(
-    source: TorchSource, optimizer: torch.optim.Optimizer, rate: float, gradients: Iterable[torch.Tensor]
+    source: Any, optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor], rate: float, gradients: Iterable[torch.Tensor]
 ) -> Iterator[torch.Tensor]:
     """(x - x_next)/rate of the next step from the state as it is, once for each gradient; graphs are let go of."""
     for gradient in gradients:
         source.release()
-        with _kept(source.params):
-            before = [p.detach().clone() for p in source.params]
-            _step(duplicate(optimizer, source.params), source, gradient)
-            moved = [(old - p.detach()).flatten() / rate for old, p in zip(before, source.params, strict=True)]
+        with _kept(params):
+            before = [p.detach().clone() for p in params]
+            _step(duplicate(optimizer, params), params, gradient)
+            moved = [(old - p.detach()).flatten() / rate for old, p in zip(before, params, strict=True)]
         yield torch.cat(moved).to(gradient.dtype)
 
 
 @contextmanager
-def advanced(source: TorchSource, optimizer: torch.optim.Optimizer, plan: Plan, steps: int) -> Iterator[torch.optim.Optimizer]:
+def advanced(
+    source: Any, optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor], plan: Plan, steps: int
+) -> Iterator[torch.optim.Optimizer]:
     """A copy of the optimizer after a walk of so many steps, with the parameters there; at the end they are put back."""
-    made = duplicate(optimizer, source.params)
-    with _kept(source.params):
-        for number, batch in zip(range(1, steps + 1), _forever(source, plan), strict=False):
-            source.release()
-            _, grads, _ = source._differentiated(number, batch)
-            for p, grad in zip(source.params, grads, strict=True):
+    made, shared = duplicate(optimizer, params), not isinstance(source, TorchSource)
+    with _kept(params), _everywhere(source) if shared else nullcontext():
+        for _, grads in zip(range(steps), _pulled(source, params, plan), strict=False):
+            for p, grad in zip(params, grads, strict=True):
                 p.grad = None if grad is None else grad.detach()
             made.step()
+            if shared:
+                source.place(torch.cat([p.detach().flatten() for p in params]))
         source.release()
         yield made
+
+
+@contextmanager
+def _everywhere(source: Any) -> Iterator[None]:
+    """The parameters of all processes as before at the end."""
+    source.keep()
+    try:
+        yield
+    finally:
+        source.back()
+
+
+def _pulled(source: Any, params: Sequence[torch.Tensor], plan: Plan) -> Iterator[Any]:
+    """Gradients of mini-batches to train on, over and over, a piece for each parameter; of several processes, together."""
+    if isinstance(source, TorchSource):
+        for number, batch in enumerate(_forever(source, plan), start=1):
+            source.release()
+            yield source._differentiated(number, batch)[1]
+    if not source.sizes:
+        source.gradient()
+    rng, examples = np.random.default_rng([plan.seed, 3]), sum(source.sizes)
+    size = min(plan.batch_size or source.batch_size or examples, examples)
+    while True:
+        for gradient, _ in source.mini_batches(rng, size):
+            yield _cut(gradient, params)
 
 
 def _forever(source: TorchSource, plan: Plan) -> Iterator[Any]:
@@ -80,8 +125,14 @@ def _forever(source: TorchSource, plan: Plan) -> Iterator[Any]:
         yield batches.take(np.sort(rng.choice(batches.examples, size, replace=False)))
 
 
-def _step(optimizer: torch.optim.Optimizer, source: TorchSource, gradient: torch.Tensor) -> None:
-    for p, grad in zip(source.params, source._pieces(gradient), strict=True):
+def _cut(vector: torch.Tensor, params: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """A flat vector in pieces like the parameters."""
+    pieces = torch.split(vector, [p.numel() for p in params])
+    return [piece.view(p.shape).to(p.dtype) for piece, p in zip(pieces, params, strict=True)]
+
+
+def _step(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor], gradient: torch.Tensor) -> None:
+    for p, grad in zip(params, _cut(gradient, params), strict=True):
         p.grad = grad.clone()
     try:
         optimizer.step()

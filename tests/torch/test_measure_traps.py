@@ -1,6 +1,8 @@
 """The traps that curvature tools fall into on ordinary PyTorch code, one test each."""
 
 import os
+import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -271,14 +273,51 @@ def test_where_no_second_derivative_exists_differences_of_gradients_step_in_and_
     assert pytest.approx(truth.L, rel=1e-3) == asked.L
 
 
+def test_of_a_compiled_model_the_module_within_is_measured():
+    model, (x, y) = network(), data()
+    truth = room.measure(model, CE, (x, y), rtol=1e-4, **ENDS)
+    compiled = torch.compile(model, backend="aot_eager")
+    assert room.measure(compiled, CE, (x, y), rtol=1e-4, **ENDS).L == truth.L
+    assert room.tune(compiled, CE, (x, y), steps=16, batch_size=12, runs=1).best is not None
+
+
 @pytest.mark.slow
-def test_a_compiled_model_is_measured_by_differences():
+def test_a_compiled_function_is_measured_by_differences():
     model, (x, y) = network(), data()
     truth = room.measure(model, CE, (x, y), rtol=1e-4, **ENDS)
     compiled = torch.compile(model, backend="aot_eager")
     with pytest.warns(InertiaWarning, match="no second derivative here"):
-        found = room.measure(compiled, CE, (x, y), **ENDS)
+        found = room.measure(model, CE, (x, y), forward=lambda _, batch: compiled(batch[0]), **ENDS)
     assert pytest.approx(truth.L, rel=1e-3) == found.L
+
+
+class Checkpointed(nn.Module):
+    """Keeps only what its layers are given, and computes the rest again on the way back."""
+
+    def __init__(self, model, reentrant):
+        super().__init__()
+        self.model, self.reentrant = model, reentrant
+
+    def forward(self, x):
+        from torch.utils.checkpoint import checkpoint
+
+        return checkpoint(self.model, x.requires_grad_(), use_reentrant=self.reentrant)
+
+
+@pytest.mark.parametrize(("reentrant", "memory"), [(False, 0), (True, None)])
+def test_gradient_checkpointing_of_both_kinds(reentrant, memory):
+    model, (x, y) = network(), data()
+    truth = room.measure(model, CE, (x, y), rtol=1e-4, **ENDS)
+    model[0].weight.grad = torch.ones_like(model[0].weight)
+    before = model[0].weight.grad
+    with pytest.warns(InertiaWarning, match="measured by differences") if reentrant else nullcontext():
+        found = room.measure(Checkpointed(model, reentrant), CE, (x, y), memory=memory, chunk=20, **ENDS)
+    assert pytest.approx(truth.L, rel=1e-3) == found.L
+    assert model[0].weight.grad is before
+    assert torch.equal(before, torch.ones_like(before))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InertiaWarning)
+        assert room.tune(Checkpointed(model, reentrant), CE, (x, y), steps=16, batch_size=12, runs=1).best is not None
 
 
 def test_graphs_are_kept_as_memory_allows_and_the_answer_is_the_same():

@@ -27,14 +27,14 @@ Watch = Callable[[int, float, float], None]  # (products, largest so far, half-w
 NOISE_STARTS, SIDE_DEPTH = 2, 8  # Lanczos runs at noise vectors, and products of each run beside the main one
 LARGE = 500_000  # parameters from which on a measurement that was not told its depth keeps to the budget
 BUDGET = 60.0  # gradients' worth of time
-SLOWER = 1.3  # a product with its algebra over its price: 2.6 gradients on GPT-2 of .66M to 5.2M parameters (benchmarks/curvature.py)
+SLOWER = 1.6  # a product with its algebra over its price: 3.0 to 4.7 gradients where the price is 3 (benchmarks/models.py: the dearest)
 
 
 class Source(Protocol):
     """A model with its loss and data, seen as one function of a flat vector; `parts` are indices of batches (None = all)."""
 
     dimension: int
-    notes: dict[str, Any]  # what was frozen, how products are made, costs
+    notes: dict[str, Any]  # what was frozen, how products are made, costs; `parameters`: all, where some are not trained
 
     @property
     def price(self) -> float:
@@ -91,7 +91,7 @@ class Plan:
     def within(self, source: Source) -> tuple[Plan, int, int]:
         """The plan as the budget allows it, products of each run beside the main one, and runs at noise vectors."""
         side = min(SIDE_DEPTH, source.dimension)
-        if self.depth is not None or source.dimension <= LARGE:
+        if self.depth is not None or source.notes.get("parameters", source.dimension) <= LARGE:
             return self, side, NOISE_STARTS
         examples = sum(source.sizes)
         batch = min(self.batch_size or source.sizes[0], examples)

@@ -6,7 +6,29 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-__all__ = ["foreign_functions", "graph_bytes"]
+__all__ = ["REENTRANT", "foreign_functions", "gradient_of", "graph_bytes", "reentrant"]
+
+REENTRANT = "checkpoint(use_reentrant=True) has a first derivative only; use_reentrant=False has a second one"
+
+
+def reentrant(loss: torch.Tensor) -> bool:
+    """Whether the graph holds a reentrant checkpoint: `grad` then misses, without a word, what is inside of it."""
+    return "CheckpointFunction" in foreign_functions(loss)
+
+
+def gradient_of(loss: torch.Tensor, params: Sequence[torch.Tensor], graph: bool, accumulated: bool) -> Sequence[torch.Tensor | None]:
+    """The gradient, with its graph or without; `accumulated`: by way of `.grad`, as reentrant gradient checkpointing wants it."""
+    if graph or not accumulated:
+        return torch.autograd.grad(loss, list(params), create_graph=graph, allow_unused=True)
+    before = [p.grad for p in params]
+    try:
+        for p in params:
+            p.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+        return [p.grad for p in params]
+    finally:
+        for p, grad in zip(params, before, strict=True):
+            p.grad = grad
 
 
 def foreign_functions(loss: torch.Tensor) -> set[str]:

@@ -24,7 +24,7 @@ from .sharing import held_by_all
 __all__ = ["LARGE", "MEMORY", "mode_of", "opened"]
 
 MEMORY = 1 << 30  # bytes for the gradient graphs that are kept
-LARGE = 5_000_000  # parameters from which on a model's own size rules the memory: graphs of several batches are not kept
+LARGE = 5_000_000  # parameters (trained or not) from which on a model's own size rules the memory: graphs of several batches are not kept
 
 
 @contextmanager
@@ -54,8 +54,8 @@ def opened(
     params = trainable(model)
     if any(p.is_complex() for p in params):
         raise BadInput("the model has complex parameters: curvature is along real numbers; hold their real and imaginary parts instead")
-    dimension = sum(p.numel() for p in params)
-    allowed = memory if memory is not None else MEMORY if dimension < LARGE else 0
+    size = sum(p.numel() for p in model.parameters())  # those that are not trained cost as much
+    allowed = memory if memory is not None else MEMORY if size < LARGE else 0
     parts, part = (1, 0) if group is None else (group.parts, group.part)
     everything, portion = batches, None
     with frozen(model, mode, seed + 7919 * part) as handle:
@@ -77,6 +77,8 @@ def opened(
         way = "differences" if products == "differences" else "graph"
         source = TorchSource(params, batches, evaluate, handle, allowed, way, lazy, group, everything, portion)
         source.together = _coupled(model)
+        if size > source.dimension:
+            source.notes["parameters"] = size
         source.notes |= {"mode": mode_of(model), "frozen": handle.report, "seed": seed}
         if evaluate.said:
             source.notes["loss_is"] = evaluate.said

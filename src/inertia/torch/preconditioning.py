@@ -22,9 +22,7 @@ from .wrappers import plain
 __all__ = ["measured_under", "whole_optimizer"]
 
 
-def measured_under(
-    source: Any, plan: Plan, optimizer: Any, walk: int, params: Sequence[torch.Tensor] | None = None
-) -> Preconditioned:
+def measured_under(source: Any, plan: Plan, optimizer: Any, walk: int, params: Sequence[torch.Tensor] | None = None) -> Preconditioned:
     """The plan carried out in the optimizer's metric; the model and the optimizer are not changed.
 
     `source` is a TorchSource, or leads those of several processes; `params` are what the optimizer steps, where those of the source

@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..errors import BadInput, InertiaWarning
 from .batches import Batches, Everything, Indexed, moved
 from .frozen import Frozen, displaced
-from .graphs import foreign_functions, graph_bytes
+from .graphs import REENTRANT, foreign_functions, gradient_of, graph_bytes, reentrant
 from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
@@ -64,6 +64,7 @@ class TorchSource(Sampled):
         self.graphs: dict[int, list[torch.Tensor]] = {}
         self.room = 0  # how many batches' graphs fit
         self.quick = False  # whether vectors are for a handful of products
+        self.accumulated: bool | None = None  # whether gradients are only to be had through `.grad`
         self.trusted = False  # whether the graph has been looked at for functions that are not torch's own
         self.spent = {"hvps": 0.0, "gradients": 0.0}
 
@@ -218,11 +219,14 @@ class TorchSource(Sampled):
             if not np.isfinite(value):
                 raise BadInput(f"the loss of {self.batches.name(index)} is {value}: look at its inputs, or measure at other parameters")
             if not loss.requires_grad:
-                raise BadInput(
-                    "the loss does not depend on any trainable parameter: is the model called inside it, without no_grad or detach?"
-                )
+                raise BadInput("the loss does not depend on any trainable parameter: is the model called in it, without no_grad or detach?")
+            if self.accumulated is None:
+                self.accumulated = reentrant(loss)
+                if self.accumulated and self.way != "differences":
+                    self._fall_back(RuntimeError(REENTRANT), last=True)
+                    keep = False
             try:
-                grads = torch.autograd.grad(loss, self.params, create_graph=keep or graph, allow_unused=True)
+                grads = gradient_of(loss, self.params, keep or graph, self.accumulated)
             except RuntimeError as error:
                 if not keep or isinstance(error, torch.OutOfMemoryError):
                     raise  # a product in the making falls back as a whole

@@ -43,9 +43,7 @@ def duplicate(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) 
     return made
 
 
-def assembled_state(
-    optimizer: torch.optim.Optimizer, held: Sequence[torch.Tensor], whole: Sequence[torch.Tensor]
-) -> torch.optim.Optimizer:
+def assembled_state(optimizer: torch.optim.Optimizer, held: Sequence[torch.Tensor], whole: Sequence[torch.Tensor]) -> torch.optim.Optimizer:
     """The optimizer with whole states on whole parameters, put together from what every process holds; called in all of them."""
     homes, made = {id(p): w for p, w in zip(held, whole, strict=True)}, object.__new__(type(optimizer))
     made.__dict__.update({name: value for name, value in vars(optimizer).items() if name != "step"})  # a scheduler's wrapper of it

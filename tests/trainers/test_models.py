@@ -61,7 +61,7 @@ def test_the_largest_curvature_is_that_of_scipy_over_torchs_own_products(name):
     before = {key: value.clone() for key, value in model.state_dict().items()}
     told = []
     found = it.measure(model, None, loader, forward=loss, progress=lambda *line: told.append(line))
-    assert found.L == pytest.approx(exact, rel=0.011)
+    assert pytest.approx(exact, rel=0.011) == found.L
     assert found.upper >= exact * (1 - 1e-5)
     assert len(told) >= 3
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
@@ -72,7 +72,7 @@ def test_padding_changes_nothing():
     model.eval()
     wider = {key: torch.nn.functional.pad(value, (0, 6)) if value.ndim == 2 else value for key, value in data.items()}
     one, other = (it.measure(model, None, rows, forward=loss, noise=0, weights=False) for rows in (data, wider))
-    assert other.L == pytest.approx(one.L, rel=1e-4)
+    assert pytest.approx(one.L, rel=1e-4) == other.L
 
 
 @pytest.mark.parametrize("name", ["gpt2", "bert"])
@@ -84,7 +84,7 @@ def test_mixed_precision_is_measured_as_it_computes(name):
             return loss(m, batch)
 
     found = it.measure(model, None, loader, forward=halved, noise=0, weights=False)
-    assert found.L == pytest.approx(exact, rel=0.05)
+    assert pytest.approx(exact, rel=0.05) == found.L
     assert found.upper >= exact * 0.99
 
 
@@ -93,7 +93,7 @@ def test_the_checkpointing_of_transformers():
     model.train()
     model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     found = it.measure(model, None, loader, forward=loss, noise=0, weights=False)
-    assert found.L == pytest.approx(exact, rel=0.011)
+    assert pytest.approx(exact, rel=0.011) == found.L
     assert found.provenance["products"].startswith("exact")
 
 

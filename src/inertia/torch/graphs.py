@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-__all__ = ["REENTRANT", "foreign_functions", "gradient_of", "graph_bytes", "reentrant"]
+__all__ = ["REENTRANT", "foreign_functions", "gradient_of", "graph_bytes", "misses_second", "reentrant"]
 
 REENTRANT = "checkpoint(use_reentrant=True) has a first derivative only; use_reentrant=False has a second one"
 
@@ -43,6 +43,16 @@ def foreign_functions(loss: torch.Tensor) -> set[str]:
             found.add(type(node).__name__.removesuffix("Backward"))
         ahead.extend(following for following, _ in node.next_functions)
     return found
+
+
+def misses_second(foreign: set[str], start: torch.Tensor, product: Callable[[torch.Tensor], torch.Tensor]) -> bool:
+    """Whether functions that are not torch's own have forgotten their second derivative: products are then not symmetric, or zero."""
+    first = start / max(float(torch.linalg.vector_norm(start)), 1e-300)
+    image = product(first)
+    size = float(torch.linalg.vector_norm(image))
+    second = image / max(size, 1e-300)
+    skew = abs(float(second @ image) - float(first @ product(second)))
+    return any("Compiled" in name for name in foreign) or size == 0 or skew > 1e-3 * size
 
 
 def graph_bytes(evaluate: Callable[[], torch.Tensor], params: Sequence[torch.Tensor]) -> int:

@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..errors import BadInput, InertiaWarning
 from .batches import Batches, Everything, Indexed, moved
 from .frozen import Frozen, displaced
-from .graphs import REENTRANT, foreign_functions, gradient_of, graph_bytes, reentrant
+from .graphs import REENTRANT, foreign_functions, gradient_of, graph_bytes, misses_second, reentrant
 from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
@@ -246,19 +246,11 @@ class TorchSource(Sampled):
     def _distrust(self, loss: torch.Tensor, grads: Any) -> None:
         """Functions outside torch may forget their second derivative without a word: then products are not symmetric, or zero."""
         foreign = foreign_functions(loss)
-        if not foreign:
-            return
-        start = self._zeros()
-        self._add(start, grads, 1.0)
-        first = start / max(float(torch.linalg.vector_norm(start)), 1e-300)
-        image = self._through(grads, first)
-        size = float(torch.linalg.vector_norm(image))
-        second = image / max(size, 1e-300)
-        again = self._through(grads, second)
-        skew = abs(float(second @ image) - float(first @ again))
-        compiled = any("Compiled" in name for name in foreign)
-        if compiled or size == 0 or skew > 1e-3 * size:
-            self._fall_back(RuntimeError(f"{', '.join(sorted(foreign))}: wrong or missing second derivative"), last=True)
+        if foreign:
+            start = self._zeros()
+            self._add(start, grads, 1.0)
+            if misses_second(foreign, start, lambda vector: self._through(grads, vector)):
+                self._fall_back(RuntimeError(f"{', '.join(sorted(foreign))}: wrong or missing second derivative"), last=True)
 
     def _through(self, grads: Any, vector: torch.Tensor) -> torch.Tensor:
         """One batch's product through its gradient's graph, which is kept."""

@@ -1,6 +1,7 @@
 """What several processes wrap around a model, taken off: DistributedDataParallel, fully_shard, tensor parallel, torch.compile.
 
-What torch.compile made of a model is the same function, but cannot be differentiated twice: the module within is measured. A model of `fully_shard` is measured as a copy gathered from all processes: its backward pass cannot be differentiated again.
+What torch.compile made of a model is the same function, but cannot be differentiated twice: the module within is measured. A model of
+`fully_shard` is measured as a copy gathered from all processes: its backward pass cannot be differentiated again.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from .store import kept
 __all__ = ["time_lost"]
 
 
-def time_lost(seconds: float = 60.0) -> None:
+def time_lost(seconds: float = 40.0) -> None:
     """Each model with each optimizer."""
     print("time lost within a budget of 0.03: counted by the watch, and all of it (its steps against those of the same run without)")
     for name in jobs():

@@ -329,7 +329,95 @@ def momentum():
     return ends
 
 
+def trained(watched, steps=45, model=None, probe=None, **words):
+    """A run under DistributedDataParallel with dropout, batch norm and a shuffling loader, and what was seen of it."""
+    torch.manual_seed(3)
+    model = DDP(nn.Sequential(net(norm=True), nn.Dropout(0.2)) if model is None else model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    feed, said, watch = loader(6), [], None
+    if watched:
+        words = {"log": f"{out}-watch.jsonl", "say": said.append, "every": 10} | words
+        watch = it.Watch(model, optimizer, MSE, probe=shard(rank, size) if probe is None else probe, **words)
+    for k in range(steps):
+        feed.sampler.set_epoch(k // 4)
+        x, y = list(feed)[k % 4]
+        loss = MSE(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if watch is not None:
+            watch.step(loss)
+    if watch is not None:
+        watch.close()
+    return model, watch, said
+
+
+def watched():
+    """The parameters with and without, the looks, and who spoke."""
+    ends = []
+    for flag in (False, True):
+        model, watch, said = trained(flag, expect=0.5)
+        ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    looks = [[look.step, look.sharpness, look.bar, look.loss, look.noise.examples, look.excess] for look in watch.looks]
+    return [bool(torch.equal(*ends)), looks, len(said), [told.name for told in watch.messages]]
+
+
+def watched_by_time():
+    """When to look is decided by rank 0, whose clock differs from the others'."""
+    if rank:
+        time.sleep(0.05)
+    words = {"every": None, "budget": 1.0, "log": None}
+    parts, whole = trained(True, **words)[1].looks, trained(True, probe=data(), **words)[1].looks
+    return [[(look.step, look.sharpness) for look in looks] for looks in (parts, whole)]
+
+
+def watched_whole():
+    """Each process gives the same probe: each takes its share of it, and what comes out is that of the whole."""
+    _, watch, _ = trained(True, 1, model=net(), probe=data(), log=None, average=False)
+    look = watch.looks[0]
+    return [look.loss, look.sharpness, look.bar, look.noise.examples, look.noise.trace, look.taken.slope]
+
+
+class Failing(nn.Module):
+    """Cannot be looked at in the process of rank 1: its loss raises there where its derivative is asked for again."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.calls = net(), 0
+
+    def forward(self, x):
+        self.calls += rank == 1 and not self.training
+        if not self.training and self.calls > 6:
+            raise ValueError("worn out")
+        return self.inner(x)
+
+
+def watch_fails():
+    model, watch, said = trained(True, 25, model=Failing(), log=None, mode="eval")
+    return [len(watch.looks), said, bool(torch.isfinite(next(model.parameters())).all())]
+
+
+def watch_alone():
+    """Only rank 0 makes the watch."""
+    from inertia.torch import processes
+
+    model = DDP(net())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    if rank:
+        dist.barrier()
+        return "waited"
+    processes.PATIENCE = 0.3
+    try:
+        it.Watch(model, optimizer, MSE, probe=data(), say=False)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+    processes.PATIENCE = 60.0
+    dist.barrier()
+    return said
+
+
 CHECKS = [
+    watched, watched_by_time, watched_whole, watch_fails, watch_alone,
     ddp_loader, ddp_shards, ddp_stream, ddp_sum, ddp_weights, plain_loader, fsdp2, fsdp1, cut, under_ddp, under_fsdp2, under_cut, norms,
     alone, broken_share, interrupted, interrupted_tuning, after_all,
     other_calls, along, tune_ddp, tune_shards, tune_made, fragile, checked, facade, executor, momentum,

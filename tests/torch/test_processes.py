@@ -201,3 +201,34 @@ def test_the_other_verbs(two):
 def test_momentum_steps_parameters_of_two_kinds_as_torch_does(two):
     ours, theirs = everywhere(two, "momentum")
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_a_watch_is_one_for_all_processes_and_changes_no_step(two):
+    same, looks, said, names = two[0]["watched"]
+    assert same
+    assert [look[0] for look in looks] == [1, 11, 21, 31, 41]
+    assert {look[4] for look in looks} == {48}
+    assert (said, names) == (1, ["momentum"])
+    assert two[1]["watched"] == [True, looks, 0, []]  # what rank 1 has seen is the same, and it says nothing
+    assert everywhere(two, "watched_by_time")[0]
+
+
+def test_a_look_of_several_processes_is_one_at_all_the_examples(two):
+    loss, sharpness, bar, examples, trace, slope = everywhere(two, "watched_whole")
+    found = it.measure(several.net(), nn.MSELoss(), several.data(), batch_size=12, noise=0)
+    assert loss == pytest.approx(found.provenance["loss"], rel=1e-9)
+    assert sharpness <= found.upper * (1 + 1e-9)
+    assert (sharpness + bar) * (1 + 1e-9) >= found.L
+    assert (examples, trace > 0, slope < 0) == (48, True, True)
+
+
+def test_a_watch_that_fails_in_one_process_is_told_and_the_run_goes_on(two):
+    looks, said, finite = two[0]["watch_fails"]
+    assert looks == 2
+    assert finite
+    assert said == ["step 21: The curvature cannot be looked at: RuntimeError: in the process of rank 1: ValueError: worn out"]
+    assert two[1]["watch_fails"] == [2, [], True]
+
+
+def test_a_watch_in_one_process_only_is_refused(two):
+    assert "call it in every process" in two[0]["watch_alone"]

@@ -35,15 +35,14 @@ class TrainerWatch(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """The watch begins; after a checkpoint it goes on from its step."""
+        if not state.is_world_process_zero:
+            return  # the model that comes here is not the wrapped one: rank 0 looks at it alone
         optimizer = given["optimizer"]
         while hasattr(optimizer, "optimizer"):  # accelerate's wrapper
             optimizer = optimizer.optimizer
         probe = _first(given.get("train_dataloader"), args.per_device_train_batch_size) if self.probe is None else self.probe
-        rank0 = state.is_world_process_zero
-        self.watch = Watch(
-            given["model"], optimizer, None, probe=probe, forward=self.forward or _own_loss, log=self.log if rank0 else None,
-            **{"say": None if rank0 else False, "batch_size": args.per_device_train_batch_size} | self.settings,
-        )  # fmt: skip
+        settings = {"batch_size": args.per_device_train_batch_size} | self.settings
+        self.watch = Watch(given["model"], optimizer, None, probe=probe, forward=self.forward or _own_loss, log=self.log, **settings)
         if state.global_step:
             self.watch.load_state_dict({"steps": state.global_step})
 

@@ -99,13 +99,18 @@ class TorchSource(Sampled):
             total += weight * loss
             weights += weight
             self._add(out, grads, weight)
-        if self.group is not None:
-            self.group.add(out)
-            total, weights = self.group.sums(total, weights)
-            counts, shares = self.group.columns(self.sizes, self.weights)
-            self.sizes, self.shares = [int(size) for size in counts], shares
+        total, weights = self.summed(out, total, weights)
         self.spent["gradients"] += 1
         return total / weights, out.div_(weights)
+
+    def summed(self, vector: torch.Tensor, *numbers: float) -> list[float]:
+        """A sum over this process's batches, in place, and numbers of them: over those of all processes."""
+        if self.group is None:
+            return list(numbers)
+        self.group.add(vector)
+        counts, self.shares = self.group.columns(self.sizes, self.weights)
+        self.sizes = [int(size) for size in counts]
+        return self.group.sums(*numbers)
 
     def parted(self) -> Iterator[tuple[float, torch.Tensor, float, int]]:
         """Loss, gradient, weight and examples of each batch, keeping the graphs that fit, as `gradient` does for their mean."""
@@ -208,7 +213,9 @@ class TorchSource(Sampled):
         with displaced(self.params, self._pieces(vector)):
             for index, batch in enumerate(self.batches):
                 self._add(out, self._differentiated(index, batch)[1], self.weights[index])
-        return out.div_(sum(self.weights))
+        if self.group is not None:
+            self.group.add(out)
+        return out.div_(sum(self.shares))
 
     def _differentiated(self, index: int, batch: Any, keep: bool = False, graph: bool = False) -> tuple[float, Any, float]:
         """Loss, gradient and weight of one batch; keep=True remembers the gradient with its graph."""

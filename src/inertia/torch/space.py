@@ -13,7 +13,7 @@ from ..measurement.vectors import CHUNK, Vectors
 
 __all__ = ["QuickVectors", "TensorVectors"]
 
-_BLOCK = 2048  # products that are summed in the vectors' own precision: off by some 1e-6 of their size at most
+_BLOCK = 1 << 18  # products that a processor sums in the vectors' own precision: off by some 1e-6 of their size
 
 
 class TensorVectors(Vectors):
@@ -89,11 +89,19 @@ class QuickVectors(TensorVectors):
 
     first = 8
 
+    def random(self, rng: np.random.Generator) -> torch.Tensor:
+        """A vector with a random direction: of many entries, each uniform, which takes a fourth of the time of normal ones."""
+        if self.dtype == torch.float64:
+            return super().random(rng)
+        generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
+        return torch.rand(self.dimension, dtype=self.dtype, device=self.device, generator=generator).sub_(0.5)
+
     def dots(self, rows: torch.Tensor, vector: torch.Tensor) -> NDArray[np.float64]:
         """Inner products of each row with the vector."""
         if rows.dtype == torch.float64 or rows.dtype != vector.dtype:
             return super().dots(rows, vector)
-        whole = self.dimension // _BLOCK * _BLOCK
-        blocks = torch.matmul(rows[:, :whole].view(len(rows), -1, _BLOCK).transpose(0, 1), vector[:whole].view(-1, _BLOCK, 1))
-        rest = rows[:, whole:].double() @ vector[whole:].double()
-        return np.asarray((blocks[..., 0].double().sum(0) + rest).cpu())
+        each = _BLOCK if self.device.type == "cpu" else self.dimension  # other devices sum in trees
+        total = torch.zeros(len(rows), dtype=torch.float64, device=self.device)
+        for at in range(0, self.dimension, each):
+            total += rows[:, at : at + each] @ vector[at : at + each]
+        return np.asarray(total.cpu())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import torch
@@ -22,28 +23,32 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from ..errors import BadInput
 from ..watching.monitor import Monitor
 from ..watching.pacing import FURTHEST, Pace
+from ..watching.quantities import Look
 from ..watching.watcher import Watcher
 from .frozen import trainable
+from .processes import assembled
 from .watch_look import Looking, put
 from .watch_probe import Probe
 from .watch_state import Buffers, read, remembered
+from .watch_together import Together
 from .wrappers import Wrapped, kind_of, unwrapped
 
 __all__ = ["Watch"]
 
 _AVERAGED = 4  # steps between two additions to the average of the weights
-_SHARE = 1 / 6  # of the budget that readings may take, and the average of the weights
+_SHARE = 1 / 12  # of the budget that readings may take, and the average of the weights: looks have the rest
 
 
 class Watch(Watcher):
     """A monitor of one model and its optimizer.
 
     Args:
-        model: as it is trained; compiled or wrapped in DistributedDataParallel is fine.
+        model: as it is trained; compiled is fine. Wrapped in DistributedDataParallel it is watched by all processes together: make
+            the watch in each of them; that of rank 0 decides, writes and speaks.
         optimizer: the torch.optim.Optimizer that steps it. Its step is hooked; nothing else is touched.
         loss_fn: of (model(inputs), targets), as in `inertia.torch.measure`; None where the model returns its loss.
         probe: a fixed batch of training data, as the model takes it, or a loader, whose first batch is kept. The larger, the better its
-            loss stands for all the data, and the dearer a look.
+            loss stands for all the data, and the dearer a look. Of several processes each gives a part of its own, or all the same.
         forward: (model, batch) -> loss, where that is not loss_fn(model(*inputs), targets).
         size_of: examples in an unusual batch.
         batch_size: examples in a training batch; needed where the loss is their sum and the probe is not the loader.
@@ -99,11 +104,18 @@ class Watch(Watcher):
         self.params = trainable(self.model)
         self.pace = Pace(budget, every)
         with self.pace.charged():
-            self.probe = Probe(self.model, loss_fn, forward, probe, size_of, mode, seed, self.pace.clock, batch_size)
-        self._look = Looking(self.model, self.params, optimizer, self.probe, self.pace, seed)
+            group = assembled(model, None, "inertia.torch.Watch")
+            self._together = Together(group)
+            self.probe = self._together.guarded(
+                lambda: Probe(self.model, loss_fn, forward, probe, size_of, mode, seed, self.pace.clock, batch_size, group)
+            )
+        self._look = Looking(self.model, self.params, optimizer, self.probe, self.pace, seed, self._together)
         about = {"optimizer": type(optimizer).__name__, "parameters": sum(p.numel() for p in self.params), "framework": "torch"}
-        self.monitor = Monitor(pace=self.pace, log=log, say=say, expect=expect, about=about)
-        self.steps, self.average, self._close = self.monitor.begin, average, layers
+        about |= {} if group is None else {"processes": group.size}
+        words = {"log": log, "say": say, "expect": expect, "about": about, "speaks": self._together.leads}
+        self.monitor = self._together.guarded(lambda: Monitor(pace=self.pace, **words))
+        self.steps = self.monitor.begin = self._together.agreed(self.monitor.begin)
+        self.average, self._close = average, layers
         self._mean: list[torch.Tensor] | None = None
         self._count = 0
         self._scale: float | None = None if scaler is None else scaler.get_scale()
@@ -128,10 +140,13 @@ class Watch(Watcher):
         if not stepped:
             self._idle()
         elif loss is not None:
-            here = not isinstance(loss, torch.Tensor) or loss.device.type == "cpu"
-            held = loss.detach() if isinstance(loss, torch.Tensor) else float(loss)
-            self.monitor.loss(self.steps, held, now=here)
-            if self.monitor.history.bad == self.steps:
+            if isinstance(loss, torch.Tensor):
+                held = loss.item() if loss.is_cpu else loss.detach()
+            else:
+                held = float(loss)
+            lost = isinstance(held, float) and not isfinite(held)
+            self.monitor.loss(self.steps, held, now=lost)
+            if lost:
                 self.monitor.judge(cheap=True)
         self.pace.spent += self.pace.clock() - begun
 
@@ -144,9 +159,12 @@ class Watch(Watcher):
     def look_closely(self) -> None:
         """Look at the next step, whatever it costs, and at each layer alone: `looks[-1].layers` and `.updates` then hold
         the sharpness of each and the length of its update over that of its weights.
+
+        Of several processes that of rank 0 is listened to, within 24 steps.
         """
         self._asked = True
-        self._at.look = self.steps
+        if self._together.group is None:
+            self._at.look = self.steps
 
     def close(self) -> None:
         """Take the hooks off and finish the log."""
@@ -177,7 +195,9 @@ class Watch(Watcher):
             return
         with self.pace.charged():
             self.pace.steps = self.steps
-            if self._due():
+            wait = self._together.agreed(self._wait())
+            self._at.look = self.steps + wait
+            if not wait:
                 self._before = [p.detach().clone() for p in self.params]
 
     def _on_after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -194,10 +214,13 @@ class Watch(Watcher):
                 self._averaged()
             if self.steps >= self._at.read:
                 self._read()
+                self._at.judge = self.steps
             if self._before is not None:
                 before, self._before = self._before, None
                 self._guarded(before)
-            self.monitor.judge(cheap=True)
+            if self.steps >= self._at.judge:
+                self.monitor.judge(cheap=True)
+                self._at.judge = self.steps + FURTHEST
             self._at.wake(self.steps)
 
     def _on_other(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -215,19 +238,20 @@ class Watch(Watcher):
         ours = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
         return not any(id(p) in ours for group in optimizer.param_groups for p in group["params"])
 
-    def _due(self) -> bool:
-        """Whether this step is looked at; else when to ask again."""
-        if self._asked:
-            return True
+    def _wait(self) -> int:
+        """Steps until this is to be asked again; 0: the step that begins now is looked at."""
         every = self.pace.every
+        if self._asked or (every is not None and self.steps == self.monitor.begin):
+            return 0
         if every is not None:
-            return self.steps == self.monitor.begin or self.steps % every == 0
-        wait = self._look.plan.wait() if self.steps > self.monitor.begin else 1
-        self._at.look = self.steps + wait
-        return not wait
+            return min(-self.steps % every, FURTHEST)
+        return self._look.plan.wait() if self.steps > self.monitor.begin else 1
 
     def _read(self) -> None:
         """Compare the buffers with those after the last step, where they were kept; keep them where the time has come."""
+        if not self._together.leads:  # they hold the same in every process
+            self._at.read = self.steps + FURTHEST
+            return
         if self._buffers is not None:
             before, self._buffers = self._buffers, None
             if before.step == self.steps - 1:
@@ -245,7 +269,7 @@ class Watch(Watcher):
 
     def _averaged(self) -> None:
         """The average of the weights, newer ones weighing more: polynomial-decay averaging (Shamir and Zhang 2013), eta = 3."""
-        wait = self.pace.wait("average", _SHARE) if self.average else FURTHEST
+        wait = self.pace.wait("average", _SHARE) if self.average and self._together.leads else FURTHEST
         self._at.average = self.steps + max(wait, _AVERAGED)
         if wait:
             return
@@ -259,13 +283,18 @@ class Watch(Watcher):
     def _guarded(self, before: list[torch.Tensor]) -> None:
         """One look with the parameters as they were before the step, and those after it back at the end."""
         after = [p.detach().clone() for p in self.params]
-        free = self.pace.every is not None or self._asked
+        asked, self._asked = self._together.agreed(self._asked), False
         mean = self._mean if self._count >= 8 else None
-        close, self._asked = self._close or self._asked, False
+
+        def work() -> Look:
+            free = self.pace.every is not None or asked
+            held = self._together.mean(mean, after)
+            return self._look.look(before, after, held, self.steps, free, self._close or asked)
+
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._looking = self.monitor.attempt(lambda: self._look.look(before, after, mean, self.steps, free, close))
+                self._looking = self.monitor.attempt(lambda: self._together.guarded(work))
         finally:
             put(self.params, after)
         self.monitor.history.facts["no edge"] = self._look.why
@@ -277,12 +306,12 @@ class _Times:
 
     def __init__(self, step: int) -> None:
         self.look = step  # asked before the step, the others after it
-        self.read = self.average = self.next = step + 1
+        self.read = self.average = self.judge = self.next = step + 1
         self.readings = 0
 
     def wake(self, step: int) -> None:
         """Sleep until the next of them."""
-        self.next = min(self.read, self.average, step + FURTHEST)
+        self.next = min(self.read, self.average, self.judge)
 
 
 def _rate_here(group: dict[str, Any]) -> float:

@@ -16,6 +16,7 @@ from ..watching.planning import Plan
 from ..watching.quantities import Look
 from .watch_probe import Probe, flat
 from .watch_state import metric_of
+from .watch_together import Together
 
 __all__ = ["Looking", "put"]
 
@@ -39,6 +40,7 @@ class Looking:
     probe: Probe
     pace: Pace
     seed: int
+    together: Together
     why: str = ""  # there is no edge, if so
     layers: dict[str, Any] = field(default_factory=dict)  # sharpest direction of each layer at the last close look
 
@@ -68,12 +70,11 @@ class Looking:
         put(self.params, before)
         metric, self.why = metric_of(self.optimizer, self.params)
         size, depth = self.plan.begin(free)
+        size, depth, quick, share = self.together.agreed((size, depth, self.plan.quick(size), self.plan.share(size)))
         with self.probe.open(size) as source:
             moved = flat(after, before, source)
             part = self.probe.part(source, size)
-            seen = look(
-                source, metric, moved if bool(moved.any()) else None, self.plan.warm, depth, self.seed + step, part, self.plan.quick(size)
-            )
+            seen = look(source, metric, moved if bool(moved.any()) else None, self.plan.warm, depth, self.seed + step, part, quick)
             noise, signal = self._own_gradient(seen, metric, source)
         gradients = 1 + 2 * (seen.turning is not None) + (mean is not None)
         excess = None
@@ -88,7 +89,7 @@ class Looking:
                 source.gradient()
                 found = self._by_layer(metric, source)
         return described(
-            seen, metric, step, clock() - begun, part=self.plan.share(size), step_noise=noise, step_signal=signal, excess=excess,
+            seen, metric, step, clock() - begun, part=share, step_noise=noise, step_signal=signal, excess=excess,
             layers=found, updates=ratios,
         )  # fmt: skip
 

@@ -15,11 +15,13 @@ from ..watching.looking import PARTS, part_size, price_of
 from ..watching.pacing import Price
 from ..watching.planning import FEW, sizes_of
 from .batches import Batches, Everything, as_tensors, batches_of, examples_in, moved
-from .frozen import alone, frozen, trainable
+from .frozen import alone, trainable
 from .graphs import graph_bytes
 from .losses import OTHER, SUM, Loss
 from .opening import MEMORY, opened
+from .processes import Elsewhere, Processes
 from .products import TorchSource
+from .sharing import held_by_all
 
 __all__ = ["Probe"]
 
@@ -42,8 +44,10 @@ class Probe:
         seed: int,
         clock: Callable[[], float] = time.perf_counter,
         batch_size: int | None = None,
+        group: Processes | None = None,
     ) -> None:
-        self.model, self.mode, self.seed = model, mode, seed
+        self.model, self.mode, self.seed, self.group = model, mode, seed, group
+        self.shared: bool | None = None  # whether every process holds all of it
         self.batches = _held(data, size_of, seed)
         self.batches.natural = batch_size or self.batches.natural
         self.evaluate = Loss(model, loss_fn, forward, size_of)
@@ -52,7 +56,9 @@ class Probe:
         self.products = "exact"
         self.price = Price(0.0, 0.0)  # of the first few examples
         self.counted = isinstance(self.batches, Everything)  # whether any number of them can be taken
-        self.tried = min(FEW, self.examples) if self.counted else self.examples
+        self.tried = min(max(FEW, 1 if group is None else group.parts), self.examples) if self.counted else self.examples
+        if group is not None and isinstance(self.batches, Everything):
+            self.shared = held_by_all(group, self.batches)
         self._parts = 0  # whose gradients were taken for the noise
         self._first(clock)
         if self.evaluate.kind == SUM and batch_size is None and not _gives_batches(data):
@@ -80,7 +86,7 @@ class Probe:
         """`_checked`, where what the model or the loss raises is said as what it is: a probe that does not fit them."""
         try:
             self._checked(clock)
-        except (BadInput, torch.OutOfMemoryError):
+        except (BadInput, Elsewhere, torch.OutOfMemoryError):
             raise
         except Exception as error:
             words = " ".join(str(error).split())[:160]
@@ -93,7 +99,8 @@ class Probe:
         """The first look at the loss, of a few examples, says what is wrong with it, what it costs and how many fit the memory."""
         few = self._first_of(self.tried)
         chunk = few.examples if isinstance(few, Everything) else None
-        with opened(self.model, self.evaluate, few, mode=self.mode, chunk=chunk, memory=MEMORY, seed=self.seed) as source:
+        words: dict[str, Any] = {"mode": self.mode, "memory": MEMORY, "seed": self.seed, "group": self.group, "shared": self.shared}
+        with opened(self.model, self.evaluate, few, chunk=chunk, **words) as source:
             self.price = price_of(source, clock)
             self.products = "differences" if source.way == "differences" else "exact"
             if isinstance(self.batches, Everything):
@@ -114,10 +121,10 @@ class Probe:
     @contextmanager
     def open(self, size: int | None = None) -> Iterator[TorchSource]:
         """The loss of so many examples (None: all) at the parameters as they are, as a source of gradients and products."""
-        words: dict[str, Any] = {"mode": self.mode, "memory": MEMORY, "seed": self.seed, "checked": True}
+        words: dict[str, Any] = {"mode": self.mode, "memory": MEMORY, "seed": self.seed, "group": self.group, "shared": self.shared}
         batches = self.batches if size is None else self._first_of(size)
         chunk = None if self.chunk is None else min(self.chunk, self.examples if size is None else size)
-        with opened(self.model, self.evaluate, batches, products=self.products, chunk=chunk, **words) as source:
+        with opened(self.model, self.evaluate, batches, products=self.products, chunk=chunk, checked=True, **words) as source:
             source.room, source.quick = self.room, True
             yield source
             self.room = source.room
@@ -127,7 +134,7 @@ class Probe:
     def part(self, source: TorchSource, size: int) -> Callable[[], tuple[torch.Tensor, int]] | None:
         """How to take the gradient of one part of so many examples, another each time; None where they cannot be cut."""
         batches = self._first_of(size)
-        count = part_size(size)
+        count = part_size(size) if self.group is None else None  # several processes scatter about their mean already
         if not isinstance(batches, Everything) or self.evaluate.kind == OTHER or count is None or batches.chunk < size:
             return None
 
@@ -142,12 +149,14 @@ class Probe:
 
     def value(self, size: int | None = None) -> float:
         """The loss alone of so many examples."""
-        with frozen(self.model, self.mode, self.seed) as handle, torch.no_grad():
+        with self.open(size) as source, torch.no_grad():
             total = weights = 0.0
-            for index, batch in enumerate(self.batches if size is None else self._first_of(size)):
-                handle.rewind(index)
-                loss, weight = self.evaluate(moved(batch, next(self.model.parameters()).device, handle.wide))
+            for index, batch in enumerate(source.batches):
+                source.handle.rewind(index)
+                loss, weight = self.evaluate(moved(batch, source.device, source.handle.wide))
                 total, weights = total + weight * float(loss), weights + weight
+            if self.group is not None:
+                total, weights = self.group.sums(total, weights)
         return total / weights
 
 

@@ -39,6 +39,10 @@ class PartedSource(Source, Protocol):
         """Loss, gradient, weight and examples of each batch."""
         ...
 
+    def summed(self, vector: Any, *numbers: float) -> list[float]:
+        """A sum over `parted`, in place, and numbers of it: over all processes that share the examples."""
+        ...
+
     def gradient_at(self, vector: Any) -> Any:
         """The gradient at the parameters displaced by a vector."""
         ...
@@ -214,13 +218,16 @@ def next_depth(depth: int, seen: Seen) -> int:
     return max(depth - 1, FEWEST) if relative < _WANTED / 4 else depth
 
 
-def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int, mask: Any = 1.0) -> Sharpest:
+def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int, mask: Any = None) -> Sharpest:
     """The largest curvature by Lanczos, from a warm start with a random share where there is one; only where a mask is 1."""
     space = source.space(True)
-    start = mask * space.random(np.random.default_rng([seed, 5]))
-    start = start / space.norm(start)
+    start = space.random(np.random.default_rng([seed, 5]))
+    if mask is not None:
+        start *= mask
+    start /= space.norm(start)
     if warm is not None:
-        start = (1 - _FRESH**2) ** 0.5 * warm + _FRESH * start
+        start *= _FRESH
+        start += (1 - _FRESH**2) ** 0.5 * warm
     most = min(depth, MOST, source.dimension)
     run = krylov(product, space, start=start, rtol=None, depth=max(most, 1), top=2, ends="largest", vectors=True, seed=seed)
     bar = float(run.residuals[-1])
@@ -230,7 +237,7 @@ def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int, mas
 
 def _graded(source: PartedSource, metric: Metric, part: Callable[[], tuple[Any, int]] | None) -> tuple[float, Any, Noise | None]:
     """Loss and gradient of the probe, and the scatter of its parts' gradients in the metric."""
-    total, weights, examples, squares, count, out = 0.0, 0.0, 0, 0.0, 0, None
+    total, weights, examples, squares, count, out = 0.0, 0.0, 0.0, 0.0, 0.0, None
     space = source.space(False)
     for loss, gradient, weight, size in source.parted():
         total += weight * loss
@@ -241,6 +248,7 @@ def _graded(source: PartedSource, metric: Metric, part: Callable[[], tuple[Any, 
         squares += weight * space.dot(scaled, scaled)
         out = gradient * weight if out is None else out + gradient * weight
     assert out is not None
+    total, weights, squares, examples, count = source.summed(out, total, weights, squares, examples, count)
     out = out / weights
     noise = None
     if count > 1:
@@ -248,13 +256,13 @@ def _graded(source: PartedSource, metric: Metric, part: Callable[[], tuple[Any, 
         whole = space.dot(scaled, scaled)
         # Parts of n examples each scatter about their mean by trace/n; unbiased with count - 1.
         trace = max(squares / weights - whole, 0.0) * count / (count - 1) * (examples / count)
-        noise = Noise(trace, whole - trace / examples, examples)
+        noise = Noise(trace, whole - trace / examples, round(examples))
     elif part is not None:
         own, few = part()
         away, scaled = metric.root * (own - out), metric.root * out
         # A part of m of n examples lies trace (1/m - 1/n) from the mean of all, the square of the distance in the mean.
         trace = space.dot(away, away) / (1 / few - 1 / examples)
-        noise = Noise(trace, space.dot(scaled, scaled) - trace / examples, examples)
+        noise = Noise(trace, space.dot(scaled, scaled) - trace / examples, round(examples))
     if metric.coupled:
         out = out + metric.coupled * source.position()
     return total / weights, out, noise

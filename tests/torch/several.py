@@ -329,7 +329,7 @@ def momentum():
     return ends
 
 
-def trained(watched, steps=45, model=None, probe=None, **words):
+def under_watch(watched, steps=45, model=None, probe=None, **words):
     """A run under DistributedDataParallel with dropout, batch norm and a shuffling loader, and what was seen of it."""
     torch.manual_seed(3)
     model = DDP(nn.Sequential(net(norm=True), nn.Dropout(0.2)) if model is None else model)
@@ -356,7 +356,7 @@ def watched():
     """The parameters with and without, the looks, and who spoke."""
     ends = []
     for flag in (False, True):
-        model, watch, said = trained(flag, expect=0.5)
+        model, watch, said = under_watch(flag, expect=0.5)
         ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     looks = [[look.step, look.sharpness, look.bar, look.loss, look.noise.examples, look.excess] for look in watch.looks]
     return [bool(torch.equal(*ends)), looks, len(said), [told.name for told in watch.messages]]
@@ -367,13 +367,13 @@ def watched_by_time():
     if rank:
         time.sleep(0.05)
     words = {"every": None, "budget": 1.0, "log": None}
-    parts, whole = trained(True, **words)[1].looks, trained(True, probe=data(), **words)[1].looks
+    parts, whole = under_watch(True, **words)[1].looks, under_watch(True, probe=data(), **words)[1].looks
     return [[(look.step, look.sharpness) for look in looks] for looks in (parts, whole)]
 
 
 def watched_whole():
     """Each process gives the same probe: each takes its share of it, and what comes out is that of the whole."""
-    _, watch, _ = trained(True, 1, model=net(), probe=data(), log=None, average=False)
+    _, watch, _ = under_watch(True, 1, model=net(), probe=data(), log=None, average=False)
     look = watch.looks[0]
     return [look.loss, look.sharpness, look.bar, look.noise.examples, look.noise.trace, look.taken.slope]
 
@@ -393,7 +393,7 @@ class Failing(nn.Module):
 
 
 def watch_fails():
-    model, watch, said = trained(True, 25, model=Failing(), log=None, mode="eval")
+    model, watch, said = under_watch(True, 25, model=Failing(), log=None, mode="eval")
     return [len(watch.looks), said, bool(torch.isfinite(next(model.parameters())).all())]
 
 

@@ -103,15 +103,6 @@ class TorchSource(Sampled):
         self.spent["gradients"] += 1
         return total / weights, out.div_(weights)
 
-    def summed(self, vector: torch.Tensor, *numbers: float) -> list[float]:
-        """A sum over this process's batches, in place, and numbers of them: over those of all processes."""
-        if self.group is None:
-            return list(numbers)
-        self.group.add(vector)
-        counts, self.shares = self.group.columns(self.sizes, self.weights)
-        self.sizes = [int(size) for size in counts]
-        return self.group.sums(*numbers)
-
     def parted(self) -> Iterator[tuple[float, torch.Tensor, float, int]]:
         """Loss, gradient, weight and examples of each batch, keeping the graphs that fit, as `gradient` does for their mean."""
         for loss, grads, weight, size in self._each(None):

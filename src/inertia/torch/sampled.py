@@ -1,4 +1,4 @@
-"""Mini-batches of a source, and steps of its parameters: what noise and a short training on the way of a measurement need."""
+"""Mini-batches of a source, sums over processes, and steps of its parameters: what noise and a short training need."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Sampled:
     portion: Portion | None
     group: Processes | None
     sizes: list[int]
+    weights: list[float]
+    shares: list[float]
     spent: dict[str, float]
     looks: Iterator[int]
     kept: list[torch.Tensor]
@@ -43,6 +45,15 @@ class Sampled:
 
     def release(self) -> None:
         """Let go of what belongs to the present parameters."""
+
+    def summed(self, vector: torch.Tensor, *numbers: float) -> list[float]:
+        """A sum over this process's batches, in place, and numbers of them: over those of all processes."""
+        if self.group is None:
+            return list(numbers)
+        self.group.add(vector)
+        counts, self.shares = self.group.columns(self.sizes, self.weights)
+        self.sizes = [int(size) for size in counts]
+        return self.group.sums(*numbers)
 
     def mini_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[tuple[torch.Tensor, int]]:
         """Gradients of mini-batches: rows drawn at random from tensors, the loader's own batches otherwise."""

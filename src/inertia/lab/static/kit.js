@@ -8,6 +8,8 @@ import { Store } from "./store.js";
 import { onscheme } from "./theme.js";
 import { toolbar } from "./toolbar.js";
 
+const LATE = 350; // milliseconds after which a figure says that what stands there is an old answer
+
 // Mount one figure: spec {name, title, fields}, module {build}, transport {ask}.
 export function mount(host, spec, module, transport, { alone = false } = {}) {
   return new Kit(host, spec, module, transport, alone);
@@ -32,7 +34,7 @@ class Kit {
     this.root = node("div", { class: "figure waiting", id: alone ? null : spec.name, "data-drawn": "0", role: "group", "aria-label": spec.title });
     this.grid = node("div", { class: "grid" });
     this.box = this.grid;
-    this.caption = node("p", { class: "caption", "aria-live": "polite" }, "…");
+    this.caption = node("p", { class: "caption", "aria-live": "polite" }, "computing …");
     this.tools = node("div", { class: "tools" });
     this.root.append(node("figure", {}, this.grid, node("figcaption", {}, this.caption, this.tools)));
     host.append(this.root);
@@ -67,8 +69,11 @@ class Kit {
     if (this.flying) { this.waiting = true; return; }
     this.flying = true;
     this.root.dataset.busy = "yes";
+    const late = setTimeout(() => this.root.classList.add("late"), LATE);
     const asked = this.version;
     const { error, ...reply } = await this.transport.ask({ figure: this.name, state: this.store.state, have: this.have });
+    clearTimeout(late);
+    this.root.classList.remove("late");
     this.flying = false;
     this.seen = asked;
     try {

@@ -85,7 +85,7 @@ export function build(kit) {
   function overlays(view) {
     view.ghosts.forEach((ghost, i) => {
       const xs = column(ghost.path, 0), ys = column(ghost.path, 1), stroke = tone(i + 1, view.ghosts.length + 1);
-      ground.line(`ghost${i}`, xs, ys, "ghost", { stroke });
+      ground.line(`ghost${i}`, xs, ys, `ghost trail${i}`, { stroke });
       ground.dots(`ghostdots${i}`, xs, ys, 1.4, "dots", { fill: stroke });
       let end = xs.length - 1;
       while (end > 0 && !Number.isFinite(xs[end] + ys[end])) end--;
@@ -102,7 +102,7 @@ export function build(kit) {
     const tips = [];
     for (let i = rows - 1; i >= 0; i--) {
       const values = row(view.excess, i), stroke = i ? tone(i, rows) : "";
-      loss.line(`loss${i}`, null, values, i ? "" : "hot wide", { stroke });
+      loss.line(`loss${i}`, null, values, i ? `trail${i - 1}` : "hot wide", { stroke });
       let end = last;
       while (end > 0 && !(values[end] > low / 2)) end--;
       tips.push({ key: `tip${i}`, y: Math.min(Math.max(values[end] || first, low), high), words: view.names[i], className: i ? "label" : "label hot", fill: stroke });

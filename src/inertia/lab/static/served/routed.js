@@ -21,7 +21,9 @@ class Routed extends Local {
       this.socket = new SocketTransport(`${location.origin.replace("http", "ws")}/socket`);
       let lost = false;
       this.socket.onstate = (up) => { // what could not be answered is asked again
-        if (up && lost) for (const kit of inertia.mounted.values()) if (kit.awake && this.python({ figure: kit.name, state: kit.store.state })) kit.request();
+        const asking = [...inertia.mounted.values()].filter((kit) => kit.awake && this.python({ figure: kit.name, state: kit.store.state }));
+        if (up && lost) for (const kit of asking) kit.request();
+        if (!up && !lost) for (const kit of asking) kit.failed({ message: "the laboratory has stopped; start it again with: inertia lab" });
         lost = !up;
       };
     }

@@ -197,3 +197,15 @@ def test_the_colour_spreads_by_itself_and_stops_when_asked(plain):
     assert page.evaluate("inertia.mounted.get('colour').store.state.k") > held
     assert "less motion" in play.get_attribute("title")
     page.emulate_media(reduced_motion="no-preference")
+
+
+@pytest.mark.browser
+def test_a_list_with_nothing_between_two_commas_is_asked_for_again(plain):
+    plain.figure("modes")
+    entry, told = plain.page.locator("#modes .entry").first, plain.page.locator("#modes .told").first
+    for text, refused in (("1,,2", True), ("0.01, 1,", True), ("0.01 1", False), ("0.02; 0.5, 1", False)):
+        entry.fill(text)
+        entry.press("Enter")
+        entry.evaluate("(node) => node.blur()")
+        assert bool(told.inner_text()) == refused, text
+    assert plain.page.evaluate("inertia.mounted.get('modes').store.state.curvatures") == [0.02, 0.5, 1]

@@ -97,8 +97,8 @@ def _setting(text: str) -> tuple[str, Any]:
     import json
 
     name, equals, value = text.partition("=")
-    if not equals:
-        raise BadInput(f"--set needs NAME=VALUE, got '{text}'")
+    if not equals or not name or not value.strip():
+        raise BadInput(f"--set needs NAME=VALUE, got '{text}': write it like beta=0.9")
     try:
         return name, json.loads(value)
     except ValueError:

@@ -191,12 +191,16 @@ def ends(mu: float | None, largest: float | None) -> tuple[float, float]:
 
 
 def _numbers(text: str) -> list[float]:
-    found = []
-    for word in text.replace(",", " ").split():
-        try:
-            found.append(float(word))
-        except ValueError:
-            raise BadInput(f"'{word}' in --curvatures is not a number: give numbers and commas, such as 0.2,4") from None
-    if not found:
+    """Numbers with commas or spaces between them; nothing between two commas, or before the first, is no number."""
+    if not text.strip():
         raise BadInput("--curvatures is empty: give numbers and commas, such as 0.2,4")
+    found: list[float] = []
+    for place, part in enumerate(text.split(","), start=1):
+        if not part.strip():
+            raise BadInput(f"--curvatures {text.strip()[:60]}: number {place} is missing; give numbers and commas, such as 0.2,4")
+        for word in part.split():
+            try:
+                found.append(float(word))
+            except ValueError:
+                raise BadInput(f"'{word}' in --curvatures is not a number: give numbers and commas, such as 0.2,4") from None
     return found

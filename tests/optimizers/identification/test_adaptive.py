@@ -80,6 +80,30 @@ def test_keras_stands_eps_elsewhere():
         holds(found.metric, {"place": "plain", "eps": 1e-7})
 
 
+@pytest.mark.parametrize("single", [True, False])
+def test_squares_that_are_added_up_and_a_momentum_are_no_rmsprop_that_hardly_forgets(single):
+    """optax's SM3 on a vector, and the same rule written out: sum of squares, then an averaged quotient."""
+    optax = pytest.importorskip("optax")
+    import jax
+    import jax.numpy as jnp
+
+    def update(grads, state, params=None):
+        total, average = state
+        total = jax.tree.map(lambda v, g: v + g * g, total, grads)
+        average = jax.tree.map(lambda m, g, v: 0.9 * m + 0.1 * g / jnp.sqrt(v + 1e-8), average, grads, total)
+        return jax.tree.map(lambda m: -0.1 * m, average), (total, average)
+
+    def zeros(params):
+        return jax.tree.map(jnp.zeros_like, params), jax.tree.map(jnp.zeros_like, params)
+
+    made = optax.sm3(0.1, momentum=0.9) if single else optax.GradientTransformation(zeros, update)
+    found = inertia.jax.identify(made, params={"b": jnp.zeros(3)})
+    assert found.verdict.startswith("Adagrad with momentum, learning rate 0.01, momentum 0.9")
+    holds(found.metric, {"kind": "sum", "before": True})
+    assert found.metric.beta1 == pytest.approx(0.9, rel=1e-4)
+    assert found.metric.eps == pytest.approx(1e-8, rel=1e-3)
+
+
 def make_adam():
     """A user's own, with no bias correction and eps under the root."""
     m, v = np.zeros(8), np.zeros(8)

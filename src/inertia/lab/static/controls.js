@@ -134,7 +134,7 @@ export const controls = {
       return value.some((one) => one < field.low || one > field.high) ? `numbers from ${nice(field.low)} to ${nice(field.high)}` : "";
     };
     const send = () => {
-      const value = list ? input.value.replace(/−/g, "-").split(/[\s,;]+/).filter(Boolean).map(Number) : input.value, bad = list ? wrong(value) : "";
+      const value = list ? input.value.replace(/−/g, "-").trim().split(/\s*[,;]\s*|\s+/).map((one) => (one ? Number(one) : NaN)) : input.value, bad = list ? wrong(value) : "";
       input.setAttribute("aria-invalid", Boolean(bad));
       told.textContent = bad ? `Please give ${bad}.` : "";
       if (!bad) this.store.set({ [name]: value });

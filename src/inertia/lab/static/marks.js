@@ -80,7 +80,7 @@ export const marks = {
   },
 
   // A label with a halo in the colour of the paper; kept inside the panel. Of several wordings, the longest first, the first that has room.
-  text(key, x, y, words, { dx = 0, dy = 0, anchor = "start", className = "label", fill = "", raw = false, inside = true } = {}) {
+  text(key, x, y, words, { dx = 0, dy = 0, anchor = "start", className = "label", fill = "", raw = false, inside = true, spare = false } = {}) {
     const node = this.item(key, "text", this.front, className), each = className.includes("big") ? 8.6 : 6.4, share = { start: 0, middle: 0.5, end: 1 }[anchor];
     let left = (raw ? x : this.x(x)) + dx, top = (raw ? y : this.y(y)) + dy;
     if (Array.isArray(words)) {
@@ -93,7 +93,11 @@ export const marks = {
       const low = this.inner.left + 4 + share * wide, high = this.inner.left + this.inner.width - 4 - (1 - share) * wide;
       left = Math.max(low, Math.min(left, high));
       top = Math.max(this.inner.top + 14, Math.min(top, this.inner.top + this.inner.height - 6));
-      if (className.startsWith("label")) top = this.free(key, left - share * wide, wide, top);
+      if (className.startsWith("label")) {
+        const free = this.free(key, left - share * wide, wide, top);
+        if (free === null && spare) node.textContent = ""; // what can be spared is not said where there is no room
+        top = free ?? top;
+      }
     }
     this.taken.set(key, [left - share * wide, wide, top, className.includes("big") ? 17 : 13]);
     put(node, "x", px(left));
@@ -108,7 +112,7 @@ export const marks = {
     const low = this.inner.top + 12, high = this.inner.top + this.inner.height - 4;
     const hits = (top) => [...this.taken].some(([other, [x, w, y, tall]]) => other !== key && left < x + w && x < left + wide && Math.abs(top - y) < tall);
     for (const off of [0, 14, -14, 28, -28, 42, -42, 56, -56, 70, -70]) if (wished + off >= low && wished + off <= high && !hits(wished + off)) return wished + off;
-    return wished;
+    return null;
   },
 
   // Direct labels at the ends of curves, pushed apart where they would touch: [{key, y, words, className, fill}].

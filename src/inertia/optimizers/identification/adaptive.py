@@ -27,6 +27,7 @@ KINDS = ("", "sum", "amsgrad", "amsgrad hat", "infinity", "centered")
 STARTS1, STARTS2 = (0.5, 0.9, 0.97), (0.8, 0.9, 0.99, 0.999)
 CLOSE = 1e-6  # a step is explained: eps against LARGE is below 1e-8, a wrong family leaves more than 1e-3
 PLAUSIBLE = 0.1  # squared share of a step that the nearest start may leave open
+SLOWEST = 6.0  # decays of the squares are looked for up to 1 - 10^-6
 LOOSE = 3e-4  # the same for single precision
 
 
@@ -80,6 +81,9 @@ def _shapes(seen: _Seen, close: float) -> Iterator[Metric]:
     for before in (False, True):
         for kind in KINDS:
             betas = _betas(seen, kind, before, close)
+            if kind == "" and betas is not None and betas[1] >= 1 - 2 * 10**-SLOWEST:  # at the end of the search: nothing decays
+                summed = _betas(seen, "sum", before, close)
+                kind, betas = ("sum", summed) if summed is not None else (kind, betas)
             if betas is not None:
                 members = [one for one in _members(seen, *betas, kind, before) if one is not None]
                 yield from sorted((_rated(one, seen) for one in members if _explains(one, seen, close)), key=lambda one: _unrest(one.rates))
@@ -107,7 +111,7 @@ def _betas(seen: _Seen, kind: str, before: bool, close: float) -> tuple[float, f
         return None
     for index in np.argsort(costs)[:2]:
         low = [-0.999] * (not before) + [0.05] * (not fixed)
-        high = [0.9999] * (not before) + [6.0] * (not fixed)
+        high = [0.9999] * (not before) + [SLOWEST] * (not fixed)
         solved = least_squares(rest, starts[index], bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=40)
         if np.max(np.abs(solved.fun)) <= close:
             beta2 = 1.0 if fixed else float(1 - 10 ** -solved.x[-1])

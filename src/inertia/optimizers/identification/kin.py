@@ -72,7 +72,8 @@ def _inner(metric: Metric) -> float:
 def _called(metric: Metric) -> str:
     after = "W" if metric.omega and not metric.before else ""
     if metric.kind == "sum":
-        return "Adagrad" if not metric.beta1 else "Adagrad with an averaged gradient"
+        kinds = {False: "Adagrad with an averaged gradient", True: "Adagrad with momentum"}
+        return kinds[metric.before] if metric.beta1 else "Adagrad"
     if metric.kind == "infinity":
         return "Adamax"
     if metric.kind == "centered":

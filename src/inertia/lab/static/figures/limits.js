@@ -15,7 +15,7 @@ export function build(kit) {
     kit.slider("k", { high: (view) => view.steps });
     kit.legend("heat", ["0", "1"]);
     profile = kit.panel({ label: "weights at the chosen step, and the solution", aspect: (width) => (width < 420 ? 0.5 : 0.34), margin: { top: 22, right: 16 } });
-    chart = kit.panel({ label: "largest error of every method, and the bound, against step", aspect: (width) => (width < 420 ? 0.72 : 0.5), margin: { top: 22, right: 128 } });
+    chart = kit.panel({ label: "largest error of every method, and the bound, against step", aspect: (width) => (width < 420 ? 0.72 : 0.5), margin: { top: 22, right: 142 } });
   });
   kit.row(12);
   kit.more(() => {
@@ -68,12 +68,12 @@ export function build(kit) {
       chart.line(`curve${i}`, null, values, mine ? "hot wide" : "", { stroke: mine ? "" : tone(i, count) });
       let end = view.steps;
       while (end > 0 && !(values[end] > bottom)) end--;
-      if (end < 0.9 * view.steps) chart.text(`tip${i}`, end, values[end] || bottom, view.names[i], { dx: -8, dy: 10, anchor: "end", className: mine ? "label hot" : "label", fill: mine ? "" : tone(i, count) });
+      if (end < 0.9 * view.steps) chart.text(`tip${i}`, end, values[end] || bottom, view.names[i], { dx: -8, dy: 10, anchor: "end", spare: !mine, className: mine ? "label hot" : "label", fill: mine ? "" : tone(i, count) });
       else tips.push({ key: `tip${i}`, y: Math.min(values[end] || bottom, 3), words: view.names[i], className: mine ? "label hot" : "label", fill: mine ? "" : tone(i, count) });
     }
     chart.line("bound", null, Array.from(view.bound, (v) => (v > 0 ? v : NaN)), "ink wide");
     chart.ends(tips);
-    chart.text("limit", 0, bottom, "no method reaches here", { dx: 8, dy: -9 });
+    chart.text("limit", 0, bottom, "no method reaches here", { dx: 8, dy: -9, spare: true });
     chart.line("now", [view.k, view.k], [bottom, 3], "hot thin");
     chart.knob("step", view.k, Math.min(Math.max(view.error, bottom), 3), { label: "step", move: hold, step: [1, 0], radius: 6, words: `step ${view.k}, error ${nice(view.error)}` });
     chart.axes({ x: "step", y: "largest error of any node" });

@@ -5,7 +5,7 @@ import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
 
 export function build(kit) {
-  const chart = kit.panel({ span: 8, label: "loss by eigencomponent against step", aspect: (width) => (width < 440 ? 0.74 : 0.52), margin: { right: 78, top: 22 } });
+  const chart = kit.panel({ span: 8, label: "loss by eigencomponent against step", aspect: (width) => (width < 440 ? 0.74 : 0.52), margin: { right: 82, top: 22 } });
   let plane;
   kit.column(4, () => {
     kit.row(12);
@@ -32,7 +32,7 @@ export function build(kit) {
 
   function losses(view, state) {
     const count = view.losses.shape[0], last = view.losses.shape[1] - 1;
-    const names = Array.from(view.curvatures, (h) => `λ = ${nice(h)}`);
+    const names = Array.from(view.curvatures, (h) => `λ = ${nice(Number(h.toPrecision(3)))}`);
     if (state.log) {
       const top = Math.max(4, Math.min(view.peak[1] || 1e6, 1e6)), floor = Math.min(...view.total.filter((v) => v > 0));
       chart.domain({ x: [0, last], y: [Math.max(1e-12, Math.min(floor / 3, 1e-3)), top * 2], ylog: true });

@@ -22,7 +22,9 @@ PARAMS = {"a": RNG.normal(size=(4, 6)) / 2, "b": (np.zeros(6), RNG.normal(size=(
 
 @pytest.fixture(autouse=True)
 def _double():
-    with jax.enable_x64(True):
+    from inertia.jax.probe import double
+
+    with double():
         yield
 
 

@@ -80,7 +80,9 @@ EDGES = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_to_a_dense_eigenvalue_problem_and_to_the_update_really_made(kind):
     tx = KINDS[kind]
-    with jax.enable_x64(True):
+    from inertia.jax.probe import double
+
+    with double():
         params, state = trained(tx)
         found = measure(loss, params, data(), optimizer=tx, opt_state=state, rtol=1e-6, noise=0)
         hessian, gradient = dense(params)
@@ -97,7 +99,9 @@ def test_equal_to_a_dense_eigenvalue_problem_and_to_the_update_really_made(kind)
 
 def test_leaves_with_rates_of_their_own_are_told():
     tx = optax.multi_transform({"slow": optax.adam(0.01), "fast": optax.adam(0.04)}, {"a": "slow", "b": "slow", "c": "fast"})
-    with jax.enable_x64(True):
+    from inertia.jax.probe import double
+
+    with double():
         params, state = trained(tx)
         found = measure(loss, params, data(), optimizer=tx, opt_state=state, rtol=1e-6, noise=0)
         nu = state.inner_states
@@ -111,7 +115,9 @@ def test_leaves_with_rates_of_their_own_are_told():
 
 def test_a_state_that_has_not_stepped_walks_on_a_copy():
     tx = optax.adamw(0.01)
-    with jax.enable_x64(True):
+    from inertia.jax.probe import double
+
+    with double():
         params, state = start(), tx.init(start())
         found = measure(loss, params, data(), optimizer=tx, opt_state=state, rtol=1e-6, walk=STEPS, noise=0)
         after, stepped = trained(tx)

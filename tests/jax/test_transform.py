@@ -19,7 +19,9 @@ from inertia.errors import BadInput
 
 @pytest.fixture(autouse=True)
 def _double():
-    with jax.enable_x64(True):
+    from inertia.jax.probe import double
+
+    with double():
         yield
 
 

@@ -26,7 +26,9 @@ N, D = 120, 6
 
 @pytest.fixture(autouse=True)
 def _double():
-    with jax.enable_x64():
+    from inertia.jax.probe import double
+
+    with double():
         yield
 
 

@@ -33,7 +33,9 @@ def test_a_given_method_makes_the_traces_of_the_valley():
 
 def test_jax_and_numpy_make_the_same_steps():
     jax = pytest.importorskip("jax")
-    with jax.enable_x64(True):
+    from inertia.jax.probe import double
+
+    with double():
         jnp = jax.numpy
         for method in (Method(0.2, 0.9, 0.5), linear(Method(0.2, 0.9), 40)):
             here = inertia.minimize(f, [-1.0, 2.0], method, 40, gradient=grad)

@@ -18,7 +18,7 @@ from ..optimizers.identification.bench import examine
 from ..optimizers.identification.kin import verdict
 from ..optimizers.identification.recursion import Home
 
-__all__ = ["identify"]
+__all__ = ["double", "identify"]
 
 ROUNDING = float(np.finfo(np.float64).eps)
 
@@ -48,14 +48,14 @@ def identify(transform: Any, *, params: Any = None, slower: Any = None, declared
     for one in (transform,) if slower is None else (transform, slower):
         if not (hasattr(one, "init") and hasattr(one, "update")):
             raise BadInput(f"{type(one).__name__} is not an optax transformation: it needs init and update")
-    with _double():
+    with double():
         tree = _tree(transform, params)
         bench, outcomes = examine(lambda width: _Bench(transform, slower, tree, width), seed)
         names = bench.names if len(outcomes) > 1 else ("",)
         return verdict(bench, outcomes, [declared] * len(outcomes), names, seed)
 
 
-def _double() -> Any:
+def double() -> Any:
     """64 bits inside the block, in this thread only."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)

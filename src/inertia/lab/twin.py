@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..report.styled import styled
 from .fields import clean
 from .views import allowed, expanded, named
 
@@ -42,12 +43,11 @@ def figure(name: str, **state: Any) -> Any:
     >>> len(figure("map", alpha=0.5).axes)
     3
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
     module = named(name)
     shown = data(name, **state)
-    with matplotlib.rc_context(_STYLE):
+    with styled(_STYLE):
         canvas = Figure(figsize=SIZES, layout="constrained")
         canvas.suptitle(f"{module.TITLE}. {shown['caption'].replace('*', '')}", fontsize=10, x=0.01, ha="left", wrap=True)
         module.draw(canvas, shown)

@@ -9,7 +9,6 @@ import io
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from ..core.method import Method
 from ..theory.certify.maps import CertifiedMap
 from .style import GREY, HOT, INK, MAP, PAPER, RC
+from .styled import styled
 
 __all__ = ["CertifiedView", "certified_maps", "picture"]
 
@@ -69,14 +69,14 @@ def certified_maps(made: CertifiedMap, method: Method | None = None) -> Certifie
 def picture(view: CertifiedView, kind: str = "png", dots_per_inch: int = 160) -> bytes:
     """The figure of a view as the bytes of a PNG or SVG file: the same view gives the same bytes."""
     held = io.BytesIO()
-    with rc_context(RC):
+    with styled(RC):
         figure(view).savefig(held, format=kind, dpi=dots_per_inch, metadata={"Date": None} if kind == "svg" else {"Software": "inertia"})
     return held.getvalue()
 
 
 def figure(view: CertifiedView) -> Figure:
     """The matplotlib figure: quadratic rate left, certified rate right, one colour scale."""
-    with rc_context(RC):
+    with styled(RC):
         made = Figure(figsize=(9.2, 4.1), layout="constrained")
         left, right = made.subplots(1, 2, sharey=True)
         colours = LinearSegmentedColormap.from_list("speed", MAP[::-1])
@@ -108,7 +108,7 @@ def _nothing_proved(axes: Any, view: CertifiedView) -> None:
     if cycles.any():
         tint = ListedColormap(["#fbe3d7"])
         axes.pcolormesh(view.alpha, view.beta, np.ma.masked_where(~cycles, cycles), cmap=tint, rasterized=True)
-        with rc_context({"hatch.color": HOT, "hatch.linewidth": 0.4}):
+        with styled({"hatch.color": HOT, "hatch.linewidth": 0.4}):
             axes.contourf(view.alpha, view.beta, cycles.astype(float), levels=[0.5, 1.5], colors="none", hatches=["////"])
         rows, cols = np.nonzero(cycles)
         middle = np.argmin((rows - rows.mean()) ** 2 + (cols - cols.mean()) ** 2)

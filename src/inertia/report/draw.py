@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from .style import CONTOURS, GREY, HOT, INK, MAP, PAPER, RAMP, RC, blend
+from .styled import styled
 from .ticks import few
 from .views import Array, Curves, Line, Path, RateMap, Sticks, Strips, View
 
@@ -33,7 +33,7 @@ def figure(view: View, narrow: bool = False) -> Figure:
     >>> figure(Curves("loss", "Loss", (line([0, 1], [2, 1], "loss"),), "step", "loss", "")).axes[0].get_title(loc="left")
     'Loss'
     """
-    with rc_context(RC):
+    with styled(RC):
         made = Figure(figsize=_NARROW if narrow else _SIZE, layout="constrained")
         axes = made.add_subplot()
         axes.set_title(view.title, pad=9)
@@ -44,7 +44,7 @@ def figure(view: View, narrow: bool = False) -> Figure:
 def image(view: View, kind: str = "png", dots_per_inch: int = 160, narrow: bool = False) -> bytes:
     """The picture as the bytes of a PNG or SVG file: the same view gives the same bytes."""
     held = io.BytesIO()
-    with rc_context(RC):
+    with styled(RC):
         about = {"Date": None} if kind == "svg" else {"Software": "inertia"}
         figure(view, narrow).savefig(held, format=kind, dpi=dots_per_inch, metadata=about)
     return _rounded(held.getvalue()) if kind == "svg" else held.getvalue()

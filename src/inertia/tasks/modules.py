@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..torch.frozen import alone
 from .arrays import digits_split
 
 __all__ = ["MODULES", "TorchNetwork", "module"]
@@ -82,7 +83,7 @@ def module(name: str) -> TorchNetwork:
     make, batch_size, steps, about = _SHAPES[name]
 
     def build(seed: int) -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
+        with alone():
             torch.manual_seed(seed)
             return make()
 

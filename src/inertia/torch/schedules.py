@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from ..core.quiet import quiet
 from ..errors import BadInput
 
 __all__ = ["factored"]
@@ -37,8 +37,7 @@ def factored(schedule: Any, steps: int) -> Any:
         group = scheduler.optimizer.param_groups[0]
         base = float(group.get("max_lr", group.get("initial_lr", group["lr"])))
         rates = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is stepped without its optimizer
+        with quiet():  # it is stepped without its optimizer
             for step in range(steps):
                 rates.append(float(group["lr"]))
                 if step + 1 < steps:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..core.quiet import quiet
 from ..errors import BadInput
 
 __all__ = ["Started", "Starter", "starter"]
@@ -57,8 +57,7 @@ class Started:
         self._moved()
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             for scheduler in self.schedulers:
                 scheduler.step(1.0) if _waits_for_a_loss(scheduler) else scheduler.step()  # a loss that does not improve
 
@@ -214,8 +213,7 @@ def _copied(given: Started, width: int) -> Any:
     width = -(-width // 8) * 8
     memo: dict[int, Any] = {id(p): _tensor(width, p.ndim) for p in given.params()}
     memo[id(given.rates.state)] = defaultdict(dict)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a copied scheduler misses its hook on the copied step
+    with quiet():  # a copied scheduler misses its hook on the copied step
         optimizer, schedulers = copy.deepcopy((given.optimizer, given.schedulers), memo)
         _completed(given.optimizer, optimizer, memo)
     for group in Started(optimizer).rates.param_groups:  # a few tensors of each rank stand for all

@@ -11,7 +11,6 @@ Two lines in a loop of one's own:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from math import isfinite
 from typing import Any
@@ -20,6 +19,7 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from ..core.quiet import quiet
 from ..errors import BadInput
 from ..watching.monitor import Monitor
 from ..watching.pacing import FURTHEST, Pace
@@ -292,8 +292,7 @@ class Watch(Watcher):
             return self._look.look(before, after, held, self.steps, free, self._close or asked)
 
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with quiet():
                 self._looking = self.monitor.attempt(lambda: self._together.guarded(work))
         finally:
             put(self.params, after)

@@ -31,9 +31,10 @@ def run_torch(rates, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0
 
 def _optax(transform, start, state):
     jax = pytest.importorskip("jax")
+    from inertia.jax.probe import double
     from inertia.optimizers.conventions import write_optax
 
-    with jax.enable_x64(True):
+    with double():
         import optax
 
         x = jax.numpy.asarray(start)
@@ -95,9 +96,9 @@ def run_keras(rates, momentum=0.0, nesterov=False, start=X0, state=None):
     k = keras()
     import contextlib
 
-    import jax
+    from inertia.jax.probe import double
 
-    with jax.enable_x64(True) if k.backend.backend() == "jax" else contextlib.nullcontext():
+    with double() if k.backend.backend() == "jax" else contextlib.nullcontext():
         variable = k.Variable(start, dtype="float64")
         optimizer = k.optimizers.SGD(1.0, momentum=momentum, nesterov=nesterov)
         optimizer.build([variable])

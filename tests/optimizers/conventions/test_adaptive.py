@@ -102,7 +102,7 @@ class Optax:
 @pytest.mark.parametrize("back", [False, True], ids=["torch to optax", "optax to torch"])
 @pytest.mark.parametrize("pair", PAIRS)
 def test_five_networks_moved_in_the_middle_of_a_decaying_schedule_end_at_the_same_point(pair, back):
-    torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax")
+    torch, _ = pytest.importorskip("torch"), pytest.importorskip("jax")
     here, there, settings = PAIRS[pair]
     full = {key: value for key, value in DIALECTS[here].settings.items() if key != "amsgrad"} | settings
     found = convert_adaptive(here, there, **full)
@@ -119,7 +119,9 @@ def test_five_networks_moved_in_the_middle_of_a_decaying_schedule_end_at_the_sam
             loss = (net(x) - x[:, :2] * x[:, 2:]).square().mean()
             return [g.numpy() for g in torch.autograd.grad(loss, list(net.parameters()))]
 
-        with jax.enable_x64(True):
+        from inertia.jax.probe import double
+
+        with double():
             sides = [Torch(here, full, values), Optax(there, dict(found.to), values)]
             first, second = sides[::-1] if back else sides
             reference = (Optax(there, dict(found.to), values), Torch(here, full, values))[not back]
@@ -151,14 +153,16 @@ def test_five_networks_moved_in_the_middle_of_a_decaying_schedule_end_at_the_sam
 )
 def test_keras_walks_optax_s_path_where_it_is_said(here, there, settings, exact):
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    keras, jax = pytest.importorskip("keras"), pytest.importorskip("jax")
+    keras, _ = pytest.importorskip("keras"), pytest.importorskip("jax")
     if keras.backend.backend() != "jax":
         pytest.skip("keras runs on another backend here")
     found = convert_adaptive(here, there, **settings)
     assert found.exact == exact
     kind = {"keras-rmsprop": "RMSprop", "keras-adagrad": "Adagrad", "keras-adam": "Adam"}[there]
     start = np.array([1.0, -2.0, 0.5])
-    with jax.enable_x64(True):
+    from inertia.jax.probe import double
+
+    with double():
         side = Optax(here, {k: v for k, v in {**DIALECTS[here].settings, **settings}.items()}, [start])
         variable = keras.Variable(start, dtype="float64")
         optimizer = getattr(keras.optimizers, kind)(

@@ -126,7 +126,9 @@ def test_a_moved_run_goes_on(case, back):
     if back:
         names, options = names[::-1], options[::-1]
     rates = np.ones(STEPS) if status == CONSTANT else 1 - 0.9 * np.arange(STEPS) / STEPS
-    with jax.enable_x64(True):
+    from inertia.jax.probe import double
+
+    with double():
         first, stayed, second = (
             SIDES[name.split("-")[0]](name.split("-")[1], own, START)
             for name, own in ((names[0], options[0]), (names[1], options[1]), (names[1], options[1]))

@@ -71,7 +71,9 @@ def test_a_torch_checkpoint_continues_in_optax_and_back():
     points = {name: w.detach().numpy().copy() for name, w in weights.items()}
     moved = convert_state(points, dict(zip(weights, buffers, strict=True)), "torch", "optax", **settings)
 
-    with jax.enable_x64(True):
+    from inertia.jax.probe import double
+
+    with double():
         sgd = optax.sgd(**{key: value for key, value in moved.conversion.to.items() if key != "weight_decay"})
         params = jax.tree.map(jax.numpy.asarray, moved.params)
         state = write_optax(sgd.init(params), jax.tree.map(jax.numpy.asarray, moved.buffer))

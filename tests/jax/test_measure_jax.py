@@ -111,6 +111,9 @@ def test_half_precision_is_measured_in_float32_and_data_are_arguments():
 
 @pytest.mark.parametrize("forward", [True, False])
 def test_custom_derivatives_without_forward_mode_or_without_a_second_derivative(forward):
+    if not forward and not hasattr(jax, "enable_x64"):
+        pytest.skip("JAX 0.4 turns the 64 bits of a callback's result to 32: they are this thread's, and it runs in another")
+
     @jax.custom_vjp
     def act(x):
         return jnp.tanh(x)

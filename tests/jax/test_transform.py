@@ -355,7 +355,7 @@ def test_half_precision_updates_are_within_one_unit_of_optax(dtype, nesterov):
 
 
 STATES = {
-    "partition": lambda a, b: optax.partition({"a": a, "b": b}, {"w": "a", "v": "b"}),
+    "partition": lambda a, b: getattr(optax, "partition", optax.multi_transform)({"a": a, "b": b}, {"w": "a", "v": "b"}),
     "named chain": lambda a, b: optax.named_chain(("first", optax.clip(10.0)), ("second", a)),
     "two masks": lambda a, b: optax.chain(optax.masked(a, {"w": True, "v": False}), optax.masked(b, {"w": False, "v": True})),
 }

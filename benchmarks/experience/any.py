@@ -39,11 +39,14 @@ class Side:
         self.y = np.log(np.maximum(1 - answers.fell / fall, 0.0).mean(axis=1) + 0.01)  # of every recipe, by both grids' measure
         self.done: list[int] = []
         self.fell: list[float] = []
+        self.risen: list[bool] = []
         self.ask()
 
     def ask(self) -> None:
         """Everything believed after the runs made."""
-        self.weighed: Weighed = self.known.weigh(job_of(self.s), self.answers.at(self.done), Seen(np.array(self.fell)))
+        self.weighed: Weighed = self.known.weigh(
+            job_of(self.s), self.answers.at(self.done), Seen(np.array(self.fell), np.array(self.risen, bool))
+        )
         self.belief: Belief = self.known.belief(self.weighed, self.answers.where)
         trained = [i for i, fell in zip(self.done, self.fell, strict=True) if fell >= 0.1 * max(self.fell)]
         expected = self.belief.expected
@@ -72,6 +75,7 @@ class Side:
         """One run, read off the grid."""
         count = self.answers.fell.shape[1]
         self.fell.append(float(self.answers.fell[at, (self.seed + len(self.done)) % count]))
+        self.risen.append(bool(self.answers.risen[at, (self.seed + len(self.done)) % count]))
         self.done.append(at)
         self.ask()
 

@@ -114,8 +114,9 @@ def table(bank: Bank, found: list[list[Played]]) -> None:
         inside = np.mean((gains[:, 0] <= gains[:, 3]) & (gains[:, 3] <= gains[:, 2]))
         print(f"momentum's gain after {n} runs: interval holds it in {100 * inside:.0f} %, pinball {pinball(gains):.3f} "
               f"(constant interval {constant:.3f}: {100 * (1 - pinball(gains) / constant):.0f} % below)")  # fmt: skip
+    print(f"runs made of three: {np.mean([row.made for rows in found for row in rows]):.2f}")
     for n in range(3):
-        runs = np.array([row.foreseen[n] for rows in found for row in rows])
+        runs = np.array([row.foreseen[n] for rows in found for row in rows if len(row.foreseen) > n])
         inside = np.mean((runs[:, 0] <= runs[:, 3]) & (runs[:, 3] <= runs[:, 2]))
         left = np.maximum(1 - runs[:, [1, 3]] / runs[:, [4]], 0.0) + 0.01
         near = np.mean(np.abs(np.log(left[:, 0] / left[:, 1])) < np.log(2))
@@ -146,9 +147,23 @@ def fit(bank: Bank, passes: int, every: int) -> Fitted:
 
 def names() -> list[str]:
     """What is searched, the most telling first."""
-    first = ["wander", "floor", "own", "tail", "network 0", "network 1", "network 2", "network 3", "convex 0", "convex 1", "trust", "fall"]
+    first = [
+        "wander",
+        "floor",
+        "own",
+        "tail",
+        "network 0",
+        "network 1",
+        "network 2",
+        "network 3",
+        "convex 0",
+        "convex 1",
+        "trust",
+        "fall",
+        "promise",
+    ]
     scales = [f"scales {i}" for i in range(len(FITTED["sgd"].scales))]
-    return [*first, *scales, "level", "reach", "memory", "ahead", "along", "jitter", "gain", "broad"]
+    return [*first, *scales, "level", "reach", "memory", "ahead", "along", "jitter", "margin", "slip", "gain", "broad"]
 
 
 def changed(fitted: Fitted, name: str, factor: float) -> Fitted | None:

@@ -27,6 +27,7 @@ class Played:
     logreg: tuple[float, ...]
     failed: tuple[bool, ...]
     foreseen: list[tuple[float, ...]]  # of every run: 10 %, median and 90 % of its fall, what it was, what was possible
+    made: int  # runs, of those allowed: the search ends where one more is not worth it
     gains: list[tuple[float, ...]]  # after 0, 1, ... runs: 10 %, median and 90 % of ln of momentum's gain, what it is
 
 
@@ -38,7 +39,8 @@ def job_of(s: Surface) -> Job:
     facts = s.cell.facts
     said = s.said if np.all(np.isfinite(s.said)) else None
     most = np.inf if facts.lowest is None else facts.loss - facts.lowest
-    return Job(s.features, s.unit, s.start, scale_of(facts, s.cell.optimizer), most, said)
+    told = 0.0 if np.isnan(s.promised) else s.promised
+    return Job(s.features, s.unit, s.start, scale_of(facts, s.cell.optimizer), most, said, told)
 
 
 class Answers:
@@ -49,6 +51,7 @@ class Answers:
         losses, starts = (cell.held, cell.held_start) if held_out else (cell.training, cell.start)
         full = np.all(~np.isnan(losses), axis=1)
         self.recipes = [r for r, ok in zip(cell.recipes, full, strict=True) if ok]
+        self.risen = losses[full] >= starts
         self.fell = np.maximum(starts.mean() - np.minimum(losses[full], starts), 0.0)
         share = 1 - self.fell / s.fall
         y = np.log(np.maximum(share, 0).mean(axis=1) + 0.01)
@@ -65,9 +68,10 @@ class Answers:
 def play(s: Surface, cell: Answers, experience: Experience, runs: int = 3, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Played]:
     job, found = job_of(s), []
     for seed in seeds:
-        picks, done, fell, foreseen, gains = [], [], [], [], []
+        ended_early = False
+        picks, done, fell, risen, foreseen, gains = [], [], [], [], [], []
         for n in range(runs + 1):
-            weighed = experience.weigh(job, cell.at(done), Seen(np.array(fell)))
+            weighed = experience.weigh(job, cell.at(done), Seen(np.array(fell), np.array(risen, dtype=bool)))
             worth = experience.worth(weighed, cell.where)
             expected = weighed.weight @ worth[0]
             if np.isfinite(s.gain):
@@ -80,11 +84,15 @@ def play(s: Surface, cell: Answers, experience: Experience, runs: int = 3, seeds
                 improved = improvement(weighed.weight, worth, worth[0][:, picks[-1]])
                 improved[done] = 0
                 ask = int(np.argmax(improved))
-            if n < runs:
+                ended_early = ended_early or improved[ask] < experience.fitted.worth
+            if n < runs and not ended_early:
                 ended = cell.fell[ask, (seed + n) % cell.fell.shape[1]]
                 low, middle, high = quantiles(*spread_of(experience.belief(weighed, cell.at([ask])), 0, experience.fitted.broad), TENTHS)
                 foreseen.append((low, middle, high, ended, s.fall))
                 done.append(ask)
                 fell.append(ended)
-        found.append(Played(s.cell.name, s.cell.schedule, seed, tuple(cell.logreg[picks]), tuple(cell.failed[picks]), foreseen, gains))
+                risen.append(cell.risen[ask, (seed + n) % cell.fell.shape[1]])
+        found.append(
+            Played(s.cell.name, s.cell.schedule, seed, tuple(cell.logreg[picks]), tuple(cell.failed[picks]), foreseen, len(done), gains)
+        )
     return found

@@ -52,6 +52,9 @@ def tune(
     max_cost: Annotated[float | None, typer.Option("--max-cost", help="The most to spend, in runs, measuring included.")] = None,
     prove: Annotated[bool, typer.Option("--prove", help="One more run, without momentum, at its own learning rate.")] = False,
     experience: Annotated[Path | None, typer.Option("--experience", help="Folder of finished tunings, which help and grow.")] = None,
+    past: Annotated[
+        Path | None, typer.Option("--past", metavar="FILE.csv", help="Runs of this task that you already have: columns lr, momentum, loss.")
+    ] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Also run parameter-free optimizers, untuned (models only).")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Take up the finished runs in --out of a tuning that was cut short.")] = False,
     seed: Seed = 0,
@@ -64,7 +67,7 @@ def tune(
 
     if resume and out is None:
         raise BadInput("--resume needs --out, the folder in which the finished runs are: add --out DIR")
-    asked = Asked(runs, math.inf if max_cost is None else max_cost, seed, prove, optimizer, momentum, nesterov, experience)
+    asked = Asked(runs, math.inf if max_cost is None else max_cost, seed, prove, optimizer, momentum, nesterov, experience, past)
     loaded = any_task(task)
     if compare:
         rivals_of(loaded)  # refuse now what could not be compared later

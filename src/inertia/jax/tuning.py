@@ -46,6 +46,7 @@ def tune(
     momentum: float | None = None,
     nesterov: bool | None = None,
     experience: str | os.PathLike[str] | None = None,
+    past: Any = None,
     journal: str | os.PathLike[str] | None = None,
     resume: bool = False,
     name: str = "task",
@@ -81,6 +82,8 @@ def tune(
             much the other would end higher).
         momentum, nesterov: fixed, where given; then only the learning rate is tuned.
         experience: a folder of finished tunings, which help and to which this one is added.
+        past: runs of this job on this budget that you already have (a CSV file with lr, momentum and loss, an Optuna study, a table, or
+            rows): the search begins with what they show.
         journal, resume: a folder that keeps finished runs; with `resume` they are taken up.
         name: of the job, in reports.
         progress: True for a line on stderr, or progress(stage, done, total).
@@ -102,7 +105,7 @@ def tune(
         validation=validation, metric=metric, maximize=maximize, size_of=size_of, examples=examples, lowest=lowest, together=together,
         name=name, seed=seed,
     )  # fmt: skip
-    asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience)
+    asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience, past)
     return ask(job, budget, asked, journal=journal, resume=resume, progress=progress, on_run=on_run)
 
 

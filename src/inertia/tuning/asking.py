@@ -24,6 +24,7 @@ from .policy import Trial
 from .recipe import searched
 from .result import Tuning
 from .store import Journal, Memory, Store
+from .sweeps import Sweep, sweep_of
 from .trainable import Progress, Trainable
 from .underway import Setting
 
@@ -42,6 +43,7 @@ class Asked:
     momentum: float | None = None  # fixed, where given
     nesterov: bool | None = None  # its form, where momentum is fixed
     experience: str | os.PathLike[str] | None = None  # a folder of finished tunings that helps, and is added to
+    past: Any = None  # runs of this job that were made elsewhere: see `sweeps.sweep_of`
 
     def __post_init__(self) -> None:
         """Refuse what no tuning can use."""
@@ -74,16 +76,18 @@ def ask(
     Raises:
         BadInput, Diverged: see `loop.tune`.
     """
+    before = Sweep() if asked.past is None else sweep_of(asked.past, asked.optimizer, maximize=budget.objective.sign < 0)
     told = estimate(job, budget, asked.runs, prove=asked.prove, max_cost=asked.max_cost, optimizer=asked.optimizer)
     if on_estimate is not None:
         on_estimate(told)
     folder = folder_of(None if asked.experience is None else os.fspath(asked.experience))
     own, known = recalled(folder), pinned(folder)
+    known = "+".join(part for part in (known, before.pin) if part)
     store: Store = Memory() if journal is None else Journal(journal, resume=resume)
     try:
         with shown(progress) as tell:
             found = tune(
-                job, budget, policy_of(asked, own), runs=asked.runs, max_cost=asked.max_cost, seed=asked.seed, prove=asked.prove,
+                job, budget, policy_of(asked, own, before), runs=asked.runs, max_cost=asked.max_cost, seed=asked.seed, prove=asked.prove,
                 store=store, progress=tell, on_run=on_run, asked=_searched(asked), experience=known,
                 optimizer=asked.optimizer,
             )  # fmt: skip
@@ -103,11 +107,11 @@ def second_opinion(job: Trainable, budget: Budget, setting: Setting, *, seed: in
         return check(job, budget, setting, how, seed=seed, progress=tell)
 
 
-def policy_of(asked: Asked, own: tuple[Cell, ...] = ()) -> Maker:
+def policy_of(asked: Asked, own: tuple[Cell, ...] = (), past: Sweep | None = None) -> Maker:
     """How to search for what was asked."""
     if len(searched(asked.optimizer)) > 1:
         return partial(EitherPolicy, own=own)
-    return partial(ExperiencePolicy, optimizer=asked.optimizer, own=own, momentum=asked.momentum, nesterov=asked.nesterov)
+    return partial(ExperiencePolicy, optimizer=asked.optimizer, own=own, past=past, momentum=asked.momentum, nesterov=asked.nesterov)
 
 
 @contextmanager

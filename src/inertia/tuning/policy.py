@@ -44,6 +44,7 @@ class Reason(Enum):
     """Why a candidate is proposed, or a run picked, or the search ended."""
 
     FORECAST_BEST = "the quadratic's forecast is best there"
+    PAST_RUNS = "where the runs made elsewhere and other jobs make the lowest loss likely"
     EXPERIENCE_BEST = "other jobs like this one did best there"
     IMPROVES = "largest expected improvement"
     OTHER_OPTIMIZER = "the other optimizer where other jobs did best with it"

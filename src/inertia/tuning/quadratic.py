@@ -8,7 +8,7 @@ from .budget import Budget
 from .measurement import Measurement
 from .predict import Model, grounded, joined
 
-__all__ = ["modelled"]
+__all__ = ["modelled", "promised"]
 
 
 def modelled(seen: Measurement, budget: Budget, stays: float = 0.3) -> Model | None:
@@ -46,3 +46,9 @@ def modelled(seen: Measurement, budget: Budget, stays: float = 0.3) -> Model | N
     if tail is None:
         return Model(spectrum, spectrum.excess * (1 + stays), epoch=epoch)
     return Model(spectrum, spectrum.excess, epoch=epoch, knee=tail.knee, bend=tail.bend, slack=slack)
+
+
+def promised(seen: Measurement, budget: Budget) -> float | None:
+    """How far the loss can fall according to the quadratic; None where it is withheld."""
+    model = modelled(seen, budget)
+    return None if model is None else float(f"{model.spectrum.excess:.6g}")

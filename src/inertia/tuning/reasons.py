@@ -37,6 +37,7 @@ __all__ = [
 
 _WHY = {
     Reason.FORECAST_BEST: "the forecast from the curvature and noise at the start is best there",
+    Reason.PAST_RUNS: "the runs that you already had, and jobs like this one, make the lowest loss likely there",
     Reason.EXPERIENCE_BEST: "jobs like this one did best there",
     Reason.IMPROVES: "of all settings it was the one most likely to end lower",
     Reason.OTHER_OPTIMIZER: "it is the other optimizer, where jobs like this one did best with it, so that both are compared",

@@ -31,7 +31,8 @@ def tune(job: Any, *given: Any, **options: Any) -> Tuning:
         options: steps (required but for tasks), batch_size (examples a step; default all), schedule ("linear"), warmup, weight_decay, clip,
             validation; runs (3: full runs at most, 0 for advice), max_cost (in runs, measuring included), seed (0), prove (one more run,
             without momentum), optimizer ("sgd", "adamw", or "any": whichever ends lower), momentum and nesterov (fixed where given),
-            experience (a folder), journal (a folder) and resume, progress.
+            experience (a folder), past (runs that you already have: a CSV file, an Optuna study, rows), journal (a folder) and resume,
+            progress.
 
     Returns:
         A Tuning: print it, or call its `torch(params)`, `optax()`, `keras()`, `save(folder)`.

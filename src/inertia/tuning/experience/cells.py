@@ -21,6 +21,7 @@ from ...errors import BadInput
 from ..budget import Budget
 from ..ladder import Ladder
 from ..measurement import Measurement
+from ..quadratic import promised
 from ..recipe import Family, Recipe
 
 __all__ = ["Cell", "Facts", "read", "shipped", "written"]
@@ -48,6 +49,7 @@ class Facts:
     convex: bool
     decay: float = 0.0
     parameter_norm: float | None = None
+    promised: float | None = None  # how far the quadratic at the start says that the loss can fall; None where it was withheld
     short_steps: int | None = None  # of the ladder of short runs (see tuning.ladder), of this optimizer; None: there was none
     short_best: float | None = None  # log2 of the learning rate whose loss is lowest after them
     short_half: float | None = None  # log2 of that above it from which on half of the fall is lost
@@ -64,6 +66,7 @@ class Facts:
             float(factors.mean()) / peak, float(factors[-1]) / peak, float(measured.loss), measured.lowest,
             float(measured.gradient_norm), float(measured.noise.trace), float(measured.largest), float(measured.start.largest),
             float(min(seen.smallest for seen in measured.at)), bool(measured.convex), float(measured.decay), float(measured.parameter_norm),
+            promised(measured, budget),
         )  # fmt: skip
         return facts.climbed(measured.ladder(optimizer))
 

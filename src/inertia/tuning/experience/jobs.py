@@ -19,7 +19,7 @@ from .features import features, scale_of, unit
 from .prior import Experience, Job
 from .reading import Fitted
 from .remembering import filled
-from .surfaces import NET, left, reference, surface
+from .surfaces import NET, bottom, counted, surface
 
 __all__ = ["FAMILIES", "TRIED", "asked", "experience", "extended", "foreseen", "scheduled"]
 
@@ -73,12 +73,12 @@ def asked(seen: Measurement, budget: Budget, optimizer: str, fitted: Fitted) -> 
     held = budget.objective.held_out
     start = seen.validation * budget.objective.sign if held else seen.loss
     most = np.inf if facts.lowest is None or held else facts.loss - facts.lowest
-    said = None
+    said, told = None, 0.0
     if optimizer == "sgd" and not held:
         recipes = [Recipe(2.0 ** (x + at), f.momentum, f.nesterov) for f in FAMILIES[optimizer] for x in NET]
         share = foreseen(seen, budget, recipes, fitted.stays)
         if share is not None and np.min(share) < 1:
             capped = np.minimum(share, 1.0)
-            ref = reference(1.0, float(capped.min()), 0.0)
-            said = left((capped - ref) / (1 - ref)).reshape(len(FAMILIES[optimizer]), NET.size)
-    return Job(features(facts, optimizer), at, start, scale_of(facts, optimizer), most, said)
+            said = counted(capped).reshape(len(FAMILIES[optimizer]), NET.size)
+            told = (facts.promised or 0.0) * (1 - bottom(capped))
+    return Job(features(facts, optimizer), at, start, scale_of(facts, optimizer), most, said, told)

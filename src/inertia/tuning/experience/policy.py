@@ -13,6 +13,7 @@ from ..judging import score, values
 from ..measurement import Measurement
 from ..policy import Candidate, Evidence, Expectation, Gain, History, Pick, Proposal, Reason
 from ..recipe import Family, Recipe
+from ..sweeps import Sweep
 from .cells import Cell
 from .jobs import TRIED, asked, experience, extended
 from .prior import Belief, Places, Seen, Weighed, places
@@ -32,7 +33,7 @@ class ExperiencePolicy:
 
     `momentum` and `nesterov` fix what is searched to one family; `optimizer` is "sgd" or "adamw"; `seed` is that of the first run,
     and every further run takes the next one, so that what is recommended has been seen on more than one; `own` are a user's own
-    tunings (see `remembering.recalled`).
+    tunings (see `remembering.recalled`), `past` are runs of this very job that were made elsewhere.
 
     >>> import numpy as np
     >>> from inertia.problems import least_squares
@@ -54,9 +55,11 @@ class ExperiencePolicy:
         momentum: float | None = None,
         nesterov: bool | None = None,
         own: tuple[Cell, ...] = (),
+        past: Sweep | None = None,
         fitted: Fitted | None = None,
     ) -> None:
         self.measured, self.budget, self.seed, self.optimizer = measured, budget, seed, optimizer
+        self.past = past or Sweep()
         held_out = budget.objective.held_out
         fitted = fitted or FITTED[optimizer]
         self.known = extended(experience(optimizer, held_out, fitted), own, optimizer, held_out)
@@ -74,7 +77,7 @@ class ExperiencePolicy:
         if not history.trials:
             belief, gain = self._tried(history), float("nan")
             best = int(np.argmin(belief.expected))
-            why = Reason.EXPERIENCE_BEST if self.job.said is None else Reason.FORECAST_BEST
+            why = Reason.PAST_RUNS if self.past.recipes else Reason.EXPERIENCE_BEST if self.job.said is None else Reason.FORECAST_BEST
         else:
             best, worth, gain, belief = self._next(history)
             if worth < self.known.fitted.worth:
@@ -132,7 +135,7 @@ class ExperiencePolicy:
         if not values.size:
             return None
         low, middle, high = np.exp(quantiles(values, weights, _TENTHS))
-        return Gain(float(middle), float(low), float(high), Evidence.RUNS if history.trials else Evidence.EXPERIENCE)
+        return Gain(float(middle), float(low), float(high), Evidence.RUNS if self._ran(history) else Evidence.EXPERIENCE)
 
     def without_momentum(self, history: History) -> Recipe:
         """The learning rate with the smallest loss expected for momentum 0."""
@@ -149,10 +152,10 @@ class ExperiencePolicy:
     def _weighed(self, history: History) -> Weighed:
         """What the runs leave of the hypotheses; kept, because the same history is asked many things."""
         if self._asked is None or self._asked[0] is not history:
-            ran = self._places([trial.run.recipe for trial in history.trials])
+            ran = self._places([*self.past.recipes, *(trial.run.recipe for trial in history.trials)])
             most = self.job.most + self.start(history) - self.job.start  # falls are counted from the mean start of all seeds
             job = replace(self.job, most=most)
-            self._asked = (history, self.known.weigh(job, ran, Seen(self._falls(history))))
+            self._asked = (history, self.known.weigh(job, ran, self._seen(history)))
         return self._asked[1]
 
     def _tried(self, history: History) -> Belief:
@@ -164,6 +167,20 @@ class ExperiencePolicy:
         objective = self.budget.objective
         read = [values(trial.run, objective) for trial in history.trials]
         return float(np.mean([self.job.start, *(objective.sign * float(each[0]) for each in read if len(each))]))
+
+    def _seen(self, history: History) -> Seen:
+        """How far each run fell, and which ended no lower than they began."""
+        objective, start = self.budget.objective, self.start(history)
+        before = np.array([start - objective.sign * loss if np.isfinite(loss) else 0.0 for loss in self.past.losses])
+        risen = [not fell > 0 for fell in before]
+        for trial in history.trials:
+            curve, ended = values(trial.run, objective), score(trial.run, objective)
+            risen.append(not np.isfinite(ended) or not len(curve) or ended >= objective.sign * float(curve[0]))
+        return Seen(np.concatenate([np.maximum(before, 0.0), self._falls(history)]), np.array(risen, dtype=bool))
+
+    def _ran(self, history: History) -> bool:
+        """Whether any run of this job is known."""
+        return bool(history.trials or self.past.recipes)
 
     def _falls(self, history: History) -> Array:
         """How far each run fell below the start; 0 where it was lost."""
@@ -184,7 +201,7 @@ class ExperiencePolicy:
         falls = quantiles(*spread_of(belief, at, self.known.fitted.broad), _TENTHS)
         sign = self.budget.objective.sign
         low, middle, high = sorted(sign * (self.start(history) - falls))
-        evidence = Evidence.RUNS if history.trials else Evidence.FORECAST if self.job.said is not None else Evidence.EXPERIENCE
+        evidence = Evidence.RUNS if self._ran(history) else Evidence.FORECAST if self.job.said is not None else Evidence.EXPERIENCE
         return Expectation(float(middle), float(low), float(high), evidence)
 
 

@@ -24,6 +24,8 @@ from .surfaces import EPSILON, NET, Surface, blend, left, remains
 __all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places"]
 
 Array = NDArray[np.float64]
+_REMAINING = np.array([0.001, 0.003, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 0.85, 0.95])
+_BEYOND = np.linspace(0.05, 3.05, 61)  # ln of the fall above what is possible, where the density is summed
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class Job:
     scale: float  # of the fall, in units of loss
     most: float  # the fall cannot be larger; inf where no bound is known
     said: Array | None = None  # (F, X)
+    promised: float = 0.0  # the fall that the forecast speaks of, in units of loss; 0 where there is none
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,7 @@ class Seen:
     """Runs of the new job: how far each fell."""
 
     fell: Array  # (k,) start of its seed - loss, at least 0
+    risen: NDArray[np.bool_]  # (k,) whether it ended no lower than it began: its learning rate was too high, not too low
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +74,7 @@ class Belief:
     chance: Array  # (H, G) of each fall, under each hypothesis
     source: NDArray[np.intp]  # (H,) which surface
     failing: Array  # (H, C)
+    risen: Array  # (H, C)
 
     @property
     def expected(self) -> Array:
@@ -136,14 +141,17 @@ class Experience:
         self.features = np.array([each.features for each in self.surfaces])
         kinds = [(each.cell.family, each.cell.schedule) for each in self.surfaces]
         self.among = -np.log([float(kinds.count(kind)) for kind in kinds])  # a family counts once, however many jobs it has
-        self.seen, self.mean, self.failing, self.said = (
-            np.array([getattr(s, k) for s in self.surfaces]) for k in ("seen", "mean", "failing", "said")
+        self.seen, self.mean, self.failing, self.risen, self.said = (
+            np.array([getattr(s, k) for s in self.surfaces]) for k in ("seen", "mean", "failing", "risen", "said")
         )
+        self.mean = blurred(self.mean, fitted.margin)
         self.missed = {id(table): table - self.said for table in (self.seen, self.mean)}  # by the forecast, where there was one
         spread = np.array([each.spread for each in self.surfaces])
         usual = np.nanmean(spread, axis=(0,), keepdims=True)
         self.spread = np.where(np.isnan(spread), np.where(np.isnan(usual), np.nanmean(spread), usual), spread)
         self.falls = np.array([np.log(each.fall / scale_of(each.cell.facts, each.cell.optimizer)) for each in self.surfaces])
+        self.overfell = np.array([np.log(each.fall / each.promised) for each in self.surfaces])  # nan where nothing was forecast
+        self.shares = np.array([np.log(each.fall / each.most) for each in self.surfaces])  # nan where no bound is known
         self.gains = np.array([each.gain for each in self.surfaces])
         self.said_gains = np.array([gain_said(each.said, families) for each in self.surfaces])
 
@@ -197,7 +205,8 @@ class Experience:
                 job, w, source[keep], shift[keep], corrects[keep], fall, chance, where, nothing, np.zeros((keep.size, 0, 0)),
                 np.full(keep.size, f.tail / max(f.tail - 2, 1)),
             )  # fmt: skip
-        run, noise = self._read(job, where, source, shift, corrects, (self.seen, self.spread))
+        run, noise, risen = self._read(job, where, source, shift, corrects, (self.seen, self.spread, self.risen))
+        weight = weight + np.sum(np.log(f.slip + (1 - 2 * f.slip) * np.where(seen.risen, risen, 1 - risen)), axis=1)
         cov = f.level**2 + f.own**2 * kernel(where, where, f) + np.einsum("hk,kl->hkl", noise + f.jitter**2, np.eye(k))
         inverse = np.linalg.inv(cov)
         r = left(1 - seen.fell / fall[:, None])[None] - run[:, None]  # (H, G, k)
@@ -230,13 +239,13 @@ class Experience:
 
     def belief(self, found: Weighed, where: Places) -> Belief:
         """What is believed of every candidate."""
-        run, mean, failing, noise = self._read(
-            found.job, where, found.source, found.shift, found.corrects, (self.seen, self.mean, self.failing, self.spread)
+        run, mean, failing, risen, noise = self._read(
+            found.job, where, found.source, found.shift, found.corrects, (self.seen, self.mean, self.failing, self.risen, self.spread)
         )
         moved, variance = self._moved(found, where)
         return Belief(
             found.weight, np.minimum(mean + moved, 0.0), np.minimum(run + moved, 0.0), variance, noise, found.fall, found.chance,
-            found.source, failing,
+            found.source, failing, risen,
         )  # fmt: skip
 
     def _read(
@@ -255,20 +264,47 @@ class Experience:
     def _falls(self, job: Job, source: NDArray[np.intp], seen: Seen) -> tuple[Array, Array]:
         """Falls that are possible (G,), and their log weights for every hypothesis (H, G)."""
         f = self.fitted
-        if seen.fell.size == 0:
-            nodes = np.log(job.scale) + np.linspace(self.falls.min() - 1, self.falls.max() + 1, 25)
+        deepest, most = float(np.max(seen.fell, initial=0.0)), job.most if job.most > 0 else np.inf
+        middle, width = np.log(job.scale) + self.falls[source], f.fall
+        told = job.promised if job.promised > 0 else most if np.isfinite(most) else 0.0
+        if told:
+            ratios = self.overfell if job.promised > 0 else self.shares
+            middle = np.log(told) + np.where(np.isnan(ratios), np.nan_to_num(np.nanmedian(ratios)), ratios)[source]
+            width = f.promise if job.promised > 0 else f.fall
+        if seen.fell.size:
+            nodes = np.log(max(deepest, 1e-3 * job.scale)) - np.log1p(-_REMAINING)
         else:
-            remaining = np.array(
-                [0.001, 0.003, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 0.85, 0.95]
-            )
-            deepest = max(float(seen.fell.max()), 1e-3 * job.scale)
-            nodes = np.log(deepest) - np.log1p(-remaining)
-        if np.isfinite(job.most) and job.most > 0 and job.most >= np.max(seen.fell, initial=0.0):
-            nodes = np.append(nodes[nodes < np.log(job.most)], np.log(job.most))
-        width = np.gradient(nodes) if nodes.size > 1 else np.ones(1)
-        about = (nodes - np.log(job.scale) - self.falls[source][:, None]) / f.fall
-        weight = -0.5 * (f.tail + 1) * np.log1p(about**2 / f.tail) + np.log(width)
+            nodes = np.linspace(middle.min() - 1, middle.max() + 1, 25)
+            near = np.log1p(-_REMAINING)
+            nodes = np.unique(np.concatenate([nodes, np.log(told) + near, np.log(told) - near])) if told else nodes
+        top = np.log(max(most, deepest))
+        nodes = np.append(nodes[nodes < top - 1e-9], top) if np.isfinite(top) else nodes
+        apart = np.gradient(nodes) if nodes.size > 1 else np.ones(1)
+        weight = log_student((nodes - middle[:, None]) / width, f.tail) + np.log(apart)
+        if np.isfinite(top):  # what would fall further than is possible falls as far as is possible
+            beyond = log_student((top + _BEYOND - middle[:, None]) / width, f.tail) + np.log(_BEYOND[1] - _BEYOND[0])
+            weight[:, -1] = np.logaddexp.reduce(np.column_stack([weight[:, -1], beyond]), axis=1)
         return np.exp(nodes), weight
+
+
+def log_student(off: Array, tail: float) -> Array:
+    """Logarithm of Student's density, up to a constant."""
+    return -0.5 * (tail + 1) * np.log1p(off**2 / tail)
+
+
+def blurred(mean: Array, margin: float) -> Array:
+    """y of the mean loss (..., X) when the learning rate is uncertain by `margin` octaves: what stands beside a cliff is worth less.
+
+    Shares of the fall are averaged, not their logarithms, as they are over seeds.
+
+    >>> blurred(np.array([[-2.0, -2.0, -2.0, -2.0, -2.0]]), 0.5).round(6).tolist()
+    [[-2.0, -2.0, -2.0, -2.0, -2.0]]
+    """
+    off = np.arange(-4, 5)
+    weight = np.exp(-0.5 * (off * (NET[1] - NET[0]) / max(margin, 1e-3)) ** 2)
+    width = mean.shape[-1]
+    at = np.clip(np.arange(width) + off[:, None], 0, width - 1)
+    return left(np.tensordot(weight / weight.sum(), remains(mean)[..., at], axes=(0, -2)))
 
 
 def kernel(a: Places, b: Places, f: Fitted) -> Array:

@@ -34,9 +34,12 @@ class Fitted:
     ahead: float  # how unlike a momentum with and without Nesterov's form are, in the same measure
     along: float  # two momenta are alike at equal learning rate * (1 - momentum)^-along: 1 where noise rules, 0 where curvature does
     jitter: float  # noise of y at the least
+    margin: float  # octaves of the learning rate by which a known job's cliff may lie elsewhere
+    slip: float  # chance that a run ends above its start where a known job never did, or below where it always ended above
     tail: float  # degrees of freedom: smaller is searched wider
     trust: float  # of the forecast, where there is one
     fall: float  # spread of ln(fall/its scale) beyond what a known job had
+    promise: float  # the same of ln(fall/what the forecast promised), where there is one
     gain: float  # spread of ln of the gain of momentum beyond what a known job had
     broad: float  # widens the distribution of what a run ends at
     worth: float  # expected fall of y by one more run, below which the search ends

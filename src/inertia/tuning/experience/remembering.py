@@ -103,12 +103,13 @@ def filled(known: Experience, cell: Cell) -> Surface | None:
     at = unit(facts, cell.optimizer, known.fitted.units(facts.convex))
     job = Job(features(facts, cell.optimizer), at, float(starts[0]), scale_of(facts, cell.optimizer), np.inf)
     x, along = np.log2([recipe.learning_rate for recipe in cell.recipes]) - at, known.fitted.along
-    weighed = known.weigh(job, places(x, [recipe.family for recipe in cell.recipes], known.families, along), Seen(fell))
+    weighed = known.weigh(job, places(x, [recipe.family for recipe in cell.recipes], known.families, along), Seen(fell, fell == 0))
     grid = [family for family in known.families for _ in NET]
     belief = known.belief(weighed, places(np.tile(NET, len(known.families)), grid, known.families, along))
     shape = (len(known.families), NET.size)
-    seen, mean, spread, failing = (
-        (belief.weight @ table).reshape(shape) for table in (belief.run, belief.mean, belief.noise + belief.variance, belief.failing)
+    seen, mean, spread, failing, risen = (
+        (belief.weight @ table).reshape(shape)
+        for table in (belief.run, belief.mean, belief.noise + belief.variance, belief.failing, belief.risen)
     )
     fall = float(np.exp(belief.weight @ (belief.chance @ np.log(belief.fall))))
     gains = known.gains[belief.source]
@@ -116,6 +117,6 @@ def filled(known: Experience, cell: Cell) -> Surface | None:
     gain = float(np.average(gains[kept], weights=belief.weight[kept])) if kept.any() else float("nan")
     ran = np.array([any(recipe.family == family for recipe in cell.recipes) for family in known.families])
     return Surface(
-        cell=cell, features=job.features, unit=at, ran=ran, seen=seen, spread=spread, mean=mean, failing=failing,
-        said=np.full(shape, np.nan), start=job.start, fall=fall, gain=gain,
+        cell=cell, features=job.features, unit=at, ran=ran, seen=seen, spread=spread, mean=mean, failing=failing, risen=risen,
+        said=np.full(shape, np.nan), start=job.start, fall=fall, promised=float("nan"), most=float("nan"), gain=gain,
     )  # fmt: skip

@@ -20,7 +20,7 @@ from .cells import Cell
 from .features import features, unit
 from .reading import Fitted
 
-__all__ = ["EPSILON", "NET", "Surface", "blend", "left", "reference", "remains", "surface"]
+__all__ = ["EPSILON", "NET", "Surface", "blend", "bottom", "counted", "left", "reference", "remains", "surface"]
 
 Array = NDArray[np.float64]
 
@@ -44,6 +44,21 @@ def left(share: Array) -> Array:
     return np.log((np.maximum(share, 0.0) + EPSILON) / (1 + EPSILON))
 
 
+def bottom(share: Array) -> float:
+    """The share of its own fall at which a forecast's reference lies, from the shares that it says will be left (at most 1)."""
+    return reference(1.0, float(share.min()), 0.0)
+
+
+def counted(share: Array) -> Array:
+    """y of what a forecast says, counted from its own reference.
+
+    >>> counted(np.array([1.0, 0.02])).round(3).tolist() == left(np.array([1.0, 0.0196 / 0.9996])).round(3).tolist()
+    True
+    """
+    ref = bottom(share)
+    return left((share - ref) / (1 - ref))
+
+
 def remains(y: Array) -> Array:
     """The share of the fall that is left, from its logarithm."""
     return np.maximum(np.exp(y) * (1 + EPSILON) - EPSILON, 0.0)
@@ -61,9 +76,12 @@ class Surface:
     spread: Array  # (F, X) its variance over seeds; nan where one seed ran
     mean: Array  # (F, X) y of the mean loss over seeds: what a recommendation is worth
     failing: Array  # (F, X) share of seeds that kept over 90 % of the fall
+    risen: Array  # (F, X) share of seeds that ended no lower than they began, or diverged
     said: Array  # (F, X) y of the forecast, from its own reference; nan where it was withheld
     start: float
     fall: float  # start - ref
+    promised: float  # the same of the forecast; nan where it was withheld
+    most: float  # the fall cannot be larger; nan where no bound is known
     gain: float  # ln of (L - ref) at the best rate without momentum over that of the best of all; nan where that is not known
 
 
@@ -79,20 +97,28 @@ def surface(cell: Cell, families: tuple[Family, ...], fitted: Fitted, held_out: 
         return None
     ref = reference(start, float(means.min()), None if held_out else cell.bound)
     share = (capped - ref) / (start - ref)
-    counted = np.sum(np.isfinite(share), axis=1)
+    ended = np.sum(np.isfinite(share), axis=1)
     y = left(share)
-    spread = np.where(counted > 1, np.nansum((y - np.nanmean(y, axis=1, keepdims=True)) ** 2, axis=1) / np.maximum(counted - 1, 1), np.nan)
+    spread = np.where(ended > 1, np.nansum((y - np.nanmean(y, axis=1, keepdims=True)) ** 2, axis=1) / np.maximum(ended - 1, 1), np.nan)
     rows = {
         "seen": np.nanmean(y, axis=1), "spread": spread, "mean": left(np.nanmean(share, axis=1)),
-        "failing": np.nansum(share > 0.9, axis=1) / counted, "said": _said(cell, held_out),
+        "failing": np.nansum(share > 0.9, axis=1) / ended, "said": _said(cell, held_out),
+        "risen": np.sum(losses >= starts, axis=1) / ended,
     }  # fmt: skip
     at = unit(cell.facts, cell.optimizer, fitted.units(cell.facts.convex))
     laid = _laid(cell, families, rows, at, fitted.along)
     plain = [i for i, recipe in enumerate(cell.recipes) if recipe.momentum == 0]
     gain = float(np.log((means[plain].min() - ref) / (means.min() - ref))) if plain and cell.full and means.min() > ref else np.nan
     ran = np.array([any(recipe.family == family for recipe in cell.recipes) for family in families])
-    kept = features(cell.facts, cell.optimizer)
-    return Surface(cell=cell, features=kept, unit=at, ran=ran, start=start, fall=start - ref, gain=gain, **laid)
+    lowest = None if held_out else cell.facts.lowest
+    most = np.nan if lowest is None else max(start - lowest, start - ref)
+    kept, promised = features(cell.facts, cell.optimizer), np.nan
+    if cell.facts.promised is not None and np.all(np.isfinite(laid["said"])):
+        seeds = (start - ref) / (cell.facts.loss - ref) if cell.facts.loss > ref else 1.0  # it was promised at the start of one seed
+        promised = cell.facts.promised * (1 - bottom(np.minimum(cell.forecast, 1.0))) * seeds
+    return Surface(
+        cell=cell, features=kept, unit=at, ran=ran, start=start, fall=start - ref, promised=promised, most=most, gain=gain, **laid
+    )
 
 
 def _laid(cell: Cell, families: tuple[Family, ...], rows: dict[str, Array], at: float, along: float) -> dict[str, Array]:
@@ -120,7 +146,7 @@ def _interpolated(x: Array, values: Array, key: str) -> Array:
     if key in ("seen", "mean", "said"):
         found[low] = np.log1p(-(1 - np.exp(values[0])) * 2.0 ** (NET[low] - x[0]))
         found[high] = values[-1] * np.maximum(1 - (NET[high] - x[-1]), 0.0)
-    elif key == "failing":
+    elif key in ("failing", "risen"):
         found[low], found[high] = 0.0, np.minimum(values[-1] + NET[high] - x[-1], 1.0)
     return found
 
@@ -162,6 +188,4 @@ def _said(cell: Cell, held_out: bool) -> Array:
     """y of the forecast, which is a share of its own fall, counted from its own reference."""
     if held_out or np.isnan(cell.forecast).any() or not cell.forecast.min() < 1:
         return np.full(len(cell.recipes), np.nan)
-    share = np.minimum(cell.forecast, 1.0)
-    ref = reference(1.0, float(share.min()), 0.0)
-    return left((share - ref) / (1 - ref))
+    return counted(np.minimum(cell.forecast, 1.0))

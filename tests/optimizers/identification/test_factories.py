@@ -139,6 +139,27 @@ def test_label_trees_and_accumulation_of_optax():
     assert len(inertia.jax.identify(named, params={"mine": np.ones(2), "yours": np.ones((2, 2))}).groups) == 2
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("place", ["coupled", "decoupled"])
+@pytest.mark.parametrize("own", ["linear", "cosine"])
+def test_a_decay_under_a_schedule_of_its_own_is_told_beside_the_method(place, own, nesterov):
+    optax = pytest.importorskip("optax")
+    falling = {"linear": optax.linear_schedule(1e-2, 0.0, 20), "cosine": optax.cosine_decay_schedule(1e-2, 100)}[own]
+    decay = optax.inject_hyperparams(optax.add_decayed_weights)(weight_decay=falling)
+    if place == "coupled":
+        made = optax.chain(decay, optax.sgd(optax.linear_schedule(0.1, 0.02, 40), 0.9, nesterov=nesterov))
+    else:
+        made = optax.chain(optax.trace(0.9, nesterov=nesterov), decay, optax.scale_by_schedule(optax.linear_schedule(-0.1, -0.02, 40)))
+    found = inertia.jax.identify(made, params={"w": np.ones((4, 3), np.float32)})
+    assert found.linear
+    assert found.method.beta == pytest.approx(0.9, rel=1e-5)
+    assert found.method.gamma == pytest.approx(0.9 * nesterov, abs=1e-5)
+    assert found.decoupled == (place == "decoupled")
+    (text,) = (line for line in found.evidence if line.startswith("weight decay under a schedule of its own"))
+    assert ", 0.01 at step 0" in text.replace(": 0.01", ", 0.01")
+    assert found.weight_decay == pytest.approx(float(falling(63)), rel=1e-3, abs=1e-9)
+
+
 def test_nothing_global_is_changed():
     pytest.importorskip("jax")
     code = (

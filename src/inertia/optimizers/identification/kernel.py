@@ -52,7 +52,7 @@ def compressed(kernel: Array, every: int) -> Array:
 def kernel_of(found: Recursion) -> Array:
     """The gradient kernel of a recursion: its answers to impulses."""
     impulses = np.eye(found.steps)[:, None, :]
-    plain = replace(found, coupled=0.0, omega=None)
+    plain = replace(found, coupled=0.0, lambdas=None, omega=None)
     return simulate([plain], impulses, np.zeros_like(impulses))[:, 0, :]
 
 
@@ -221,7 +221,7 @@ def decays(kernel: Array, pull: Array, found: Recursion, rounding: float, tolera
     weight = float(np.sum(past**2))
     coupled = float(np.sum(low * past)) / weight if weight else 0.0
     if np.any(np.abs(low - coupled * past) > tolerance * max(abs(coupled), 1e-300) * scale):
-        return None
+        return _moving_decay(kernel, pull, found, tolerance)
     omega = coupled * np.diag(kernel) - np.diag(pull)  # what is left on the diagonal
     size = np.abs(np.diag(pull))
     blur = fine + rounding * size
@@ -231,6 +231,18 @@ def decays(kernel: Array, pull: Array, found: Recursion, rounding: float, tolera
     if np.all(np.abs(omega) <= 16 * rounding * np.maximum(1.0, size)) and not _follows(omega, found.alpha):
         return replace(found, coupled=coupled)
     return replace(found, coupled=coupled, omega=omega)
+
+
+def _moving_decay(kernel: Array, pull: Array, found: Recursion, tolerance: float) -> Recursion | None:
+    """A coupled decay under a schedule of its own: column j of W is lambda[j] times column j of G, on the diagonal, too."""
+    weight = np.sum(kernel**2, axis=0)
+    lambdas = np.divide(np.sum(pull * kernel, axis=0), weight, out=np.zeros(len(kernel)), where=weight > 0)
+    scale = np.abs(kernel).max(axis=1, keepdims=True)
+    if np.any(np.abs(pull - lambdas * kernel) > tolerance * np.abs(lambdas).max() * scale):
+        return None
+    lambdas[np.abs(lambdas) <= tolerance * np.abs(lambdas).max()] = 0.0
+    moving = np.flatnonzero(weight > 0)
+    return replace(found, coupled=float(lambdas[moving[-1]]) if moving.size else 0.0, lambdas=lambdas)
 
 
 def _follows(omega: Array, rate: Array) -> bool:

@@ -61,7 +61,8 @@ class Recursion:
     inside: bool | None = False  # None where both explain it
     first: float = 1.0  # weight of the first gradient in the buffer; torch's SGD: 1/(1 - dampening)
     lost: tuple[int, ...] = ()  # steps before which the buffer is emptied
-    coupled: float = 0.0  # lambda
+    coupled: float = 0.0  # lambda, at the last step where it moves
+    lambdas: Array | None = None  # of every step, where it moves
     omega: Array | None = None  # decoupled decay of every step
     other: float | None = None  # the momentum that explains the same moves with the learning rate at the other place
 
@@ -85,12 +86,12 @@ def simulate(leaves: Sequence[Recursion], grads: Array, points: Array | None = N
 
     The parameters are `points` where they are set before every step, else they move on from `start`.
     """
-    coupled = np.array([leaf.coupled for leaf in leaves])[:, None]
+    coupled = np.array([np.full(len(grads), leaf.coupled) if leaf.lambdas is None else leaf.lambdas[: len(grads)] for leaf in leaves])
     place, buffers, moves = np.zeros_like(grads[0]) + start, list(np.zeros_like(grads[0])), []
     bound = {where: clip if clip is not None and clip.place == where else np.asarray for where in PLACES}
     for k, grad in enumerate(grads):
         place = place if points is None else points[k]
-        push = bound["decayed gradient"](bound["gradient"](grad) + coupled * place)
+        push = bound["decayed gradient"](bound["gradient"](grad) + coupled[:, k, None] * place)
         stepped = [leaf.step(k, push[i], place[i], buffers[i]) for i, leaf in enumerate(leaves)]
         buffers = [new for _, new in stepped]
         move = bound["update"](np.array([move for move, _ in stepped]))

@@ -22,6 +22,7 @@ CUT = {
     "tensor norm": "the norm of each tensor's gradient is at most",
     "value": "no number is larger than",
 }
+OWN = "weight decay under a schedule of its own"
 
 
 def told(out: Outcome, declared: float | None = None, name: str = "") -> Identified:
@@ -140,6 +141,12 @@ def _decay(found: Recursion, rates: np.ndarray, per_rate: bool | None, rounding:
         if not np.any(found.beta) and not np.any(found.gamma) and per_rate is not False:
             text = f"weight decay {weight:.6g}; without momentum it is the same whether added to the gradient or taken from the parameters"
             return weight, None, [text]
+        apart = [found.omega - weight * rate, found.omega - found.omega.mean()]
+        if all(np.abs(one).max() > 16 * lost + 1e-3 * np.abs(found.omega).max() for one in apart):
+            share = np.divide(found.omega, rate, out=np.zeros(found.steps), where=rate != 0)
+            share[np.abs(found.omega) <= 16 * lost] = 0.0
+            first, last = share[0], share[np.flatnonzero(rate)[-1]]
+            return float(last), True, [f"{OWN}, decoupled: parameters shrink by lr times it, {first:.6g} at step 0, {last:.6g} at the last"]
         shrink = f"{found.omega.mean():.6g}" if np.ptp(found.omega) <= 4 * lost + 1e-9 * np.abs(found.omega).max() else "a changing share"
         text = f"weight decay {weight:.6g}, decoupled: parameters shrink by lr times it"
         if per_rate is False:
@@ -152,8 +159,11 @@ def _decay(found: Recursion, rates: np.ndarray, per_rate: bool | None, rounding:
         if both:
             texts.append(f"beside it {found.coupled:.6g} times the parameters is added to the gradient")
         return weight, True, texts
+    sign = float(np.sign(rates @ found.alpha))
+    if found.lambdas is not None:
+        text = f"{OWN}, added to the gradient: {sign * found.lambdas[0]:.6g} at step 0, {sign * found.coupled:.6g} at the last"
+        return sign * found.coupled, False, [text]
     if found.coupled:
-        sign = float(np.sign(rates @ found.alpha))
         return sign * found.coupled, False, [f"weight decay {sign * found.coupled:.6g}, added to the gradient"]
     return 0.0, None, []
 

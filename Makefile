@@ -24,12 +24,16 @@ check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# The core, the command line and the proofs with the oldest versions that pyproject.toml allows, in an environment of their own.
+# The core, the command line, the proofs and the rooms of torch and JAX with the oldest versions that pyproject.toml allows, in an
+# environment of their own (that torch comes with two gigabytes of libraries).
 test-lowest:
 	@test -x .venv-lowest/bin/python || python3.11 -m venv .venv-lowest
-	@.venv-lowest/bin/python -m pip install -q -c constraints-lowest.txt -e ".[tasks,certify]" pytest hypothesis mpmath
+	@.venv-lowest/bin/python -m pip install -q -c constraints-lowest.txt -e ".[tasks,certify,torch,jax]" pytest hypothesis mpmath
 	@.venv-lowest/bin/python -m pytest -q -W default -p no:cacheprovider tests/ground tests/theory tests/problems tests/cli/test_app.py \
-	  tests/cli/test_theory.py tests/cli/test_runs.py tests/certify/test_certificates.py -m "not slow" -k "not cvxpy and not solver_alone"
+	  tests/cli/test_theory.py tests/cli/test_runs.py tests/certify/test_certificates.py \
+	  tests/torch/test_momentum.py tests/torch/test_flat.py tests/torch/test_schedules.py tests/torch/test_adaptive_state.py \
+	  tests/torch/test_measure.py tests/torch/test_door.py tests/jax/test_transform.py tests/jax/test_measure_jax.py \
+	  tests/optimizers/identification/test_factories.py -m "not slow" -k "not cvxpy and not solver_alone"
 
 # Everything that needs no framework and no browser, in about a minute.
 fast: $(READY)

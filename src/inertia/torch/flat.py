@@ -14,6 +14,7 @@ three buffers, write two); any other gamma reads two and writes one more.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -35,6 +36,24 @@ _address = torch.Tensor.data_ptr
 _gradient = operator.attrgetter("grad")
 _velocity = operator.itemgetter(VELOCITY)
 _use_count = getattr(torch._C, "_storage_Use_Count", None)
+
+
+def _stamped(tensors: Any) -> None:
+    """Their versions counted up: all in one call where this torch takes many."""
+    if _many():
+        torch.autograd.graph.increment_version(tensors)
+        return
+    for one in tensors:
+        torch.autograd.graph.increment_version(one)
+
+
+@functools.cache
+def _many() -> bool:
+    try:
+        torch.autograd.graph.increment_version([])
+    except RuntimeError:
+        return False
+    return True
 
 
 class Home:
@@ -148,9 +167,7 @@ class Bucket:
             scale = buffers[0].numel() // self.total
             _advance([[b[scale * start : scale * stop] for start, stop in runs] for b in buffers], rule)
         # so that autograd sees what a later backward may not use; inference tensors have no later backward
-        torch.autograd.graph.increment_version(
-            [p for p in stepped if not p.is_inference()] if torch.is_inference_mode_enabled() else stepped
-        )
+        _stamped([p for p in stepped if not p.is_inference()] if torch.is_inference_mode_enabled() else stepped)
 
     def _all_at_home(self, velocity: Home | None, state: Any) -> bool:
         """Whether every parameter, gradient and velocity is in its place: the quick answer, at every step."""

@@ -9,6 +9,7 @@ a step: what is taken from them is summed up first.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -99,6 +100,13 @@ def advance_sparse(param: torch.Tensor, grad: torch.Tensor, velocity: torch.Tens
         advance_loop([param], [grad.to_dense()], None if velocity is None else [velocity], rule)
 
 
+@functools.cache
+def _fused_on(device: str) -> bool:
+    """Whether this torch has the kernel there: on the CPU since 2.4."""
+    key = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS", "xpu": "XPU"}.get(device)
+    return key is not None and hasattr(torch, "_fused_sgd_") and torch._C._dispatch_has_kernel_for_dispatch_key("aten::_fused_sgd_", key)
+
+
 def fusible(rule: Rule, dtype: torch.dtype, device: str) -> bool:
     """Whether torch's own fused kernel makes this step right, given contiguous tensors of one dtype: heavy ball and Nesterov.
 
@@ -110,7 +118,7 @@ def fusible(rule: Rule, dtype: torch.dtype, device: str) -> bool:
         return False
     if rule.weight_decay and rule.decoupled and dtype in HALF:
         return False  # the parameters would be rounded twice
-    return device in ("cpu", "cuda", "mps", "xpu") and dtype in (torch.float32, torch.float64, *(() if device == "cpu" else HALF))
+    return _fused_on(device) and dtype in (torch.float32, torch.float64, *(() if device == "cpu" else HALF))
 
 
 def advance_fused(params: Any, grads: Any, velocity: Any, rule: Rule) -> None:

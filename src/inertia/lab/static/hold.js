@@ -21,6 +21,7 @@ export const hold = {
     }
     const left = px(this.x(x)), top = px(this.y(y));
     put(group, "transform", `translate(${Number.isFinite(left) ? left : -99} ${Number.isFinite(top) ? top : -99})`);
+    this.taken.set(key, [left - 13, 26, top + 5, 20]); // words make way for it
     put(group, "aria-label", label);
     put(group, "aria-valuenow", x);
     put(group, "aria-valuetext", words || `${nice(x)}, ${nice(y)}`);

@@ -107,13 +107,13 @@ export const parts = {
           panel.line(`fringe${i}l`, fringe.left, fringe.beta, "fringe");
           panel.line(`fringe${i}r`, fringe.right, fringe.beta, "fringe");
         });
+        knob(view.alpha, view.beta);
         if (plane.best) {
           panel.ring("best", plane.best.alpha, plane.best.beta, small ? 4 : 5, "ring best");
           const near = panel.x(plane.best.alpha) > panel.inner.left + 0.6 * panel.inner.width;
           panel.text("fastest", plane.best.alpha, plane.best.beta, over ? over.words : "fastest", { dx: near ? -9 : 9, dy: plane.best.beta > 0.85 ? 16 : -6, anchor: near ? "end" : "start" });
         }
         if (!low) panel.text("diverges", plane.right, 0, "diverges", { dx: -8, dy: -10, anchor: "end", className: "label quiet" });
-        knob(view.alpha, view.beta);
       },
       echo: (state) => { if (panel.fx) knob(Math.min(state.alpha, panel.scale.x[1]), state.beta); },
     };

@@ -53,14 +53,14 @@ export function build(kit) {
     basin.domain({ x: [0, right], y: [0, 0.99] });
     basin.pixels(kit.have.basin, grid, "map", { extent: [0, right, 0, 0.99], smooth: false });
     basin.axes({ x: "learning rate α", y: "momentum β", grid: false, yticks: [0, 0.5, 0.9] });
+    basin.knob("point", Math.min(state.alpha, right), Math.min(state.beta, 0.99), {
+      label: "learning rate and momentum", move: take, step: [right / 200, 0.005], words: `alpha ${nice(state.alpha)}, beta ${nice(state.beta)}`,
+    });
     if (best) {
       const near = best.alpha > 0.6 * right;
       basin.ring("best", best.alpha, best.beta, 5, "ring best");
       basin.text("bestwords", best.alpha, best.beta, "lowest end", { dx: near ? -9 : 9, dy: best.beta > 0.85 ? 16 : -6, anchor: near ? "end" : "start" });
     }
-    basin.knob("point", Math.min(state.alpha, right), Math.min(state.beta, 0.99), {
-      label: "learning rate and momentum", move: take, step: [right / 200, 0.005], words: `alpha ${nice(state.alpha)}, beta ${nice(state.beta)}`,
-    });
   }
 
   function hold(x, y) {

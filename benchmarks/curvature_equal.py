@@ -1,16 +1,18 @@
 """CPU time for the largest curvature at equal true error: ours, scipy's eigsh over the same kept graph, and PyHessian.
 
-    python benchmarks/curvature_equal.py [--models mlp-26k cnn gpt2-0.7M gpt2-2M gpt2-5M gpt2-23M vit-5M resnet-11M] [--seeds 3]
+    python benchmarks/curvature_equal.py [--models mlp-26k cnn gpt2-0.7M vit-5M resnet-11M gpt2-23M] [--seeds 3]
 
 Ours is `measure(noise=0, weights=False)` with bars of 1 % (a limit of products where the default has one). Its true error is
 taken against a converged value; scipy and PyHessian are given tighter tolerances until they are as right, and the cheapest
-setting that is counts. PyHessian, where it runs, takes its own products. One thread, CPU seconds, medians over seeds.
+setting that is counts. PyHessian takes its own products, of the loss as a module's output. One thread, CPU seconds, medians over seeds.
 """
 
 import argparse
+import json
 import statistics
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse.linalg
@@ -28,13 +30,13 @@ def plain(model, batch):
     return CE(model(batch[0]), batch[1])
 
 
-def gpt2(width, layers, vocab):
+def gpt2(width, layers, vocab, texts=4):
     from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(0)
     still = {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0, "bos_token_id": 0, "eos_token_id": 0}
     model = GPT2LMHeadModel(GPT2Config(n_embd=width, n_layer=layers, n_head=4, vocab_size=vocab, n_positions=64, **still)).eval()
-    tokens = torch.randint(0, vocab, (4, 64))
+    tokens = torch.randint(0, vocab, (texts, 64))
     return model, (tokens, tokens), lambda m, b: m(input_ids=b[0], labels=b[1]).loss
 
 
@@ -60,16 +62,22 @@ def images():
     return torch.randn(8, 3, 64, 64), torch.randint(0, 10, (8,))
 
 
-def own(make, steps):
+def own(make, steps, examples=None):
     model, x, y = make(steps)
+    x, y = x[:examples], y[:examples]
     return model, (x, y), plain
 
 
 MODELS = {
-    "mlp-26k": lambda: own(mlp, 0), "mlp-26k-trained": lambda: own(mlp, 150), "cnn": lambda: own(cnn, 0),
+    "mlp-26k": lambda: own(mlp, 0), "mlp-26k-trained": lambda: own(mlp, 150), "cnn": lambda: own(cnn, 0, 256),
     "gpt2-0.7M": lambda: gpt2(64, 4, 5000), "gpt2-2M": lambda: gpt2(128, 6, 5000), "gpt2-5M": lambda: gpt2(256, 5, 5000),
-    "gpt2-23M": lambda: gpt2(384, 6, 32000), "vit-5M": vit, "resnet-11M": resnet,
+    "gpt2-23M": lambda: gpt2(384, 6, 32000, 1), "vit-5M": vit, "resnet-11M": resnet,
 }  # fmt: skip
+
+
+SIX = ["mlp-26k", "cnn", "gpt2-0.7M", "vit-5M", "resnet-11M", "gpt2-23M"]
+ROUNDING = 1e-5  # of a largest curvature over float32 products: nobody is asked for more
+DATA = Path(__file__).parent / "data" / "curvature_equal.json"
 
 
 class Product(Retained):
@@ -94,12 +102,29 @@ def eigsh(problem, seed, tol, ncv):
     return float(value), product.products, None
 
 
+class Lossy(nn.Module):
+    """The whole loss as a module's output, which is how PyHessian takes any model."""
+
+    def __init__(self, model, forward):
+        super().__init__()
+        self.model, self.forward_of = model, forward
+
+    def forward(self, batch):
+        return self.forward_of(self.model, batch)
+
+
 def pyhessian(problem, seed, tol):
     import pyhessian
 
-    model, (x, y), _ = problem
+    model, batch, forward = problem
     torch.manual_seed(seed)
-    (value,), _ = pyhessian.hessian(model, CE, data=(x, y), cuda=False).eigenvalues(maxIter=500, tol=tol)
+    mode = model.training
+    with sdpa_kernel(SDPBackend.MATH):
+        whole = Lossy(model, forward)
+        whole.train(mode)
+        found = pyhessian.hessian(whole, lambda output, _: output, data=(batch, None), cuda=False)
+        (value,), _ = found.eigenvalues(maxIter=200, tol=tol)
+    model.train(mode)
     model.zero_grad(set_to_none=True)
     return value, float("nan"), None
 
@@ -115,40 +140,57 @@ def row(name, seeds):
     size = sum(p.numel() for p in problem[0].parameters())
     exact = ours(problem, 4321, 1e-4)[0]
     mine = [timed(ours, problem, seed) for seed in range(seeds)]
-    error = max(1e-7, max(abs(value / exact - 1) for _, value, _, _ in mine))
+    error = max(ROUNDING, max(abs(value / exact - 1) for _, value, _, _ in mine))
     covered = sum(value <= exact * (1 + 1e-6) and upper >= exact * (1 - 1e-6) for _, value, _, upper in mine)
     cpu = statistics.median(taken for taken, *_ in mine)
-    print(
-        f"{name:16s} {size:9d} parameters: ours {cpu:.2f} s, {mine[0][2]:.0f} products, error {error:.0e}, bars hold {covered}/{seeds}",
-        end="",
-    )
-    peers = {"eigsh": [(eigsh, tol, ncv) for ncv in (8, 20) for tol in (1e-1, 1e-2, 1e-3, 1e-5)]}
-    if problem[2] is plain:
-        peers["PyHessian"] = [(pyhessian, tol) for tol in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)]
-    for peer, settings in peers.items():
+    found = {"parameters": size, "largest": exact, "error": error, "covered": covered, "seeds": seeds, "cpu": cpu}
+    found |= {"products": statistics.median(products for _, _, products, _ in mine), "peers": {}}
+    eigsh_ways = [(tol, ncv) for ncv in (8, 20) for tol in (1e-1, 1e-2, 1e-3)]
+    ways = {"eigsh": [(eigsh, *way) for way in eigsh_ways], "PyHessian": [(pyhessian, tol) for tol in (1e-3, 1e-4, 1e-5, 1e-6)]}
+    for peer, settings in ways.items():
         best = None
         for call, *words in settings:
-            theirs = [timed(call, problem, seed, *words) for seed in range(seeds)]
-            if max(abs(value / exact - 1) for _, value, _, _ in theirs) <= 1.01 * error:
+            theirs = []
+            for seed in range(seeds):
+                one = timed(call, problem, seed, *words)
+                theirs.append(one)
+                if abs(one[1] / exact - 1) > 1.01 * error or (best and one[0] > 2 * best["cpu"]):
+                    break  # not as right, or dearer than what is known
+            else:
                 taken = statistics.median(t for t, *_ in theirs)
-                best = min(best or (taken, words, theirs[0][2]), (taken, words, theirs[0][2]))
-        print(
-            f"; {peer} "
-            + (f"{best[0]:.2f} s {best[1]} {best[2]:.0f} products: ours/theirs {cpu / best[0]:.2f}" if best else "never as right"),
-            end="",
-        )
-    print(flush=True)
+                if best is None or taken < best["cpu"]:
+                    best = {"cpu": taken, "setting": words, "products": statistics.median(p for _, _, p, _ in theirs)}
+            if best is not None and peer == "PyHessian":
+                break  # tighter ones only cost more
+        found["peers"][peer] = best and best | {"ratio": cpu / best["cpu"]}
+    return found
+
+
+def rows(results):
+    """The table of the page."""
+    lines = ["| model | parameters | products | CPU seconds | true error | over scipy's eigsh | over PyHessian |", "|---|---|---|---|---|---|---|"]
+    for name, one in results.items():
+        peers = [one["peers"][peer] for peer in ("eigsh", "PyHessian")]
+        ratios = ["never as right" if peer is None else f"{peer['ratio']:.2f}" for peer in peers]
+        start = f"| {name} | {one['parameters']:,} | {one['products']:.0f} | {one['cpu']:.2f} | {one['error']:.1e} |"
+        lines.append(f"{start} {ratios[0]} | {ratios[1]} |")
+    return lines
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=SIX)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--table", action="store_true", help="print the kept results as the page shows them")
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    for name in args.models:
-        row(name, args.seeds)
+    results = json.loads(DATA.read_text()) if DATA.exists() else {}
+    for name in () if args.table else args.models:
+        results[name] = row(name, args.seeds)
+        DATA.write_text(json.dumps({key: results[key] for key in MODELS if key in results}, indent=1) + "\n")
+        print(name, results[name], flush=True)
+    print("\n".join(rows(results)))
 
 
 if __name__ == "__main__":

@@ -109,10 +109,13 @@ class Rows(Dataset):
         return {k: v[row] for k, v in self.data.items()} if isinstance(self.data, dict) else tuple(v[row] for v in self.data)
 
 
-def measured(name):
-    """One model: what `measure` costs, in time and in memory."""
+def measured(name, short=False):
+    """One model: what `measure` costs, in time and in memory; `short`: with the fewest products, which hold as much memory."""
     import inertia.torch
+    from inertia.measurement import model as measuring
 
+    if short:
+        measuring.BUDGET = 25.0
     torch.set_num_threads(1)
     small = nn.Linear(3, 1)
     inertia.torch.measure(small, nn.MSELoss(), (torch.randn(9, 3), torch.ones(9, 1)), batch_size=3)  # whatever loads on first use
@@ -167,19 +170,20 @@ def main():
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--one", choices=list(MODELS), help="measure here, and print")
     parser.add_argument("--table", action="store_true", help="print the kept results as the page shows them")
+    parser.add_argument("--short", action="store_true", help="with --one: few products, to count memory")
     parser.add_argument("--time", action="store_true", help="no second run that counts memory")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     if args.one:
-        print(json.dumps(measured(args.one)))
+        print(json.dumps(measured(args.one, args.short)))
         return
     results = json.loads(DATA.read_text()) if DATA.exists() else {}
     for name in () if args.table else args.models:
         # small blocks given back at once, as the large ones of a large model are: then the peak counts vectors
-        plain, counted = ({"OMP_NUM_THREADS": "1"} | more for more in ({}, {"MALLOC_MMAP_THRESHOLD_": "65536"}))
         found = []
-        for words in (plain, counted)[: 1 if args.time else 2]:
-            text = subprocess.check_output([sys.executable, __file__, "--one", name], text=True, env=os.environ | words)
+        for words, more in (({}, []), ({"MALLOC_MMAP_THRESHOLD_": "65536"}, ["--short"]))[: 1 if args.time else 2]:
+            env = os.environ | {"OMP_NUM_THREADS": "1"} | words
+            text = subprocess.check_output([sys.executable, __file__, "--one", name, *more], text=True, env=env)
             found.append(json.loads(text.splitlines()[-1]))
         results[name] = found[0] | {"vectors": found[-1]["vectors"]}
         DATA.write_text(json.dumps({key: results[key] for key in MODELS if key in results}, indent=1) + "\n")

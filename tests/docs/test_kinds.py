@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "other-peoples-code.md"
 COLUMNS = ("measure", "tune", "check", "Momentum", "watch")
-DOOR = "torch/test_door.py::"
+DOOR, TRAPS = "torch/test_door.py::", "torch/test_measure_traps.py::"
 HF, LIGHT, GROUP = "trainers/test_hf.py::", "trainers/test_lightning.py::", "torch/test_processes.py::"
 WATCH, JAX = "watch/test_trainers.py::", "jax/test_modules.py::"
 ANY = "steps any torch parameters"
@@ -38,6 +38,15 @@ TABLE = {
         HF + "test_what_accelerate_prepares_is_taken_as_it_is", HF + "test_what_accelerate_prepares_is_taken_as_it_is", "as tune",
         "`prepare` takes it", WATCH + "test_accelerate_by_recipe",
     ],
+    "GPT-2, BERT, ViT, ResNet of transformers": [
+        "trainers/test_models.py::test_the_largest_curvature_is_that_of_scipy_over_torchs_own_products",
+        HF + "test_tune_reads_the_trainer_and_use_lets_it_train_so", "as tune", ANY, LOOP,
+    ],
+    "autocast": ["trainers/test_models.py::test_mixed_precision_is_measured_as_it_computes", "as measure", "as tune", ANY, LOOP],
+    "gradient checkpointing, torch.compile": [
+        TRAPS + "test_gradient_checkpointing_of_both_kinds", TRAPS + "test_of_a_compiled_model_the_module_within_is_measured", "as tune",
+        "torch/test_momentum.py::test_a_compiled_step_takes_the_same_path", LOOP,
+    ],
     "LoRA (peft)": [
         HF + "test_lora_from_a_checkpoint_made_here_is_measured_along_its_own_parameters",
         HF + "test_lora_from_a_checkpoint_made_here_is_measured_along_its_own_parameters", "as tune", ANY, LOOP,
@@ -52,6 +61,10 @@ TABLE = {
         "trainers/test_keras.py::test_a_compiled_model_is_measured_tuned_and_fitted",
         "trainers/test_keras.py::test_a_compiled_model_is_measured_tuned_and_fitted", "Keras has its own: `found.keras()`",
         "watch/test_keras_watch.py::test_keras_is_followed_and_trains_the_same",
+    ],
+    "Grain, loaders without TensorFlow": [
+        *2 * ["jax/test_door_jax.py::test_grain_and_loaders_without_tensorflow"], "as tune", "`inertia.jax.momentum` is of optax",
+        "in your own loop",
     ],
     "Equinox, Flax, Haiku": [
         JAX + "test_one_curvature_and_a_tuning", JAX + "test_one_curvature_and_a_tuning", "as tune", "`inertia.jax.momentum` is of optax",
@@ -74,12 +87,12 @@ TABLE = {
         "refused: use fully_shard", "refused: use fully_shard", "refused: use fully_shard", ANY, "not tested",
     ],
     "two JAX processes": [
-        "jax/test_processes_jax.py::test_two_processes_measure_the_whole_loss", "not tested", "not tested", "of optax", "not tested",
+        *3 * ["jax/test_processes_jax.py::test_two_processes_measure_tune_and_check_the_whole_loss"], "of optax", "not tested",
     ],
     "process pools, joblib, loky": [
         "measured here", "torch/test_machines.py::test_joblib_and_loky", "makes no runs", "", "",
     ],
-    "Dask": ["measured here", "torch/test_tune_torch.py::test_dask_carries_the_runs", "makes no runs", "", ""],
+    "Dask": ["measured here", "torch/test_tune_torch.py::test_a_lost_dask_worker_is_a_result_and_what_finished_is_kept", "makes no runs", "", ""],
     "Ray": ["measured here", "torch/test_machines.py::test_ray", "makes no runs", "", ""],
     "MPI (mpi4py.futures)": ["measured here", "torch/test_machines.py::test_mpi", "makes no runs", "", ""],
     "Slurm (submitit)": ["measured here", "torch/test_machines.py::test_submitit_the_local_stand_in_for_slurm", "makes no runs", "", ""],

@@ -10,6 +10,7 @@ jax = pytest.importorskip("jax")
 
 import jax.numpy as jnp  # noqa: E402
 
+import inertia.jax  # noqa: E402
 from inertia.errors import BadInput  # noqa: E402
 from inertia.jax.door import JaxJob  # noqa: E402
 from inertia.tuning.budget import Budget  # noqa: E402
@@ -54,9 +55,44 @@ def test_lists_and_endless_iterables_of_batches():
     assert "endless" in measure(stream, Budget(16, 8, 64, np.ones(16))).notes["data"]
 
 
+def test_grain_and_loaders_without_tensorflow():
+    grain = pytest.importorskip("grain")
+
+    class Rows:
+        def __len__(self):
+            return len(X)
+
+        def __getitem__(self, row):
+            return X[row], Y[row]
+
+    dealt = grain.MapDataset.source(Rows()).shuffle(seed=0).batch(8)
+    once = grain.samplers.IndexSampler(num_records=len(X), num_epochs=1, shuffle=True, seed=0)
+    loader = grain.DataLoader(data_source=Rows(), sampler=once, operations=[grain.transforms.Batch(8)])
+    torch = pytest.importorskip("torch")
+    plain = torch.utils.data.DataLoader(Rows(), batch_size=8, collate_fn=lambda rows: tuple(map(np.stack, zip(*rows, strict=True))))
+    truth = float(np.linalg.eigvalsh(2 * X.T @ X / len(X))[-1])
+    for data in (dealt, dealt.to_iter_dataset(), loader, plain):
+        assert pytest.approx(truth, rel=1e-3) == inertia.jax.measure(loss, W, data, noise=0).L
+        job = JaxJob(loss, W, data)
+        assert (job.endless, job.examples, job.batch_size) == (False, len(X), 8)
+        assert ended(job) < 1
+    for data in (dealt.repeat(), dealt.repeat().to_iter_dataset()):
+        job = JaxJob(loss, W, data, steps=16)
+        assert (job.endless, job.batch_size) == (True, 8)
+        assert ended(job) < 1
+    assert inertia.jax.tune(loss, W, dealt.repeat(), steps=16, runs=1).best is not None
+
+
 def test_dropout_is_given_fresh_keys_and_a_seed_its_own_start():
     dropped = JaxJob(lambda w, b, key: loss(w, (b[0] * jax.random.bernoulli(key, 0.8, b[0].shape), b[1])), W, (X, Y), batch_size=8)
     assert ended(dropped) == ended(dropped) != ended(JaxJob(loss, W, (X, Y), batch_size=8))
+    pulled = JaxJob(lambda w, b, key: jnp.mean(b[1] * 0) + w @ jax.random.normal(key, (3,)), W, (X, Y), batch_size=8, lowest=None)
+    budget = Budget(64, 8, pulled.examples, np.ones(64))
+    (run,) = pulled.run([Recipe(1.0, 0.0)], budget, [0], marks=np.array([0, 64]), keep=True)
+    way = np.linalg.norm(np.asarray(pulled.unpack(run.end)) - np.asarray(W))
+    assert 5 < way < 30  # 64 fresh steps of length sqrt(3) lead some sqrt(3 64) away: one step repeated, 64 sqrt(3)
+    told = inertia.jax.measure(lambda w, b, key: loss(w, (b[0] * jax.random.bernoulli(key, 0.8, b[0].shape), b[1])), W, (X, Y), noise=0)
+    assert "one fixed key" in " ".join(told.provenance["frozen"])
     seeded = JaxJob(loss, lambda seed: jax.random.normal(jax.random.key(seed), (3,)), (X, Y), batch_size=8)
     assert seeded.reseeded
     assert not np.allclose(seeded.start(0), seeded.start(1))

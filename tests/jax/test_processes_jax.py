@@ -1,5 +1,6 @@
-"""Two JAX processes with a half of the data each find the curvature of all the data."""
+"""Two JAX processes with a half of the data each measure, tune and check as one process with all the data does."""
 
+import json
 import os
 import socket
 import subprocess
@@ -11,8 +12,14 @@ import pytest
 
 pytest.importorskip("jax")
 
+import inertia.jax  # noqa: E402
 
-def test_two_processes_measure_the_whole_loss():
+
+def loss(p, batch):
+    return ((batch @ p - 1.0) ** 2).mean()
+
+
+def test_two_processes_measure_tune_and_check_the_whole_loss():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -30,7 +37,14 @@ def test_two_processes_measure_the_whole_loss():
     ]
     said = [process.communicate(timeout=300) for process in started]
     assert not any(process.returncode for process in started), said[0][1][-2000:] + said[1][1][-2000:]
+    one, other = (json.loads(out.splitlines()[-1]) for out, _ in said)
+    assert one == other  # each decides by itself, and decides the same
     whole = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
-    truth = float(np.linalg.eigvalsh(2 * whole.T @ whole / 16)[-1])
-    for out, _ in said:
-        assert float(out.split("largest")[1]) == pytest.approx(truth, rel=1e-3)
+    assert one["largest"] == pytest.approx(float(np.linalg.eigvalsh(2 * whole.T @ whole / 16)[-1]), rel=1e-3)
+    words = {"steps": 16, "batch_size": 4}
+    tuned = inertia.jax.tune(loss, np.zeros(3, np.float32), whole, runs=1, **words)
+    assert one["recipe"] == tuned.recipe.to_json()
+    assert one["end"] == pytest.approx(tuned.verified_loss, rel=1e-4)
+    np.testing.assert_allclose(one["run"], tuned.history.trials[0].run.training, rtol=1e-4)
+    checked = inertia.jax.check(loss, np.zeros(3, np.float32), whole, lr=0.05, momentum=0.9, **words)
+    assert (one["stable"], one["said"].splitlines()[0]) == (checked.stable, str(checked).splitlines()[0])

@@ -1,5 +1,6 @@
-"""One of two JAX processes that hold a half of the data each: prints the largest curvature it finds. Run by test_processes_jax."""
+"""One of two JAX processes that hold a half of the data each: prints what it measures, tunes and checks. Run by test_processes_jax."""
 
+import json
 import os
 import sys
 
@@ -22,8 +23,15 @@ def main(rank, port):
     shared = NamedSharding(mesh, PartitionSpec("data"))
     x = jax.make_array_from_process_local_data(shared, whole[8 * rank : 8 * rank + 8])
     params = jax.device_put(jnp.zeros(3), NamedSharding(mesh, PartitionSpec()))
-    found = inertia.jax.measure(lambda p, batch: jnp.mean((batch @ p - 1.0) ** 2), params, x, noise=0)
-    print("largest", found.L)
+
+    def loss(p, batch):
+        return jnp.mean((batch @ p - 1.0) ** 2)
+
+    found = {"largest": inertia.jax.measure(loss, params, x, noise=0).L}
+    tuned = inertia.jax.tune(loss, params, x, steps=16, batch_size=4, runs=1)
+    found |= {"recipe": tuned.recipe.to_json(), "end": tuned.verified_loss, "run": tuned.history.trials[0].run.training.tolist()}
+    checked = inertia.jax.check(loss, params, x, lr=0.05, momentum=0.9, steps=16, batch_size=4)
+    print(json.dumps(found | {"stable": checked.stable, "said": str(checked)}))
 
 
 if __name__ == "__main__":

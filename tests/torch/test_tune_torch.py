@@ -165,3 +165,18 @@ def test_dask_carries_the_runs():
     ):
         there = records(model, data, client.get_executor())
     same(there, records(model, data))
+
+
+@pytest.mark.slow
+def test_a_lost_dask_worker_is_a_result_and_what_finished_is_kept():
+    distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
+    data = made()[1]
+    words = {"distributed.scheduler.allowed-failures": 0, "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": "1"}}
+    with (
+        dask.config.set(words),
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        fine, lost = records(Dies(3, 1), data, client.get_executor())
+    assert (fine.error, fine.marks.tolist()) == ("", MARKS.tolist())
+    assert "KilledWorker" in lost.error

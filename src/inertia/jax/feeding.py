@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -63,7 +64,7 @@ class Feed:
                 yield jax.tree.map(jnp.asarray, batch), self.size_of(batch)
             return
         total = rows_in(self.whole)
-        each = max(1, sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(self.whole)) // total)
+        each = max(1, sum(leaf.nbytes for leaf in jax.tree.leaves(self.whole)) // total)  # of all processes, where they share arrays
         size = max(1, min(total, _CHUNK // each))
         size = -(-total // -(-total // size))
         for at in range(0, total, size):
@@ -102,8 +103,8 @@ def feed(data: Any, size_of: Callable[[Any], int] | None = None) -> Feed:
 
 
 def _sized(batches: Any) -> bool:
-    """Whether it says how long it is, and so has an end."""
+    """Whether it says how long it is, and so has an end; as long as can be said (Grain's `repeat()`) is none."""
     try:
-        return len(batches) >= 0
+        return 0 <= len(batches) < sys.maxsize // 2
     except (TypeError, RuntimeError):
         return False

@@ -33,6 +33,8 @@ class JaxSource:
     ) -> None:
         self.notes: dict[str, Any] = {"frozen": []}
         self.flat, self.unravel = _flattened(params, self.notes["frozen"])
+        if loss.keyed:
+            self.notes["frozen"].append("the loss draws with a key: one fixed key, which a training renews at every step")
         self.dimension, self.dtype = int(self.flat.size), self.flat.dtype
         self.whole, self.batches = as_batches(data, chunk, parts)
         self.chunk = chunk

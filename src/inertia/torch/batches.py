@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -51,7 +52,7 @@ class Batches:
     def sized(self) -> bool:
         """Whether the source says how long it is, and so has an end."""
         try:
-            return len(self.source) >= 0  # type: ignore[arg-type]
+            return 0 <= len(self.source) < sys.maxsize // 2  # type: ignore[arg-type]
         except (TypeError, RuntimeError):
             return False
 

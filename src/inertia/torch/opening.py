@@ -123,15 +123,16 @@ def _chunk(
         if halves:
             evaluate.refuse_cutting("cutting the data for the sampling error")
         return total
-    few = min(8, total)
-    handle.rewind(0)
-    sample = moved(batches.take(range(few)), params[0].device, handle.wide)
-    try:
-        each = graph_bytes(lambda: evaluate(sample)[0], params) / few
-    except RuntimeError:
-        each = 0.0  # no second derivative: gradients alone are kept small by the batch
-    fits = int(max(memory, MEMORY / 4) / 4 // each) if each else total
     few = min(total, 16, batches.natural or batch_size or total)  # that many are differentiated at once by the training itself
+    fits = few
+    if few < total:
+        handle.rewind(0)
+        sample = moved(batches.take(range(min(few, 8))), params[0].device, handle.wide)
+        try:
+            each = graph_bytes(lambda: evaluate(sample)[0], params) / min(few, 8)
+        except RuntimeError:
+            each = 0.0  # no second derivative: gradients alone are kept small by the batch
+        fits = int(max(memory, MEMORY / 4) / 4 // each) if each else total
     limit = max(1, min(total, max(fits, few)))
     if isinstance(batches, Indexed):
         limit = min(limit, max(batches.chunk, few))

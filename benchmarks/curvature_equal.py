@@ -168,7 +168,10 @@ def row(name, seeds):
 
 def rows(results):
     """The table of the page."""
-    lines = ["| model | parameters | products | CPU seconds | true error | over scipy's eigsh | over PyHessian |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| model | parameters | products | CPU seconds | true error | over scipy's eigsh | over PyHessian |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, one in results.items():
         peers = [one["peers"][peer] for peer in ("eigsh", "PyHessian")]
         ratios = ["never as right" if peer is None else f"{peer['ratio']:.2f}" for peer in peers]

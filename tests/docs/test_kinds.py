@@ -92,7 +92,9 @@ TABLE = {
     "process pools, joblib, loky": [
         "measured here", "torch/test_machines.py::test_joblib_and_loky", "makes no runs", "", "",
     ],
-    "Dask": ["measured here", "torch/test_tune_torch.py::test_a_lost_dask_worker_is_a_result_and_what_finished_is_kept", "makes no runs", "", ""],
+    "Dask": [
+        "measured here", "torch/test_tune_torch.py::test_a_lost_dask_worker_is_a_result_and_what_finished_is_kept", "makes no runs", "", "",
+    ],
     "Ray": ["measured here", "torch/test_machines.py::test_ray", "makes no runs", "", ""],
     "MPI (mpi4py.futures)": ["measured here", "torch/test_machines.py::test_mpi", "makes no runs", "", ""],
     "Slurm (submitit)": ["measured here", "torch/test_machines.py::test_submitit_the_local_stand_in_for_slurm", "makes no runs", "", ""],

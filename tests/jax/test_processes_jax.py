@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("jax")
 
-import inertia.jax  # noqa: E402
+import inertia.jax
 
 
 def loss(p, batch):

@@ -1,5 +1,7 @@
 """The table of other people's code: every cell is a test of the suite, or a sentence; the page shows exactly this table."""
 
+import importlib
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -125,8 +127,22 @@ def test_every_cell_is_a_test_that_exists_or_a_sentence(kind):
 
 
 def test_the_page_shows_this_table():
-    shown = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
+    part = PAGE.read_text().split("## What works where")[1]
+    shown = [line for line in part.splitlines() if line.startswith("|")]
     assert shown == written()
+
+
+@pytest.mark.parametrize("name", ["models", "curvature_equal"])
+def test_the_page_shows_what_was_measured(name, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    made = importlib.import_module(name)
+    results = json.loads(made.DATA.read_text())
+    assert "\n".join(made.rows(results)) in PAGE.read_text()
+    if name == "models":
+        assert all(one["gradients"] <= 60 and one["vectors"] <= 8 for one in results.values())
+    else:
+        assert all(one["covered"] == one["seeds"] for one in results.values())
 
 
 if __name__ == "__main__":

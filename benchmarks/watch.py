@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from watching.cost import time_lost
 from watching.driven import calm, spikes
 from watching.noise import noise
+from watching.sharpness import sharpness
 
-PARTS: dict[str, Callable[[], None]] = {"time": time_lost, "spikes": spikes, "calm": calm, "noise": noise}
+PARTS: dict[str, Callable[[], None]] = {"time": time_lost, "sharpness": sharpness, "spikes": spikes, "calm": calm, "noise": noise}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:

@@ -12,8 +12,9 @@ from inertia.torch import Watch
 from inertia.watching.regimes import noise_limit
 
 from .models import Batch
+from .store import kept
 
-__all__ = ["noise", "noise_jobs", "noise_run"]
+__all__ = ["noise", "noise_jobs", "noise_run", "stationary"]
 
 
 def noise_jobs() -> dict[str, Any]:
@@ -65,20 +66,6 @@ def noise_run(name: str, seed: int = 0, steps: int = 3000) -> dict[str, float] |
                 total += float(loss_fn(model(x), y)) / count
         return total
 
-    def minimum() -> float:
-        best = make()
-        best.load_state_dict(model.state_dict())
-        solver = torch.optim.LBFGS(best.parameters(), max_iter=500, line_search_fn="strong_wolfe")
-
-        def closure() -> Any:
-            solver.zero_grad()
-            value = loss_fn(best(x), y)
-            value.backward()
-            return value
-
-        solver.step(closure)
-        return float(loss_fn(best(x), y).detach())
-
     watch = Watch(model, optimizer, loss_fn, probe=(x, y), every=10, say=False)
     steps_of(steps, watch)
     watch.close()
@@ -91,21 +78,86 @@ def noise_run(name: str, seed: int = 0, steps: int = 3000) -> dict[str, float] |
         group["lr"] /= 2
     steps_of(told)
     half = steps_of(2 * told)
-    least = minimum()
+    best = make()
+    best.load_state_dict(model.state_dict())
+    least = lowest(best, loss_fn, x, y)
     return {"step": told, "said": limit.level, "excess": limit.excess or float("nan"), "stays": stays, "half": half, "least": least}
+
+
+def stationary(name: str, rates: tuple[float, ...] = (1.0, 0.5), runs: int = 64, steps: int = 3000) -> dict[str, Any]:
+    """Mean excess over the minimum of many runs at once, at the learning rate and at half of it, each from half of its steps on.
+
+    A single run's mean is off by what is left of its start and by its own luck; this is neither, so it is what the claim is about.
+    """
+    (x, y), make, loss_fn, rate, momentum = noise_jobs()[name]
+    model = make()
+    names = [key for key, _ in model.named_parameters()]
+
+    def loss(held: Any, rows: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = loss_fn(torch.func.functional_call(model, held, (x[rows],)), y[rows])
+        return made
+
+    slope = torch.func.vmap(torch.func.grad(loss))
+    whole = torch.func.vmap(lambda held: loss(held, torch.arange(len(x))))
+    rng = np.random.default_rng(1)
+    held = {key: torch.stack([p.detach()] * runs) for key, p in model.named_parameters()}
+    first, second = ({key: torch.zeros_like(p) for key, p in held.items()} for _ in range(2))
+    levels, errors, count = [], [], 0
+    for factor in rates:
+        total = torch.zeros(runs)
+        for k in range(steps):
+            count += 1
+            rows = torch.tensor(np.argpartition(rng.random((runs, len(x))), 8, axis=1)[:, :8])
+            grads = slope(held, rows)
+            for key in names:
+                if momentum is None:  # Adam
+                    first[key].lerp_(grads[key], 0.1)
+                    second[key].lerp_(grads[key] ** 2, 0.001)
+                    below = (second[key] / (1 - 0.999**count)).sqrt() + 1e-8
+                    held[key] = held[key] - factor * rate * (first[key] / (1 - 0.9**count)) / below
+                else:
+                    first[key] = momentum * first[key] + grads[key]
+                    held[key] = held[key] - factor * rate * first[key]
+            if k >= steps // 2 and k % 5 == 0:
+                total += whole(held).detach() / len(range(steps // 2, steps, 5))
+        levels.append(float(total.mean()))
+        errors.append(float(total.std() / runs**0.5))
+    best = make()
+    best.load_state_dict({key: p.mean(0) for key, p in held.items()})
+    least = lowest(best, loss_fn, x, y)
+    excesses = [level - least for level in levels]
+    ratio = excesses[1] / excesses[0]
+    error = ratio * ((errors[0] / excesses[0]) ** 2 + (errors[1] / excesses[1]) ** 2) ** 0.5
+    return {"level": levels[0], "half": levels[1], "least": least, "ratio": ratio, "error": error}
+
+
+def lowest(model: nn.Module, loss_fn: Any, x: torch.Tensor, y: torch.Tensor) -> float:
+    """The minimum of the loss, by L-BFGS from the model's parameters, which it changes."""
+    solver = torch.optim.LBFGS(model.parameters(), max_iter=500, line_search_fn="strong_wolfe")
+
+    def closure() -> Any:
+        solver.zero_grad()
+        value = loss_fn(model(x), y)
+        value.backward()
+        return value
+
+    solver.step(closure)
+    return float(loss_fn(model(x), y).detach())
 
 
 def noise() -> None:
     """Where the loss stays, and what half the rate does to it."""
     print("noise-limited: what was said of the loss, what a continued run did, and its excess over the minimum at half the rate")
     for name in noise_jobs():
-        found = noise_run(name)
-        if found is None:
+        found = kept(f"noise, {name}", lambda name=name: noise_run(name) or {})
+        if not found:
             print(f"  {name}: nothing was said", flush=True)
             continue
+        many = kept(f"noise, many runs, {name}", lambda name=name: stationary(name))
         ratio = (found["half"] - found["least"]) / (found["stays"] - found["least"])
         print(
-            f"  {name}: at step {found['step']:.0f} said {found['said']:.4g} (excess {found['excess']:.2g}), stayed {found['stays']:.4g}, "
-            f"off by {found['said'] / found['stays'] - 1:+.0%}; minimum {found['least']:.4g}, at half the rate {ratio:.2f} of the excess, "
-            f"excess said over excess {found['excess'] / (found['stays'] - found['least']):.2f}", flush=True,
+            f"  {name}: at step {found['step']:.0f} said {found['said']:.4g}, stayed {found['stays']:.4g} (off by "
+            f"{found['said'] / found['stays'] - 1:+.0%}), 64 runs {many['level']:.4g}; minimum {found['least']:.4g}; half the rate leaves "
+            f"{ratio:.2f} of the excess in this run, {many['ratio']:.3f} +- {many['error']:.3f} in 64; noise said {found['excess']:.2g}, "
+            f"excess {found['stays'] - found['least']:.2g}", flush=True,
         )  # fmt: skip

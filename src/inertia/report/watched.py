@@ -11,9 +11,11 @@ from ..watching.journal import Watched
 from ..watching.quantities import Look
 from ..watching.regimes import regime, step_of_best
 from .report import Block, Heading, Table, Text
-from .views import Curves, Mark, RateMap, View, line
+from .views import Array, Curves, Line, Mark, RateMap, View, line
 
 __all__ = ["blocks", "facts", "history_of", "lede", "views"]
+
+_PIECES = 50
 
 
 def history_of(run: Watched) -> History:
@@ -58,7 +60,9 @@ def facts(run: Watched) -> list[tuple[str, str]]:
 
 def _looked(looks: list[Look]) -> list[tuple[str, str]]:
     look = looks[-1]
-    rows = [("sharpness", f"{look.sharpness:.4g}, at most {look.sharpness + look.bar:.4g}")]
+    rows = [("looks", _counted(looks))]
+    part = f" (of {_percent(look.part)} of the probe)" if look.part < 1 else ""
+    rows.append(("sharpness", f"{look.sharpness:.4g}, at most {look.sharpness + look.bar:.4g}{part}"))
     if look.edge is not None and look.of_edge is not None:
         rows.append(("of the edge", f"{look.of_edge:.3g} of {look.edge:.4g}"))
     ratio = step_of_best(looks[-16:])
@@ -72,6 +76,20 @@ def _looked(looks: list[Look]) -> list[tuple[str, str]]:
     return rows
 
 
+def _counted(looks: list[Look]) -> str:
+    """How many looks, and how many of them saw a part of the probe only."""
+    few = [look.part for look in looks if look.part < 1]
+    if not few:
+        return f"{len(looks)}, the last at step {looks[-1].step}"
+    shares = f"{_percent(min(few))} to {_percent(max(few))}" if min(few) < max(few) else _percent(few[0])
+    many = "all" if len(few) == len(looks) else f"{len(few)}"
+    return f"{len(looks)}, the last at step {looks[-1].step}; {many} at {shares} of the probe"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
+
+
 def views(run: Watched) -> list[View]:
     """The pictures that the log has enough for."""
     made: list[View] = []
@@ -81,28 +99,48 @@ def views(run: Watched) -> list[View]:
         keep = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 2000)).round().astype(int))
         finite = losses[np.isfinite(losses)]
         positive = bool(finite.size and np.all(finite > 0))
-        caption = "Loss of every step, with the steps at which a message began."
-        made.append(
-            Curves(
-                "loss", "The loss", (line(steps[keep], losses[keep], "loss", "hot"),), "step", "loss", caption, log_y=positive, marks=marks
-            )
-        )
+        caption = "The loss of each step" + (", with the steps at which a message began." if marks else ".")
+        lines: tuple[Line, ...] = (line(steps[keep], losses[keep], "loss", "hot"),)
+        middle = _middles(steps, losses)
+        if middle is not None:
+            caption += " The line is its median over fiftieths of the run."
+            lines = (line(steps[keep], losses[keep], "", "pale", width=0.7), line(*middle, "loss", "hot", width=2.0))
+        made.append(Curves("loss", "The loss", lines, "step", "loss", caption, log_y=positive, marks=marks))
     looks = [look for look in run.looks if look.edge is not None]
     if len(looks) > 1:
         steps = np.array([look.step for look in looks])
         lines = (
             line(steps, [look.sharpness for look in looks], "sharpness", "hot"),
             line(steps, [look.edge for look in looks if look.edge is not None], "edge", "ink"),
-            line(steps, [look.along_gradient for look in looks], "along the gradient", "grey", dashed=True),
         )
-        caption = "Largest curvature in the optimizer's metric, the largest that the method survives, and the curvature along the gradient."
+        caption = "Largest curvature in the optimizer's metric, and the largest that the method survives"
+        along = [look.along_gradient for look in looks]
+        if np.isfinite(along).any():
+            lines += (line(steps, along, "along the gradient", "grey", dashed=True),)
+            caption += "; dashed, the curvature along the gradient"
+        caption += "."
+        few = [look for look in looks if look.part < 1]
+        if few:
+            lines += (line([look.step for look in few], [look.sharpness for look in few], "", "grey", dots=True),)
+            caption += " Dots: looks at a part of the probe, whose sharpness is too high rather than too low."
         made.append(Curves("sharpness", "Sharpness against the edge", lines, "step", "curvature", caption, marks=marks))
         made.append(operating_point(looks))
     return made
 
 
+def _middles(steps: Array, losses: Array) -> tuple[Array, Array] | None:
+    """Medians of the loss over fiftieths of the run, at their middles; None where that is no shorter."""
+    if len(steps) < 4 * _PIECES:
+        return None
+    pieces = np.array_split(np.arange(len(steps)), _PIECES)
+    return np.array([steps[rows].mean() for rows in pieces]), np.array([np.median(losses[rows]) for rows in pieces])
+
+
 def operating_point(looks: list[Look]) -> RateMap:
     """Where learning rate times sharpness and momentum stand on the map of rates, and how they came there."""
+    whole = [look for look in looks if look.part == 1]
+    if len(whole) > 1:  # those at a part of the probe are others' curvatures
+        looks = whole
     trail = np.array([(look.method[0] * look.sharpness, look.method[1]) for look in looks if look.method is not None])
     nesterov = bool(looks[-1].method and looks[-1].method[2])
     beta = np.linspace(0, 0.995, 160)
@@ -127,7 +165,7 @@ def operating_point(looks: list[Look]) -> RateMap:
 def blocks(run: Watched) -> list[Block]:
     """The page."""
     told = [(f"{one.began}", "" if one.ended is None else f"{one.ended}", one.words) for one in run.messages]
-    made: list[Block] = [Table(("quantity", "now"), facts(run))]
+    made: list[Block] = [Table(("quantity", "now"), facts(run), prose=True)]
     if told:
         made += [Heading("What was said"), Table(("from step", "to step", "message"), told, prose=True)]
     else:

@@ -1,7 +1,8 @@
 """What the watch claims, measured: time lost, sharpness, spikes foreseen, where noise holds the loss.   python benchmarks/watch.py [part]
 
-Parts: time, sharpness, spikes, calm, noise; all of them without an argument. Every number is printed as it comes and kept in
-benchmarks/data/watch.json: what is there is not run again (delete its lines after a change of the rules or of the looks).
+Parts: time, sharpness, spikes, calm, fresh (both on seeds of their own), noise; all of them without an argument. Every number is printed
+as it comes and kept in benchmarks/data/watch.json: what is there is not run again (delete its lines after a change of the rules or of the
+looks).
 """
 
 from __future__ import annotations
@@ -13,11 +14,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from watching.cost import time_lost
-from watching.driven import calm, spikes
+from watching.driven import calm, fresh, spikes
 from watching.noise import noise
 from watching.sharpness import sharpness
 
-PARTS: dict[str, Callable[[], None]] = {"time": time_lost, "sharpness": sharpness, "spikes": spikes, "calm": calm, "noise": noise}
+PARTS: dict[str, Callable[[], None]] = {
+    "time": time_lost,
+    "sharpness": sharpness,
+    "spikes": spikes,
+    "calm": calm,
+    "fresh": fresh,
+    "noise": noise,
+}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:

@@ -127,6 +127,20 @@ def test_the_level_that_noise_holds_is_right_and_half_the_rate_halves_the_excess
     assert 0 < found["excess"] < 1.5 * excess
 
 
+def test_a_full_batch_run_that_has_arrived_is_not_held_by_noise():
+    torch.manual_seed(0)
+    model, y = nn.Linear(5, 1), torch.randn(96, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    with Watch(model, optimizer, nn.MSELoss(), probe=(X, y), every=5, say=False) as watch:
+        for _ in range(200):
+            loss = nn.functional.mse_loss(model(X), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            watch.step(loss)
+    assert "noise" not in [told.name for told in watch.messages]
+
+
 class Timed(nn.Module):
     """A model whose passes take a time of their own on a made-up clock: a second for 64 examples, and as much for a whole step again."""
 

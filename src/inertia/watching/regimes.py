@@ -12,6 +12,8 @@ from .quantities import Look
 
 __all__ = ["NoiseLimit", "Regime", "noise_limit", "regime", "step_of_best"]
 
+_ROUNDING = 2.0**-20  # relative, of a loss in float32
+
 
 class Regime(Enum):
     """What keeps the loss from falling faster."""
@@ -55,7 +57,7 @@ def noise_limit(history: History) -> tuple[bool | None, NoiseLimit | None]:
     It is where (a) the loss is flat: over as many steps again as were looked at it falls by less than is promised of its level; (b) noise
     is what holds it: the loss at the averaged weights is significantly lower, or the steps are significantly longer than the best along
     them, so that a longer one gains nothing (the mean of u.Hu + g.u is 0 at the best length, u.Hu/2 where the run is stationary); and (c)
-    sharpness is below the edge, so that it is not curvature that turns it back.
+    sharpness is below the edge, so that it is not curvature that turns it back. And the loss must scatter by more than the steps explain.
     """
     level, looks = history.level(), history.recent_looks()
     if level is None:
@@ -70,12 +72,23 @@ def noise_limit(history: History) -> tuple[bool | None, NoiseLimit | None]:
     excess = mean_of([look.excess for look in looks if look.excess is not None])
     if beyond is None:
         return None, None
+    if not _noisy(history, level, [one.slope + one.bend for one in taken]):
+        return False, None
     if beyond.below(0) or (edges and float(np.median(edges)) >= 1):
         return False, None
     if not (beyond.above(0) or (excess is not None and excess.above(0))):
         return None, None
     told = excess.value if excess is not None and excess.above(0) and excess.value < level.mean.value else None
     return True, NoiseLimit(level.mean.value, told, level.since)
+
+
+def _noisy(history: History, level: Level, steps: list[float]) -> bool:
+    """Whether more than half of the variance of the loss's changes from step to step is not the steps' own, which the looks saw.
+
+    Without that, as in a full-batch run that has arrived, nothing is held up by noise.
+    """
+    changes = float(np.mean(np.diff(history.losses.since(level.since)) ** 2))
+    return changes > max(2 * float(np.mean(np.square(steps))), (_ROUNDING * level.mean.value) ** 2)
 
 
 def _falls(level: Level) -> bool:

@@ -266,11 +266,15 @@ class Experience:
         f = self.fitted
         deepest, most = float(np.max(seen.fell, initial=0.0)), job.most if job.most > 0 else np.inf
         middle, width = np.log(job.scale) + self.falls[source], f.fall
-        told = job.promised if job.promised > 0 else most if np.isfinite(most) else 0.0
-        if told:
-            ratios = self.overfell if job.promised > 0 else self.shares
-            middle = np.log(told) + np.where(np.isnan(ratios), np.nan_to_num(np.nanmedian(ratios)), ratios)[source]
-            width = f.promise if job.promised > 0 else f.fall
+        told = 0.0
+        if job.promised > 0:  # a forecast that knew a bound says nothing of one that knew none, and is short by much the same on all jobs
+            told, width = job.promised, f.promise
+            missed = self.overfell[np.isfinite(self.shares)] if np.isfinite(most) else self.overfell
+            middle = np.full(source.size, np.log(told) + (np.nanmedian(missed) if np.isfinite(missed).any() else 0.0))
+        elif np.isfinite(most):
+            told, shares = most, self.shares
+            usual = np.nanmedian(shares) if np.isfinite(shares).any() else 0.0
+            middle = np.log(told) + np.where(np.isnan(shares), usual, shares)[source]
         if seen.fell.size:
             nodes = np.log(max(deepest, 1e-3 * job.scale)) - np.log1p(-_REMAINING)
         else:

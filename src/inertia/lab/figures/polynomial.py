@@ -23,7 +23,7 @@ ORDER = 50
 TITLE = "Stopping early"
 FIELDS = {
     "k": Number(49, 1, 2_000_000, 1, "steps", log=True, whole=True),
-    "alpha": Number(1.8, 0.01, 3.999, 0.001, "learning rate α·λ₁"),
+    "alpha": Number(1.8, 0.01, 3.999, 0.001, "learning rate α × largest λ"),
     "beta": Number(0.0, 0.0, 0.999, 0.0001, "momentum β"),
     "degree": Number(5, 1, 8, 1, "degree", whole=True),
     "basis": Choice("eigen", {"eigen": "eigenfeatures", "monomials": "monomials"}, "features"),

@@ -9,6 +9,7 @@ import pytest
 
 from inertia import Method, edge, rate, spectrum
 from inertia.lab.article import page
+from inertia.lab.twin import data
 from inertia.theory import catalog, modes, noise, quadratic
 from inertia.theory.bounds import grid_condition, path_condition, worst_function_condition, worst_function_optimum
 
@@ -133,6 +134,35 @@ def test_numbers_in_the_words():
     assert path_condition(200) == pytest.approx(4 * 200**2 / math.pi**2, rel=0.02)
     assert grid_condition(40, 40) / grid_condition(20, 20) == pytest.approx(4, rel=0.05)  # four times the nodes
     assert worst_function_condition(25, 1000.0) == pytest.approx(214.64, abs=0.01)
+
+
+def test_margins_and_prices_in_the_words():
+    known, words = spectrum([1.0, 100.0]), re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", TEXT))
+    best, nesterov = catalog.heavy_ball(1.0, 100.0), catalog.nesterov_quadratic(1.0, 100.0)
+    rated = float(quadratic.worst_rate(best, known))
+    assert "1 % above the" in words
+    assert "survives 4 %" in words
+    assert float(edge(best)) == pytest.approx(101.0)
+    assert float(edge(nesterov)) == pytest.approx(104.3, abs=0.1)
+    assert "20 % larger costs 10 % more steps" in words
+    careful = float(quadratic.worst_rate(catalog.heavy_ball(1.0, 120.0), known))
+    assert math.log(rated) / math.log(careful) == pytest.approx(1.1, abs=0.01)
+    assert "about twice the steps of the best heavy ball" in words
+    assert math.log(rated) / math.log(1 - 0.1) == pytest.approx(2, abs=0.1)
+    assert "after 1,800 to 4,600 steps (without it: 12 to 1.2 million)" in words
+    plain = data("polynomial")
+    tuned = data("polynomial", **plain["best"])
+    assert [round(float(end(tuned["milestones"])), -2) for end in (np.min, np.max)] == [1800, 4600]
+    assert np.min(plain["milestones"]) == 12
+    assert np.max(plain["milestones"]) == pytest.approx(1.2e6, rel=0.05)
+    firm = data("polynomial", targets=tuple(plain["shaken"]))
+    assert np.asarray(firm["steps"])[np.argmin(firm["held"])] == pytest.approx(6, abs=1)  # "least after six steps"
+
+
+def test_adam_repairs_a_valley_along_the_axes_and_not_one_that_is_turned():
+    known = dict(surface="quadratic", adam=True, x=-2.4, y=1.3, alpha=0.15, beta=0.5)
+    ends = [data("hero", angle=angle, **known)["excess"][1, -1] for angle in (0.0, 45.0)]
+    assert ends[0] < 1e-4 < 0.05 < ends[1]
 
 
 def test_the_solution_of_the_chain_is_the_printed_one():

@@ -60,7 +60,7 @@ def test_the_page_has_the_moving_operating_point(run, tmp_path, capsys):
     assert {"report.html", "record.json", "operating-point.png", "sharpness.svg", "loss.svg"} <= names
     page = (tmp_path / "out" / "report.html").read_text()
     assert "The operating point" in page
-    assert "there is room for 2x" in page
+    assert "The learning rate can be 2x as high" in page
 
 
 def test_it_follows_a_run_that_is_going_on(run, capsys):
@@ -78,7 +78,7 @@ def test_it_follows_a_run_that_is_going_on(run, capsys):
     thread.start()
     assert main(["watch", str(place), "--follow"]) == 0
     thread.join()
-    assert "step 122: The learning rate is 0 since step 121" in capsys.readouterr().out
+    assert "step 122: The learning rate has been 0 since step 121" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

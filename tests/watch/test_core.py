@@ -203,7 +203,7 @@ def test_a_run_that_noise_holds_up_is_told_from_one_that_falls_or_stands_or_is_a
     assert limit.level == pytest.approx(1, rel=0.05)
     assert limit.halved == pytest.approx(0.8, rel=0.05)
     assert regime(noisy_history()) is Regime.NOISE
-    assert "halve the rate or double the batch, and it falls to about 0.8" in RULES["noise"](noisy_history()).words
+    assert "Halve the learning rate or double the batch, and it falls to about 0.8" in RULES["noise"](noisy_history()).words
     assert noise_limit(noisy_history(drop=0.9))[0] is False  # it still falls
     assert noise_limit(noisy_history(bend=0.002))[0] is False  # a plateau: longer steps would gain
     assert noise_limit(noisy_history(edge=1.9))[0] is False  # curvature turns it back
@@ -235,7 +235,7 @@ def test_an_oscillation_that_nothing_turns_back_is_a_spike_to_come_and_its_time_
     x2 = history.looks[-1].in_top
     assert found.steps == math.ceil(math.log(2 / x2) / (2 * math.log(1.2)))  # the loss reaches three times the median of 1
     assert found.stable == pytest.approx(1 / 1.1)
-    assert f"expect a spike within about {found.steps:.0f} steps" in RULES["spike"](history).words
+    assert f"The loss will probably spike within about {found.steps:.0f} steps" in RULES["spike"](history).words
 
 
 def test_one_that_is_turned_back_is_the_edge_of_stability():

@@ -100,7 +100,7 @@ def test_a_momentum_that_is_not_the_expected_one_is_named(made, asked):
     with Watch(model, optimizer, **SILENT, expect=asked) as watch:
         told = loop(watch, model, optimizer)
     assert told["momentum"].began <= 50
-    assert f"Momentum {asked:g} is expected, the optimizer holds {made:g}" in told["momentum"].words
+    assert f"Momentum {asked:g} is expected, but the optimizer uses {made:g}" in told["momentum"].words
 
 
 def test_groups_are_told_apart():
@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_finite_is_told_with_the_last_finite_state():
     with Watch(model, optimizer, **SILENT) as watch:
         told = loop(watch, model, optimizer, steps=22, before=poison)
     assert told["not finite"].began == 21
-    assert "not finite since step 21; the last finite one was" in told["not finite"].words
+    assert "not been finite since step 21; the last finite one was" in told["not finite"].words
 
 
 def test_an_optimizer_that_is_made_anew_in_the_loop_is_named():

@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 _WHY = {
-    Reason.FORECAST_BEST: "the forecast from the curvature and noise at the start is best there",
-    Reason.PAST_RUNS: "the runs that you already had, and jobs like this one, make the lowest loss likely there",
-    Reason.EXPERIENCE_BEST: "jobs like this one did best there",
+    Reason.FORECAST_BEST: "the loss forecast from the curvature and the noise at the start is lowest at this setting",
+    Reason.PAST_RUNS: "by the runs that you already had, and by jobs like this one, the lowest loss is likely at this setting",
+    Reason.EXPERIENCE_BEST: "jobs like this one did best at this setting",
     Reason.IMPROVES: "of all settings it was the one most likely to end lower",
-    Reason.OTHER_OPTIMIZER: "it is the other optimizer, where jobs like this one did best with it, so that both are compared",
+    Reason.OTHER_OPTIMIZER: "the other optimizer was tried, too, at the setting that was best for it on jobs like this one",
     Reason.NOTHING_TRAINED: "no run before it trained, so a far smaller learning rate was tried",
     Reason.REPLICATE: "the best run was repeated with another seed",
     Reason.WITHOUT_MOMENTUM: "the run without momentum that was asked for",
@@ -51,7 +51,7 @@ _WHY = {
     Reason.CONVERGED: "the search ended because the run reached the bottom",
 }
 _FROM = {
-    Evidence.FORECAST: "from a forecast on the quadratic at the start",
+    Evidence.FORECAST: "from a forecast with the curvature at the start",
     Evidence.EXPERIENCE: "from experience with other jobs",
     Evidence.RUNS: "from the runs made here",
 }
@@ -266,10 +266,10 @@ def remarks(found: Tuning) -> list[str]:
 
 
 _WARNINGS = {
-    "near-a-cliff": "A run with a larger learning rate ended far higher: other seeds may fail nearby, so do not raise this one.",
-    "unlike-others": "This job is unlike those that experience knows, so it was searched wide and its intervals are wide.",
-    "unknown-schedule": "Experience holds constant and linearly falling learning rates only, so this schedule was searched wider.",
-    "forecast-withheld": "No forecast was made from the curvature: clipping, parameter groups or a schedule of its own stand between.",
+    "near-a-cliff": "A run with a larger learning rate ended far higher. Do not raise this one: near it, runs with other seeds may fail.",
+    "unlike-others": "This job is unlike the earlier jobs, on which forecasts rest, so the search and the intervals are wider.",
+    "unknown-schedule": "The earlier jobs had constant or linearly falling learning rates, so the search is wider for this schedule.",
+    "forecast-withheld": "The curvature gave no forecast, because clipping, parameter groups or a custom schedule change the steps.",
 }
 
 

@@ -37,7 +37,7 @@ def _not_finite(history: History) -> Finding:
     """The loss is not a number any more."""
     if history.bad is None:
         return _NO
-    words = f"The loss is not finite since step {history.bad}"
+    words = f"The loss has not been finite since step {history.bad}"
     if history.finite is not None:
         words += f"; the last finite one was {history.finite[1]:.4g} at step {history.finite[0]}"
     if history.looks:
@@ -55,9 +55,8 @@ def _rate_zero(history: History) -> Finding:
         return _NO
     if history.step <= since:  # a warm-up may start with one step at 0
         return _UNKNOWN
-    return Finding(
-        True, f"The learning rate is 0 since step {since}: nothing is learned. Look at the scheduler and at the order of its step."
-    )
+    words = f"The learning rate has been 0 since step {since}, so nothing is learned"
+    return Finding(True, words + ". Check the scheduler, and that scheduler.step() is called after optimizer.step().")
 
 
 def _velocity_lost(history: History) -> Finding:
@@ -69,7 +68,7 @@ def _velocity_lost(history: History) -> Finding:
             return Finding(
                 True,
                 f"Momentum {last[-1].asked:g}{where} is asked for, but the velocity is the gradient of this step alone: something "
-                "resets it. Do not make the optimizer anew, clear its state or load an old one inside the loop.",
+                "resets it. Do not create the optimizer, clear its state or load an old state inside the training loop.",
             )
     return _NO if history.readings else _UNKNOWN
 
@@ -95,9 +94,9 @@ def _momentum_differs(history: History) -> Finding:
             continue
         where = f" in group {group}" if len(history.groups) > 1 else ""
         word, rate = "expected" if history.expect is not None else "asked for", last[-1].learning_rate
-        words = f"Momentum {wanted:g} is {word}, the optimizer holds {held[1]:.4g}{where}"
+        words = f"Momentum {wanted:g} is {word}, but the optimizer uses {held[1]:.4g}{where}"
         if held[1] < 1 and wanted < 1:
-            words += f": alpha/(1 - momentum) is {rate / (1 - held[1]):.3g}, not {rate / (1 - wanted):.3g}"
+            words += f": the effective learning rate lr/(1 - momentum) is {rate / (1 - held[1]):.3g}, not {rate / (1 - wanted):.3g}"
         return Finding(True, words + ".")
     return _NO if history.readings else _UNKNOWN
 
@@ -107,8 +106,8 @@ def _idle(history: History) -> Finding:
     foreign = history.facts.get("foreign")
     if foreign:
         return Finding(
-            True, f"Another optimizer ({foreign}) steps this model: the one that is watched was replaced, and its momentum with it. "
-            "Make the optimizer once, before the loop, and the watch after it.",
+            True, f"Another optimizer ({foreign}) steps this model: the watched one was replaced, and its velocity is lost. "
+            "Create the optimizer once, before the loop, and the watch after it.",
         )  # fmt: skip
     if history.idle >= _WITHIN:
         return Finding(True, f"The optimizer has not stepped in the last {history.idle} calls: is optimizer.step() reached?")
@@ -122,7 +121,7 @@ def _skipped(history: History) -> Finding:
         return _NO
     return Finding(
         True, f"The gradient scaler left out {len(recent)} of the last {_WITHIN + len(recent)} steps (overflow). A few at the start are "
-        "normal: it looks for its scale; later ones say that gradients grow.",
+        "normal, while the scaler finds its scale; later ones mean that the gradients are growing.",
     )  # fmt: skip
 
 
@@ -153,10 +152,10 @@ def _clipped(history: History) -> Finding:
     true = [look.noise.signal for look in looks if look.noise is not None]
     acting = sum(own) / sum(true) if own and sum(true) > 0 and sum(own) > 0 else None
     rate = history.readings[-1].learning_rate
-    words = f"Clipping to norm {norm:.3g} shortens {100 * share:.0f} % of the steps: it rules their length, not the gradient"
+    words = f"Clipping to norm {norm:.3g} shortens {100 * share:.0f} % of the steps, so this limit sets their length, not the gradient"
     if acting is not None and acting < 1:
-        words += f"; the rate that really acts is about {acting * rate:.2g}, not {rate:.2g}"
-    return Finding(True, words + ". Raise the limit, or take the rate as it acts.")
+        words += f"; the learning rate in effect is about {acting * rate:.2g}, not {rate:.2g}"
+    return Finding(True, words + ". Raise the limit, or count with the learning rate in effect.")
 
 
 def _room(history: History) -> Finding:
@@ -173,7 +172,9 @@ def _room(history: History) -> Finding:
     if ratio * _TWICE >= 1:
         return _NO
     return Finding(
-        True, f"Sharpness {max(edges):.2g} of the edge, steps {ratio:.2g} of the best along them: there is room for {_TWICE:g}x."
+        True,
+        f"The learning rate can be {_TWICE:g}x as high: sharpness is at most {max(edges):.2g} of the edge, "
+        f"and the steps have {ratio:.2g} of their best length.",
     )
 
 
@@ -185,9 +186,11 @@ def _at_edge(history: History) -> Finding:
     if all(look.sharpness > look.edge for look in last):  # type: ignore[operator]
         worst = max(look.of_edge or 0.0 for look in last)
         return Finding(
-            True, f"Sharpness is beyond the edge ({worst:.3g} of it) since step {last[0].step}: the learning rate is as high as curvature "
-            f"allows. That alone is no alarm, full-batch runs live there; {1 / worst:.2g} of this rate is stable.",
-        )  # fmt: skip
+            True,
+            f"Sharpness has been beyond the edge ({worst:.3g} of it) since step {last[0].step}: the learning rate is as high as "
+            f"curvature allows. This alone is no reason for alarm, as full-batch training usually stays there. "
+            f"{1 / worst:.2g} times this learning rate is stable.",
+        )
     return Finding(False) if all(look.sharpness + look.bar < (look.edge or 0) for look in last) else _UNKNOWN
 
 
@@ -199,13 +202,13 @@ def _spike(history: History) -> Finding:
     if not seen.coming:
         return _NO
     look: Look = history.looks[-1]
-    beyond = f"Beyond the edge ({look.of_edge:.3g} of it) since step {seen.since}"
-    where = beyond if (look.of_edge or 0.0) > 1 else f"At {look.of_edge:.3g} of the edge"
+    beyond = f"sharpness is beyond the edge ({look.of_edge:.3g} of it) since step {seen.since}"
+    where = beyond if (look.of_edge or 0.0) > 1 else f"sharpness is {look.of_edge:.3g} of the edge"
     soon = f" within about {seen.steps:.0f} steps" if math.isfinite(seen.steps) else ""
     return Finding(
         True,
-        f"{where}, and by what the last looks saw the oscillation along the sharpest direction outgrows what turns it back: expect a "
-        f"spike{soon}; {0.99 * seen.stable:.2g} of this rate is stable.",
+        f"The loss will probably spike{soon}: {where}, and by the last looks the oscillation along the sharpest direction grows faster "
+        f"than it is damped. {0.99 * seen.stable:.2g} times this learning rate is stable.",
     )
 
 
@@ -214,18 +217,19 @@ def _noise(history: History) -> Finding:
     holds, limit = noise_limit(history)
     if not holds or limit is None:
         return Finding(holds)
-    words = f"Noise-limited: at this rate the loss stays near {limit.level:.3g} (since step {limit.since})"
+    words = f"Noise-limited: at this learning rate the loss stays near {limit.level:.3g} (since step {limit.since})"
     if limit.excess is not None:
-        words += f"; {limit.excess:.2g} of it is noise: halve the rate or double the batch, and it falls to about {limit.halved:.3g}."
+        words += f"; {limit.excess:.2g} of it is due to noise. "
+        words += f"Halve the learning rate or double the batch, and it falls to about {limit.halved:.3g}."
     else:
-        words += "; halve the rate or double the batch."
+        words += ". Halve the learning rate or double the batch."
     return Finding(True, words)
 
 
 def _blind(history: History) -> Finding:
     """A look could not be taken."""
     why = history.facts.get("blind")
-    return Finding(bool(why), f"The curvature cannot be looked at: {why}" if why else "")
+    return Finding(bool(why), f"The curvature cannot be measured: {why}" if why else "")
 
 
 RULES: dict[str, Callable[[History], Finding]] = {

@@ -304,5 +304,5 @@ def _bounded(
         found = _reproduced(bench, look, outcomes, clip, clip.bound / (gain if clip.place == "update" else 1.0), generator)
         if all(out.found is not None for out in found):
             return found
-    why = "small gradients pass unchanged and large ones are cut, by a rule that is neither a bound on the norm nor on each number"
+    why = "small gradients pass unchanged and large ones are shortened, by a rule that is neither a bound on the norm nor on each number"
     return [Outcome(None, why=why, gains=gains[i], below=out.found) for i, out in enumerate(outcomes)]

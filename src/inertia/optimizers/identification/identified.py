@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...core.method import Method
 from .metric import Metric
 
-__all__ = ["GATHERS", "NONLINEAR", "UNTOLD", "Identified", "named", "oriented", "scheduled"]
+__all__ = ["GATHERS", "NONLINEAR", "UNTOLD", "Identified", "named", "numbers", "oriented", "scheduled"]
 
 NONLINEAR = "not a linear momentum method"
 UNTOLD = "cannot tell the method: it moves at too few steps"
@@ -115,6 +115,15 @@ def named(method: Method, error: Method | None = None, tolerance: float = 1e-6) 
     if abs(method.gamma - method.beta) <= slack:
         return "Nesterov"
     return f"momentum with gamma = {method.gamma:.4g}"
+
+
+def numbers(method: Method) -> str:
+    """Its coefficients in a user's words.
+
+    >>> numbers(Method(0.1, 0.9))
+    'learning rate 0.1, momentum 0.9, gamma 0'
+    """
+    return f"learning rate {method.alpha:.4g}, momentum {method.beta:.4g}, gamma {method.gamma:.4g}"
 
 
 def scheduled(method: Method, betas: tuple[float, ...] = (), tolerance: float = 1e-6) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import BadInput
 from .bench import Outcome
-from .identified import NONLINEAR, UNTOLD, Identified
+from .identified import NONLINEAR, UNTOLD, Identified, numbers
 from .keras_bench import identify_keras, is_keras
 from .kin import verdict
 from .recursion import OUTSIDE
@@ -174,11 +174,9 @@ def _signs(found: list[Identified], blocks: list[Series], gains: list[float]) ->
         signs.append(f"the size of the gradient does not matter: this looks like {kind}")
     elif found[0].linear and gains[2] < 0.5 * gains[0]:
         small = found[0].method
-        signs.append("small gradients pass unchanged and large ones are cut: this looks like clipping")
+        signs.append("small gradients pass unchanged and large ones are shortened: this looks like clipping")
         if small is not None:
-            signs.append(
-                f"below the threshold it is {found[0].verdict}, alpha {small.alpha:.4g}, beta {small.beta:.4g}, gamma {small.gamma:.4g}"
-            )
+            signs.append(f"below the threshold it is {found[0].verdict}, {numbers(small)}")
     return signs
 
 
@@ -194,7 +192,10 @@ def _inside(step: Any, verdict: Identified, slower: Callable[[float], object], g
     grads, changes, points = (np.concatenate([getattr(part, name) for part in (first, second)]) for name in ("grads", "changes", "params"))
     joined = Series(grads, changes, points, first.start_known, max(first.rounding, second.rounding))
     found = judge(joined, exact=True)
-    where = {True: "inside the buffer: the old speed survives when it changes", False: "outside the buffer, as in torch and optax"}
+    where = {
+        True: "inside the buffer: after it changes, the velocity gathered so far still moves at the old one",
+        False: "outside the buffer, as in torch and optax",
+    }
     if found.inside is None:
         text = (
             "the learning rate was changed in the middle and nothing changed with it"

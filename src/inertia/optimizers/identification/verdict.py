@@ -217,7 +217,7 @@ def _clipped(series: Series, rates: Array) -> Identified | None:
     return Identified(NONLINEAR, None, residual=1.0, evidence=(text,))
 
 
-_EITHER = "inside or outside the buffer: cannot be told, the learning rate changed too little"
+_EITHER = "whether the learning rate sits inside or outside the buffer cannot be told, because it changed too little"
 _WHERE = {True: ", and sits inside the buffer (as in Keras)", False: ", and sits outside the buffer (as in torch and optax)", None: ""}
 
 

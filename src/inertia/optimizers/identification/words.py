@@ -8,13 +8,13 @@ import numpy as np
 
 from ...core.method import Method
 from .bench import BASE, HALF, SIZES, Outcome
-from .identified import GATHERS, NONLINEAR, UNTOLD, Identified, named, oriented, scheduled
+from .identified import GATHERS, NONLINEAR, UNTOLD, Identified, named, numbers, oriented, scheduled
 from .recursion import Clip, Recursion
 
 __all__ = ["grouped", "missing", "told"]
 
 WHERE = {
-    True: "inside the buffer (as in Keras): the old speed survives when it changes",
+    True: "inside the buffer (as in Keras): after it changes, the velocity gathered so far still moves at the old one",
     False: "outside the buffer (as in torch and optax)",
 }
 CUT = {
@@ -45,11 +45,12 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
     method = _numbers(float(rates[last]), float(found.beta[last]), float(found.gamma[last]), out)
     evidence.append(f"one recursion explains every step: unexplained share {out.residual:.1e}")
     if out.half:
-        evidence.append("its buffer is kept in half precision: the numbers are good to about half a percent")
+        evidence.append("its buffer is kept in half precision, so the numbers are accurate to about half a percent")
     if out.every > 1:
-        evidence.append(f"it steps once in {out.every} gradients, with their mean (their sum at 1/{out.every} of the rate is the same)")
+        same = f"the same as their sum at 1/{out.every} of the learning rate"
+        evidence.append(f"it makes one step from every {out.every} gradients, with their mean ({same})")
     if eager:
-        evidence.append("the first step takes the gradient before it as equal to the first: a plain step")
+        evidence.append("at the first step it takes the first gradient for the previous one, too, and so makes a plain step")
     if moved:
         evidence += _schedule(found, rates)
     if moving:
@@ -63,7 +64,7 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
     elif found.inside is not None and np.any(found.beta):
         evidence.append(f"the learning rate sits {WHERE[found.inside]}")
     elif moved and np.any(found.beta):
-        evidence.append("inside or outside the buffer: cannot be told, the learning rate changed too little")
+        evidence.append("whether the learning rate sits inside or outside the buffer cannot be told, because it changed too little")
     dampening = 1 - 1 / found.first if found.first != 1 else 0.0
     if dampening:
         evidence.append(
@@ -169,11 +170,13 @@ def _decay(found: Recursion, rates: np.ndarray, per_rate: bool | None, rounding:
 
 
 def _clipping(cut: Clip, method: Method, kind: str) -> list[str]:
-    place = {"gradient": "", "decayed gradient": ", after weight decay is added", "update": " (it is the update that is cut)"}[cut.place]
+    place = {"gradient": "", "decayed gradient": ", after weight decay is added", "update": " (of the update, not of the gradient)"}[
+        cut.place
+    ]
     return [
-        "small gradients pass unchanged and large ones are cut: this looks like clipping",
+        "small gradients pass unchanged and large ones are shortened: this looks like clipping",
         f"{CUT[cut.kind]} {cut.bound:.6g}{place}",
-        f"below the threshold it is {kind}, alpha {method.alpha:.4g}, beta {method.beta:.4g}, gamma {method.gamma:.4g}",
+        f"below the threshold it is {kind}, {numbers(method)}",
     ]
 
 
@@ -188,10 +191,8 @@ def _refused(out: Outcome, rounding: float) -> list[str]:
         rates = np.abs(out.below.alpha)
         k = int(np.flatnonzero(rates)[-1])
         method = Method(float(rates[k]), _clean(float(out.below.beta[k]), rounding), _clean(float(out.below.gamma[k]), rounding))
-        texts.append("small gradients pass unchanged and large ones are cut: this looks like clipping")
-        texts.append(
-            f"below the threshold it is {named(method)}, alpha {method.alpha:.4g}, beta {method.beta:.4g}, gamma {method.gamma:.4g}"
-        )
+        texts.append("small gradients pass unchanged and large ones are shortened: this looks like clipping")
+        texts.append(f"below the threshold it is {named(method)}, {numbers(method)}")
     return texts
 
 
@@ -217,7 +218,7 @@ def missing(verdict: Identified, declared: float | None) -> Identified:
     if method.beta == 0:
         text = f"momentum {declared:g} was asked for and is not there: every step starts from an empty buffer (state lost between steps?)"
     else:
-        text = f"momentum {declared:g} was asked for, {method.beta:.4g} is there"
+        text = f"momentum {declared:g} was asked for, but the optimizer uses {method.beta:.4g}"
     return replace(verdict, warnings=(*verdict.warnings, text))
 
 
@@ -241,7 +242,7 @@ def grouped(verdicts: Sequence[Identified]) -> Identified:
         verdict=verdict,
         name="",
         groups=each,
-        evidence=("the numbers above the groups are those of " + first.name,),
+        evidence=("the numbers that stand above the list of groups belong to " + first.name,),
         warnings=warnings,
     )
 

@@ -87,6 +87,10 @@ def nadam(lr: float, beta1: float = 0.9, mu: float | None = None) -> Method:
 def rmsprop(lr: float, momentum: float = 0.0) -> Method:
     """RMSprop as a Method in the metric sqrt(v) + eps; its momentum sums the scaled gradients.
 
+    Args:
+        lr: learning rate, in units of 1/(preconditioned curvature).
+        momentum: in [0, 1) (default 0).
+
     Raises:
         BadInput: momentum outside [0, 1), a learning rate that is not positive.
 
@@ -103,6 +107,9 @@ def adagrad(lr: float) -> Method:
     """Adagrad as a Method in the metric sqrt(sum g^2) + eps.
 
     Source: Duchi, Hazan and Singer 2011, Figure 1.
+
+    Args:
+        lr: learning rate, in units of 1/(preconditioned curvature).
 
     >>> adagrad(0.01)
     Method(alpha=0.01, beta=0.0, gamma=0.0, delta=0.0)
@@ -130,6 +137,11 @@ def decayed_roots(method: Method, curvature: ArrayLike, shrink: ArrayLike = 0.0)
 def decayed_rate(method: Method, curvature: ArrayLike, shrink: ArrayLike = 0.0) -> Any:
     """Factor by which one step eventually multiplies the error: the larger |root| of `decayed_roots`.
 
+    Args:
+        method: in the metric.
+        curvature: eigenvalues of P^(-1) H.
+        shrink: share of the parameters that a step takes off, as in `decayed_roots` (default 0).
+
     >>> float(decayed_rate(Method(1.0, 0.0), 0.25, 0.25))
     0.5
     """
@@ -140,6 +152,10 @@ def decayed_edge(method: Method, shrink: ArrayLike = 0.0) -> Any:
     """Largest (preconditioned) curvature that is stable: (2 - shrink)(1 + beta)/(alpha (1 + 2 gamma)).
 
     For gamma >= 0, |beta| < 1 and 0 <= shrink < 1. Derivation: the root at -1 of the polynomial of `decayed_roots` (Jury's criterion).
+
+    Args:
+        method: in the metric.
+        shrink: share of the parameters that a step takes off, as in `decayed_roots`, in [0, 1) (default 0).
 
     Raises:
         BadInput: shrink outside [0, 1).

@@ -41,6 +41,9 @@ def _momentum(beta: ArrayLike) -> NDArray[np.float64]:
 def effective_window(beta: ArrayLike) -> Any:
     """Steps that the velocity remembers, 1/(1 - beta): the mean age of a gradient in it, plus one. Infinite at beta = 1.
 
+    Args:
+        beta: momentum, in [0, 1]; a number or an array.
+
     Raises:
         BadInput: beta outside [0, 1] (as for all of this module).
 
@@ -55,6 +58,11 @@ def effective_window(beta: ArrayLike) -> Any:
 def past_weights(beta: ArrayLike, count: int, *, normalised: bool = False) -> Any:
     """Weights beta^0, beta^1, ... of the `count` last gradients, newest first: (*betas, count); normalised to sum to 1 on request.
 
+    Args:
+        beta: momentum, in [0, 1]; a number or an array.
+        count: number of gradients, at least 1.
+        normalised: whether the weights are divided by their sum (default False).
+
     >>> past_weights(0.5, 3)
     array([1.  , 0.5 , 0.25])
     """
@@ -64,6 +72,11 @@ def past_weights(beta: ArrayLike, count: int, *, normalised: bool = False) -> An
 
 def velocity_on_slope(beta: ArrayLike, k: ArrayLike, gradient: ArrayLike = 1.0) -> Any:
     """Velocity after k steps of a constant gradient from rest: gradient (1 - beta^k)/(1 - beta), gradient k at beta = 1.
+
+    Args:
+        beta: momentum, in [0, 1]; a number or an array.
+        k: number of steps, whole and not negative; a number or an array.
+        gradient: the constant gradient (default 1).
 
     >>> float(velocity_on_slope(0.5, 2))
     1.5
@@ -78,6 +91,10 @@ def velocity_on_slope(beta: ArrayLike, k: ArrayLike, gradient: ArrayLike = 1.0) 
 def terminal_velocity(beta: ArrayLike, gradient: ArrayLike = 1.0) -> Any:
     """Velocity that a constant gradient ends at, gradient/(1 - beta): with alpha, steps 1/(1 - beta) times as long.
 
+    Args:
+        beta: momentum, in [0, 1]; a number or an array.
+        gradient: the constant gradient (default 1).
+
     >>> float(terminal_velocity(0.75, gradient=2.0))
     8.0
     """
@@ -86,6 +103,10 @@ def terminal_velocity(beta: ArrayLike, gradient: ArrayLike = 1.0) -> Any:
 
 def steps_to_speed(beta: ArrayLike, fraction: ArrayLike = 0.99) -> Any:
     """First step whose velocity has reached a fraction of the terminal one: the least k with 1 - beta^k >= fraction.
+
+    Args:
+        beta: momentum, in [0, 1]; a number or an array.
+        fraction: share of the terminal velocity, in (0, 1) (default 0.99).
 
     Raises:
         BadInput: a fraction outside (0, 1).
@@ -109,6 +130,10 @@ def steps_to_speed(beta: ArrayLike, fraction: ArrayLike = 0.99) -> Any:
 def velocity_noise(beta: ArrayLike, variance: ArrayLike = 1.0) -> Any:
     """Variance of the velocity under independent gradient noise s^2: s^2/(1 - beta^2), where the curvature is negligible.
 
+    Args:
+        beta: momentum, in [0, 1]; a number or an array.
+        variance: variance s^2 of one gradient (default 1).
+
     >>> [round(float(velocity_noise(beta)), 3) for beta in (0.5, 0.9, 0.99)]
     [1.333, 5.263, 50.251]
     """
@@ -119,6 +144,9 @@ def velocity_noise(beta: ArrayLike, variance: ArrayLike = 1.0) -> Any:
 
 def noise_to_signal(beta: ArrayLike) -> Any:
     """Noise of the velocity per unit of speed, against that of one gradient: sqrt((1 - beta)/(1 + beta)).
+
+    Args:
+        beta: momentum, in [0, 1]; a number or an array.
 
     >>> round(float(noise_to_signal(0.9)), 4)
     0.2294

@@ -39,6 +39,9 @@ Array = NDArray[np.float64]
 def contraction(kappa: ArrayLike) -> Any:
     """q = (sqrt kappa - 1)/(sqrt kappa + 1): no linear first-order method contracts faster on all problems of condition kappa.
 
+    Args:
+        kappa: condition number L/mu, at least 1; a number or an array.
+
     Raises:
         BadInput: kappa < 1.
 
@@ -60,6 +63,10 @@ def worst_function_optimum(n: int, kappa: float) -> Array:
     """Solution of the worst function with n weights: w*_i = sinh((n + 1 - i) t)/sinh((n + 1) t), t = -ln q. Shape (n,).
 
     Written as q^i (1 - q^(2(n+1-i)))/(1 - q^(2(n+1))), which cannot overflow; q^i alone holds only as n grows without bound.
+
+    Args:
+        n: number of weights, at least 1.
+        kappa: condition number of the worst function's class, > 1.
 
     Raises:
         BadInput: n < 1 or kappa <= 1.
@@ -84,6 +91,10 @@ def _open(kappa: float) -> float:
 def worst_function_curvatures(n: int, kappa: float) -> Array:
     """Eigenvalues of its Hessian, 1 + (kappa - 1) sin^2(j pi/(2(n + 1))), j = 1..n, ascending: shape (n,).
 
+    Args:
+        n: number of weights, at least 1.
+        kappa: condition number of the worst function's class, > 1.
+
     >>> worst_function_curvatures(25, 1000.0)[[0, -1]].round(6)
     array([  4.641917, 996.358083])
     """
@@ -95,6 +106,10 @@ def worst_function_curvatures(n: int, kappa: float) -> Array:
 
 def worst_function_condition(n: int, kappa: float) -> float:
     """Condition number it really has at finite n: less than the kappa in its name, which it reaches as n grows.
+
+    Args:
+        n: number of weights, at least 1.
+        kappa: condition number of the worst function's class, > 1.
 
     >>> round(worst_function_condition(25, 1000.0), 2)
     214.64
@@ -108,6 +123,11 @@ def lower_bound(n: int, kappa: float, k: ArrayLike) -> Any:
 
     Holds for every method whose iterates are combinations of past gradients (gradient descent, momentum, conjugate
     gradients, Adam without a dense preconditioner) and is exact for the finite n, unlike q^(k+1).
+
+    Args:
+        n: number of weights, at least 1.
+        kappa: condition number of the worst function's class, > 1.
+        k: number of steps, whole and not negative; a number or an array.
 
     Raises:
         BadInput: k negative.
@@ -127,6 +147,10 @@ def lower_bound(n: int, kappa: float, k: ArrayLike) -> Any:
 def asymptotic_bound(kappa: ArrayLike, k: ArrayLike) -> Any:
     """q^(k+1), the same bound for infinitely many weights; at finite n a method may be below it.
 
+    Args:
+        kappa: condition number L/mu, at least 1; a number or an array.
+        k: number of steps, whole and not negative; a number or an array.
+
     >>> float(asymptotic_bound(9.0, 1))
     0.25
     """
@@ -135,6 +159,10 @@ def asymptotic_bound(kappa: ArrayLike, k: ArrayLike) -> Any:
 
 def dead_zone(n: int, steps: int) -> NDArray[np.bool_]:
     """Which weights no signal has reached after 0..steps steps from zero: (steps + 1, n), True where the weight is still 0.
+
+    Args:
+        n: number of weights, at least 1.
+        steps: number of steps, not negative.
 
     >>> dead_zone(3, 2).astype(int)
     array([[1, 1, 1],
@@ -146,6 +174,9 @@ def dead_zone(n: int, steps: int) -> NDArray[np.bool_]:
 
 def path_curvatures(n: int) -> Array:
     """Eigenvalues of the Laplacian of a path of n nodes, 2 - 2 cos(pi j/n), j = 0..n-1: shape (n,).
+
+    Args:
+        n: number of nodes of the path.
 
     >>> path_curvatures(2).round(12)
     array([0., 2.])
@@ -169,6 +200,9 @@ def grid_curvatures(*sides: int) -> Array:
 
 def path_condition(n: int) -> float:
     """lam_n/lam_2 of a path: about 4 n^2/pi^2. Bad, because news must walk from end to end.
+
+    Args:
+        n: number of nodes of the path, at least 2.
 
     Raises:
         BadInput: a graph of fewer than two nodes.
@@ -195,6 +229,9 @@ def expander_condition(degree: ArrayLike) -> Any:
     """lam_n/lam_2 that the best expanders of this degree keep however large they grow: (d + 2 sqrt(d-1))/(d - 2 sqrt(d-1)).
 
     Ramanujan graphs stay within it, and no infinite family of this degree keeps a larger lam_2 (Nilli 1991).
+
+    Args:
+        degree: neighbours of every node, at least 3; a number or an array.
 
     Raises:
         BadInput: degree < 3, where a connected graph is a path or a ring.

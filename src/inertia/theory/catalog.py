@@ -52,6 +52,9 @@ def _checked(mu: float, L: float) -> tuple[float, float]:
 def gradient_descent(mu: float, L: float) -> Method:
     """Best constant step without momentum: alpha = 2/(L + mu), rate (kappa - 1)/(kappa + 1).
 
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+
     Raises:
         BadInput: mu <= 0, mu > L or not finite (so do all of this module).
 
@@ -68,6 +71,9 @@ def heavy_ball(mu: float, L: float) -> Method:
     Rate (sqrt kappa - 1)/(sqrt kappa + 1). Its edge is exactly L + mu, a margin of 1/kappa: never use it on a point estimate
     of L (see `best`). Beyond quadratics it may cycle for ever (Lessard, Recht and Packard 2016, section 4.6).
 
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+
     >>> heavy_ball(1.0, 9.0)
     Method(alpha=0.25, beta=0.25, gamma=0.0, delta=0.0)
     """
@@ -80,6 +86,9 @@ def nesterov(mu: float, L: float) -> Method:
     """Nesterov's constant scheme for strongly convex functions: alpha = 1/L, beta = gamma = (sqrt kappa - 1)/(sqrt kappa + 1).
 
     Rate 1 - 1/sqrt kappa on quadratics, proved sqrt(1 - 1/sqrt kappa) beyond (Nesterov 2018, scheme 2.2.22).
+
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
 
     >>> nesterov(1.0, 4.0).alpha
     0.25
@@ -94,6 +103,9 @@ def nesterov_quadratic(mu: float, L: float) -> Method:
     """Nesterov's form tuned for quadratics: alpha = 4/(3L + mu), rate 1 - 2/sqrt(3 kappa + 1).
 
     beta = gamma = (sqrt(3 kappa + 1) - 2)/(sqrt(3 kappa + 1) + 2) (Lessard, Recht and Packard 2016, Proposition 1).
+
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
 
     >>> round(nesterov_quadratic(1.0, 5.0).beta, 12)
     0.333333333333
@@ -110,6 +122,9 @@ def triple_momentum(mu: float, L: float) -> Method:
     alpha = (1 + rho)/L, beta = rho^2/(2 - rho), gamma = rho^2/((1 + rho)(2 - rho)), delta = rho^2/(1 - rho^2)
     (Van Scoy, Freeman and Lynch 2018, Theorem 1).
 
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+
     >>> triple_momentum(1.0, 4.0).alpha
     0.375
     """
@@ -124,6 +139,10 @@ def robust_momentum(mu: float, L: float, rho: float | None = None) -> Method:
     alpha = kappa (1 - rho)^2 (1 + rho)/L, beta = kappa rho^3/(kappa - 1), gamma = rho^3/((kappa - 1)(1 - rho)^2 (1 + rho)), rate
     rho (Cyrus, Hu, Van Scoy and Lessard 2018, Theorem 1). At the robust end the zero cancels the pole: it is gradient descent with
     step 1/L. The default rho is the middle of the range.
+
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        rho: rate per step, in [1 - 1/sqrt kappa, 1 - 1/kappa] (default: the middle of this range).
 
     Raises:
         BadInput: rho outside its range.
@@ -148,6 +167,11 @@ def quasi_hyperbolic(learning_rate: Any, beta: Any, nu: Any) -> Method:
 
     alpha = lr (1 - beta), gamma = beta (1 - nu)/(1 - beta); nu = 1 is the heavy ball, nu = beta Nesterov, nu = 0 gradient
     descent (Ma and Yarats 2019, section 4.1).
+
+    Args:
+        learning_rate: lr, in units of 1/curvature; a number or an array.
+        beta: decay of the average, below 1; a number or an array.
+        nu: weight of the average in the step, usually in [0, 1]; a number or an array.
 
     Raises:
         BadInput: beta = 1, where the average never moves.
@@ -221,6 +245,9 @@ CATALOG: dict[str, Entry] = {
 def named(name: str) -> Entry:
     """The catalogue entry of a name.
 
+    Args:
+        name: a key of `CATALOG`, such as "heavy-ball".
+
     Raises:
         BadInput: an unknown name (the nearest one is suggested).
 
@@ -248,6 +275,10 @@ def best(spectrum: Spectrum, name: str = "heavy-ball") -> Best:
     """The named method tuned to [mu, upper bar] of a spectrum: by default the best (alpha, beta) on quadratics.
 
     The upper bar is used because the optimum has almost no margin: its edge is at L + mu, and measured L errs low.
+
+    Args:
+        spectrum: its mu and upper bar of L count.
+        name: a key of `CATALOG` (default "heavy-ball").
 
     Raises:
         BadInput: an unknown name, or mu <= 0.

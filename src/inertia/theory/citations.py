@@ -152,6 +152,9 @@ _SEQUENCES = {"chebyshev": "golub1961", "nesterov-convex": "nesterov1983", "conj
 def cite(name: str) -> str:
     """BibTeX of a source, or of the source of a catalogue entry or sequence.
 
+    Args:
+        name: key of a source ("polyak1964"), or name of a catalogue entry or sequence ("heavy-ball").
+
     Raises:
         BadInput: an unknown name (the nearest one is suggested).
 

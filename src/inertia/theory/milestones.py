@@ -33,6 +33,12 @@ def steps_to(method: Method, spectrum: Spectrum, tolerance: float = 1e-6, *, rel
     `relative` measures in units of the loss at the start. Infinite where it never does: a mode with weight that does not
     decay, or a noise floor above the tolerance.
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        spectrum: curvatures, their weights at the start and their gradient noise, as made by `core.spectrum.spectrum`.
+        tolerance: excess loss to reach, > 0 (default 1e-6).
+        relative: whether `tolerance` is a share of the excess loss at the start (default True) or in units of the loss.
+
     Raises:
         BadInput: a tolerance that is not positive, or a relative one where the start is already optimal.
 
@@ -62,6 +68,12 @@ def milestones(method: Method, spectrum: Spectrum, tolerance: float = 0.01, *, r
 
     `relative` measures each component in units of its own start. The article's milestones are the last steps above
     an absolute tolerance, one less than these (Goh 2017, "Decomposing the Error").
+
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        spectrum: curvatures, their weights at the start and their gradient noise, as made by `core.spectrum.spectrum`.
+        tolerance: excess loss of a component to reach, > 0 (default 0.01).
+        relative: whether `tolerance` is a share of the component's own start (default True) or in units of the loss.
 
     Raises:
         BadInput: a tolerance that is not positive.

@@ -47,6 +47,10 @@ _ONE_STEP = 1e-7  # roots below sqrt(eps) are zero up to rounding
 def coefficients(method: Method, curvature: ArrayLike) -> tuple[Any, Any]:
     """Sum p and product q of the two roots: p = 1 + beta - alpha h (1 + gamma), q = beta - alpha h gamma.
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        curvature: eigenvalue(s) h of the Hessian; broadcasts with the fields of `method`.
+
     >>> [float(c) for c in coefficients(Method(0.5, beta=0.25), 2.0)]
     [0.25, 0.25]
     """
@@ -60,6 +64,10 @@ def roots(method: Method, curvature: ArrayLike) -> NDArray[np.complex128]:
 
     The real ones are taken as r1 = (|p| + sqrt(p^2 - 4q))/2 and q/r1, which loses no digits to cancellation.
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        curvature: eigenvalue(s) h of the Hessian; broadcasts with the fields of `method`.
+
     >>> roots(Method(0.6, beta=0.5), 4.0).round(4)
     array([-0.45+0.5454j, -0.45-0.5454j])
     """
@@ -68,6 +76,10 @@ def roots(method: Method, curvature: ArrayLike) -> NDArray[np.complex128]:
 
 def roots_of(total: ArrayLike, product: ArrayLike) -> NDArray[np.complex128]:
     """The two roots of z^2 - total z + product, larger modulus first: shape (*broadcast, 2).
+
+    Args:
+        total: sum p of the roots.
+        product: product q of the roots; broadcasts with `total`.
 
     >>> roots_of(3.0, 2.0).real
     array([2., 1.])
@@ -88,6 +100,10 @@ def rate(method: Method, curvature: ArrayLike) -> Any:
 
     sqrt(q) where the roots are complex, (|p| + sqrt(p^2 - 4q))/2 where they are real. At a double root the error goes
     like k rate^k: for promises use the whole curve (`theory.quadratic.loss_curve`).
+
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        curvature: eigenvalue(s) h of the Hessian; broadcasts with the fields of `method`.
 
     >>> float(rate(Method(1 / 9, beta=4 / 9), 9.0).round(12))
     0.666666666667
@@ -124,6 +140,10 @@ def _size(p: Any, q: Any, disc: Any) -> Array:
 def stable(method: Method, curvature: ArrayLike) -> Any:
     """Whether the error of this mode goes to zero: |q| < 1 and |p| < 1 + q (Jury).
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        curvature: eigenvalue(s) h of the Hessian; broadcasts with the fields of `method`.
+
     >>> bool(stable(Method(0.6), 4.0)), bool(stable(Method(0.6, beta=0.5), 4.0))
     (False, True)
     """
@@ -136,6 +156,9 @@ def edge(method: Method) -> Any:
 
     Above it the root at -1 leaves the unit circle. For gamma < 0 the product of the roots may reach 1 first, at
     (1 - beta)/(-alpha gamma); the smaller of the two is returned, 0 where no curvature is survived.
+
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
 
     >>> edge(Method(alpha=0.5)), edge(Method(alpha=0.5, beta=0.9))
     (4.0, 7.6)
@@ -153,6 +176,10 @@ def regime(method: Method, curvature: ArrayLike) -> Any:
 
     one-step (both roots 0), monotone (real, the larger positive), ripples (complex), alternating (real, the larger
     negative), undamped (rate exactly 1: it never settles), divergent.
+
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        curvature: eigenvalue(s) h of the Hessian; broadcasts with the fields of `method`.
 
     Raises:
         BadInput: a curvature or a field of the method is nan.
@@ -172,6 +199,11 @@ def critical_momentum(alpha: ArrayLike, curvature: ArrayLike, nesterov: bool = F
     """The momentum at which one mode stops creeping and is about to ring: the double root.
 
     Heavy ball (1 - sqrt(alpha h))^2 with rate 1 - sqrt(alpha h); Nesterov (1 - sqrt(alpha h))/(1 + sqrt(alpha h)).
+
+    Args:
+        alpha: learning rate, in units of 1/curvature.
+        curvature: h > 0; broadcasts with `alpha`.
+        nesterov: Nesterov's form (gamma = beta) in place of heavy ball (default False).
 
     Raises:
         BadInput: alpha h outside (0, 1], where no non-negative momentum gives a double positive root.
@@ -201,6 +233,13 @@ def iterate(method: Method, curvature: ArrayLike, k: ArrayLike, params: ArrayLik
     y_k = (S_{k+1} - beta S_k) y0 - alpha (beta + beta gamma - gamma) S_k v0,  v_k = h S_k y0 + (S_{k+1} - (p - beta) S_k) v0.
     Exact at repeated roots, where an eigendecomposition loses digits; overflow gives +-inf, never a warning.
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        curvature: eigenvalue(s) h of the Hessian; broadcasts with the fields of `method`.
+        k: number of steps, whole and not negative; a number or an array.
+        params: coordinate y0 at the start, measured from the minimum (default 1).
+        velocity: v0, in units of the gradient (default 0: from rest).
+
     Raises:
         BadInput: k negative or not whole.
 
@@ -226,6 +265,11 @@ def one_step_power(p: ArrayLike, q: ArrayLike, k: ArrayLike) -> tuple[Any, Any]:
 
     The Lucas sequence of the recursion e_{k+1} = p e_k - q e_{k-1}; the powers of its matrix are
     R^k = S_k R - q S_{k-1} I (Chebyshev polynomials of the second kind, rescaled).
+
+    Args:
+        p: sum of the roots.
+        q: product of the roots.
+        k: number of steps, whole and not negative; a number or an array.
 
     >>> [float(s) for s in one_step_power(2.0, 1.0, 10**9)]
     [1000000000.0, 1000000001.0]

@@ -46,6 +46,11 @@ def stationary(method: Method, curvature: ArrayLike, variance: ArrayLike = 1.0) 
     Var params = Var xi + 2 gamma (1 + gamma) alpha^2 s^2/((1 - q) D). Infinite at and beyond the edge; at h = 0 the
     params walk away (infinite) while the velocity settles at s^2/(1 - beta^2).
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        curvature: eigenvalue(s) h of the Hessian; broadcasts with the fields of `method`.
+        variance: variance s^2 of the gradient noise along this mode (default 1).
+
     >>> round(float(stationary(Method(0.1, beta=0.9), 1.0).hidden), 6)
     0.513514
     """
@@ -91,6 +96,14 @@ def moments(
 
     The covariance obeys P[a+b] = P[b] + R^b P[a] (R^b)^T, so k is reached by doubling: 10^9 steps cost thirty. Sums of
     non-negative terms, hence exact at double roots, at rate 1 and beyond; overflow gives inf.
+
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        curvature: eigenvalue(s) h of the Hessian; broadcasts with the fields of `method`.
+        k: number of steps, whole and not negative; a number or an array.
+        params: coordinate at the start, measured from the minimum (default 1).
+        velocity: velocity at the start, in units of the gradient (default 0).
+        variance: variance s^2 of the gradient noise along this mode (default 1).
 
     Raises:
         BadInput: k negative or not whole.
@@ -144,6 +157,10 @@ def _product(r: Any, s: Any) -> tuple[Any, Any, Any, Any]:
 def floor(method: Method, spectrum: Spectrum) -> Any:
     """Excess loss that constant noise keeps up for ever, 1/2 sum h Var params: shape (*methods); inf beyond the edge.
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        spectrum: curvatures, their weights at the start and their gradient noise, as made by `core.spectrum.spectrum`.
+
     >>> from ..core.spectrum import spectrum
     >>> round(float(floor(Method(0.019801980198), spectrum(1.0, noise=9.0))), 4)
     0.045
@@ -165,6 +182,11 @@ def split(method: Method, spectrum: Spectrum, k: ArrayLike) -> Split:
     """Bias and noise part of the expected excess loss after k steps, for any k: shapes (*broadcast of methods and k).
 
     bias = 1/2 sum h mean^2, noise = 1/2 sum h Var; their sum is `quadratic.loss_curve` at k.
+
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        spectrum: curvatures, their weights at the start and their gradient noise, as made by `core.spectrum.spectrum`.
+        k: number of steps, whole and not negative; a number or an array.
 
     >>> from ..core.spectrum import spectrum
     >>> [float(part) for part in split(Method(0.5), spectrum([1.0, 2.0]), 1)]
@@ -189,6 +211,10 @@ def crossing(method: Method, spectrum: Spectrum) -> Any:
     """First step whose bias is below its noise: left of it the transient phase, right of it fine-tuning. Shape (*methods).
 
     Infinite without noise, beyond the edge, and where the transient rings for more than 10^6 steps.
+
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        spectrum: curvatures, their weights at the start and their gradient noise, as made by `core.spectrum.spectrum`.
 
     >>> from ..core.spectrum import spectrum
     >>> int(crossing(Method(0.0330578512, beta=0.6694214876), spectrum(1.0, weights=3.0, noise=9.0)))

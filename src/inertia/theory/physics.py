@@ -54,6 +54,9 @@ class Particle(NamedTuple):
 def method_of(particle: Particle) -> Method:
     """The method that steps this particle: alpha = dt^2/m, beta = 1 - c dt/m.
 
+    Args:
+        particle: mass, drag and time step, numbers or arrays.
+
     Raises:
         BadInput: mass or time step not positive, negative drag, or a drag so strong that one step reverses the velocity
             more than fully (beta < -1).
@@ -76,6 +79,10 @@ def method_of(particle: Particle) -> Method:
 def particle_of(method: Method, mass: ArrayLike = 1.0) -> Particle:
     """The particle that a heavy ball is, for a chosen mass: dt = sqrt(alpha m), c = (1 - beta) m/dt = (1 - beta) sqrt(m/alpha).
 
+    Args:
+        method: a heavy ball (gamma = 0); fields may be arrays.
+        mass: mass m > 0 that is chosen freely (default 1).
+
     Raises:
         BadInput: gamma != 0 (a look-ahead is no particle), or alpha or mass not positive.
 
@@ -96,6 +103,10 @@ def particle_of(method: Method, mass: ArrayLike = 1.0) -> Particle:
 def critical_drag(mass: ArrayLike, curvature: ArrayLike) -> Any:
     """Drag above which a mode of this curvature creeps and below which it swings: 2 sqrt(m h).
 
+    Args:
+        mass: m > 0.
+        curvature: h >= 0; broadcasts with `mass`.
+
     >>> float(critical_drag(1.0, 4.0))
     4.0
     """
@@ -104,6 +115,10 @@ def critical_drag(mass: ArrayLike, curvature: ArrayLike) -> Any:
 
 def damping(particle: Particle, curvature: ArrayLike) -> Any:
     """Which of DAMPING the continuous motion of this mode is: c against 2 sqrt(m h).
+
+    Args:
+        particle: mass, drag and time step, numbers or arrays.
+        curvature: h >= 0; broadcasts with them.
 
     >>> [str(damping(Particle(1.0, c, 0.1), 1.0)) for c in (0.0, 1.0, 2.0, 3.0)]
     ['undamped', 'underdamped', 'critical', 'overdamped']
@@ -157,6 +172,13 @@ def oscillator(particle: Particle, curvature: ArrayLike, time: ArrayLike, positi
     With r = c/(2m), w^2 = r^2 - h/m: x = e^{-rt} (x0 C + (r x0 + x0') S), C = cosh wt, S = sinh(wt)/w (cos and sin where
     w^2 < 0, and S = t at critical damping). The heavy ball is at x(k dt) up to an error proportional to dt.
 
+    Args:
+        particle: mass, drag and time step, numbers or arrays.
+        curvature: h of the potential h x^2/2.
+        time: time t since the start.
+        position: x0 (default 1).
+        speed: x0' (default 0).
+
     >>> oscillator(Particle(1.0, 0.0, 0.1), 1.0, np.pi).position.round(12).item()
     -1.0
     """
@@ -181,6 +203,11 @@ def oscillator(particle: Particle, curvature: ArrayLike, time: ArrayLike, positi
 def gradient_flow(curvature: ArrayLike, time: ArrayLike, position: ArrayLike = 1.0) -> Any:
     """Solution of x' = -h x, the limit of gradient descent for short steps at time = alpha k: x0 e^{-h t}.
 
+    Args:
+        curvature: h of the potential h x^2/2.
+        time: time t since the start.
+        position: x0 (default 1).
+
     >>> round(float(gradient_flow(2.0, 0.5)), 12) == round(float(np.exp(-1.0)), 12)
     True
     """
@@ -193,6 +220,10 @@ def flow_of(method: Method, k: ArrayLike) -> Any:
 
     The whole family shares this limit for alpha h << (1 - beta)^2: then equal alpha/(1 - beta) means an equal path.
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        k: number of steps, whole and not negative; a number or an array.
+
     >>> float(flow_of(Method(0.01, beta=0.75), 50))
     2.0
     """
@@ -204,6 +235,12 @@ def flow_of(method: Method, k: ArrayLike) -> Any:
 def explicit_step(method: Method, params: Any, velocity: Any, grad: Any) -> tuple[Any, Any]:
     """One step of the literal explicit Euler scheme: move with the *old* velocity, then update it. Not a momentum method.
 
+    Args:
+        method: the method: alpha (learning rate), beta (momentum), gamma, delta.
+        params: parameters, a number or an array.
+        velocity: the old velocity, of the same shape.
+        grad: gradient at `params`, of the same shape.
+
     >>> explicit_step(Method(0.5, beta=0.5), 1.0, 0.0, 1.0)
     (1.0, 1.0)
     """
@@ -214,6 +251,10 @@ def explicit_roots(method: Method, curvature: ArrayLike) -> NDArray[np.complex12
     """Roots of the explicit scheme, z^2 - (1 + beta) z + beta + alpha h: shape (*broadcast, 2), larger modulus first.
 
     The semi-implicit step has z^2 - (1 + beta - alpha h) z + beta: alpha h moves from the product to the sum.
+
+    Args:
+        method: alpha and beta count; numbers or arrays.
+        curvature: h; broadcasts with them.
 
     >>> explicit_roots(Method(0.5, beta=0.5), 1.0).round(4)
     array([0.75+0.6614j, 0.75-0.6614j])
@@ -229,6 +270,9 @@ def explicit_edge(method: Method) -> Any:
     """Largest curvature that explicit Euler survives: (1 - beta)/alpha, where the product of the roots reaches 1.
 
     Without drag (beta = 1) there is none at all, while the semi-implicit step then survives 4/alpha.
+
+    Args:
+        method: alpha and beta count; numbers or arrays.
 
     >>> round(explicit_edge(Method(0.5, beta=0.9)), 12)
     0.2

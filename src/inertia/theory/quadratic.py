@@ -42,6 +42,11 @@ def loss_curve(method: Method | Schedule, spectrum: Spectrum, steps: int) -> Arr
     A Method of arrays gives one curve per method; a schedule gives one curve (or one per method it carries). Growth
     beyond floating point is inf, never nan and never a warning.
 
+    Args:
+        method: a Method (fields: numbers or arrays of shape (*methods)), or a Schedule of one method per step.
+        spectrum: curvatures, their weights at the start and their gradient noise, as made by `core.spectrum.spectrum`.
+        steps: number of steps, at least 1.
+
     Raises:
         BadInput: steps < 1, or a coefficient that is not finite.
 
@@ -57,6 +62,11 @@ def loss_curve(method: Method | Schedule, spectrum: Spectrum, steps: int) -> Arr
 def components(method: Method | Schedule, spectrum: Spectrum, steps: int) -> Components:
     """The loss curve split by eigencomponent and into bias and noise: (*methods, steps + 1, n) each.
 
+    Args:
+        method: a Method (fields: numbers or arrays of shape (*methods)), or a Schedule of one method per step.
+        spectrum: curvatures, their weights at the start and their gradient noise, as made by `core.spectrum.spectrum`.
+        steps: number of steps, at least 1.
+
     Raises:
         BadInput: steps < 1, or a coefficient that is not finite.
 
@@ -70,6 +80,11 @@ def components(method: Method | Schedule, spectrum: Spectrum, steps: int) -> Com
 
 def loss_at(method: Method, spectrum: Spectrum, k: ArrayLike) -> Any:
     """Expected excess loss after k steps in closed form: k = 10^9 costs what k = 10 costs. Methods and k broadcast.
+
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        spectrum: curvatures, their weights at the start and their gradient noise, as made by `core.spectrum.spectrum`.
+        k: number of steps, whole and not negative; a number or an array.
 
     >>> from ..core.spectrum import spectrum
     >>> float(loss_at(Method(0.5), spectrum([1.0, 2.0]), 2))
@@ -86,6 +101,11 @@ def worst_rate(method: Method, spectrum: Spectrum, upper: bool = False) -> Any:
     (Jury): the rate is quasi-convex in (p, q), these are affine in h, and a quasi-convex function on an interval is
     largest at an end. This holds for every beta and gamma, and likewise in alpha.
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        spectrum: only its mu, L and upper bar count.
+        upper: take the upper bar of L instead of its estimate (default False).
+
     >>> from ..core.spectrum import spectrum
     >>> round(float(worst_rate(Method(4 / 121, beta=(9 / 11) ** 2), spectrum([1.0, 10.0, 100.0]))), 6)
     0.818182
@@ -101,6 +121,14 @@ def rate_map(
     """Worst rate of every (beta, alpha) pair: shape (B, A), rows of equal beta. `nesterov` takes gamma = beta.
 
     The exact maximum over the whole spectrum (see `worst_rate`), not a sample of it.
+
+    Args:
+        alphas: learning rates, shape (A,), in units of 1/curvature.
+        betas: momenta, shape (B,).
+        spectrum: only its mu, L and upper bar count.
+        gamma: look-ahead, a number or shape that broadcasts with (B, A) (default 0: heavy ball).
+        nesterov: gamma = beta in every cell (default False).
+        upper: take the upper bar of L instead of its estimate (default False).
 
     Raises:
         BadInput: both a gamma and nesterov.

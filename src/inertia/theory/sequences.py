@@ -62,6 +62,9 @@ def chebyshev(mu: float, L: float) -> Chebyshev:
     alpha_k = (2/(sqrt L + sqrt mu))^2 (1 + c^2k)/(1 + c^(2k+2)), beta_k = c^2 ((1 + c^(2k-2))/(1 + c^2k))^2, and
     alpha_0 = 2/(L + mu), beta_1 half of that. It tends to Polyak's heavy ball (Golub and Varga 1961, section 1).
 
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+
     Raises:
         BadInput: mu <= 0 or mu > L.
 
@@ -103,6 +106,9 @@ def nesterov_convex(L: float) -> NesterovConvex:
     x[k+1] = y[k] - grad(y[k])/L, y[k+1] = x[k+1] + (t_k - 1)/t_{k+1} (x[k+1] - x[k]), t_{k+1} = (1 + sqrt(1 + 4 t_k^2))/2;
     params are y, read-out (delta = 0) is x (Nesterov 1983; Beck and Teboulle 2009, Theorem 4.4).
 
+    Args:
+        L: largest curvature, > 0.
+
     Raises:
         BadInput: L not positive.
 
@@ -120,6 +126,10 @@ def conjugate_gradient_curve(spectrum: Spectrum, steps: int) -> Array:
 
     min over polynomials p of degree k with p(0) = 1 of 1/2 sum h weights p(h)^2, by projecting on the Krylov space with
     full reorthogonalisation, so that it is the exact-arithmetic curve; it ends after as many steps as there are curvatures.
+
+    Args:
+        spectrum: curvatures, all > 0, and their weights at the start; noise is left out.
+        steps: number of steps, at least 1.
 
     Raises:
         BadInput: steps < 1 or a curvature that is not positive.
@@ -164,6 +174,13 @@ def conjugate_gradient(
     matvec: Callable[[Array], Array], target: ArrayLike, start: ArrayLike | None = None, *, steps: int = 1000, tolerance: float = 1e-10
 ) -> Solved:
     """Solve A x = target for a positive definite A given as a product; stops when |residual| <= tolerance |target|.
+
+    Args:
+        matvec: v -> A v for arrays of shape (n,).
+        target: right-hand side, shape (n,).
+        start: first guess, shape (n,) (default: zeros).
+        steps: most steps that are made, at least 1 (default 1000).
+        tolerance: residual norm to stop at, as a share of the norm of `target` (default 1e-10).
 
     Raises:
         BadInput: a direction of non-positive curvature (A is not positive definite), steps < 1.

@@ -59,6 +59,11 @@ class _Cones(NamedTuple):
 def bounded(method: Method, mu: float, L: float, rate: float) -> Bound | None:
     """A constant for a proved rate with its exactly checked proof, the smallest that was found; None where none was.
 
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        rate: the proved rate per step.
+
     Raises:
         MissingExtra: clarabel is not installed.
 

@@ -41,6 +41,11 @@ def convex_bound(method: Method, L: float, steps: ArrayLike) -> ConvexBound:
     Teboulle 2014; Rotaru, Glineur and Patrinos 2024). Heavy ball, 0 < alpha L < 2 (1 - beta): the mean of the points x_0..x_k
     (Ghadimi, Feyzmahdavian and Johansson 2015, Theorem 1).
 
+    Args:
+        method: gradient descent or a heavy ball (gamma = 0), fields as numbers.
+        L: smoothness: largest curvature, > 0.
+        steps: number of steps, at least 1; a number or an array.
+
     Raises:
         BadInput: a step that is too long for the theorem, gamma != 0 (no bound is known), steps < 1.
 
@@ -71,6 +76,10 @@ def nesterov_convex_bound(L: float, steps: ArrayLike) -> ConvexBound:
 
     (Nesterov 1983; Beck and Teboulle 2009, Theorem 4.4.)
 
+    Args:
+        L: smoothness: largest curvature, > 0.
+        steps: number of steps, at least 1; a number or an array.
+
     Raises:
         BadInput: L not positive, steps < 1.
 
@@ -86,6 +95,11 @@ def gradient_dominated_factor(alpha: ArrayLike, mu: float, L: float) -> Any:
 
     1 - mu alpha (2 - alpha L) for 0 < alpha < 2/L, convex or not (Polyak 1963; Karimi, Nutini and Schmidt 2016, Theorem 1 at
     alpha = 1/L).
+
+    Args:
+        alpha: learning rate, in (0, 2/L); a number or an array.
+        mu: constant of the inequality, in (0, L].
+        L: smoothness: largest curvature.
 
     Raises:
         BadInput: alpha outside (0, 2/L), mu not in (0, L].

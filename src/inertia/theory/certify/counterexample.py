@@ -153,6 +153,11 @@ def cycling(method: Method, mu: ArrayLike, L: ArrayLike, longest: int = LONGEST)
 
     Methods, mu and L broadcast: the answer has two more entries on its last axis. Floats: a hint to be checked.
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        longest: longest cycle that is tried (default 40).
+
     >>> cycling(Method(1 / 9, beta=4 / 9), 1.0, 25.0).tolist()
     [1, 3]
     """
@@ -171,6 +176,10 @@ def cycling(method: Method, mu: ArrayLike, L: ArrayLike, longest: int = LONGEST)
 
 def find(method: Method, mu: float, L: float) -> Counterexample | None:
     """The plainest counterexample that survives its exact check, or None.
+
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
 
     >>> find(Method(1 / 9, beta=4 / 9), 1.0, 25.0).kind
     'lessard-recht-packard'

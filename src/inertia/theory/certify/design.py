@@ -51,6 +51,9 @@ class Design(NamedTuple):
 def fastest(mu: float, L: float) -> Method:
     """The (alpha, beta, gamma) with the least rate that the off-by-one inequality proves; found by search from several starts.
 
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+
     Raises:
         BadInput: mu <= 0 or mu > L.
 
@@ -70,6 +73,10 @@ def fastest(mu: float, L: float) -> Method:
 def most_robust(mu: float, L: float, rho: float) -> Method:
     """The (alpha, beta, gamma) whose response keeps the largest margin at the rate rho: `response_margin` is its goal.
 
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        rho: rate per step that must be provable, below 1.
+
     Raises:
         BadInput: mu <= 0, mu > L, or a rho that no method reaches.
 
@@ -85,6 +92,11 @@ def most_robust(mu: float, L: float, rho: float) -> Method:
 
 def response_margin(method: Method, mu: float, L: float, rho: float) -> float:
     """Least of Re (1 - rho^2/z)(1 + D G(z)) over |z| = rho; positive where the rate rho is provable with c = rho^2.
+
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        rho: radius of the circle: the rate per step, below 1.
 
     >>> round(response_margin(Method(1.0), 0.5, 1.0, rho=0.5), 6)  # robust momentum's robust end: a vertical line
     0.75
@@ -102,6 +114,10 @@ def response_margin(method: Method, mu: float, L: float, rho: float) -> float:
 
 def quietest(mu: float, L: float, rho: float) -> Method:
     """The (alpha, beta, gamma) with a provable rate of at most rho that lets the least gradient noise through on quadratics.
+
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        rho: rate per step that must be provable, below 1.
 
     Raises:
         BadInput: mu <= 0, mu > L, or a rho that no method reaches.
@@ -130,6 +146,10 @@ def quietest(mu: float, L: float, rho: float) -> Method:
 
 def pareto(mu: float, L: float, count: int = 6) -> list[Design]:
     """Rate against noise: the quietest method for `count` rates from 1 - 1/sqrt kappa to 1 - 1/kappa, each certified exactly.
+
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        count: number of rates, at least 2 (default 6).
 
     Raises:
         BadInput: mu <= 0, mu > L, or count < 2.

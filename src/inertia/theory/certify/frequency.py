@@ -58,6 +58,10 @@ def quadratic_rate(method: Method, mu: float, L: float) -> Any:
     max of the mode's rate at mu and at L: along h the rate is the larger of two functions that each have no interior
     maximum above the ends (checked by brute force in the tests).
 
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+
     >>> float(quadratic_rate(Method(2 / 1.1), 0.1, 1.0).round(6))
     0.818182
     """
@@ -69,6 +73,11 @@ def sector_rate(method: Method, mu: ArrayLike, L: ArrayLike, points: int = 800) 
     """Least rate that the off-by-one inequality proves on all mu-strongly convex L-smooth functions; inf where none < 1.
 
     Fields of the method, mu and L broadcast. Good to about 1e-5 of 1 - rate.
+
+    Args:
+        method: alpha (learning rate), beta (momentum), gamma and delta: numbers, or arrays that broadcast, shape (*methods).
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        points: frequencies on the half circle at which the condition is checked (default 800).
 
     >>> float(sector_rate(Method(2 / 1.1), 0.1, 1.0).round(5))
     0.81818
@@ -111,6 +120,12 @@ def sector_slack(method: Method, mu: float, L: float, rho: float, points: int = 
     """Room for c/rho at the rate rho: not negative where the off-by-one inequality proves it, and continuous in the method.
 
     Where a root at mu leaves the circle it is minus the distance instead.
+
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        rho: rate per step, in (0, 1).
+        points: frequencies on the half circle at which the condition is checked (default 240).
 
     >>> sector_slack(Method(1.0), 0.5, 1.0, 0.6) > 0, sector_slack(Method(1.0), 0.5, 1.0, 0.4) > 0
     (True, False)

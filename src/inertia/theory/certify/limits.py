@@ -99,6 +99,12 @@ def limit_curve(name: str, mu: float, L: float, steps: ArrayLike) -> Any:
 
     Classes: quadratic, strongly-convex (both need mu > 0), convex and convex-quadratic (mu is not used).
 
+    Args:
+        name: the class of functions, one of these four.
+        mu: strong convexity: smallest curvature, in the unit of `L`.
+        L: smoothness: largest curvature, > 0.
+        steps: number of gradients, not negative; a number or an array.
+
     Raises:
         BadInput: an unknown class, steps negative, or mu and L that make no class.
 
@@ -129,6 +135,12 @@ class Distance(NamedTuple):
 def distance(method: Method, mu: float, L: float, functions: str = "strongly-convex", name: str = "") -> Distance:
     """The method's rate on a class beside the limit of the class; `times` = log limit/log rate.
 
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        functions: class of functions, "quadratic" or "strongly-convex" (the default).
+        name: what the method is called in the answer (default: empty).
+
     Raises:
         BadInput: an unknown class, one without a rate, or mu and L that make no class.
 
@@ -152,6 +164,9 @@ def distance(method: Method, mu: float, L: float, functions: str = "strongly-con
 def distances(mu: float, L: float) -> list[Distance]:
     """Every method of the catalogue, each on quadratics and on all smooth strongly convex functions.
 
+    Args:
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+
     >>> table = distances(1.0, 25.0)
     >>> [(row.name, row.verdict) for row in table if row.verdict == "refuted"]
     [('heavy-ball', 'refuted')]
@@ -169,6 +184,9 @@ FASTEST = {"quadratic": "heavy-ball", "strongly-convex": "triple-momentum"}
 
 def fastest_for(functions: str) -> str:
     """Name of the catalogue's constant method that meets the limit of a class in the long run.
+
+    Args:
+        functions: class of functions, "quadratic" or "strongly-convex".
 
     Raises:
         BadInput: another class than quadratic or strongly-convex.

@@ -52,6 +52,13 @@ def certified_rate_map(
     With `check=False` no solver runs: rates are those of the frequency response, good to 1e-4 (1 - rate) and marked as not
     checked; a 60 x 60 map then takes about a second.
 
+    Args:
+        alphas: learning rates, shape (A,), in units of 1/curvature.
+        betas: momenta, shape (B,), in [-1, 1].
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        gamma: look-ahead: a number, an array of shape (B,), or "beta" (Nesterov) (default 0: heavy ball).
+        check: prove every rate exactly (default True).
+
     Raises:
         BadInput: mu <= 0, mu > L, an alpha that is not positive or a beta outside [-1, 1].
         MissingExtra: clarabel is not installed and `check` is asked for.

@@ -117,6 +117,10 @@ def noise_gain(method: Method, mu: float, L: float) -> NoiseGain:
 
     gain = sqrt(a'P a), the least that the off-by-one inequality proves; never below what a quadratic attains.
 
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+
     Raises:
         BadInput: a method that cannot be run, mu <= 0 or mu > L.
         MissingExtra: clarabel is not installed.
@@ -160,6 +164,10 @@ def _least_gain(method: Method, mu: float, L: float, attained: float, c: float) 
 def quadratic_noise_gain(method: Method, mu: float, L: float) -> float:
     """Largest root-mean-square distance on a quadratic with curvature in [mu, L], per unit of noise: attained.
 
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+
     >>> round(quadratic_noise_gain(Method(1.0), 0.5, 1.0), 6)
     1.154701
     """
@@ -172,6 +180,11 @@ def quadratic_noise_gain(method: Method, mu: float, L: float) -> float:
 
 def error_rate(method: Method, mu: float, L: float, error: float) -> float:
     """Smallest exactly checked rate when every gradient may be off by `error` times its length; infinite where none < 1.
+
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        error: largest error of a gradient as a share of its length, in [0, 1).
 
     Raises:
         BadInput: error outside [0, 1), a method that cannot be run, mu <= 0 or mu > L.
@@ -196,6 +209,10 @@ def error_rate(method: Method, mu: float, L: float, error: float) -> float:
 
 def error_tolerance(method: Method, mu: float, L: float) -> float:
     """Largest relative gradient error with which the method is proved to converge at all (0 where none is).
+
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
 
     Raises:
         BadInput: a method that cannot be run, mu <= 0 or mu > L.

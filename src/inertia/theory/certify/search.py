@@ -61,6 +61,12 @@ def certify(method: Method, mu: float, L: float, memory: int = _MEMORY) -> Certi
     wins), re-checked in exact rational arithmetic; where there is none, a counterexample, checked exactly as well.
     (Lessard, Recht and Packard 2016; Taylor, Van Scoy and Lessard 2018; Goujaud, Taylor and Dieuleveut 2023.)
 
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu: strong convexity, > 0.
+        L: smoothness: the gradient is L-Lipschitz; at least mu.
+        memory: most past gradients in the Lyapunov function, 1 to 8 (default 3).
+
     Raises:
         BadInput: a method that cannot be run, mu <= 0, mu > L, or memory outside 1..8.
         MissingExtra: clarabel is not installed and no counterexample settles the question without it.

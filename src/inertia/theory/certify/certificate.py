@@ -133,6 +133,12 @@ def rounded(proof: Proof, bits: int = 60) -> Proof:
 def failing(method: Method, mu: float, L: float, rate: float, proof: Proof) -> str:
     """The first inequality of the proof that does not hold, in words; empty where all of them do. Exact.
 
+    Args:
+        method: alpha, beta, gamma and delta as numbers.
+        mu, L: smallest and largest curvature, 0 < mu <= L, in one unit.
+        rate: the rate per step that is claimed, in (0, 1).
+        proof: the Lyapunov function and the weights of the inequalities, as fractions.
+
     >>> failing(Method(1.0), 0.5, 1.0, 0.5, Proof(*(exact(np.zeros(s)) for s in [(3, 3), 1, 4, 1])))
     'P - weights: pivot 1 is 0, and must be > 0'
     """
@@ -181,6 +187,9 @@ def verify(data: Certificate | Mapping[str, Any]) -> str:
 
     Of a JSON certificate every number is checked: the rate and the constant by exact proofs, the rate on quadratics, the cycle
     and the reason by computing them anew.
+
+    Args:
+        data: a `Certificate`, or the mapping that its `to_json` gave.
 
     Raises:
         Rejected: it is not a certificate, claims nothing, or a claim of it fails (which one is said).
@@ -253,6 +262,9 @@ def from_json(data: Mapping[str, Any]) -> Certificate:
     """The certificate that `to_json` wrote. `checked` is False until `verify` has looked at it here.
 
     What follows from the other numbers (the rate on quadratics, the reason, the cycle) is computed, not taken from the file.
+
+    Args:
+        data: the mapping that `to_json` gave, as read from its file.
 
     Raises:
         Rejected: a field is missing, unknown, or not what it should be.

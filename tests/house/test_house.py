@@ -138,3 +138,25 @@ def _env():
     import os
 
     return os.environ | {"PYTHONPATH": str(SRC.parent)}
+
+
+THEORY = [path for path in FILES if path.parent == SRC / "theory" and path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", THEORY, ids=lambda p: p.name)
+def test_a_public_function_of_the_theory_says_what_each_argument_is(path):
+    tree = ast.parse(path.read_text())
+    shown = {
+        name
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+        for name in ast.literal_eval(node.value)
+    }
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef) or node.name not in shown:
+            continue
+        arguments = [one.arg for one in node.args.posonlyargs + node.args.args + node.args.kwonlyargs]
+        _, _, section = ast.get_docstring(node).partition("Args:\n")
+        entries = re.findall(r"^ {4}([\w, ]+): \S", section, re.MULTILINE)
+        named = [name for entry in entries for name in entry.split(", ")]
+        assert [name for name in named if name in arguments] == arguments, f"{path.name}: {node.name}"

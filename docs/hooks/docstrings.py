@@ -1,6 +1,7 @@
-"""Docstrings as Markdown: doctests become code blocks, and formulas keep their stars and underscores."""
+"""Docstrings as Markdown: doctests become code blocks, formulas are typeset, and what is not keeps its stars and underscores."""
 
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import griffe
 
 import inertia
 from inertia import _HOME
+
+sys.path.insert(0, str(Path(__file__).parent))
+import formulas
 
 ROOM = Path(inertia.__file__).parent
 
@@ -17,8 +21,8 @@ _TEST = re.compile(r"(?:^|\n)((?:[ \t]*>>> .*(?:\n(?![ \t]*$)[ \t]*\S.*)*(?:\n|$
 def markdown(text: str) -> str:
     """One docstring, ready for Markdown.
 
-    >>> markdown("w*_i is *small*.\\n\\n>>> 1 + 1\\n2")
-    'w\\\\*\\\\_i is *small*.\\n\\n```pycon\\n>>> 1 + 1\\n2\\n```\\n'
+    >>> markdown("*Small*, a_bc.\\n\\n>>> 1 + 1\\n2")
+    '*Small*, a\\\\_bc.\\n\\n```pycon\\n>>> 1 + 1\\n2\\n```\\n'
     """
     text = apart(text)
     pieces, at = [], 0
@@ -62,17 +66,63 @@ def apart(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Stars and underscores of formulas; indented blocks, `code` and *emphasised words* stay as they are."""
-    kept = []
+    """Formulas as MathML, stars and underscores that are none's; other indented blocks, `code` and *emphasised words* stay as they are."""
+    return "\n".join(_set(kind, lines) for kind, lines in _parts(text))
+
+
+def _parts(text: str) -> list[tuple[str, list[str]]]:
+    """Runs of lines that belong together: words, an indented block, an entry of a section such as Args, a row of a table."""
+    parts: list[tuple[str, list[str]]] = []
+    section = False
     for line in text.split("\n"):
-        if line.startswith("    "):
-            kept.append(line)
-            continue
-        parts = re.split(r"(`[^`]*`|(?<![\w*)])\*[A-Za-z][\w ]*\*(?![\w*]))", line)
-        kept.append(
-            "".join(part if index % 2 else re.sub(r"([*_|])", r"\\\1", part).replace("<", "&lt;") for index, part in enumerate(parts))
-        )
-    return "\n".join(kept)
+        if line and not line.startswith(" "):
+            section = bool(re.fullmatch(r"(Args|Raises|Returns|Yields|Attributes):", line))
+        last = parts[-1][0] if parts else "empty"
+        if not line.strip():
+            parts.append(("empty", [line]))
+        elif re.fullmatch(r"\|.*\|", line):
+            parts.append(("row", [line]))
+        elif line.startswith("    ") and section:
+            if re.match(r"    \S", line) or last != "entry":
+                parts.append(("entry", [line]))
+            else:
+                parts[-1][1].append(line)
+        elif line.startswith("    ") and last in ("empty", "block"):
+            parts.append(("block", [line])) if last == "empty" else parts[-1][1].append(line)
+        elif last == "words":
+            parts[-1][1].append(line)
+        else:
+            parts.append(("words", [line]))
+    return parts
+
+
+def _set(kind: str, lines: list[str]) -> str:
+    """One run of lines for Markdown."""
+    text = "\n".join(lines)
+    if kind == "block":
+        return formulas.block(lines) or text
+    if kind == "entry":
+        head = re.match(r" *(?:[\w*, ]+(?: \([^)]*\))?: )?", text)[0]
+        return head + _inline(text[len(head) :], "")
+    if kind == "row":
+        cells = text[1:-1].split("|")
+        return "|" + "|".join(_inline(cell, "*_") for cell in cells) + "|"
+    return _inline(text, "*_|") if kind == "words" else text
+
+
+def _inline(text: str, signs: str) -> str:
+    """Formulas within words; the signs that Markdown would read are escaped, except in code and emphasis."""
+    parts = re.split(r"(`[^`]*`|(?<![\w*)])\*[A-Za-z][\w ]*\*(?![\w*]))", text)
+    return "".join(part if index % 2 else _plain(part, signs) for index, part in enumerate(parts))
+
+
+def _plain(text: str, signs: str) -> str:
+    made = []
+    for piece, is_set in formulas.inline(text):
+        if not is_set and signs:
+            piece = re.sub(f"([{signs}])", r"\\\1", piece).replace("<", "&lt;")
+        made.append(piece)
+    return "".join(made)
 
 
 @cache

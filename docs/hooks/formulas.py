@@ -206,7 +206,7 @@ class Reader:
         top = product(above)
         compound = len(above) > 1 or "fence" in top or "fence" in below
         if self.flat or not (self.display or compound):
-            return f"<mrow>{top}<mo>/</mo>{below}</mrow>"
+            return f'<mrow>{top}<mo lspace=".06em" rspace=".06em">/</mo>{below}</mrow>'
         return f"<mfrac><mrow>{bare(top) if len(above) == 1 else top}</mrow><mrow>{bare(below)}</mrow></mfrac>"
 
     def another(self, before: str) -> str:
@@ -406,7 +406,8 @@ class Reader:
         closing = self.next()
         self.at += 1
         self.depth -= 1
-        return f'<mrow class="fence"><mo>{BRACKETS[opening]}</mo>{made}<mo>{BRACKETS[closing]}</mo></mrow>'
+        first, last = (f'<mo lspace="0" rspace="0">{BRACKETS[sign]}</mo>' for sign in (opening, closing))
+        return f'<mrow class="fence">{first}{made}{last}</mrow>'
 
     def statement_within(self) -> list[str]:
         """A statement that may begin with a sign."""
@@ -427,7 +428,7 @@ def product(parts: list[str]) -> str:
 
 def bare(made: str) -> str:
     """Without the brackets that a fraction's bar, a root or an exponent makes needless."""
-    return re.sub(r'^<mrow class="fence"><mo>[^<]*</mo>(.*)<mo>[^<]*</mo></mrow>$', r"\1", made)
+    return re.sub(r'^<mrow class="fence"><mo [^>]*>[^<]*</mo>(.*)<mo [^>]*>[^<]*</mo></mrow>$', r"\1", made)
 
 
 def scripted(base: str, low: str, high: str) -> str:

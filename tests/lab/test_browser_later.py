@@ -9,7 +9,7 @@ from golden_special import record
 from inertia.lab.given import known
 from inertia.lab.loaded import loaded
 from inertia.lab.mazes import decoded, preset
-from inertia.report.report import page
+from inertia.report.report import Table, page
 from inertia.watching.journal import Journal
 from inertia.watching.quantities import Look
 
@@ -284,3 +284,19 @@ def test_the_log_of_a_watched_run_walks_over_the_map(hand, tmp_path):
     bad.write_text("# notes\nmore\n")
     chooser.set_input_files(bad)
     figure.page.wait_for_selector("#map .hint:has-text('This is no log of a watched run')")
+
+
+def test_the_tables_of_a_report_are_whole_on_a_phone(browser, tmp_path):
+    runs = Table(
+        ["learning rate", "momentum", "seed", "expected (80 %)", "final loss"],
+        [["1.24", "Nesterov momentum 0.982", "2", "0.19 (0 to 0.861)", "0.1106"]] * 2,
+    )
+    setting = Table(["setting", "expected training loss"], [["learning rate 3.49, no momentum", "0.112 (80 % interval 0.0475 to 0.158)"]])
+    (tmp_path / "report.html").write_text(page("A task", "lede", [setting, runs]))
+    for width in (390, 1280):
+        shown = browser.new_page(viewport={"width": width, "height": 800})
+        shown.goto((tmp_path / "report.html").as_uri())
+        hidden = "[...document.querySelectorAll('.table')].map(one => one.scrollWidth - one.clientWidth)"
+        assert shown.evaluate(hidden) == [0, 0]
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width
+        shown.close()

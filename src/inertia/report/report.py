@@ -78,7 +78,8 @@ td {{ border-bottom: 1px solid {HAIR} }}
 .prose td:not(:last-child) {{ min-width: 92px }}
 tr.hot td {{ color: {HOT}; font-weight: 600 }}
 footer {{ max-width: 660px; margin: 60px auto 0; border-top: 1px solid {HAIR}; padding-top: 14px }}
-@media (max-width: 600px) {{ main {{ padding-top: 30px }} h1 {{ font-size: 29px }} h2 {{ margin-top: 34px }} }}
+@media (max-width: 600px) {{ main {{ padding-top: 30px }} h1 {{ font-size: 29px }} h2 {{ margin-top: 34px }}
+  table {{ font-size: 13px }} th, td {{ white-space: normal; padding-left: 10px }} }}
 @media print {{ main {{ padding: 0 }} figure, table {{ break-inside: avoid }} }}
 """
 

@@ -346,7 +346,7 @@ class Reader:
         self.skip()
         self.factor(True)  # there must be something to add up
         self.at = ahead
-        self.signs += 1
+        self.signs += bool(low)  # "the sum p of the roots" is words
         return f'<mrow class="over">{sign}</mrow>'
 
     def function(self) -> str:

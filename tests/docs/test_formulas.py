@@ -123,7 +123,7 @@ def test_what_is_displayed_means_what_was_typed(plain, python):
     [
         "The rate of a method, and/or its edge: a mini-batch, the k-th step, x-axis, 1.5 and (2015, section 4).",
         "Pass Method(0.1, beta=0.9) or lr=0.1 nesterov=true, with --lr 0.1, of shape (steps + unknown).",
-        "Values (*methods, n) and a list[int]; it takes alpha, beta and gamma; from 5-95 % on.",
+        "Values (*methods, n) and a list[int], the sum p of the roots; it takes alpha, beta and gamma; from 5-95 % on.",
         "Neither z^2 - total z + product nor gradient/(1 - beta) nor log2 1/(1 - q) nor a matrix [ x",
     ],
 )

@@ -290,3 +290,14 @@ def test_a_move_costs_the_main_thread_little(browser, site):
         assert 0 < row["median_ms"] < 8, row
         assert row["p95_ms"] < 16, row
     page.close()
+
+
+@pytest.mark.browser
+def test_what_is_folded_away_begins_at_the_left(plain):
+    for name in ("hero", "limits"):
+        plain.figure(name)
+    off = plain.page.evaluate("""() => [...document.querySelectorAll(".folded")].filter((fold) => {
+      const first = [...fold.children].find((one) => one.offsetWidth);
+      return first && Math.abs(first.getBoundingClientRect().left - fold.getBoundingClientRect().left) > 1;
+    }).map((fold) => fold.closest("[id]").id)""")
+    assert off == []

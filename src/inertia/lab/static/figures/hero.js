@@ -83,13 +83,16 @@ export function build(kit) {
   }
 
   function overlays(view) {
+    let below = -Infinity;
     view.ghosts.forEach((ghost, i) => {
       const xs = column(ghost.path, 0), ys = column(ghost.path, 1), stroke = tone(i + 1, view.ghosts.length + 1);
       ground.line(`ghost${i}`, xs, ys, `ghost trail${i}`, { stroke });
       ground.dots(`ghostdots${i}`, xs, ys, 1.4, "dots", { fill: stroke });
       let end = xs.length - 1;
       while (end > 0 && !Number.isFinite(xs[end] + ys[end])) end--;
-      ground.text(`ghostwords${i}`, xs[end], ys[end], ghost.name, { dx: 10, dy: 34 + 15 * i, fill: stroke });
+      const at = ground.y(ys[end]);
+      below = Math.max(at + 34, below + 16); // each name in a line of its own
+      ground.text(`ghostwords${i}`, xs[end], ys[end], ghost.name, { dx: 10, dy: below - at, fill: stroke });
     });
   }
 

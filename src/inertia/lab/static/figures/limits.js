@@ -73,7 +73,7 @@ export function build(kit) {
     }
     chart.line("bound", null, Array.from(view.bound, (v) => (v > 0 ? v : NaN)), "ink wide");
     chart.ends(tips);
-    chart.text("limit", 0, bottom, "no method reaches here", { dx: 8, dy: -9, spare: true });
+    chart.text("limit", 0, bottom, view.keys.includes("dense") ? "no sum of gradients gets here" : "no method reaches here", { dx: 8, dy: -9, spare: true });
     chart.line("now", [view.k, view.k], [bottom, 3], "hot thin");
     chart.knob("step", view.k, Math.min(Math.max(view.error, bottom), 3), { label: "step", move: hold, step: [1, 0], radius: 6, words: `step ${view.k}, error ${nice(view.error)}` });
     chart.axes({ x: "step", y: "largest error of any node" });

@@ -1,8 +1,8 @@
 """Real tunings of a third of the jobs, with everything removed that experience knows of their family, scored by real runs on fresh seeds.
 
-    python benchmarks/experience/real.py             go on where it stopped; data/real.json
+    python benchmarks/experience/real.py             go on where it stopped; real/jobs.json
     python benchmarks/experience/real.py --table     what is there
-    ... --sealed                                     the sealed jobs (data/sealed-real.json): once, when nothing more is changed
+    ... --sealed                                     the sealed jobs (real/sealed.json): once, when nothing more is changed
 
 Every third job by name is taken, of those that a run of a minute is enough for; SGD, both schedules, tuning seed 7. A recommendation
 after 0, 2 and 3 runs is scored on seeds 100 to 102 against the job's own grid (see scores.py); beside it stands the loss that was
@@ -39,7 +39,7 @@ from inertia.tuning.recipe import Recipe
 from .build import NEGATIVE, SCHEDULES, cells
 from .jobs import JOBS, Job
 from .problems import batch_size, built, dimension, examples
-from .reading import record
+from .reading import HERE, record
 from .runs import MOMENTA, run
 
 SEED, FRESH, AFTER = 7, (100, 101, 102), (0, 2, 3)
@@ -146,7 +146,7 @@ def table(known: dict[str, Any]) -> None:
 
 def main() -> None:
     sealed = "--sealed" in sys.argv
-    path = Path(__file__).parent / "data" / ("sealed-real.json" if sealed else "real.json")
+    path = HERE / "real" / ("sealed.json" if sealed else "jobs.json")
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     if "--table" not in sys.argv:
         for job in chosen(sealed):

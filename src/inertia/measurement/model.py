@@ -99,7 +99,7 @@ class Plan:
         products = int((BUDGET - gradients) / (SLOWER * source.price))
         side = max(2, products // 6)
         beside = side * (self.weights + bool(self.noise))
-        return dataclasses.replace(self, depth=max(products - beside, 3) * self.top), side, 1
+        return dataclasses.replace(self, depth=max(products - beside, 2) * self.top), side, 1
 
 
 class Sampling(NamedTuple):

@@ -105,7 +105,7 @@ def until(family: str, h: NDArray[np.float64], gamma: float, right: float, steps
     `grid` holds 0 (at once) to 254 (at the last step), 255 where it does not; `best` is where fewest are needed, None if nowhere.
 
     >>> until("descent", np.array([1.0]), 0.0, 2.1, 10, 0.01)["best"]["steps"]
-    2
+    1
     """
     size = int(min(41, max(15, np.sqrt(1.2e6 / (steps * h.size)))))
     alpha, beta = np.linspace(0, right, size), np.linspace(0, 0.999, size)

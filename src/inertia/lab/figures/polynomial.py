@@ -40,6 +40,7 @@ FIELDS = {
 _FAR, _GRID = 2_000_000, np.linspace(-1.0, 1.0, 121)
 _STEPS = np.unique(np.geomspace(1, _FAR, 140).astype(int))
 _SHAKE = 0.5  # standard deviation of what a shake adds to every y
+_ALIKE = 1e-6  # losses within this share of the least are as low: of a flat curve rounding would choose the step
 _SIZE = 1.5  # norm of every feature's share of the data where coefficients are drawn to one scale
 Array = NDArray[np.float64]
 STEPS = """
@@ -105,7 +106,7 @@ def view(state: State) -> View:
         "shaken": np.clip(d + _SHAKE * normal(state["seed"] + 3, d.size), -3, 3).round(3).tolist(),
         "stable": stable,
     }
-    lowest = int(np.nanargmin(held)) if stable else 0
+    lowest = int(np.argmax(held <= np.nanmin(held) * (1 + _ALIKE))) if stable else 0
     values |= {"lowest": int(steps[lowest]), "now": _now(left_out, one, at) if stable else None}
     values["misfit"] = _root(monomials(x, h.size - 1) @ (found.vectors @ weights if state["basis"] == "eigen" else weights) - d)
     return View(

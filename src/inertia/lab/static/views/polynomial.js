@@ -1,6 +1,6 @@
 // Fitting a polynomial: what the data can tell apart is learned first, so stopping early is a regulariser.
 
-import { argmin, filled, geomspace, least, linspace, most, shaped, unique, zeros } from "../numerics/arrays.js";
+import { filled, geomspace, least, linspace, most, shaped, unique, zeros } from "../numerics/arrays.js";
 import { BadInput } from "../numerics/formula.js";
 import { svd } from "../numerics/linear.js";
 import { milestones } from "../numerics/milestones.js";
@@ -9,6 +9,7 @@ import { normal } from "../numerics/random.js";
 import { words } from "../numerics/words.js";
 
 const GRID = linspace(-1, 1, 121), STEPS = unique(geomspace(1, 2e6, 140).map((v) => Math.floor(v))), SHAKE = 0.5, SIZE = 1.5;
+const ALIKE = 1e-6; // losses within this share of the least are as low
 
 export function view(state) {
   const { points: x, targets: d, k: at } = state;
@@ -17,7 +18,8 @@ export function view(state) {
   const one = method(state.alpha / h[0], state.beta), fastest = heavyBall(h[n - 1], h[0]), steady = h.every((v) => stable(one, v));
   const learned = shaped(h.map((v) => learnt(one, v)(at))), weights = coefficients(state, found, learned, x), rest = leftOut(x, d, n - 1);
   const etas = STEPS.map((k) => (1 - one.beta) / (one.alpha * k)), eta = (1 - one.beta) / (one.alpha * at);
-  const held = steady ? heldOut(rest, one, STEPS) : shaped(STEPS.map(() => NaN)), lowest = steady ? argmin(held) : 0;
+  const held = steady ? heldOut(rest, one, STEPS) : shaped(STEPS.map(() => NaN)), within = (1 + ALIKE) * least(held);
+  const lowest = steady ? Array.from(held).findIndex((miss) => miss <= within) : 0;
   const values = {
     x: GRID,
     eigenvalues: h,

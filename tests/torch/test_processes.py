@@ -226,7 +226,7 @@ def test_a_watch_that_fails_in_one_process_is_told_and_the_run_goes_on(two):
     looks, said, finite = two[0]["watch_fails"]
     assert looks == 2
     assert finite
-    assert said == ["step 21: The curvature cannot be looked at: RuntimeError: in the process of rank 1: ValueError: worn out"]
+    assert said == ["step 21: The curvature cannot be measured: RuntimeError: in the process of rank 1: ValueError: worn out"]
     assert two[1]["watch_fails"] == [2, [], True]
 
 

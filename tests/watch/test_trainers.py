@@ -190,4 +190,4 @@ def test_tensorboard_events_are_read_back(tmp_path):
     assert [event.step for event in told] == [look.step for look in watch.looks]
     assert [event.value for event in told] == pytest.approx([look.sharpness for look in watch.looks], rel=1e-6)
     texts = events.Tensors("inertia/messages/text_summary")
-    assert any(b"Momentum 0.9 is expected, the optimizer holds 0.5" in text.tensor_proto.string_val[0] for text in texts)
+    assert any(b"Momentum 0.9 is expected, but the optimizer uses 0.5" in text.tensor_proto.string_val[0] for text in texts)

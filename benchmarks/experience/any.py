@@ -23,7 +23,7 @@ from fit import Bank, number
 from playing import Answers, job_of
 
 from inertia.tuning.experience.either import ratios
-from inertia.tuning.experience.policy import improvement, saved, settled, surpassed
+from inertia.tuning.experience.policy import chosen, improvement, saved, settled, surpassed
 from inertia.tuning.experience.prior import Belief, Experience, Seen, Weighed
 from inertia.tuning.experience.reading import FITTED
 from inertia.tuning.experience.surfaces import Surface
@@ -48,9 +48,8 @@ class Side:
             job_of(self.s), self.answers.at(self.done), Seen(np.array(self.fell), np.array(self.risen, bool))
         )
         self.belief: Belief = self.known.belief(self.weighed, self.answers.where)
-        trained = [i for i, fell in zip(self.done, self.fell, strict=True) if fell >= 0.1 * max(self.fell)]
         expected = self.belief.expected
-        self.best = trained[int(np.argmin(expected[trained]))] if trained else int(np.argmin(expected))
+        self.best = self.done[chosen(np.array(self.fell), expected[self.done])] if self.done else int(np.argmin(expected))
         fell, _, weight = settled(self.belief, self.best)
         self.loss = self.s.start - float(np.average(fell, weights=weight))
 

@@ -119,12 +119,18 @@ def cells(record: Record, known: dict[tuple[str, str], Cell]) -> list[Cell]:
 def door(job: Any) -> Any:
     """A convex job as the tuner takes it."""
     from inertia import tasks
-    from inertia.jax.door import JaxJob
 
     if job.source == "tuner":
         return ProblemJob(tasks.load(job.built).problem)
+    return jax_door(job, seed=100)
+
+
+def jax_door(job: Any, seed: int) -> Any:
+    """A job as the tuner takes a JAX loss."""
+    from inertia.jax.door import JaxJob
+
     one = built(job.name)
-    return JaxJob(one.loss, one.init, one.data, batch_size=batch_size(job), lowest=None if job.name in NEGATIVE else 0.0, seed=100)
+    return JaxJob(one.loss, one.init, one.data, batch_size=batch_size(job), lowest=lowest_of(job.name), seed=seed)
 
 
 def bound_of(name: str, record: Record) -> float | None:
@@ -136,6 +142,11 @@ def bound_of(name: str, record: Record) -> float | None:
     if record.job.source == "tuner" and record.job.kind == "convex":
         job = record.job
         return float(json.loads(ORACLE.read_text())["cells"][f"{job.built} {job.steps} steps, batch {job.batch_size}, linear"]["reference"])
+    return lowest_of(name)
+
+
+def lowest_of(name: str) -> float | None:
+    """What a user would know that a job's loss cannot go below: 0, if anything."""
     return None if name in NEGATIVE else 0.0
 
 

@@ -147,21 +147,8 @@ def fit(bank: Bank, passes: int, every: int) -> Fitted:
 
 def names() -> list[str]:
     """What is searched, the most telling first."""
-    first = [
-        "wander",
-        "floor",
-        "own",
-        "tail",
-        "network 0",
-        "network 1",
-        "network 2",
-        "network 3",
-        "convex 0",
-        "convex 1",
-        "trust",
-        "fall",
-        "promise",
-    ]
+    units = ["network 0", "network 1", "network 2", "network 3", "convex 0", "convex 1"]
+    first = ["wander", "floor", "own", "tail", *units, "trust", "fall", "promise"]
     scales = [f"scales {i}" for i in range(len(FITTED["sgd"].scales))]
     return [*first, *scales, "level", "reach", "memory", "ahead", "along", "jitter", "margin", "slip", "gain", "broad"]
 

@@ -38,7 +38,7 @@ def laid(cells: list[Cell], families: tuple[Family, ...], fitted: Fitted, held_o
 def job_of(s: Surface) -> Job:
     facts = s.cell.facts
     said = s.said if np.all(np.isfinite(s.said)) else None
-    most = np.inf if facts.lowest is None else facts.loss - facts.lowest
+    most = np.inf if np.isnan(s.most) else s.most
     told = 0.0 if np.isnan(s.promised) else s.promised
     return Job(s.features, s.unit, s.start, scale_of(facts, s.cell.optimizer), most, said, told)
 

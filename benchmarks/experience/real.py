@@ -24,7 +24,6 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).parents[1]))
     __package__ = "experience"
 
-from inertia.jax.door import JaxJob
 from inertia.tuning.experience.cells import Cell, shipped
 from inertia.tuning.experience.jobs import FAMILIES
 from inertia.tuning.experience.policy import ExperiencePolicy
@@ -36,7 +35,7 @@ from inertia.tuning.loop import tune
 from inertia.tuning.policy import History
 from inertia.tuning.recipe import Recipe
 
-from .build import NEGATIVE, SCHEDULES, cells
+from .build import SCHEDULES, cells, jax_door
 from .jobs import JOBS, Job
 from .problems import batch_size, built, dimension, examples
 from .reading import HERE, record
@@ -75,11 +74,9 @@ def chosen(sealed: bool) -> list[Job]:
 def made(job: Job, schedule: str) -> dict[str, Any]:
     """One tuning, and what its recommendations end at on fresh seeds."""
     one = built(job.name)
-    lowest = None if job.name in NEGATIVE else 0.0
-    door = JaxJob(one.loss, one.init, one.data, batch_size=batch_size(job), lowest=lowest, seed=SEED)
     budget = budget_of(examples(job), steps=job.steps, batch_size=batch_size(job), schedule=schedule)
     how = Without(job.family)
-    found = tune(door, budget, how, runs=max(AFTER), seed=SEED)
+    found = tune(jax_door(job, SEED), budget, how, runs=max(AFTER), seed=SEED)
     policy = how(found.measurement, budget, SEED)
     picks = {str(n): policy.pick(History(found.history.trials[:n])) for n in AFTER}
     starts = [float(one.loss(one.init(seed), one.data)) for seed in FRESH]

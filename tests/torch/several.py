@@ -1,5 +1,6 @@
 """What each of several processes does in test_processes: run as `python several.py rank size port out`, a file of answers each."""
 
+import itertools
 import json
 import os
 import signal
@@ -156,36 +157,36 @@ def under_cut():
     return [under(halved(net())), under(halved(net()), 0, noise=0)]
 
 
-def interrupted():
-    """Ctrl-C in the last process in the middle of its work, and in the first between two products."""
-    calls = [0]
+def stopping(at):
+    """A loss at whose call `at` the last process is sent Ctrl-C."""
+    calls = itertools.count(1)
 
     def loss(outputs, targets):
-        calls[0] += 1
-        if rank == size - 1 and calls[0] == 20:
+        if rank == size - 1 and next(calls) == at:
             os.kill(os.getpid(), signal.SIGINT)
         return MSE(outputs, targets)
+
+    return loss
+
+
+def interrupted():
+    """Ctrl-C in the last process in the middle of its work, and in the first between two products."""
 
     def watch(products, largest, bar):
         if products == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
-    found = [it.measure(DDP(net()), loss, data(), noise=0, memory=0, chunk=8), it.measure(DDP(net()), MSE, data(), noise=0, progress=watch)]
+    found = [
+        it.measure(DDP(net()), stopping(20), data(), noise=0, memory=0, chunk=8),
+        it.measure(DDP(net()), MSE, data(), noise=0, progress=watch),
+    ]
     return [[one.provenance["hvps"], one.provenance["converged"], one.upper >= one.L, one.provenance["interrupted"]] for one in found]
 
 
 def interrupted_tuning():
     """Ctrl-C in the last process while a run is made: everyone ends with it, and the group works on."""
-    calls = [0]
-
-    def loss(outputs, targets):
-        calls[0] += 1
-        if rank == size - 1 and calls[0] == 60:
-            os.kill(os.getpid(), signal.SIGINT)
-        return MSE(outputs, targets)
-
     try:
-        return tuned(it.tune(DDP(net()), loss, data(), steps=STEPS, batch_size=12, runs=2))
+        return tuned(it.tune(DDP(net()), stopping(60), data(), steps=STEPS, batch_size=12, runs=2))
     except KeyboardInterrupt as stop:
         return f"KeyboardInterrupt: {stop}"
 

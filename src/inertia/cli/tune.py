@@ -52,9 +52,7 @@ def tune(
     max_cost: Annotated[float | None, typer.Option("--max-cost", help="The most to spend, in runs, measuring included.")] = None,
     prove: Annotated[bool, typer.Option("--prove", help="One more run, without momentum, at its own learning rate.")] = False,
     experience: Annotated[Path | None, typer.Option("--experience", help="Folder of finished tunings, which help and grow.")] = None,
-    past: Annotated[
-        Path | None, typer.Option("--past", metavar="FILE.csv", help="Runs of this task that you already have: columns lr, momentum, loss.")
-    ] = None,
+    past: Annotated[Path | None, typer.Option("--past", help="Runs that you already have: a CSV file with lr, momentum, loss.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Also run parameter-free optimizers, untuned (models only).")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Take up the finished runs in --out of a tuning that was cut short.")] = False,
     seed: Seed = 0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
+from ..measurement.model import has_end
 from ..tuning.batches import batch_order
 from .losses import rows_in, taken
 
@@ -31,7 +31,7 @@ class Feed:
         """Examples in all, the size of a batch (None: arrays), and whether the batches have no end that was found."""
         if self.batches is None:
             return rows_in(self.whole), None, False
-        most = None if _sized(self.batches) else max(8, steps or 1000)
+        most = None if has_end(self.batches) else max(8, steps or 1000)
         counts = [self.size_of(batch) for batch in islice(self.batches, None if most is None else most + 1)]
         if not counts:
             raise BadInput("the data hold no batches: an iterator had been read before, or a list was empty")
@@ -100,11 +100,3 @@ def feed(data: Any, size_of: Callable[[Any], int] | None = None) -> Feed:
     if not isinstance(data, Iterable) or isinstance(data, str | bytes):
         raise BadInput(f"data of type {type(data).__name__} cannot be read: pass arrays (in a tuple or dict), or a list of batches")
     return Feed(None, list(islice(data, 100_000)) if isinstance(data, Iterator) else data, count)
-
-
-def _sized(batches: Any) -> bool:
-    """Whether it says how long it is, and so has an end; as long as can be said (Grain's `repeat()`) is none."""
-    try:
-        return 0 <= len(batches) < sys.maxsize // 2
-    except (TypeError, RuntimeError):
-        return False

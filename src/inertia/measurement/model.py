@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -21,13 +22,25 @@ from .lanczos import FAILURE, Lanczos, krylov
 from .progress import Line
 from .vectors import Vectors
 
-__all__ = ["Plan", "Sampling", "Source", "Watch", "measure_source"]
+__all__ = ["Plan", "Sampling", "Source", "Watch", "has_end", "measure_source"]
 
 Watch = Callable[[int, float, float], None]  # (products, largest so far, half-width of its bar)
 NOISE_STARTS, SIDE_DEPTH = 2, 8  # Lanczos runs at noise vectors, and products of each run beside the main one
 LARGE = 500_000  # parameters from which on a measurement that was not told its depth keeps to the budget
 BUDGET = 60.0  # gradients' worth of time
 SLOWER = 1.6  # a product with its algebra over its price: 3.0 to 4.7 gradients where the price is 3 (benchmarks/models.py: the dearest)
+
+
+def has_end(batches: Any) -> bool:
+    """Whether an iterable of batches says how long it is; as long as can be said (Grain's `repeat()`) is no end.
+
+    >>> has_end([1, 2]), has_end(iter([1, 2]))
+    (True, False)
+    """
+    try:
+        return 0 <= len(batches) < sys.maxsize // 2
+    except (TypeError, RuntimeError):
+        return False
 
 
 class Source(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -16,6 +15,7 @@ from torch.utils.data import default_collate as collate_tensors
 from torch.utils.data.distributed import DistributedSampler
 
 from ..errors import BadInput
+from ..measurement.model import has_end
 
 __all__ = ["Batches", "Everything", "Indexed", "as_tensors", "batches_of", "examples_in", "in_order", "moved", "seed_everything", "taken"]
 
@@ -51,10 +51,7 @@ class Batches:
     @property
     def sized(self) -> bool:
         """Whether the source says how long it is, and so has an end."""
-        try:
-            return 0 <= len(self.source) < sys.maxsize // 2  # type: ignore[arg-type]
-        except (TypeError, RuntimeError):
-            return False
+        return has_end(self.source)
 
     def name(self, index: int) -> str:
         """What a batch is called in messages."""

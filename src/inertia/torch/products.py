@@ -25,7 +25,7 @@ from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
 from .space import QuickVectors, TensorVectors
-from .wrappers import like, plain
+from .wrappers import cut, plain
 
 __all__ = ["FULL", "TorchSource"]
 
@@ -299,9 +299,7 @@ class TorchSource(Sampled):
         return sdpa_kernel(SDPBackend.MATH) if self.way == "math attention" else nullcontext()
 
     def _pieces(self, vector: torch.Tensor) -> list[torch.Tensor]:
-        sizes = [p.numel() for p in self.params]
-        parts = zip(torch.split(vector, sizes), self.params, strict=True)
-        return [like(part.view(p.shape).to(p.dtype), p) for part, p in parts]
+        return cut(vector, self.params)
 
     def _add(self, out: torch.Tensor, parts: Any, scale: float) -> None:
         at = 0

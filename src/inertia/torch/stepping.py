@@ -19,7 +19,7 @@ from ..errors import BadInput
 from ..measurement.model import Plan
 from .batches import Everything, Indexed
 from .products import TorchSource
-from .wrappers import plain
+from .wrappers import cut, plain
 
 __all__ = ["advanced", "assembled_state", "duplicate", "updates"]
 
@@ -108,7 +108,7 @@ def _pulled(source: Any, params: Sequence[torch.Tensor], plan: Plan) -> Iterator
     size = min(plan.batch_size or source.batch_size or examples, examples)
     while True:
         for gradient, _ in source.mini_batches(rng, size):
-            yield _cut(gradient, params)
+            yield cut(gradient, params)
 
 
 def _forever(source: TorchSource, plan: Plan) -> Iterator[Any]:
@@ -123,14 +123,8 @@ def _forever(source: TorchSource, plan: Plan) -> Iterator[Any]:
         yield batches.take(np.sort(rng.choice(batches.examples, size, replace=False)))
 
 
-def _cut(vector: torch.Tensor, params: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """A flat vector in pieces like the parameters."""
-    pieces = torch.split(vector, [p.numel() for p in params])
-    return [piece.view(p.shape).to(p.dtype) for piece, p in zip(pieces, params, strict=True)]
-
-
 def _step(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor], gradient: torch.Tensor) -> None:
-    for p, grad in zip(params, _cut(gradient, params), strict=True):
+    for p, grad in zip(params, cut(gradient, params), strict=True):
         p.grad = grad.clone()
     try:
         optimizer.step()

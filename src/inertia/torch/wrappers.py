@@ -7,6 +7,7 @@ What torch.compile made of a model is the same function, but cannot be different
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
@@ -101,6 +102,12 @@ def like(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     from torch.distributed.tensor import distribute_tensor
 
     return distribute_tensor(tensor, other.device_mesh, other.placements, src_data_rank=None)  # type: ignore[attr-defined]
+
+
+def cut(vector: torch.Tensor, params: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """A flat vector in pieces like the parameters."""
+    pieces = torch.split(vector, [p.numel() for p in params])
+    return [like(piece.view(p.shape).to(p.dtype), p) for piece, p in zip(pieces, params, strict=True)]
 
 
 def _distributed(tensor: torch.Tensor) -> bool:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..recipe import Family
 from .features import scale_of
 from .reading import Fitted
-from .surfaces import EPSILON, NET, Surface, blend, left, remains
+from .surfaces import EPSILON, NET, Surface, blend, blurred, left, remains
 
 __all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places"]
 
@@ -294,21 +294,6 @@ class Experience:
 def log_student(off: Array, tail: float) -> Array:
     """Logarithm of Student's density, up to a constant."""
     return -0.5 * (tail + 1) * np.log1p(off**2 / tail)
-
-
-def blurred(mean: Array, margin: float) -> Array:
-    """y of the mean loss (..., X) when the learning rate is uncertain by `margin` octaves: what stands beside a cliff is worth less.
-
-    Shares of the fall are averaged, not their logarithms, as they are over seeds.
-
-    >>> blurred(np.array([[-2.0, -2.0, -2.0, -2.0, -2.0]]), 0.5).round(6).tolist()
-    [[-2.0, -2.0, -2.0, -2.0, -2.0]]
-    """
-    off = np.arange(-4, 5)
-    weight = np.exp(-0.5 * (off * (NET[1] - NET[0]) / max(margin, 1e-3)) ** 2)
-    width = mean.shape[-1]
-    at = np.clip(np.arange(width) + off[:, None], 0, width - 1)
-    return left(np.tensordot(weight / weight.sum(), remains(mean)[..., at], axes=(0, -2)))
 
 
 def kernel(a: Places, b: Places, f: Fitted) -> Array:

@@ -20,7 +20,7 @@ from .cells import Cell
 from .features import features, unit
 from .reading import Fitted
 
-__all__ = ["EPSILON", "NET", "Surface", "blend", "bottom", "counted", "left", "reference", "remains", "surface"]
+__all__ = ["EPSILON", "NET", "Surface", "blend", "blurred", "bottom", "counted", "left", "reference", "remains", "surface"]
 
 Array = NDArray[np.float64]
 
@@ -62,6 +62,21 @@ def counted(share: Array) -> Array:
 def remains(y: Array) -> Array:
     """The share of the fall that is left, from its logarithm."""
     return np.maximum(np.exp(y) * (1 + EPSILON) - EPSILON, 0.0)
+
+
+def blurred(mean: Array, margin: float) -> Array:
+    """y of the mean loss (..., X) when the learning rate is uncertain by `margin` octaves: what stands beside a cliff is worth less.
+
+    Shares of the fall are averaged, not their logarithms, as they are over seeds.
+
+    >>> blurred(np.array([[-2.0, -2.0, -2.0, -2.0, -2.0]]), 0.5).round(6).tolist()
+    [[-2.0, -2.0, -2.0, -2.0, -2.0]]
+    """
+    off = np.arange(-4, 5)
+    weight = np.exp(-0.5 * (off * (NET[1] - NET[0]) / max(margin, 1e-3)) ** 2)
+    width = mean.shape[-1]
+    at = np.clip(np.arange(width) + off[:, None], 0, width - 1)
+    return left(np.tensordot(weight / weight.sum(), remains(mean)[..., at], axes=(0, -2)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,18 +1,23 @@
 // Values that carry their gradient, and where asked their Hessian: [f, fx, fy, fxx, fxy, fyy]; a derivative is exact to rounding.
 
+// Written out, without loops over parts: a map of a reader's formula takes tens of thousands of these.
 function chain(u, value, slope, bend) {
-  const [, a, b] = u, out = [value, slope * a, slope * b];
-  if (u.length > 3) out.push(slope * u[3] + bend * a * a, slope * u[4] + bend * a * b, slope * u[5] + bend * b * b);
-  return out;
+  const a = u[1], b = u[2];
+  if (u.length === 3) return [value, slope * a, slope * b];
+  return [value, slope * a, slope * b, slope * u[3] + bend * a * a, slope * u[4] + bend * a * b, slope * u[5] + bend * b * b];
 }
 
-export const plus = (u, v) => u.map((part, i) => part + v[i]);
+export function plus(u, v) {
+  if (u.length === 3) return [u[0] + v[0], u[1] + v[1], u[2] + v[2]];
+  return [u[0] + v[0], u[1] + v[1], u[2] + v[2], u[3] + v[3], u[4] + v[4], u[5] + v[5]];
+}
+
 export const scaled = (u, factor) => chain(u, factor * u[0], factor, 0);
 
 export function times(u, v) {
-  const [f, a, b] = u, [g, c, d] = v, out = [f * g, f * c + g * a, f * d + g * b];
-  if (u.length > 3) out.push(f * v[3] + g * u[3] + 2 * a * c, f * v[4] + g * u[4] + (a * d + b * c), f * v[5] + g * u[5] + 2 * b * d);
-  return out;
+  const f = u[0], a = u[1], b = u[2], g = v[0], c = v[1], d = v[2];
+  if (u.length === 3) return [f * g, f * c + g * a, f * d + g * b];
+  return [f * g, f * c + g * a, f * d + g * b, f * v[3] + g * u[3] + 2 * a * c, f * v[4] + g * u[4] + (a * d + b * c), f * v[5] + g * u[5] + 2 * b * d];
 }
 
 export function inverse(u) {
@@ -23,7 +28,7 @@ export function inverse(u) {
 // u^power for a constant power; whole powers by multiplication, as Python does them.
 export function raised(u, power) {
   const at = (p) => whole(u[0], p);
-  const slope = power !== 0 ? power * at(power - 1) : 0, bend = power !== 0 && power !== 1 ? power * (power - 1) * at(power - 2) : 0;
+  const slope = power !== 0 ? power * at(power - 1) : 0, bend = u.length > 3 && power !== 0 && power !== 1 ? power * (power - 1) * at(power - 2) : 0;
   return chain(u, at(power), slope, bend);
 }
 

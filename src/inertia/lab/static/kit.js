@@ -2,6 +2,7 @@
 
 import { controls } from "./controls.js";
 import { node } from "./dom.js";
+import { typeset } from "./numbers.js";
 import { Panel } from "./panel.js";
 import { parts } from "./parts.js";
 import { Store } from "./store.js";
@@ -109,7 +110,7 @@ class Kit {
     this.caption.classList.remove("error");
     if (this.caption.dataset.words !== reply.caption) {
       this.caption.dataset.words = reply.caption;
-      this.caption.replaceChildren(...reply.caption.split("*").map((part, i) => (i % 2 ? node("b", {}, part.replace(/-(?=[\d.])/g, "−")) : part)));
+      this.caption.replaceChildren(...typeset(reply.caption).split("*").map((part, i) => (i % 2 ? node("b", {}, part) : part)));
     }
     this.grid.setAttribute("aria-label", reply.alt);
     this.grid.setAttribute("role", "group");

@@ -4,6 +4,16 @@ import { nice, ticks } from "./numbers.js";
 import { FAR, put, px } from "./svg.js";
 import { legible } from "./theme.js";
 
+// How wide a label is: measured on a canvas, once for each word, without asking the page to lay anything out.
+const widths = new Map(), brush = document.createElement("canvas").getContext("2d");
+function measured(words) {
+  if (!widths.has(words)) {
+    brush.font = `600 12.5px ${getComputedStyle(document.documentElement).getPropertyValue("--sans") || "sans-serif"}`;
+    widths.set(words, brush.measureText(words).width);
+  }
+  return widths.get(words);
+}
+
 export const marks = {
   line(key, xs, ys, className = "line", { stroke = "", close = false, over = false } = {}) {
     const node = this.item(key, "path", over ? this.front : this.plot, `line ${className}`);
@@ -133,7 +143,7 @@ export const marks = {
   above(labels) {
     let left = this.inner.left, line = 0;
     const placed = labels.map((one) => {
-      const wide = 6.7 * one.words.length + 11;
+      const wide = measured(one.words) + 12;
       if (left + wide > this.width + 8 && left > this.inner.left) { left = this.inner.left; line++; }
       left += wide;
       return { ...one, left: left - wide, line };

@@ -2,6 +2,11 @@
 
 const SUPER = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
+const raised = (sign, power) => `10${sign === "+" ? "" : "⁻"}${[...power].map((digit) => SUPER[digit]).join("")}`;
+
+// Words that came with numbers as programs write them: 4.9e-15 becomes 4.9·10⁻¹⁵, -2 gets its minus sign.
+export const typeset = (words) => words.replace(/(\d)e([-−+])0*(\d+)/g, (_, digit, sign, power) => `${digit}·${raised(sign, power)}`).replace(/(^|[^\w)-])-(?=[\d.])/g, "$1−");
+
 export function nice(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (value === 0) return "0";
@@ -9,8 +14,8 @@ export function nice(value) {
   const size = Math.abs(value), power = Math.floor(Math.log10(size) + 1e-9);
   if (power >= 5 || power < -3) {
     const lead = Number((value / 10 ** power).toPrecision(3));
-    const raised = `10${power < 0 ? "⁻" : ""}${[...String(Math.abs(power))].map((digit) => SUPER[digit]).join("")}`;
-    return lead === 1 ? raised : `${String(lead).replace("-", "−")}·${raised}`;
+    const scale = raised(power < 0 ? "-" : "+", String(Math.abs(power)));
+    return lead === 1 ? scale : `${String(lead).replace("-", "−")}·${scale}`;
   }
   return String(Number(value.toPrecision(4))).replace("-", "−");
 }

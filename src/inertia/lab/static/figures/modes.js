@@ -5,8 +5,11 @@ import { nice } from "../numbers.js";
 import { tone } from "../theme.js";
 
 export function build(kit) {
-  const chart = kit.panel({ span: 8, label: "loss by eigencomponent against step", aspect: (width) => (width < 440 ? 0.74 : 0.52), margin: { right: 82, top: 22 } });
-  let plane;
+  let chart, bars, plane, curves;
+  kit.column(8, () => {
+    chart = kit.panel({ label: "loss by eigencomponent against step", aspect: (width) => (width < 440 ? 0.74 : 0.58), margin: { right: 82, top: 22 } });
+    bars = kit.panel({ label: "steps until each component stays below the tolerance", height: 150, margin: { right: 78, top: 22 }, frame: false });
+  });
   kit.column(4, () => {
     kit.row(12);
     kit.slider("alpha", { high: (view) => view.right });
@@ -16,9 +19,8 @@ export function build(kit) {
       kit.store.set({ alpha, beta });
     });
     plane = kit.plane({ aspect: 0.92 });
+    curves = kit.panel({ label: "rate of each component against learning rate", height: 190, margin: { left: 40, right: 12, top: 22 } });
   });
-  const bars = kit.panel({ span: 8, label: "steps until each component stays below the tolerance", height: 150, margin: { right: 78, top: 22 }, frame: false });
-  const curves = kit.panel({ span: 4, label: "rate of each component against learning rate", height: 190, margin: { left: 40, right: 12, top: 22 } });
   kit.row(12);
   kit.more(() => {
     kit.entry("curvatures");
@@ -36,7 +38,7 @@ export function build(kit) {
     if (state.log) {
       const top = Math.max(4, Math.min(view.peak[1] || 1e6, 1e6)), floor = Math.min(...view.total.filter((v) => v > 0));
       chart.domain({ x: [0, last], y: [Math.max(1e-12, Math.min(floor / 3, 1e-3)), top * 2], ylog: true });
-      chart.line("total", null, view.total, "hot wide");
+      chart.line("total", null, view.total, "hot broad"); // broad, so that it is seen under the component that it follows
       for (let i = 0; i < count; i++) chart.line(`part${i}`, null, Array.from(row(view.losses, i), (v) => (v > 1e-30 ? v : NaN)), "", { stroke: tone(i, count) });
       const end = (values) => { let k = last; while (k > 0 && !(values[k] > chart.scale.y[0])) k--; return values[k]; };
       chart.ends([{ key: "endtotal", y: end(view.total), words: "total", className: "label hot" },

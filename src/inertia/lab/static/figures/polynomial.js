@@ -104,7 +104,8 @@ export function build(kit) {
       const end = Math.min(Math.max(view.milestones[i], 1.1), 2e6), done = view.milestones[i] <= state.k;
       bars.bar(`b${i}`, 1, i + 0.2, end, i + 0.78, done ? "bar spent" : "bar", { fill: tone(count - 1 - i, count) });
       const words = nice(view.milestones[i]), beside = bars.x(end) + 6 + 6 * words.length < bars.width; // else before the end of the bar
-      if (view.stable && bars.x(end) < bars.inner.left + bars.inner.width - 4 && count < 8) bars.text(`bt${i}`, bars.x(end) + (beside ? 6 : -4), bars.y(i + 0.5) + 4, words, { raw: true, anchor: beside ? "start" : "end", className: "tick halo" });
+      const from = bars.x(end) + 6, now = bars.x(state.k), crossed = beside && now > from - 3 && now < from + 6 * words.length + 3; // the line of the step in hand
+      if (view.stable && bars.x(end) < bars.inner.left + bars.inner.width - 4 && count < 8) bars.text(`bt${i}`, crossed ? now + 5 : bars.x(end) + (beside ? 6 : -4), bars.y(i + 0.5) + 4, words, { raw: true, anchor: beside ? "start" : "end", className: "tick halo" });
       bars.text(`bn${i}`, bars.inner.left - 7, bars.y(i + 0.5) + 4, String(i + 1), { raw: true, anchor: "end", className: "tick" });
     }
     bars.line("now", [state.k, state.k], [0, count], "hot");

@@ -1,7 +1,7 @@
 // Four printed runs in the valley, the reader's own, and the largest step every method survives.
 
 import { column } from "../numerics/arrays.js";
-import { nice } from "../numbers.js";
+import { nice, typeset } from "../numbers.js";
 import { tone } from "../theme.js";
 
 export function build(kit) {
@@ -56,7 +56,7 @@ export function build(kit) {
         shaded(small[i], view, run.path, `run${i}`);
         const on = state.family === "heavy-ball" && run.alpha === state.alpha && run.beta === state.beta;
         small[i].text("name", 0, 13, `α = ${run.alpha}, β = ${run.beta}`, { raw: true, className: on ? "axis strong" : "axis" });
-        small[i].text("end", 0, small[i].height - 4, `→ ${view.ends[i]}`, { raw: true, className: "tick" });
+        small[i].text("end", 0, small[i].height - 4, `→ ${typeset(view.ends[i])}`, { raw: true, className: "tick" });
         small[i].svg.setAttribute("aria-label", `run with alpha ${run.alpha} and beta ${run.beta}, ends at ${view.ends[i]}; press to take it over`);
       });
       limits.domain({ x: [0, 1], y: [0, 1.2] });

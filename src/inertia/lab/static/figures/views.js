@@ -45,7 +45,8 @@ export function build(kit) {
     const head = [[x - 0.2 * u - 0.1 * v, y - 0.2 * v + 0.1 * u], [x, y], [x - 0.2 * u + 0.1 * v, y - 0.2 * v - 0.1 * u]];
     panel.line(key, [left, left + x], [top, top + y], "arrow", { stroke });
     panel.line(`${key}head`, head.map((p) => left + p[0]), head.map((p) => top + p[1]), "arrow", { stroke });
-    panel.text(`${key}words`, left + x + 0.4 * u, top + y + 0.4 * v, words, { anchor: "middle", dy: 4 });
+    const off = Math.max(0.4, (18 / panel.inner.width) * (panel.scale.x[1] - panel.scale.x[0])); // clear of the knob at the tip
+    panel.text(`${key}words`, left + x + off * u, top + y + off * v, words, { anchor: "middle", dy: 4 });
   }
 
   function space(panel, view, data, key, title) {

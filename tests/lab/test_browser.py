@@ -106,34 +106,6 @@ def test_every_slider_changes_the_drawing(page, name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_knob_follows_the_hand_and_the_keyboard(page, name):
-    page.figure(name)
-    knobs = page.page.locator(f"#{name} .knob")
-    for index in range(knobs.count()):
-        page.settled(name)
-        knob = knobs.nth(index)
-        knob.scroll_into_view_if_needed()
-        before = knob.get_attribute("transform"), page.picture(name)
-        box = knob.locator(".core").bounding_box()
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        page.page.mouse.move(x, y)
-        page.page.mouse.down()
-        page.page.mouse.move(x - 14, y + 3, steps=4)
-        page.page.mouse.move(x - 18, y + 13, steps=3)
-        page.page.mouse.up()
-        page.settled(name)
-        after = knob.get_attribute("transform"), page.picture(name)
-        assert after[0] != before[0], f"knob {index} of {name} did not move"
-        assert after[1] != before[1]
-        knob.focus()
-        knob.press("ArrowRight")
-        knob.press("ArrowUp")
-        knob.press("Shift+ArrowRight")
-        page.settled(name)
-        assert knob.get_attribute("transform") != after[0], f"knob {index} of {name} does not hear the keyboard"
-
-
-@pytest.mark.parametrize("name", FIGURES)
 def test_a_link_restores_the_state_and_reset_undoes_it(page, name):
     fields = next(entry["fields"] for entry in contents() if entry["name"] == name)
     field, spec = next((key, spec) for key, spec in fields.items() if spec["kind"] == "number")

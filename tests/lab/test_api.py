@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import time
 
 import golden
@@ -43,6 +44,15 @@ def test_what_the_page_has_is_not_sent_again(name):
     assert again["costly"] == {}
     assert len(pack(again)) <= len(pack(first))
     assert len(pack(again)) < 64_000, "one move must stay small"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_one_is_not_said_in_the_plural(name):
+    many = re.compile(r"(?<![\d.,√])1\*? (?!as\b|is\b|plus\b)[a-z]+s\b")
+    fields = {key: field for key, field in discovered()[name].FIELDS.items() if isinstance(field, Number)}
+    for key, field in fields.items():
+        reply = handle({"figure": name, "state": {key: min(max(1, field.low), field.high)}})
+        assert many.findall(f"{reply['caption']} {reply['alt']}") == [], key
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -116,7 +116,7 @@ def test_every_slider_goes_where_the_mouse_presses_and_a_finger_taps(plain, phon
             after = sliders.nth(index).evaluate(SLIDER, [name, False])
             assert after["value"] != before["value"], f"slider {before['field'] or index} of {name} does not follow"
             assert before["field"] is None or after["state"] != before["state"]
-            assert before["height"] >= 22
+            assert before["height"] >= 24
         settled(page, name)
         page.evaluate(OUT, [name, {}])
 

@@ -17,7 +17,7 @@ from ...problems.linear_models import with_intercept
 from ..draws import normal, permutation
 from ..fields import Choice, Number, State
 from ..twin import hot, ramp
-from ..views import Costly, View
+from ..views import Costly, View, counted
 
 ORDER = 130
 TITLE = "A printed number"
@@ -91,7 +91,7 @@ def view(state: State) -> View:
         "swept": list(_SWEPT),
     }
     costly = {"sweep": Costly(f"{scale}|{batch}|{epochs}", lambda: _sweep(scale, batch, epochs))}
-    alt = f"Final losses of {runs} runs: median {np.median(losses[0, -1]):.4g} with momentum, {np.median(losses[1, -1]):.4g} without."
+    alt = f"Final losses of {runs} {counted(runs, 'run')}: median {np.median(losses[0, -1]):.4g} with momentum, {np.median(losses[1, -1]):.4g} without."
     return View(values, _words(values, state), alt, costly)
 
 
@@ -161,7 +161,7 @@ def _words(values: Mapping[str, Any], state: State) -> str:
     if values["printed"] is not None:
         close = [float(np.mean(np.abs(row - values["printed"]) <= 0.0005)) for row in values["final"]]
         said += f"; the course prints {values['printed']:.3f}. "
-        said += f"Of {state['runs']} runs, {close[0]:.0%} with momentum round to that, {close[1]:.0%} without"
+        said += f"Of {state['runs']} {counted(state['runs'], 'run')}, {close[0]:.0%} with momentum round to that, {close[1]:.0%} without"
     if not true <= values["middle"][0, 0]:  # above where it began
         return f"At this rate momentum *diverges*; without its velocity the run ends at {lost:.4g}. Lower the rate or β."
     return said + f". The best fit has {values['floor']:.4f}."

@@ -212,7 +212,7 @@ def _local(state: State, ground: Surface) -> str:
     """What the curvature at the optimum allows."""
     curvatures = _curvatures(ground)
     if curvatures is None or curvatures[1] <= 0:
-        return "No minimum was found inside the frame." if state["surface"] == "formula" else ""
+        return "No minimum that curves upwards in every direction was found inside the frame." if state["surface"] == "formula" else ""
     steep = curvatures[1]
     one = method(state["family"], 1.0, state["beta"], state["gamma"])
     limit = 2 * (1 + one.beta) / ((1 + 2 * one.gamma) * steep) if 1 + 2 * one.gamma > 0 else 0.0

@@ -12,7 +12,7 @@ from ...theory import modes
 from ..fields import Flag, Number, Numbers, State
 from ..plane import FAMILY, GAMMA, method, plane, reach, worst_rate
 from ..twin import colours, halo, hot
-from ..views import Costly, View
+from ..views import Costly, View, counted
 
 ORDER = 60
 TITLE = "The map of convergence"
@@ -99,7 +99,7 @@ def _speed(size: float) -> str:
     if size < 1e-6:
         return "The error is gone *at once*."
     digits = np.log(10) / -np.log(size)
-    return f"Each step multiplies the error by *{size:.4f}*, eventually: about *{digits:.0f}* steps per digit."
+    return f"Each step multiplies the error by *{size:.4f}*, eventually: about *{digits:.0f}* {counted(round(digits), 'step')} per digit."
 
 
 def draw(canvas: Any, data: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from ...theory import catalog, modes, quadratic
 from ..draws import normal
 from ..fields import Choice, Flag, Number, Numbers, State
 from ..twin import hot, ramp
-from ..views import View
+from ..views import View, counted
 
 ORDER = 50
 TITLE = "Stopping early"
@@ -112,7 +112,7 @@ def view(state: State) -> View:
     return View(
         values,
         _words(values, state) + _scattered(values, state),
-        f"Polynomial of degree {h.size - 1} after {at} steps, its features and its errors.",
+        f"Polynomial of degree {h.size - 1} after {at} {counted(at, 'step')}, its features and its errors.",
     )
 
 
@@ -207,9 +207,11 @@ def _words(values: Mapping[str, Any], state: State) -> str:
         return "This step is beyond *2(1 + β)*/λ₁: the first feature *diverges*. Lower the learning rate, or raise β."
     done = int(np.sum(values["milestones"] <= at))
     last = values["milestones"].max()
+    count = len(values["eigenvalues"])
     least = f"stopping at {values['lowest']:,} would make that {np.nanmin(values['held']):.3g}"
     return (
-        f"After *{at:,}* steps {done} of {len(values['eigenvalues'])} features are learned to three digits; the last needs *{last:,.0f}*. "
+        f"After *{at:,}* {counted(at, 'step')} {done} of {count} features {counted(done, 'is', 'are')} learned to three digits;"
+        f" the last needs *{last:,.0f}*. "
         f"A point that is left out is missed by *{values['now']:.3g}*; {least}."
     )
 

@@ -51,13 +51,14 @@ def view(state: State) -> View:
     }
     noise = float(averages.velocity_noise(beta))
     caption = (
-        f"The velocity remembers about *{window:.4g}* gradients. On a constant slope it ends *{window:.4g}* times as fast as one"
+        f"The velocity remembers about *{window:.4g}* {counted(window, 'gradient')}."
+        f" On a constant slope it ends *{window:.4g}* {counted(window, 'time')} as fast as one"
         f" gradient, and takes *{values['reached']:.0f}* {counted(values['reached'], 'step')} to come within 1% of that."
         f" Independent noise grows by √{noise:.4g},"
         f" so noise against speed falls to *{float(averages.noise_to_signal(beta)):.3f}*. With α inside the velocity the drop is felt late:"
-        f" the extra way after it is worth *{moved:.3g}* steps of the old length without momentum."
+        f" the extra way after it is worth *{moved:.3g}* {counted(moved, 'step')} of the old length without momentum."
     )
-    alt = f"Weights of past gradients at momentum {beta:g}: an effective window of {window:.4g} steps."
+    alt = f"Weights of past gradients at momentum {beta:g}: an effective window of {window:.4g} {counted(window, 'step')}."
     return View(values, caption, alt)
 
 

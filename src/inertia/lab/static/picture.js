@@ -6,16 +6,11 @@ const NS = "http://www.w3.org/2000/svg";
 export function picture(kit, paper) {
   const frame = kit.root.querySelector(".grid").getBoundingClientRect(), out = document.createElementNS(NS, "svg"), width = Math.ceil(frame.width) + 16;
   const ink = getComputedStyle(kit.root).color, soft = getComputedStyle(kit.caption).color, back = add(out, "rect", { width, fill: paper });
-  let shift = 40;
   words(out, kit.title, 8, 26, { "font-size": 20, "font-family": "serif", fill: ink });
   const boxes = kit.panels.map((panel) => ({ panel, box: panel.stage.getBoundingClientRect() })).filter(({ box }) => box.width);
-  boxes.sort((a, b) => a.box.top - b.box.top);
-  let below = boxes.length ? boxes[0].box.top : 0, bottom = shift;
-  for (const { panel, box } of boxes) { // rows of panels move up where controls stood between them
-    if (box.top > below + 60) shift -= box.top - below - 24;
-    below = Math.max(below, box.bottom);
-    const left = box.left - frame.left + 8, top = box.top - boxes[0].box.top + shift;
-    bottom = Math.max(bottom, top + box.height);
+  let bottom = 40;
+  for (const { panel, left, top } of closed(boxes, frame.left)) {
+    bottom = Math.max(bottom, top + panel.height);
     add(out, "image", { x: left, y: top, width: panel.width, height: panel.height, href: panel.canvas.toDataURL("image/png") });
     const copy = panel.svg.cloneNode(true);
     inline(panel.svg, copy);
@@ -33,10 +28,30 @@ export function picture(kit, paper) {
   return { text: new XMLSerializer().serializeToString(out), width, height };
 }
 
-// What the figure was drawn for, as far as it differs from how it opens.
+// Where each panel stands once no controls are between them: rows move up, and to the left where nothing is left of them.
+function closed(boxes, edge) {
+  const placed = [], rows = new Map();
+  boxes.sort((a, b) => a.box.top - b.box.top);
+  for (const one of boxes) {
+    const key = [...rows.keys()].find((top) => Math.abs(top - one.box.top) < 4) ?? one.box.top;
+    rows.set(key, [...(rows.get(key) || []), { panel: one.panel, left: one.box.left - edge + 8, width: one.box.width, height: one.box.height }]);
+  }
+  const apart = (a, b) => a.left + a.width <= b.left || b.left + b.width <= a.left;
+  for (const row of rows.values()) {
+    const top = Math.max(40, ...row.flatMap((one) => placed.filter((other) => !apart(one, other)).map((other) => other.top + other.height + 20)));
+    const left = Math.min(...row.map((one) => one.left)) - 8, bottom = top + Math.max(...row.map((one) => one.height));
+    const free = left > 60 && placed.every((other) => other.top + other.height <= top || other.top >= bottom);
+    placed.push(...row.map((one) => ({ ...one, top, left: one.left - (free ? left : 0) })));
+  }
+  return placed;
+}
+
+// What the figure was drawn for: what its open sliders say, and whatever differs from how it opens.
 function values(kit) {
   const text = (value) => (typeof value === "number" ? Number(value.toPrecision(5)) : Array.isArray(value) ? value.map(text).join(", ") : value);
-  const told = Object.entries(kit.store.state).filter(([name, value]) => kit.fields[name].kind !== "document" && JSON.stringify(value) !== JSON.stringify(kit.store.defaults[name]) && JSON.stringify(value).length < 80);
+  const open = new Set([...kit.root.querySelectorAll(".slider[data-field]")].filter((one) => one.getClientRects().length).map((one) => one.dataset.field));
+  const changed = (name, value) => JSON.stringify(value) !== JSON.stringify(kit.store.defaults[name]);
+  const told = Object.entries(kit.store.state).filter(([name, value]) => kit.fields[name].kind !== "document" && (open.has(name) || changed(name, value)) && JSON.stringify(value).length < 80);
   return told.map(([name, value]) => `${kit.fields[name].label || name}: ${text(value)}`).join("; ");
 }
 

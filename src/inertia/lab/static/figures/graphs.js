@@ -133,7 +133,7 @@ export function build(kit) {
     growth.ends(tips);
     if (kappa) {
       growth.dots("now", [view.nodes], [Math.max(kappa, 1.02)], 6, "dots hot");
-      growth.text("nowwords", view.nodes, kappa, nice(kappa), { dx: 10, dy: -9, className: "label hot" });
+      growth.text("nowwords", view.nodes, kappa, nice(kappa), { dx: 8, dy: 19, className: "label hot" });
     }
     growth.axes({ x: "nodes", y: "condition number", xticks: [9, 25, 64, 144, 225], yticks: [1, 10, 100, 1000, 1e4].filter((v) => v < top) });
     const rows = [["gradient descent", view.steps.descent], ["momentum", view.steps["heavy-ball"]]], most = Math.max(...rows.map((one) => one[1] || 1), 10);

@@ -3,7 +3,7 @@
 import { picked, quantile, shaped, sum, zeros, least, most, median, dot } from "../numerics/arrays.js";
 import { TABLE } from "../numerics/airfoil.js";
 import { normal, permutation } from "../numerics/random.js";
-import { words } from "../numerics/words.js";
+import { counted, words } from "../numerics/words.js";
 
 const EXAMPLES = 1500, SWEPT = [0, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98], SWEEP_RUNS = 10, DRAWN = 151;
 const PRINTED = [[0.02, 0.5, 0.243], [0.01, 0.9, 0.25], [0.005, 0.9, 0.278]];
@@ -22,7 +22,7 @@ export function view(state) {
   const scale = Number((rate / (1 - beta)).toPrecision(2)), printed = PRINTED.find(([lr, b]) => Math.abs(lr - rate) < 1e-9 && Math.abs(b - beta) < 1e-9 && batch === 10 && epochs === 2);
   const values = { steps: at, ...curves, final, floor, printed: printed ? printed[2] : null, settings: PRINTED, scale: rate / (1 - beta), matched: scale, swept: SWEPT };
   const middle = [0, 1].map((i) => median(final.subarray(i * runs, (i + 1) * runs)));
-  const alt = `Final losses of ${runs} runs: median ${words(middle[0], ".4g")} with momentum, ${words(middle[1], ".4g")} without.`;
+  const alt = `Final losses of ${runs} ${counted(runs, "run")}: median ${words(middle[0], ".4g")} with momentum, ${words(middle[1], ".4g")} without.`;
   return { values, caption: caption(values, middle, runs), alt, costly: { sweep: [`${scale}|${batch}|${epochs}`, () => sweep(scale, batch, epochs)] } };
 }
 
@@ -125,7 +125,7 @@ function caption(values, [kept, lost], runs) {
   let said = `Median final loss *${words(kept, ".4g")}* with momentum, *${words(lost, ".4g")}* if the velocity is forgotten after every step`;
   if (values.printed !== null) {
     const close = [0, 1].map((i) => sum(Array.from(values.final.subarray(i * runs, (i + 1) * runs), (v) => (Math.abs(v - values.printed) <= 0.0005 ? 1 : 0))) / runs);
-    said += `; the course prints ${words(values.printed, ".3f")}. Of ${runs} runs, ${words(close[0], ".0%")} with momentum round to that, ${words(close[1], ".0%")} without`;
+    said += `; the course prints ${words(values.printed, ".3f")}. Of ${runs} ${counted(runs, "run")}, ${words(close[0], ".0%")} with momentum round to that, ${words(close[1], ".0%")} without`;
   }
   return `${said}. The best fit has ${words(values.floor, ".4f")}.`;
 }

@@ -3,7 +3,7 @@
 import { clip, even, geomspace, shaped, unique, zeros } from "../numerics/arrays.js";
 import { PRESETS, conjugate, decoded, encoded, picture, preset, reduced, vector } from "../numerics/mazes.js";
 import { chebyshevLeft, descent, heavyBall, left, method, rate } from "../numerics/modes.js";
-import { words } from "../numerics/words.js";
+import { counted, words } from "../numerics/words.js";
 
 const SHOWN = 48, DONE = 1e-3, STEPS = unique([0, ...geomspace(1, 1e6, 100).map((v) => Math.floor(v))]);
 
@@ -36,7 +36,7 @@ export function view(state) {
     reached: found.cells.length,
     cells: mask.reduce((t, v) => t + v, 0),
   };
-  const [rows, columns] = mask.shape, alt = `A maze of ${rows} by ${columns} cells after ${k} steps of four methods; condition number ${words(values.kappa, ".4g")}.`;
+  const [rows, columns] = mask.shape, alt = `A maze of ${rows} by ${columns} cells after ${k} ${counted(k, "step")} of four methods; condition number ${words(values.kappa, ".4g")}.`;
   const plan = () => {
     const live = shaped(new Uint8Array(mask.length), rows, columns);
     for (const cell of found.cells) live[cell] = 1;

@@ -135,7 +135,7 @@ function said(state, ground, ran) {
 
 function local(state, ground) {
   const found = curvatures(ground);
-  if (!found || found[1] <= 0) return state.surface === "formula" ? "No minimum was found inside the frame." : "";
+  if (!found || found[1] <= 0) return state.surface === "formula" ? "No minimum that curves upwards in every direction was found inside the frame." : "";
   const [flat, steep] = found, one = family(state.family, 1, state.beta, state.gamma);
   const limit = 1 + 2 * one.gamma > 0 ? (2 * (1 + one.beta)) / ((1 + 2 * one.gamma) * steep) : 0;
   const ratio = flat > 1e-9 * steep && !ground.flat ? `, condition number ${words(steep / flat, ".4g")}` : "";

@@ -3,7 +3,7 @@
 import { linspace, most, shaped, zeros } from "../numerics/arrays.js";
 import { left, method, regime, roots } from "../numerics/modes.js";
 import { family, plane, reach, worstRate } from "../numerics/plane.js";
-import { capital, words } from "../numerics/words.js";
+import { capital, counted, words } from "../numerics/words.js";
 import { FAMILIES } from "./names.js";
 
 const STEPS = 40;
@@ -54,5 +54,6 @@ function speed(size) {
   if (size > 1 + 1e-9) return `Each step multiplies the error by *${words(size, ".4f")}*, eventually: it diverges.`;
   if (size > 1 - 1e-9) return "Each step multiplies the error by *1*: it never settles.";
   if (size < 1e-6) return "The error is gone *at once*.";
-  return `Each step multiplies the error by *${words(size, ".4f")}*, eventually: about *${words(Math.log(10) / -Math.log(size), ".0f")}* steps per digit.`;
+  const digits = words(Math.log(10) / -Math.log(size), ".0f");
+  return `Each step multiplies the error by *${words(size, ".4f")}*, eventually: about *${digits}* ${counted(Number(digits), "step")} per digit.`;
 }

@@ -6,7 +6,7 @@ import { svd } from "../numerics/linear.js";
 import { milestones } from "../numerics/milestones.js";
 import { heavyBall, left, method, stable } from "../numerics/modes.js";
 import { normal } from "../numerics/random.js";
-import { words } from "../numerics/words.js";
+import { counted, words } from "../numerics/words.js";
 
 const GRID = linspace(-1, 1, 121), STEPS = unique(geomspace(1, 2e6, 140).map((v) => Math.floor(v))), SHAKE = 0.5, SIZE = 1.5;
 const ALIKE = 1e-6; // losses within this share of the least are as low
@@ -46,7 +46,7 @@ export function view(state) {
     now: steady ? heldOut(rest, one, [at])[0] : null,
     misfit: rms(x.map((v, i) => design(v, n - 1).reduce((t, z, j) => t + z * monomialWeights(state, found, weights.now)[j], 0) - d[i])),
   };
-  return { values, caption: caption(state, values) + told(state, values), alt: `Polynomial of degree ${n - 1} after ${at} steps, its features and its errors.`, costly: {} };
+  return { values, caption: caption(state, values) + told(state, values), alt: `Polynomial of degree ${n - 1} after ${at} ${counted(at, "step")}, its features and its errors.`, costly: {} };
 }
 
 const design = (v, degree) => Array.from({ length: degree + 1 }, (_, j) => v ** j);
@@ -163,6 +163,6 @@ function caption(state, values) {
   if (state.by === "hand") return `Your own coefficients miss the points by *${words(values.misfit, ".3g")}* (root mean square).`;
   if (!values.stable) return "This step is beyond *2(1 + β)*/λ₁: the first feature *diverges*. Lower the learning rate, or raise β.";
   const done = values.milestones.filter((m) => m <= state.k).length, last = most(values.milestones);
-  return `After *${words(state.k, ",.0f")}* steps ${done} of ${values.eigenvalues.length} features are learned to three digits; the last needs *${words(last, ",.0f")}*. `
+  return `After *${words(state.k, ",.0f")}* ${counted(state.k, "step")} ${done} of ${values.eigenvalues.length} features ${counted(done, "is", "are")} learned to three digits; the last needs *${words(last, ",.0f")}*. `
     + `A point that is left out is missed by *${words(values.now, ".3g")}*; stopping at ${words(values.lowest, ",.0f")} would make that ${words(least(values.held), ".3g")}.`;
 }

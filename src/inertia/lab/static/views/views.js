@@ -4,7 +4,7 @@ import { shaped, zeros } from "../numerics/arrays.js";
 import { ellipses, paths, quadratic } from "../numerics/landscape.js";
 import { edge, orbit, rate } from "../numerics/modes.js";
 import { family } from "../numerics/plane.js";
-import { words } from "../numerics/words.js";
+import { counted, words } from "../numerics/words.js";
 
 const DOMAIN = [[-3.2, 3.2], [-3.2, 3.2]];
 
@@ -41,7 +41,7 @@ export function view(state) {
   const lost = ran.lost === null ? "" : `*Diverges* at step ${ran.lost}. `;
   const caption = `${lost}Along q₁ each step multiplies the error by *${words(rates[0], ".4f")}*, along q₂ by *${words(rates[1], ".4f")}*.`
     + ` The path, run with the matrix and then turned, differs from the two closed forms by at most ${words(gap, ".1e")}.`;
-  const alt = `The same path in two coordinate systems; eigenvalues ${words(flat, "g")} and ${words(steep, "g")}, eigenvectors turned by ${words(angle, "g")} degrees.`;
+  const alt = `The same path in two coordinate systems; eigenvalues ${words(flat, "g")} and ${words(steep, "g")}, eigenvectors turned by ${words(angle, "g")} ${counted(angle, "degree")}.`;
   return {
     values,
     caption,

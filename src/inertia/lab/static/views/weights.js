@@ -2,7 +2,7 @@
 
 import { filled, stacked } from "../numerics/arrays.js";
 import { noiseToSignal, onSlope, stepsToSpeed, velocityNoise, window } from "../numerics/averages.js";
-import { words } from "../numerics/words.js";
+import { counted, words } from "../numerics/words.js";
 
 const BETAS = [0.95, 0.9, 0.6, 0];
 
@@ -28,9 +28,9 @@ export function view(state) {
     inside,
     extra,
   };
-  const caption = `The velocity remembers about *${words(size, ".4g")}* gradients. On a constant slope it ends *${words(size, ".4g")}* times as fast as one`
-    + ` gradient, and takes *${words(reached, ".0f")}* ${reached === 1 ? "step" : "steps"} to come within 1% of that. Independent noise grows by √${words(noise, ".4g")},`
+  const caption = `The velocity remembers about *${words(size, ".4g")}* ${counted(size, "gradient")}. On a constant slope it ends *${words(size, ".4g")}* ${counted(size, "time")} as fast as one`
+    + ` gradient, and takes *${words(reached, ".0f")}* ${counted(reached, "step")} to come within 1% of that. Independent noise grows by √${words(noise, ".4g")},`
     + ` so noise against speed falls to *${words(noiseToSignal(beta), ".3f")}*. With α inside the velocity the drop is felt late:`
-    + ` the extra way after it is worth *${words(extra, ".3g")}* steps of the old length without momentum.`;
-  return { values, caption, alt: `Weights of past gradients at momentum ${words(beta, "g")}: an effective window of ${words(size, ".4g")} steps.`, costly: {} };
+    + ` the extra way after it is worth *${words(extra, ".3g")}* ${counted(extra, "step")} of the old length without momentum.`;
+  return { values, caption, alt: `Weights of past gradients at momentum ${words(beta, "g")}: an effective window of ${words(size, ".4g")} ${counted(size, "step")}.`, costly: {} };
 }

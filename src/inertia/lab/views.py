@@ -93,7 +93,7 @@ def expanded(view: View) -> dict[str, Any]:
     return view.values | {name: costly.make() for name, costly in view.costly.items()}
 
 
-def counted(count: int, one: str, many: str = "") -> str:
+def counted(count: float, one: str, many: str = "") -> str:
     """The word that goes with a number.
 
     >>> counted(1, "step"), counted(2, "step"), counted(1, "cell is", "cells are")

@@ -91,7 +91,8 @@ def view(state: State) -> View:
         "swept": list(_SWEPT),
     }
     costly = {"sweep": Costly(f"{scale}|{batch}|{epochs}", lambda: _sweep(scale, batch, epochs))}
-    alt = f"Final losses of {runs} {counted(runs, 'run')}: median {np.median(losses[0, -1]):.4g} with momentum, {np.median(losses[1, -1]):.4g} without."
+    medians = [float(np.median(losses[i, -1])) for i in (0, 1)]
+    alt = f"Final losses of {runs} {counted(runs, 'run')}: median {medians[0]:.4g} with momentum, {medians[1]:.4g} without."
     return View(values, _words(values, state), alt, costly)
 
 

@@ -95,7 +95,8 @@ def view(state: State) -> View:
         "reached": int(found.cells.size),
         "cells": int(mask.sum()),
     }
-    alt = f"A maze of {mask.shape[0]} by {mask.shape[1]} cells after {k} {counted(k, 'step')} of four methods; condition number {high / low:.4g}."
+    size = f"{mask.shape[0]} by {mask.shape[1]}"
+    alt = f"A maze of {size} cells after {k} {counted(k, 'step')} of four methods; condition number {high / low:.4g}."
     costly = {"maze": Costly(f"{text}|{seeds}", lambda: _plan(text, seeds)), "presets": Costly("presets", _presets)}
     return View(values, _words(values, mask), alt, costly)
 

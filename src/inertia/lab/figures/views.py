@@ -81,7 +81,8 @@ def view(state: State) -> View:
         f"{said}Along q₁ each step multiplies the error by *{rates[0]:.4f}*, along q₂ by *{rates[1]:.4f}*."
         f" The path, run with the matrix and then turned, differs from the two closed forms by at most {gap:.1e}."
     )
-    alt = f"The same path in two coordinate systems; eigenvalues {flat:g} and {steep:g}, eigenvectors turned by {angle:g} {counted(angle, 'degree')}."
+    turned = f"eigenvectors turned by {angle:g} {counted(angle, 'degree')}"
+    alt = f"The same path in two coordinate systems; eigenvalues {flat:g} and {steep:g}, {turned}."
     costly = {
         "left": Costly(f"{angle}|{flat}|{steep}|{centre}", lambda: ellipses(matrix, centre, _DOMAIN)),
         "right": Costly(f"{flat}|{steep}", lambda: ellipses(np.diag(h), (0.0, 0.0), _DOMAIN)),

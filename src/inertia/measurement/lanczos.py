@@ -120,7 +120,7 @@ def krylov(
     rtol: float | None = 0.01,
     ends: str = "both",
     top: int = 1,
-    vectors: bool = False,
+    vectors: bool | int = False,
     seed: int = 0,
     failure: float = FAILURE,
     watch: Callable[[int, float, float], None] | None = None,
@@ -128,7 +128,7 @@ def krylov(
     """`lanczos` on any kind of vectors: `space` does the algebra (numpy here, torch or jax in their rooms).
 
     `matvec` returns a fresh vector it gives away; `space.rounding` says how coarsely it is rounded. `watch(products, largest,
-    bar)` is called after every product. KeyboardInterrupt ends the run with what was measured so far, once there is
+    bar)` is called after every product. `vectors` may be their number, of one run alone also above `top`. KeyboardInterrupt ends the run with what was measured so far, once there is
     something to report.
     """
     _check(ends, rtol, depth, top, failure)
@@ -144,8 +144,8 @@ def krylov(
     del vector, start  # a run needs no more than its basis
     walk(product, run, rng, min(most, space.dimension))
     if top == 1 or rtol is None or not space.full or run.interrupted:
-        return _plain(run, product, norm, top if vectors else 0)
-    return _counted(run, product, norm, vectors, rng)
+        return _plain(run, product, norm, max(top, int(vectors)) if vectors else 0)
+    return _counted(run, product, norm, bool(vectors), rng)
 
 
 def _plain(run: Run, product: Product, norm: float, wanted: int) -> Lanczos:

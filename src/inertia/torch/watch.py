@@ -60,7 +60,7 @@ class Watch(Watcher):
         log: a file name (JSON lines; a file that is there is continued), a SummaryWriter, an object with log(dict, step=), or a list.
         say: function of one line for every message; None prints on stderr, False is silent.
         average: keep the average of the weights beside them (one more copy): what noise costs is then measured, not only named.
-        layers: look closely every time, see `look_closely`: as many products more as there are layers, times three.
+        layers: look closely every time, see `look_closely`: 24 products more for each layer, or fewer where its bar is narrow before.
         seed: of the fixed dropout masks and of the first direction.
 
     Raises:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..measurement.rescaled import Rescaled
-from ..watching.looking import FEWEST, described, look, sharpest
+from ..watching.looking import MOST, described, look, sharpest
 from ..watching.pacing import Pace
 from ..watching.planning import Plan
 from ..watching.quantities import Look
@@ -113,7 +113,7 @@ class Looking:
                 mask[low:high] = 1.0
             own = Rescaled(source, metric.root * mask, metric.coupled or None)
             before = self.layers.get(name)
-            seen = sharpest(own.hvp, source, before, FEWEST if before is not None else 3 * FEWEST, self.seed, mask)
+            seen = sharpest(own.hvp, source, before, MOST, self.seed, mask)
             self.layers[name], found[name] = seen.start, seen.value
         return found
 

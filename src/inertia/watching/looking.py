@@ -28,7 +28,8 @@ __all__ = [
 
 PARTS = 4  # of a probe: their gradients scatter, which is the noise
 FEWEST, MOST = 3, 24  # products of one look at the sharpest direction
-_WANTED = 0.05  # relative bar of the sharpness that a look is content with
+_WANTED = 0.1  # relative bar of the sharpness that a look is content with
+_MISSED = 1 / 40  # probability that the largest curvature lies above a bar: that of two standard errors, as every rule has it
 _FRESH = 0.25  # of a unit start that is random, so that a direction which has become the sharpest is not missed
 
 
@@ -62,7 +63,7 @@ class Metric:
 
 @dataclass(frozen=True, eq=False)
 class Sharpest:
-    """The largest curvature, how far above it the truth may lie, and its direction."""
+    """A largest curvature that is there, how far above it the largest of all may lie, and its direction."""
 
     value: float
     bar: float
@@ -105,7 +106,7 @@ def look(
         metric: the optimizer's.
         moved: (n,) the step really taken, in the parameters' coordinates; None where it is not known.
         warm: (n,) direction near the sharpest, in the metric; None at the first look: it starts at random, a quick one from the gradient.
-        depth: products for the sharpest direction.
+        depth: products for the sharpest direction at most; fewer where its bar is narrow before.
         seed: of the random share of the start.
         part: the gradient of a part of the examples, and how many they are, where the source does not cut them: its distance from that
             of all is the noise.
@@ -201,26 +202,30 @@ def part_size(examples: int, parts: int = PARTS) -> int | None:
 
 
 def depth_of(depth: int, warm: bool, price: Price | None, allowance: float) -> int:
-    """Products for the sharpest direction: more at the first look, whose start is random, where they are earned (None: not asked).
+    """Most products for the sharpest direction: more at the first look, whose start is random, where they are earned (None: not asked).
 
     >>> depth_of(6, True, None, 0.0), depth_of(6, False, None, 0.0), depth_of(6, False, Price(1.0, 1.0), 15.0)
-    (6, 18, 9)
+    (6, 24, 9)
     """
-    most = depth if warm else max(3 * depth, 12)
+    most = depth if warm else MOST
     return most if price is None else max(min(price.affords(allowance), most), min(depth, most))
 
 
 def next_depth(depth: int, seen: Seen) -> int:
-    """Products for the next look: more where the bar is wider than wanted, fewer where it is much narrower."""
-    relative = seen.sharpest.bar / max(abs(seen.sharpest.value), 1e-300)
-    if relative > _WANTED:
-        return min(depth + 1, MOST)
-    return max(depth - 1, FEWEST) if relative < _WANTED / 4 else depth
+    """Most products for the next look: more where the bar is wider than wanted; else one more than this one took."""
+    if seen.sharpest.bar > _WANTED * abs(seen.sharpest.value):
+        return min(depth + 2, MOST)
+    return min(max(seen.sharpest.products + 1, FEWEST), MOST)
 
 
 def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int, mask: Any = None) -> Sharpest:
-    """The largest curvature by Lanczos, from a warm start with a random share where there is one; only where a mask is 1."""
-    space = source.space(True)
+    """The largest curvature by Lanczos, from a warm start with a random share where there is one; only where a mask is 1.
+
+    The products stop where the bar is narrow enough, after `depth` of them at most. The bar is that of `measurement.ritz` for a start that
+    has at least the share of the random part along the sharpest direction, except with probability _MISSED: a given part can only make
+    a small sum of the two less likely (the density of the random one is largest at 0 and symmetric; Anderson 1955).
+    """
+    space, missed = source.space(True), _MISSED
     start = space.random(np.random.default_rng([seed, 5]))
     if mask is not None:
         start *= mask
@@ -228,9 +233,10 @@ def sharpest(product: Any, source: Source, warm: Any, depth: int, seed: int, mas
     if warm is not None:
         start *= _FRESH
         start += (1 - _FRESH**2) ** 0.5 * warm
-    most = min(depth, MOST, source.dimension)
-    run = krylov(product, space, start=start, rtol=None, depth=max(most, 1), top=2, ends="largest", vectors=True, seed=seed)
-    bar = float(run.residuals[-1])
+        missed *= _FRESH / space.norm(start)  # the share is a square, and so is what a random start has of a chance
+    most = max(min(depth, MOST, source.dimension), 1)
+    run = krylov(product, space, start=start, rtol=_WANTED, depth=most, ends="largest", vectors=2, seed=seed, failure=missed)
+    bar = run.upper - run.largest
     both = run.vectors[0] + run.vectors[1] if len(run.vectors) > 1 else run.vectors[0]
     return Sharpest(run.largest, bar, run.vectors[0], run.hvps, both / space.norm(both))
 

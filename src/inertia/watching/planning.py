@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .looking import FEWEST, Seen, depth_of, next_depth
+from .looking import FEWEST, MOST, Seen, depth_of, next_depth
 from .pacing import Pace, Price
 
 __all__ = ["FEW", "Plan", "sizes_of"]
 
 FEW = 8  # examples of the first looks: as many as tell how much memory and time an example takes
 GROWN = 4  # times as many come next: what they cost is then known within this factor, and all looks before cost little more than the last
+DEPTH = 12  # products at most of the first look from a warm start; the next ones follow what it took
 TREND = 3  # looks from which the rules tell a trend
 
 
@@ -45,7 +46,7 @@ class Plan:
         self.pace, self.sizes, self.expected = pace, list(sizes), expected
         self.prices = {} if price is None else {self.sizes[0]: price}
         self.at = 0
-        self.depth, self.warm = 6, None
+        self.depth, self.warm = DEPTH, None
 
     @property
     def costs(self) -> float:
@@ -60,13 +61,15 @@ class Plan:
         return self.pace.wait("look", price=self.costs)
 
     def begin(self, free: bool) -> tuple[int, int]:
-        """Examples and products of the look that begins now; `free`: it is asked for whatever it costs, and sees all examples."""
+        """Examples and most products of the look that begins now; `free`: it is asked for whatever it costs, and sees all examples."""
         allowance, costs = self.pace.allowance, self.costs
         self.pace.bought(costs)
         size = self.sizes[-1] if free else self.sizes[self.at]
         if self.quick(size):
             return size, FEWEST
-        price = None if free or not self.prices else self._price(size)
+        if free:
+            return size, MOST
+        price = self._price(size) if self.prices else None
         return size, depth_of(self.depth, self.warm is not None, price, allowance)
 
     def quick(self, size: int) -> bool:
@@ -86,7 +89,7 @@ class Plan:
             self.prices[size] = price
         elif self.prices:
             held = self.prices[size] = self._price(size)
-            held.took(seconds, held.of(depth, gradients, 1 if self.quick(size) else 2))
+            held.took(seconds, held.of(seen.sharpest.products, gradients, 1 if self.quick(size) else 2))
 
     def forget(self) -> None:
         """Begin anew, with another direction."""

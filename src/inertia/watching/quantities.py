@@ -47,8 +47,8 @@ class Step:
 class Look:
     """One look at the run, at the parameters from which step `step` was taken.
 
-    Curvatures are those of the loss in the optimizer's metric P (P = 1 for SGD): eigenvalues of P^(-1) H. A curvature lies within
-    `bar` above `sharpness`, the largest Ritz value, which never exceeds the largest curvature but for rounding. `edge` is the largest
+    Curvatures are those of the loss in the optimizer's metric P (P = 1 for SGD): eigenvalues of P^(-1) H. The largest lies between
+    `sharpness`, the largest Ritz value, and that plus `bar`, in 39 of 40 looks at least, but for rounding. `edge` is the largest
     curvature that the method in use survives; None where it has no linear recursion in a metric (Lion, Muon, ...).
     """
 

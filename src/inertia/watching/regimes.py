@@ -68,7 +68,7 @@ def noise_limit(history: History) -> tuple[bool | None, NoiseLimit | None]:
         return None, None
     taken = [look.taken for look in looks if look.taken is not None]
     beyond = mean_of([2 * one.bend + one.slope for one in taken])
-    edges = [look.upper_of_edge for look in looks if look.upper_of_edge is not None]
+    edges = [look.of_edge for look in looks if look.of_edge is not None]
     excess = mean_of([look.excess for look in looks if look.excess is not None])
     if beyond is None:
         return None, None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from inertia.errors import BadData, BadInput
-from inertia.watching.history import History
+from inertia.watching.history import History, mean_of
 from inertia.watching.journal import Journal, watched
 from inertia.watching.loggers import sink_of
 from inertia.watching.messages import RULES
@@ -209,6 +209,14 @@ def test_a_run_that_noise_holds_up_is_told_from_one_that_falls_or_stands_or_is_a
     assert noise_limit(noisy_history(edge=1.9))[0] is False  # curvature turns it back
     assert noise_limit(noisy_history(steps=15))[0] is None  # too early to say
     assert regime(noisy_history(drop=0.9)) is Regime.DESCENDING
+
+
+def test_a_mean_of_few_values_is_significant_less_easily():
+    rng = np.random.default_rng(3)
+    for count in (4, 8, 20):
+        made = [mean_of(list(rng.normal(size=count))) for _ in range(8000)]
+        false = np.mean([one.above(0) for one in made if one is not None])
+        assert false == pytest.approx(1 / 44, abs=0.006)  # of means that are 0 in truth, however few the values
 
 
 def test_room_is_told_where_twice_the_rate_is_stable_and_not_too_long():

@@ -13,6 +13,7 @@ from torch import nn  # noqa: E402
 from inertia.core.method import Method  # noqa: E402
 from inertia.errors import BadInput, InertiaWarning  # noqa: E402
 from inertia.torch import Momentum, Watch  # noqa: E402
+from inertia.watching.journal import watched  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X = torch.tensor(RNG.normal(size=(64, 6)), dtype=torch.float32)
@@ -175,6 +176,36 @@ def test_clipped_steps_are_counted_and_the_rate_that_acts_is_told():
     words = told["clipped"].words
     assert "Clipping to norm 0.05 shortens 100 % of the steps" in words
     assert float(words.split("about ")[1].split(",")[0]) < 0.004  # gradients are some ten times longer than the bound
+
+
+def test_clipping_hardly_shortens_the_steps_of_an_optimizer_that_divides_by_the_size_of_gradients():
+    moved = []
+    for clip in (None, 0.05):
+        model = linear()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+        start = model.weight.detach().clone()
+        with Watch(model, optimizer, **SILENT | {"every": 10}) as watch:
+            told = loop(watch, model, optimizer, steps=100, clip=clip)
+        moved.append(float((model.weight.detach() - start).norm()))
+    words = told["clipped"].words
+    assert words.startswith("Clipping to norm 0.05 shortens 100 % of the gradients, but hardly the steps")
+    assert "learning rate in effect" not in words
+    assert float(words.split("about ")[1].split(" acts")[0]) < 0.4
+    assert 0.8 < moved[1] / moved[0] < 1.25
+
+
+def test_a_run_too_short_for_a_look_says_so_and_what_to_do(tmp_path):
+    model = linear()
+    optimizer = sgd(model.parameters())
+    settings = {name: value for name, value in SILENT.items() if name != "every"}
+    with Watch(model, optimizer, **settings, budget=1e-6, log=tmp_path / "run.jsonl") as watch:
+        loop(watch, model, optimizer, steps=40)
+    told = watch.messages[-1]
+    assert not watch.looks
+    assert told.name == "no look"
+    assert told.words.startswith("Curvature was not looked at: 40 steps in ")
+    assert "Give every=4 in a run as short as this, or a larger budget." in told.words
+    assert watched(tmp_path / "run.jsonl").active[-1] == told
 
 
 def test_steps_that_a_scaler_leaves_out_are_counted():

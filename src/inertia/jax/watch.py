@@ -110,6 +110,10 @@ class Watch(Watcher):
             if self.steps % _JUDGE == 0:
                 self.monitor.judge(cheap=True)
 
+    def close(self) -> None:
+        """Finish the log."""
+        self.monitor.close(self.plan.costs if self.plan is not None and self.pace.every is None else None)
+
     def _forget(self) -> None:
         self._before = None
         if self.plan is not None:

@@ -128,8 +128,8 @@ def krylov(
     """`lanczos` on any kind of vectors: `space` does the algebra (numpy here, torch or jax in their rooms).
 
     `matvec` returns a fresh vector it gives away; `space.rounding` says how coarsely it is rounded. `watch(products, largest,
-    bar)` is called after every product. `vectors` may be their number, of one run alone also above `top`. KeyboardInterrupt ends the run with what was measured so far, once there is
-    something to report.
+    bar)` is called after every product. `vectors` may be their number, of one run alone also above `top`. KeyboardInterrupt
+    ends the run with what was measured so far, once there is something to report.
     """
     _check(ends, rtol, depth, top, failure)
     most = DEPTH * top if depth is None else depth

@@ -45,7 +45,8 @@ def facts(run: Watched) -> list[tuple[str, str]]:
     if run.readings:
         reading = run.readings[-1]
         held = reading.held if reading.held is not None else reading.asked
-        rows.append(("learning rate", f"{reading.learning_rate:.4g}"))
+        here = f" at step {reading.step}" if reading.step < run.steps else ""
+        rows.append(("learning rate", f"{reading.learning_rate:.4g}{here}"))
         if held is not None:
             rows.append(("momentum", f"{held:.4g}"))
         if reading.step_length is not None:

@@ -29,7 +29,7 @@ from .frozen import trainable
 from .processes import assembled
 from .watch_look import Looking, put
 from .watch_probe import Probe
-from .watch_state import Buffers, read, remembered
+from .watch_state import Buffers, adaptive, plain, read, remembered
 from .watch_together import Together
 from .wrappers import Wrapped, kind_of, unwrapped
 
@@ -115,6 +115,7 @@ class Watch(Watcher):
         words = {"log": log, "say": say, "expect": expect, "about": about, "speaks": self._together.leads}
         self.monitor = self._together.guarded(lambda: Monitor(pace=self.pace, **words))
         self.steps = self.monitor.begin = self._together.agreed(self.monitor.begin)
+        self.monitor.history.facts |= {"plain": plain(optimizer), "adaptive": adaptive(optimizer)}
         self.average, self._close = average, layers
         self._mean: list[torch.Tensor] | None = None
         self._count = 0
@@ -172,7 +173,7 @@ class Watch(Watcher):
             for hook in self._hooks:
                 hook.remove()
             self._hooks = []
-            self.monitor.close()
+            self.monitor.close(self._look.plan.costs if self.pace.every is None else None)
 
     def _forget(self) -> None:
         self._look.forget()

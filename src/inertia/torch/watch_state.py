@@ -42,7 +42,7 @@ def metric_of(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) 
     An optimizer that is no linear recursion in a metric gets P = 1 and no edge: its sharpness is that of the loss itself.
     """
     homes = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    stateful = not _plain(optimizer)
+    stateful = not plain(optimizer)
     moving = [
         p for p in params
         if id(p) in homes and rate_of(homes[id(p)]) > 0 and (not stateful or (p in optimizer.state and len(optimizer.state[p])))
@@ -73,8 +73,13 @@ def _renewal(group: dict[str, Any]) -> float:
     return 1 - number(group["alpha"]) if "alpha" in group else 0.0  # RMSprop
 
 
-def _plain(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether it may step without keeping anything: SGD without momentum."""
+def adaptive(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether it divides gradients by their own size."""
+    return not plain(optimizer) and any(_renewal(group) > 0 for group in optimizer.param_groups)
+
+
+def plain(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether its step grows with the gradient; without momentum it keeps nothing."""
     return isinstance(optimizer, torch.optim.SGD | Momentum)
 
 

@@ -7,6 +7,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -25,18 +26,38 @@ PROMISED = 0.25  # a level is told where the loss stays within so much of it
 
 
 class Estimate(NamedTuple):
-    """A mean, and its standard error."""
+    """A mean, its standard error, and how many values beyond those of the fit that error was taken from."""
 
     value: float
     error: float
+    freedom: int
+
+    @property
+    def reach(self) -> float:
+        """How far the truth may be away: two standard errors, and more where the error itself is known from few values.
+
+        Student's t at the probability that a normal variable exceeds two standard deviations, one chance in 44.
+
+        >>> Estimate(0.0, 1.0, 3).reach > 1.5 * Estimate(0.0, 1.0, 1000).reach > 3.0
+        True
+        """
+        return _student(self.freedom) * self.error
 
     def above(self, bound: float) -> bool:
-        """Whether it is significantly above: by two standard errors, one chance in 40."""
-        return self.value - 2 * self.error > bound
+        """Whether it is significantly above."""
+        return self.value - self.reach > bound
 
     def below(self, bound: float) -> bool:
         """Whether it is significantly below."""
-        return self.value + 2 * self.error < bound
+        return self.value + self.reach < bound
+
+
+@cache
+def _student(freedom: int) -> float:
+    """The quantile of Student's t (1908) at which the normal one is 2."""
+    from scipy.special import ndtr, stdtrit
+
+    return float(stdtrit(freedom, ndtr(2.0)))
 
 
 class Level(NamedTuple):
@@ -195,9 +216,10 @@ class History:
         place = (np.arange(_BATCHES) + 0.5) / _BATCHES - 0.5
         slope = float(place @ (means - means.mean()) / (place @ place))
         left = means - means.mean() - slope * place
-        scatter = float(left @ left) / (_BATCHES - 2)
-        error = math.sqrt(scatter / _BATCHES)
-        return Level(Estimate(float(means.mean()), error), Estimate(slope, math.sqrt(scatter / (place @ place))), since)
+        freedom = _BATCHES - 2
+        scatter = float(left @ left) / freedom
+        mean = Estimate(float(means.mean()), math.sqrt(scatter / _BATCHES), freedom)
+        return Level(mean, Estimate(slope, math.sqrt(scatter / (place @ place)), freedom), since)
 
 
 def mean_of(values: list[float]) -> Estimate | None:
@@ -209,4 +231,4 @@ def mean_of(values: list[float]) -> Estimate | None:
     if len(values) < 4:
         return None
     found = np.asarray(values, dtype=float)
-    return Estimate(float(found.mean()), float(found.std(ddof=1) / math.sqrt(len(found))))
+    return Estimate(float(found.mean()), float(found.std(ddof=1) / math.sqrt(len(found))), len(found) - 1)

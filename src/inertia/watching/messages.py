@@ -152,10 +152,20 @@ def _clipped(history: History) -> Finding:
     true = [look.noise.signal for look in looks if look.noise is not None]
     acting = sum(own) / sum(true) if own and sum(true) > 0 and sum(own) > 0 else None
     rate = history.readings[-1].learning_rate
-    words = f"Clipping to norm {norm:.3g} shortens {100 * share:.0f} % of the steps, so this limit sets their length, not the gradient"
-    if acting is not None and acting < 1:
-        words += f"; the learning rate in effect is about {acting * rate:.2g}, not {rate:.2g}"
-    return Finding(True, words + ". Raise the limit, or count with the learning rate in effect.")
+    if history.facts.get("adaptive"):  # a gradient that is always cut to the same share is divided by as much less
+        words = f"Clipping to norm {norm:.3g} shortens {100 * share:.0f} % of the gradients"
+        words += ", but hardly the steps, because the optimizer divides gradients by their own size"
+        if acting is not None and acting < 1:
+            words += f"; of the sharpness against the edge about {acting:.2g} acts"
+        return Finding(True, words + ". Raise the limit if only rare large gradients are to be cut.")
+    words = f"Clipping to norm {norm:.3g} shortens {100 * share:.0f} % of the "
+    words += "steps, so this limit sets their length, not the gradient" if history.facts.get("plain", True) else "gradients"
+    if acting is not None and acting < 1 and history.facts.get("plain", True):
+        return Finding(
+            True, f"{words}; the learning rate in effect is about {acting * rate:.2g}, not {rate:.2g}. "
+            "Raise the limit, or count with the learning rate in effect.",
+        )  # fmt: skip
+    return Finding(True, words + ". Raise the limit if only rare large gradients are to be cut.")
 
 
 def _room(history: History) -> Finding:

@@ -205,10 +205,19 @@ class Monitor:
     def _ended(self, name: str, finding: Finding) -> None:
         step, told = self.history.step, self.active.pop(name)
         self.told[self.told.index(told)] = Told(name, told.words, told.began, step)
-        words = finding.words or f"no longer, since step {step}: {told.words}"
+        words = finding.words or f"no longer true: {told.words}"
         if self.journal is not None:
             self.journal.write("message", name=name, ended=step, words=words)
         self._out(step, words)
+
+    def _unearned(self, price: float) -> Finding:
+        steps, pace = self.history.step - self.begin, self.pace
+        return Finding(
+            True,
+            f"Curvature was not looked at: {steps} steps in {pace.training:.2g} s earn {pace.budget * pace.training:.2g} s at "
+            f"budget={pace.budget:g}; {pace.spent:.2g} s are spent, and a look takes about {price:.2g} s. "
+            f"Give every={max(steps // 10, 1)} in a run as short as this, or a larger budget.",
+        )
 
     def _out(self, step: int, words: str) -> None:
         if self._say is not None:
@@ -221,13 +230,18 @@ class Monitor:
         for sink in self.sinks:
             sink(finite, "", step)
 
-    def close(self) -> None:
-        """The end of the run: whatever waits is written. A second call does nothing."""
+    def close(self, price: float | None = None) -> None:
+        """The end of the run: whatever waits is written, and that no look was earned where one takes `price` seconds.
+
+        A second call does nothing.
+        """
         if self._closed:
             return
         self._closed = True
         self.settle()
         self.judge()
+        if price is not None and not self.history.looks and "blind" not in self.history.facts and self.history.step > self.begin:
+            self._tell("no look", self._unearned(price))
         self.write_losses()
         if self.journal is not None:
             self.journal.write("end", step=self.history.step, spent=self.pace.spent, training=self.pace.training)

@@ -99,7 +99,7 @@ def _falls(level: Level) -> bool:
 def _flat(level: Level) -> bool:
     """Whether it is known to within what is promised, and falls by less over as many steps again (and does not rise by more)."""
     room = PROMISED * abs(level.mean.value)
-    return 2 * level.mean.error < room and level.change.above(-room) and not level.change.above(room)
+    return level.mean.reach < room and level.change.above(-room) and not level.change.above(room)
 
 
 def regime(history: History) -> Regime:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.textpath import TextPath
 
 from .style import CONTOURS, GREY, HOT, INK, MAP, PAPER, RAMP, RC, blend
 from .styled import styled
@@ -23,6 +24,7 @@ __all__ = ["figure", "image"]
 _SIZE, _NARROW = (7.0, 3.7), (4.4, 3.4)  # inches; the narrow one is for telephones
 _HALO = [withStroke(linewidth=2.6, foreground=PAPER)]
 _HUGE = 1e200  # beyond this the margins of an axis overflow
+_WITHIN = 0.72  # of a figure's width that its axes have at least, beside labels and a colour bar
 _GAP = 0.062  # least distance between two labels, in heights of the axes
 
 
@@ -279,13 +281,27 @@ def _share(axes: Axes, where: tuple[float, float]) -> tuple[float, float]:
 
 
 def _note(axes: Axes, words: str, where: tuple[float, float], colour: str, halo: str) -> None:
-    """A word beside a point, on the side that has room."""
+    """A word beside a point, on the side that has room; where neither has, in two lines, above or below it and within the axes."""
     right, up = _share(axes, where)
     far, high = right > 0.7, up > 0.88
+    aside, rise = -8.0 if far else 8.0, -12.0 if high else 6.0
+    inches = axes.figure.get_figwidth() * _WITHIN * 72  # of the axes, in points
+    room = inches * min(max(right if far else 1 - right, 0.0), 1.0) - 8
+    lacking = _wide(words) - room
+    if lacking > 0:
+        words = words.replace(", ", ",\n", 1)
+        lacking = max(max(map(_wide, words.split("\n"))) - room, 0.0)
+        aside += lacking if far else -lacking
+        rise += -6.0 if high else 17.0  # clear of the point, and of what is written at the bottom
     axes.annotate(
-        words, where, (-8 if far else 8, -12 if high else 6), textcoords="offset points", ha="right" if far else "left",
-        color=colour, fontsize=8.5, path_effects=[withStroke(linewidth=2.6, foreground=halo)], zorder=7,
+        words, where, (aside, rise), textcoords="offset points", ha="right" if far else "left", va="top" if high else "bottom",
+        in_layout=False, color=colour, fontsize=8.5, path_effects=[withStroke(linewidth=2.6, foreground=halo)], zorder=7,
     )  # fmt: skip
+
+
+def _wide(words: str) -> float:
+    """Width of a line of a note, in points; a little more than its outlines, because pixels round it up."""
+    return 1.06 * float(TextPath((0, 0), words, size=8.5).get_extents().width)
 
 
 def _top(axes: Axes, words: str, x: float) -> None:

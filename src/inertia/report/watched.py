@@ -145,7 +145,7 @@ def operating_point(looks: list[Look]) -> RateMap:
     trail = np.array([(look.method[0] * look.sharpness, look.method[1]) for look in looks if look.method is not None])
     nesterov = bool(looks[-1].method and looks[-1].method[2])
     beta = np.linspace(0, 0.995, 160)
-    right = max(4.2, min(1.1 * float(trail[:, 0].max()), 12.0))
+    right = max(4.2, min(1.1 * float(np.quantile(trail[:, 0], 0.9)), 12.0))  # Adam's first steps lie far outside
     alpha = np.linspace(0.01, right, 240)
     grid = Method(alpha[None], beta[:, None], beta[:, None] if nesterov else 0.0)
     rates = np.where(rate(grid, 1.0) <= 1, rate(grid, 1.0), np.nan)

@@ -17,7 +17,7 @@ from outcomes import GROUPS, TUNER, VALIDATED, cells, collect, fresh, ranked, su
 from scores import CONVEX, DATA, Grid, read  # noqa: E402
 from tables import cells_table, fresh_table, markdown, validated_table, who_table  # noqa: E402
 
-from inertia.report.draw import spread  # noqa: E402
+from inertia.report.beside import spread  # noqa: E402
 from inertia.report.style import GREY, HAIR, HOT, INK, RC  # noqa: E402
 
 _FLOOR = 0.01  # mean logregs below this are drawn here

@@ -1,6 +1,7 @@
 """The later figures under the hand: walls are painted, nodes joined, points dragged, records loaded."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from golden_special import record
 from inertia.lab.given import known
 from inertia.lab.loaded import loaded
 from inertia.lab.mazes import decoded, preset
-from inertia.report.report import Table, page
+from inertia.report.report import Code, Table, Text, page
 from inertia.watching.journal import Journal
 from inertia.watching.quantities import Look
 
@@ -284,6 +285,38 @@ def test_the_log_of_a_watched_run_walks_over_the_map(hand, tmp_path):
     bad.write_text("# notes\nmore\n")
     chooser.set_input_files(bad)
     figure.page.wait_for_selector("#map .hint:has-text('This is no log of a watched run')")
+
+
+def test_the_code_of_a_report_is_copied_by_mouse_and_keyboard_without_a_server(browser, tmp_path):
+    """From disk; where there is no clipboard to write to, the old way."""
+    axe = pytest.importorskip("axe_core_python")
+    lines = {"PyTorch": "torch.optim.SGD(params, lr=0.1, momentum=0.9)\nscheduler.step()  # a < b & c", "shell": "inertia tune 'a b'"}
+    (tmp_path / "report.html").write_text(page("A task", "lede", [Code(lines), Text("words")], "stamp", "foot"))
+    for old in (False, True):
+        shown = browser.new_page(viewport={"width": 390, "height": 800})
+        if old:
+            shown.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+        shown.goto((tmp_path / "report.html").as_uri())
+        shown.evaluate("document.body.append(Object.assign(document.createElement('textarea'), { id: 'paste' }))")
+        buttons = shown.get_by_role("button", name="copy the line under")
+        assert buttons.count() == 2
+        for index, (label, text) in enumerate(lines.items()):
+            if index:
+                buttons.nth(index).focus()
+                shown.keyboard.press("Enter")
+            else:
+                buttons.nth(index).click()
+            shown.wait_for_selector(f"dl button:has-text('copied the line under {label}')")
+            shown.locator("#paste").fill("")
+            shown.locator("#paste").focus()
+            shown.keyboard.press("Control+V")
+            assert shown.locator("#paste").input_value() == text
+        shown.evaluate("document.querySelector('#paste').remove()")
+        shown.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text())
+        found = shown.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
+        assert [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found] == []
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 390
+        shown.close()
 
 
 def test_the_tables_of_a_report_are_whole_on_a_phone(browser, tmp_path):

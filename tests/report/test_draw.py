@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from inertia import Method, tune
 from inertia.core.spectrum import spectrum
@@ -14,7 +15,8 @@ from inertia.errors import BadInput
 from inertia.problems import linear_regression, valley
 from inertia.problems.simulation import run
 from inertia.report import landscape, tuning
-from inertia.report.draw import figure, image, spread
+from inertia.report.beside import beside, spread
+from inertia.report.draw import figure, image
 from inertia.report.folder import Folder
 from inertia.report.report import Code, Heading, Table, Text, page
 from inertia.report.style import MAP
@@ -121,6 +123,30 @@ def test_a_diverging_curve_does_not_flatten_the_others():
     assert figure(alone).axes[0].get_ylim()[1] > 1e6
 
 
+@pytest.mark.parametrize(
+    "curve",
+    [
+        [[0.0, 0.1], [0.4, 0.08], [0.6, 0.08], [0.75, 0.3], [1.0, 0.9]],  # flat, then rising beside the point
+        [[0.0, 0.9], [0.45, 0.08], [1.0, 0.08]],
+        [[0.0, 0.5], [1.0, 0.5]],
+    ],
+)
+def test_the_label_of_a_point_stands_where_no_curve_crosses_it(curve):
+    """By the rectangle that the drawn words take, not by the estimate of it."""
+    made = Figure(figsize=(6, 4))
+    axes = made.add_subplot()
+    across = np.linspace(0, 1, 2000)
+    height = np.interp(across, *np.array(curve).T)
+    for at in (0.3, 0.5, 0.9):
+        place = (at, float(np.interp(at, across, height)))
+        left, up, side = beside(axes, place, "recommended", [np.array(curve)])
+        words = axes.annotate("recommended", (left, up), xycoords="axes fraction", va="center", ha=side, fontsize=8.5)
+        box = words.get_window_extent().transformed(axes.transAxes.inverted())
+        inside = (box.x0 < across) & (across < box.x1) & (box.y0 < height) & (height < box.y1)
+        assert not inside.any(), (at, left, up, side)
+        assert 0 <= box.x0 < box.x1 <= 1
+
+
 def test_labels_are_pushed_apart_and_stay_in_order():
     placed = spread(np.array([0.9, 0.1, 0.9, 0.88]), 0.1)
     assert np.diff(np.sort(placed)).min() >= 0.1 - 1e-12
@@ -135,7 +161,9 @@ def test_the_page_fetches_nothing_and_escapes_everything(views):
     html = page("1 < 2", 'say "so"', blocks, "stamp", "foot")
     assert "<b>" not in html
     assert "<i>" not in html
-    assert "<script" not in html
+    assert html.count("<script") == 1  # the one that copies code
+    assert "<script" not in page("1 < 2", "", blocks[:2])
+    assert "fetch" not in html
     assert "a &amp; b" in html
     links = re.findall(r'(?:src|srcset|href)="([^"]{0,20})', html)
     assert links

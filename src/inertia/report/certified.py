@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..core.method import Method
 from ..theory.certify.maps import CertifiedMap
-from .style import GREY, HOT, INK, MAP, PAPER, RC
+from .style import GREY, HOT, HOTINK, INK, MAP, PAPER, RC
 from .styled import styled
 
 __all__ = ["CertifiedView", "certified_maps", "picture"]
@@ -113,7 +113,7 @@ def _nothing_proved(axes: Any, view: CertifiedView) -> None:
         rows, cols = np.nonzero(cycles)
         middle = np.argmin((rows - rows.mean()) ** 2 + (cols - cols.mean()) ** 2)
         place = (view.alpha[cols[middle]], view.beta[rows[middle]])
-        axes.annotate("cycles for ever", place, ha="center", va="center", color=HOT, fontsize=9, path_effects=_HALO, zorder=6)
+        axes.annotate("cycles for ever", place, ha="center", va="center", color=HOTINK, fontsize=9, path_effects=_HALO, zorder=6)
     if view.open.any():
         grey = ListedColormap([GREY])
         axes.pcolormesh(view.alpha, view.beta, np.ma.masked_where(~view.open, view.open), cmap=grey, rasterized=True)

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextPath
 
-from .style import CONTOURS, GREY, HOT, INK, MAP, PAPER, RAMP, RC, blend
+from .beside import beside, spread
+from .style import CONTOURS, GREY, HOT, HOTINK, INK, MAP, PAPER, RAMP, RC, blend
 from .styled import styled
 from .ticks import few
 from .views import Array, Curves, Line, Path, RateMap, Sticks, Strips, View
@@ -73,7 +74,7 @@ def _curves(axes: Axes, view: Curves) -> None:
         axes.set_xticks([place for place, _ in view.ticks], [words for _, words in view.ticks])
     for mark in view.marks:
         axes.axvline(mark.x, color=GREY, lw=0.8, ls=(0, (2, 2)), zorder=1)
-    _labels(axes, [(item, x, y) for item, x, y in kept if item.label and np.isfinite(y).any()])
+    _labels(axes, kept, [mark.x for mark in view.marks])
     for mark in view.marks:
         _top(axes, mark.label, mark.x)
 
@@ -118,7 +119,7 @@ def _map(axes: Axes, view: RateMap) -> None:
     axes.plot(*view.best, "o", ms=7, mfc="none", mec=PAPER, mew=1.6, zorder=5)
     axes.plot(*view.point, "o", ms=8.5, color=HOT, mec=PAPER, mew=1.4, zorder=6)
     _note(axes, "fastest", view.best, PAPER, INK)
-    _note(axes, f"{view.labels[0]} {view.point[0]:.3g}, {view.labels[1]} {view.point[1]:.3g}", view.point, HOT, PAPER)
+    _note(axes, f"{view.labels[0]} {view.point[0]:.3g}, {view.labels[1]} {view.point[1]:.3g}", view.point, HOTINK, PAPER)
     if np.any(view.edge < 0.86 * view.alpha[-1]):
         axes.text(0.985, 0.05, "diverges", transform=axes.transAxes, ha="right", color=GREY, zorder=4, path_effects=_HALO)
     axes.set(xlabel=view.labels[0], ylabel=view.labels[1], xlim=(view.alpha[0], view.alpha[-1]), ylim=(view.beta[0], view.beta[-1]))
@@ -147,7 +148,7 @@ def _path(axes: Axes, view: Path) -> None:
     axes.plot(*view.path.T, "o", color=HOT, ms=3.2, mec=PAPER, mew=0.4, zorder=5)
     axes.set(xlim=(view.x[0], view.x[-1]), ylim=(view.y[0], view.y[-1]), xlabel="x1", ylabel="x2")
     axes.plot(*view.path[0], "o", color=HOT, ms=7, mec=PAPER, mew=1.2, zorder=6, clip_on=False)
-    _note(axes, "start", (float(view.path[0, 0]), float(view.path[0, 1])), HOT, PAPER)
+    _note(axes, "start", (float(view.path[0, 0]), float(view.path[0, 1])), HOTINK, PAPER)
     if view.optimum is not None:
         axes.plot(*view.optimum, "o", ms=8, mfc="none", mec=INK, mew=1.2, zorder=6)
         _note(axes, "optimum", (float(view.optimum[0]), float(view.optimum[1])), INK, PAPER)
@@ -211,6 +212,11 @@ def _colour(item: Line) -> str:
     return {"hot": HOT, "ink": INK, "grey": GREY, "pale": CONTOURS[0]}.get(item.role) or blend(*RAMP, item.shade)
 
 
+def _words(item: Line) -> str:
+    """The colour of a line's label: its own, where that can be read."""
+    return {"hot": HOTINK, "pale": GREY}.get(item.role) or _colour(item)
+
+
 def _scales(axes: Axes, log_x: bool, log_y: bool) -> None:
     if log_x:
         axes.set_xscale("log")
@@ -231,47 +237,34 @@ def _limits(axes: Axes, view: Curves, heights: Sequence[Array]) -> None:
             axes.set_ylim(float(every.min()) / 1.6, 1e3 * start)
 
 
-def _labels(axes: Axes, items: Sequence[tuple[Line, Array, Array]]) -> None:
+def _labels(axes: Axes, lines: Sequence[tuple[Line, Array, Array]], marks: Sequence[float] = ()) -> None:
     """Write each line's label at its right end, pushed apart where they would touch; a dot's label beside it."""
     axes.get_xlim(), axes.get_ylim()  # settles the limits
+    items = [entry for entry in lines if entry[0].label and np.isfinite(entry[2]).any()]
     to_axes = axes.transData + axes.transAxes.inverted()
     dots = [entry for entry in items if entry[0].dots]
     places = [to_axes.transform(_end(x, y)) for _, x, y in dots]
-    above = np.array([min(float(place[1]) + (0.03 if place[1] < 0.9 else -0.05), 0.97) for place in places])
-    for (item, _, _), place, height in zip(dots, places, spread(above, _GAP), strict=True):
-        far = place[0] > 0.7
-        axes.annotate(
-            item.label, (float(place[0]) + (-0.012 if far else 0.012), float(height)), xycoords="axes fraction", va="center",
-            ha="right" if far else "left", color=_colour(item), fontsize=8.5, path_effects=_HALO, zorder=7,
-        )  # fmt: skip
     curves = [entry for entry in items if not entry[0].dots]
+    drawn = [part for item, x, y in lines if len(x) for part in _pieces(item, to_axes.transform(np.column_stack([x, y])))]
+    drawn += [to_axes.transform([[x, y] for y in axes.get_ylim()]) for x in marks]
+    found = [beside(axes, (float(place[0]), float(place[1])), entry[0].label, drawn) for entry, place in zip(dots, places, strict=True)]
+    for (item, _, _), (left, _, side), height in zip(dots, found, spread(np.array([at for _, at, _ in found]), _GAP), strict=True):
+        axes.annotate(
+            item.label, (left, float(height)), xycoords="axes fraction", va="center",
+            ha=side, color=_words(item), fontsize=8.5, path_effects=_HALO, zorder=7,
+        )  # fmt: skip
     ends = [to_axes.transform(_end(x, y)) for _, x, y in curves]
     wanted = np.array([min(max(float(end[1]), 0.02), 0.98) for end in ends])
     for (item, _, _), height in zip(curves, spread(wanted, _GAP), strict=True):
         axes.annotate(
             item.label, (1, 1), (1.015, float(height)), xycoords="axes fraction", textcoords="axes fraction", va="center",
-            color=GREY if item.role == "pale" else _colour(item), fontsize=8.5, path_effects=_HALO, annotation_clip=False, zorder=7,
+            color=_words(item), fontsize=8.5, path_effects=_HALO, annotation_clip=False, zorder=7,
         )  # fmt: skip
 
 
-def spread(wanted: Array, gap: float) -> Array:
-    """Positions in [0, 1] as near as possible to the wanted ones, at least `gap` apart, order kept.
-
-    >>> spread(np.array([0.5, 0.5, 0.9]), 0.1).round(3).tolist()
-    [0.45, 0.55, 0.9]
-    """
-    order = np.argsort(wanted, kind="stable")
-    # Blocks that touch move as one to the mean of what their members want (pool adjacent violators).
-    blocks: list[list[float]] = []
-    for index, value in enumerate(wanted[order]):
-        blocks.append([value - index * gap, 1.0])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (last, n), (before, m) = blocks.pop(), blocks.pop()
-            blocks.append([(before * m + last * n) / (m + n), m + n])
-    placed = np.concatenate([np.full(int(n), value) for value, n in blocks]) if blocks else np.zeros(0)
-    result = np.empty_like(placed)
-    result[order] = np.clip(placed, 0, max(1 - gap * (len(placed) - 1), 0)) + gap * np.arange(len(placed))
-    return result
+def _pieces(item: Line, points: Array) -> list[Array]:
+    """What a label keeps clear of: the whole curve, or each of its dots."""
+    return [point[None] for point in points] if item.dots else [points]
 
 
 def _share(axes: Axes, where: tuple[float, float]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""A report is one HTML file that opens anywhere, offline, for ever: no programs, no fonts, nothing fetched.
+"""A report is one HTML file that opens anywhere, offline, for ever: no fonts, nothing fetched, and no program but the one that copies code.
 
 It reads like the appendix of a paper: a title, a lede, sections of text, tables and figures with captions.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple, TypeAlias
 
-from .style import GREY, HAIR, HOT, INK, PAPER
+from .style import GREY, HAIR, HOT, HOTINK, INK, PAPER
 from .views import Curves, Path, RateMap, Sticks, Strips, View
 
 __all__ = ["Block", "Code", "Heading", "Table", "Text", "page"]
@@ -64,7 +64,14 @@ figure img {{ display: block; width: 100%; height: auto }}
 figcaption {{ max-width: 660px; margin: 10px auto 0 }}
 .copy {{ border-left: 3px solid {HOT}; padding: 4px 0 4px 18px; margin-top: 18px; margin-bottom: 22px }}
 .copy dt {{ margin-top: 8px }}
-.copy dd {{ margin: 2px 0 0 }}
+.copy dd {{ margin: 2px 0 0; display: flex; gap: 14px; align-items: flex-start; justify-content: space-between }}
+.copy code {{ min-width: 0 }}
+.copy button {{ flex: none; font: 13px/1.5 system-ui, "Helvetica Neue", Arial, sans-serif; color: {INK}; background: {PAPER};
+  border: 1px solid {GREY}; border-radius: 12px; padding: 2px 11px; min-height: 26px; cursor: pointer }}
+.copy button:hover {{ border-color: {INK} }}
+.copy button[hidden] {{ display: none }}
+.copy button:focus-visible {{ outline: 2px solid {INK}; outline-offset: 1px }}
+.unseen {{ position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }}
 code {{ font: 13.5px/1.6 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space: pre-wrap; overflow-wrap: break-word }}
 .table {{ overflow-x: auto; margin-top: 16px; margin-bottom: 22px }}
 table {{ border-collapse: collapse; width: 100%; font: 14px/1.5 system-ui, "Helvetica Neue", Arial, sans-serif }}
@@ -76,11 +83,28 @@ td {{ border-bottom: 1px solid {HAIR} }}
 .prose {{ max-width: 984px }}
 .prose th, .prose td {{ text-align: left; white-space: normal; vertical-align: top; overflow-wrap: break-word }}
 .prose td:not(:last-child) {{ min-width: 92px }}
-tr.hot td {{ color: {HOT}; font-weight: 600 }}
+tr.hot td {{ color: {HOTINK}; font-weight: 600 }}
 footer {{ max-width: 660px; margin: 60px auto 0; border-top: 1px solid {HAIR}; padding-top: 14px }}
 @media (max-width: 600px) {{ main {{ padding-top: 30px }} h1 {{ font-size: 29px }} h2 {{ margin-top: 34px }}
   table {{ font-size: 13px }} th, td {{ white-space: normal; padding-left: 10px }} }}
-@media print {{ main {{ padding: 0 }} figure, table {{ break-inside: avoid }} }}
+@media print {{ main {{ padding: 0 }} figure, table {{ break-inside: avoid }} .copy button {{ display: none }} }}
+"""
+# Buttons show only where they work. Without the clipboard (a page that came over plain http) the text is selected and copied the old way.
+_COPYING = """<script>
+for (const button of document.querySelectorAll(".copy button")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const code = button.parentElement.querySelector("code");
+    let done = true;
+    try { await navigator.clipboard.writeText(code.textContent); } catch {
+      getSelection().selectAllChildren(code);
+      done = document.execCommand("copy");
+    }
+    button.firstChild.data = done ? "copied" : "selected";
+    setTimeout(() => { button.firstChild.data = "copy"; }, 1500);
+  });
+}
+</script>
 """
 
 
@@ -101,12 +125,13 @@ def page(
     True
     """
     body = "\n".join(_block(block, drawn or {}) for block in blocks)
+    copying = _COPYING if any(isinstance(block, Code) for block in blocks) else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
         f'<header><h1>{escape(title)}</h1>\n<p class="lede">{escape(lede)}</p>\n<div class="stamp">{escape(stamp)}</div></header>\n'
-        f"{body}\n<footer>{escape(footer)}</footer>\n</main>\n{_carried(record)}</body>\n</html>\n"
+        f"{body}\n<footer>{escape(footer)}</footer>\n</main>\n{_carried(record)}{copying}</body>\n</html>\n"
     )
 
 
@@ -125,12 +150,16 @@ def _block(block: Block, drawn: Mapping[str, bytes]) -> str:
         case Text(words):
             return f"<p>{escape(words)}</p>"
         case Code(lines):
-            rows = "".join(f"<dt>{escape(label)}</dt><dd><code>{escape(line)}</code></dd>" for label, line in lines.items())
-            return f'<dl class="copy">{rows}</dl>'
+            return f'<dl class="copy">{"".join(_copied(label, line) for label, line in lines.items())}</dl>'
         case Table():
             return _table(block)
         case Curves() | Sticks() | RateMap() | Path() | Strips():
             return _figure(block, drawn)
+
+
+def _copied(label: str, line: str) -> str:
+    button = f'<button type="button" hidden>copy<span class="unseen"> the line under {escape(label)}</span></button>'
+    return f"<dt>{escape(label)}</dt><dd><code>{escape(line)}</code>{button}</dd>"
 
 
 def _table(table: Table) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CONTOURS", "GREY", "HAIR", "HOT", "INK", "MAP", "PAPER", "RAMP", "RC", "blend"]
+__all__ = ["CONTOURS", "GREY", "HAIR", "HOT", "HOTINK", "INK", "MAP", "PAPER", "RAMP", "RC", "blend"]
 
-PAPER, INK, GREY, HAIR, HOT = "#ffffff", "#22303c", "#7b8794", "#d9e0e6", "#f2611d"
+PAPER, INK, GREY, HAIR, HOT = "#ffffff", "#22303c", "#66727e", "#d9e0e6", "#f2611d"
+HOTINK = "#bf430a"  # the hot colour of words, dark enough to be read on paper
 CONTOURS = ("#b0c4d6", "#fafbfc")  # low ground to high ground
 MAP = ("#123c5c", "#f6f8f4")  # fast to slow
 RAMP = ("#7fa8c9", "#1f4e79")  # eigencomponents, flattest to sharpest

@@ -240,7 +240,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
             ground.plot(*place, "o", mfc="none", mec="#22303c")
             halo(ground.annotate("optimum", place, (6, -12), textcoords="offset points"))
     ground.set(xlim=data["domain"][0], ylim=data["domain"][1], xticks=[], yticks=[])
-    for row, name, color in zip(data["excess"], data["names"], [hot(), "#7fa8c9", "#4a7fab", "#1f4e79", "#7b8794"], strict=False):
+    for row, name, color in zip(data["excess"], data["names"], [hot(), "#7fa8c9", "#4a7fab", "#1f4e79", "#66727e"], strict=False):
         loss.semilogy(row, color=color, lw=1.2, label=name)
     loss.set(xlabel="step", ylabel="loss above the lowest")
     loss.legend(frameon=False)

@@ -189,7 +189,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
         axes.axhline(data["k"], color=hot(), lw=1)
         axes.set(xlabel="node", ylabel="step", title=name, ylim=(data["steps"] + 0.5, -0.5))
     profile, errors = canvas.add_subplot(shape[0, 2]), canvas.add_subplot(shape[1, 2])
-    profile.plot(data["nodes"], data["best"], color="#7b8794")
+    profile.plot(data["nodes"], data["best"], color="#66727e")
     profile.plot(data["nodes"], data["profile"], color=hot())
     profile.axvspan(data["k"] + 0.5, data["n"] + 0.5, color="#22303c", alpha=0.06)
     profile.set(xlabel="node", title="weights and solution", xlim=(0.5, data["n"] + 0.5))

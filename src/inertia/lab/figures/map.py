@@ -121,7 +121,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     big.plot(place["alpha"], place["beta"], "o", mfc="none", mec="#22303c", ms=6)
     big.set(xlabel="learning rate α", ylabel="momentum β", xlim=(0, rates["right"]), ylim=(0, 1))
     turn = np.linspace(0, 2 * np.pi, 200)
-    circle.plot(np.cos(turn), np.sin(turn), color="#7b8794", lw=0.8)
+    circle.plot(np.cos(turn), np.sin(turn), color="#66727e", lw=0.8)
     circle.plot(data["roots"][..., 0].ravel(), data["roots"][..., 1].ravel(), "o", color=hot(), ms=5)
     circle.set(aspect="equal", title=f"roots, rate {data['rate']:.4f}")
     for row in data["errors"]:

@@ -165,7 +165,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
         right.plot(data["across"], data["curves"][index], color=ramp(index, count), lw=1.2)
     left.semilogy(np.where(data["total"] > 0, data["total"], np.nan), color=hot(), lw=1.6, label="total")
     if data["descent"] is not None:
-        left.semilogy(data["descent"], color="#7b8794", ls="--", lw=1, label="best gradient descent")
+        left.semilogy(data["descent"], color="#66727e", ls="--", lw=1, label="best gradient descent")
     left.set(xlabel="step", ylabel="loss", ylim=(max(1e-12, float(np.nanmin(data["total"])) / 10), None))
     left.legend(frameon=False)
     right.axvline(data["alpha"], color=hot(), lw=1)

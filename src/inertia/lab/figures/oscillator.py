@@ -189,11 +189,11 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     if data["turn"] is not None:
         place, speed = np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 9))
         after = np.stack([place.ravel(), speed.ravel()], axis=-1) @ data["turn"].T
-        phase.quiver(speed, place, after[:, 1] - speed.ravel(), after[:, 0] - place.ravel(), color="#7b8794", angles="xy", width=0.004)
+        phase.quiver(speed, place, after[:, 1] - speed.ravel(), after[:, 0] - place.ravel(), color="#66727e", angles="xy", width=0.004)
     phase.plot(data["fine_speed"], data["fine_position"], color="#7fa8c9")
     phase.plot(np.clip(data["speed"], -5, 5), np.clip(data["position"], -5, 5), "o", color=hot(), ms=3)
     phase.set(xlabel="speed", title="phase portrait")
     line.plot(data["line_beta"], data["line_rate"], color="#1f4e79")
     line.plot(data["beta"], data["rate"], "o", color=hot(), ms=7)
-    line.axvline(data["critical"], color="#7b8794", lw=0.8, ls=(0, (3, 3)))
+    line.axvline(data["critical"], color="#66727e", lw=0.8, ls=(0, (3, 3)))
     line.set(xlabel="momentum β", title="rate; the kink is critical damping")

@@ -231,7 +231,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     count = len(data["eigenvalues"])
     shape = canvas.add_gridspec(2, count, height_ratios=[2, 1])
     model, errors = canvas.add_subplot(shape[0, : count // 2]), canvas.add_subplot(shape[0, count // 2 :])
-    model.plot(data["x"], data["fit"], color="#7b8794", lw=0.8, ls="--")
+    model.plot(data["x"], data["fit"], color="#66727e", lw=0.8, ls="--")
     model.plot(data["x"], data["sum"], color=hot())
     model.plot(*data["data"], "o", color="#22303c", ms=4)
     model.set(ylim=(-3, 3), xlabel="x")

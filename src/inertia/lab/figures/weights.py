@@ -88,7 +88,7 @@ def draw(canvas: Any, data: Mapping[str, Any]) -> None:
     weights.plot(data["weights"], "o-", color=hot(), ms=2)
     weights.set(xlabel="age of the gradient", title="weight")
     velocity.plot(data["velocity"], color=hot())
-    velocity.axhline(data["terminal"], color="#7b8794", lw=0.8, ls=(0, (3, 3)))
+    velocity.axhline(data["terminal"], color="#66727e", lw=0.8, ls=(0, (3, 3)))
     velocity.set(xlabel="step", title="velocity on a constant slope")
     steps = np.arange(1, len(data["outside"]) + 1)
     lengths.plot(steps, data["inside"], color="#1f4e79", label="α inside the velocity")

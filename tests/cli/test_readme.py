@@ -21,6 +21,21 @@ def test_the_python_runs():
     assert result.failed == 0, "".join(said)
 
 
+def test_the_jax_block_runs_and_its_optimizer_steps():
+    """As it stands, but for the training runs: those of the same call are made in tests/jax."""
+    pytest.importorskip("jax")
+    optax = pytest.importorskip("optax")
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    block = next(text for text in blocks if "found.optax()" in text)
+    assert "steps=60, batch_size=32" in block
+    scope = {}
+    exec(block.replace("steps=60", "steps=16, runs=0"), scope)  # our own text
+    params, optimizer = scope["params"], scope["optimizer"]
+    slope = scope["jax"].grad(scope["loss"])(params, scope["data"])
+    moved = optax.apply_updates(params, optimizer.update(slope, optimizer.init(params), params)[0])
+    assert scope["loss"](moved, scope["data"]) < scope["loss"](params, scope["data"])
+
+
 def test_there_are_commands():
     assert len(COMMANDS) >= 6
     assert len(QUICK) >= 3

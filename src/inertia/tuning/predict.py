@@ -71,7 +71,13 @@ def forecast(model: Model, schedule: Schedule | Method, steps: int, *, exact: bo
 
     Fields of the method may be arrays of any one shape; all methods are followed together. Runs longer than 512 steps
     move in strides (powers of the 2 x 2 transition by squaring) during which noise and alpha keep their mean, so that a
-    million steps cost about a thousand; `exact=True` visits every step.
+    million steps cost about a thousand.
+
+    Args:
+        model: curvatures, distances and noise of the problem, and how the noise follows the loss.
+        schedule: the method of every step, or one method for all of them; of its fields, alpha is the learning rate.
+        steps: length of the run, at least 1.
+        exact: visit every step instead of moving in strides.
 
     Raises:
         BadInput: steps below 1.
@@ -113,6 +119,11 @@ def grounded(curvatures: ArrayLike, gradients: ArrayLike, drop: float) -> tuple[
     A quadratic with flat or negative curvature would promise more than the loss has to give. The smallest lift h <-
     max(h, lift) is found for which 1/2 sum s/h <= drop, the most by which the loss can fall.
 
+    Args:
+        curvatures: Ritz values (n,) of the Hessian, of any sign.
+        gradients: squared parts (n,) of the gradient along them.
+        drop: the most by which the loss can fall; 0 or less gives distances of 0.
+
     >>> h, w = grounded([0.0, 2.0], [1.0, 4.0], drop=2.0)
     >>> [float(x) for x in h.round(6)], round(float(0.5 * (h * w).sum()), 6)
     ([0.5, 2.0], 2.0)
@@ -137,8 +148,19 @@ def grounded(curvatures: ArrayLike, gradients: ArrayLike, drop: float) -> tuple[
 
 
 def joined(gradient: tuple[Array, Array], noise: tuple[Array, Array], upper: float, **provenance: object) -> Spectrum:
-    """One Spectrum of two quadratures: nodes with squared distances beside nodes with noise variances."""
-    (h, weights), (nodes, variances) = gradient, noise
+    """One Spectrum of two quadratures: nodes with squared distances beside nodes with noise variances.
+
+    Args:
+        gradient: curvatures (n,) that the gradient lies along, and the squared distance along each.
+        noise: curvatures (m,) that the noise of a mini-batch lies along, and its variance along each.
+        upper: upper bound of the largest curvature; raised to the largest node where it is lower.
+        **provenance: how it was measured, kept with the spectrum.
+
+    >>> both = joined(([1.0, 4.0], [2.0, 0.5]), ([4.0], [0.3]), upper=4.5)
+    >>> both.curvatures.tolist(), both.noise.tolist()
+    ([1.0, 4.0, 4.0], [0.0, 0.0, 0.3])
+    """
+    (h, weights), (nodes, variances) = map(np.asarray, gradient), map(np.asarray, noise)
     return spectrum(
         np.concatenate([h, nodes]),
         weights=np.concatenate([weights, np.zeros_like(nodes)]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from inertia.tuning.experience.cells import Cell
 from inertia.tuning.experience.features import scale_of
 from inertia.tuning.experience.policy import chosen, improvement, spread_of
-from inertia.tuning.experience.prior import Experience, Job, Places, Seen, places
+from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places
 from inertia.tuning.experience.reading import Fitted, quantiles
 from inertia.tuning.experience.surfaces import Surface, surface
 from inertia.tuning.recipe import Family
@@ -28,6 +29,9 @@ class Played:
     failed: tuple[bool, ...]
     foreseen: list[tuple[float, ...]]  # of every run: 10 %, median and 90 % of its fall, what it was, what was possible
     made: int  # runs, of those allowed: the search ends where one more is not worth it
+    again: list[
+        list[tuple[float, ...]]
+    ]  # after 0, 1, ... runs: as `foreseen`, of what is recommended, on each seed on which it did not run
     gains: list[tuple[float, ...]]  # after 0, 1, ... runs: 10 %, median and 90 % of ln of momentum's gain, what it is
 
 
@@ -69,7 +73,7 @@ def play(s: Surface, cell: Answers, experience: Experience, runs: int = 3, seeds
     job, found = job_of(s), []
     for seed in seeds:
         ended_early = False
-        picks, done, fell, risen, foreseen, gains = [], [], [], [], [], []
+        picks, done, fell, risen, foreseen, again, gains = [], [], [], [], [], [], []
         for n in range(runs + 1):
             weighed = experience.weigh(job, cell.at(done), Seen(np.array(fell), np.array(risen, dtype=bool)))
             worth = experience.worth(weighed, cell.where)
@@ -85,14 +89,23 @@ def play(s: Surface, cell: Answers, experience: Experience, runs: int = 3, seeds
                 improved[done] = 0
                 ask = int(np.argmax(improved))
                 ended_early = ended_early or improved[ask] < experience.fitted.worth
+            ran = {(seed + at) % cell.fell.shape[1] for at, each in enumerate(done) if each == picks[-1]}
+            fresh = [k for k in range(cell.fell.shape[1]) if k not in ran]
+            again.append(
+                told(experience.belief(weighed, cell.at(picks[-1:])), experience.fitted.width(n), cell.fell[picks[-1], fresh], s.fall)
+            )
             if n < runs and not ended_early:
                 ended = cell.fell[ask, (seed + n) % cell.fell.shape[1]]
-                low, middle, high = quantiles(*spread_of(experience.belief(weighed, cell.at([ask])), 0, experience.fitted.broad), TENTHS)
-                foreseen.append((low, middle, high, ended, s.fall))
+                foreseen += told(experience.belief(weighed, cell.at([ask])), experience.fitted.width(n), [ended], s.fall)
                 done.append(ask)
                 fell.append(ended)
                 risen.append(cell.risen[ask, (seed + n) % cell.fell.shape[1]])
-        found.append(
-            Played(s.cell.name, s.cell.schedule, seed, tuple(cell.logreg[picks]), tuple(cell.failed[picks]), foreseen, len(done), gains)
-        )
+        scores = tuple(cell.logreg[picks]), tuple(cell.failed[picks])
+        found.append(Played(s.cell.name, s.cell.schedule, seed, *scores, foreseen, len(done), again, gains))
     return found
+
+
+def told(belief: Belief, width: float, ended: Sequence[float], possible: float) -> list[tuple[float, ...]]:
+    """10 %, median and 90 % of the fall that is believed of the one candidate, beside what its runs fell and what was possible."""
+    low, middle, high = quantiles(*spread_of(belief, 0, width), TENTHS)
+    return [(low, middle, high, float(fell), possible) for fell in ended]

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import inertia
 from inertia.errors import BadInput
@@ -11,7 +12,7 @@ from inertia.problems import least_squares, valley
 from inertia.tuning.asking import Asked, ask
 from inertia.tuning.ending import estimated
 from inertia.tuning.experience import policy
-from inertia.tuning.experience.either import EitherPolicy, ratios
+from inertia.tuning.experience.either import Apart, EitherPolicy, ratios, told
 from inertia.tuning.experience.policy import ExperiencePolicy
 from inertia.tuning.factors import budget_of
 from inertia.tuning.measuring import measure
@@ -100,12 +101,40 @@ def test_the_first_run_is_that_which_drawing_says_will_end_lower(seen):
         assert np.average(settled, weights=weight) == pytest.approx(fell.mean(), rel=0.03)
     floor = np.maximum(ends["sgd"][1], ends["adamw"][1])
     rest = {name: np.maximum(1 - fell / floor, 0) + 0.01 for name, (fell, _) in ends.items()}
-    ratio = np.quantile(np.log(rest["adamw"] / rest["sgd"]), (0.1, 0.5, 0.9))
+    alike = stats.t.pdf(np.log(ends["adamw"][1] / ends["sgd"][1]) / how.apart.spread, how.apart.tail)  # both are one job
+    drawn_again = np.random.default_rng(1).choice(floor.size, floor.size, p=alike / alike.sum())
+    ratio = np.quantile(np.log(rest["adamw"] / rest["sgd"])[drawn_again], (0.1, 0.5, 0.9))
+    so_far = told(*(policy.settled(how.each[name].standing(History()), 0) for name in ("sgd", "adamw")), how.apart)
+    assert np.allclose(so_far, ratio, atol=0.2)  # of a spread of 4
     choice = how.chosen(History())
-    told = np.log([choice.low, choice.ratio, choice.high])
-    assert np.allclose(told if choice.chosen == "sgd" else -told[::-1], ratio, atol=0.2)  # of a spread of 7
-    assert choice.ratio >= 1
+    assert choice.chosen == ("sgd" if ratio[1] > 0 else "adamw")
     assert how.propose(History(), 3).candidates[0].recipe.optimizer == choice.chosen
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_the_best_of_an_optimizer_is_the_lowest_mean_of_every_hypothesis(seen, name):
+    how = ExperiencePolicy(seen, BUDGET, optimizer=name)
+    belief, fitted = how._tried(History()), how.known.fitted
+    fall, possible, weight = how.best(History())
+    assert np.sum(weight) == pytest.approx(1)
+    rng = np.random.default_rng(2)
+    hypotheses = rng.choice(belief.weight.size, 20_000, p=belief.weight)
+    lowest = belief.mean.min(axis=1)
+    deviation = (
+        np.sqrt(belief.variance[np.arange(lowest.size), belief.mean.argmin(axis=1)]) * fitted.level / np.hypot(fitted.level, fitted.own)
+    )
+    y = np.minimum(lowest[hypotheses] + deviation[hypotheses] * rng.standard_normal(20_000), 0)
+    share = (1 - np.maximum(1.01 * np.exp(y) - 0.01, 0)).mean()
+    assert np.average(fall / possible, weights=weight) == pytest.approx(share, abs=0.005)
+
+
+def test_what_is_possible_for_one_is_nearly_possible_for_the_other():
+    how_far = Apart(0.1, 3.0)
+    one = np.array([0.9, 0.5]), np.array([1.0, 0.5]), np.array([0.5, 0.5])
+    two = np.array([0.45]), np.array([0.5]), np.array([1.0])
+    alone = np.log((0.1 + 0.01) / (0.0 + 0.01))
+    value, weight = ratios(one, two, how_far)
+    assert np.average(value > alone - 1e-9, weights=weight) == pytest.approx(1, abs=0.02)  # with a fall of 1 it would be ln(.56/.11)
 
 
 def test_what_a_candidate_is_worth_beside_a_fall_reached_otherwise_is_what_drawing_says(seen):
@@ -122,8 +151,10 @@ def test_ratios_of_what_is_known_are_exact():
     def sure(fell, most):
         return np.array([fell]), np.array([most]), np.array([1.0])
 
-    assert np.allclose(np.exp(ratios(sure(9.0, 9.5), sure(5.0, 10.0))), (0.5 + 0.01) / (0.1 + 0.01))
-    assert np.allclose(ratios(sure(3.0, 5.0), sure(3.0, 5.0)), 0)
+    how_far = Apart(0.1, 3.0)
+    assert np.allclose(np.exp(ratios(sure(9.0, 9.5), sure(5.0, 10.0), how_far)[0]), (0.5 + 0.01) / (0.1 + 0.01))
+    assert np.allclose(ratios(sure(3.0, 5.0), sure(3.0, 5.0), how_far)[0], 0)
+    assert np.allclose(told(sure(3.0, 5.0), sure(3.0, 5.0), how_far), 0)
 
 
 def test_it_costs_both_ladders_and_no_more_than_was_said(job, seen):

@@ -82,7 +82,7 @@ class Gain:
 class Choice:
     """Which of two optimizers ends lower, and how many times higher the other does, with an 80 % interval.
 
-    The ratio is (L_other - ref + e)/(L - ref + e), each at the best setting known of it: L is the mean over seeds, ref the lower of the
+    The ratio is (L_other - ref + e)/(L - ref + e), each at its own best setting: L is the mean over seeds, ref the lower of the
     two floors, and e is 1 % of the largest fall, below which losses count as alike (so nothing is more than 101 times as high).
     """
 

@@ -145,12 +145,12 @@ def on_choice(choice: Choice) -> str:
     """Which optimizer ends lower, and by how much, or that this cannot be told.
 
     >>> on_choice(Choice("adamw", "sgd", 1.84, 1.25, 2.6, Evidence.RUNS))[:57]
-    'AdamW ends lower here than SGD: SGD, at the best setting '
+    'AdamW ends lower here than SGD: SGD, at its own best sett'
     """
     chosen, other = (_NAMES[name] for name in (choice.chosen, choice.other))
     low, high, ratio = (figure(value, 2) for value in (choice.low, choice.high, choice.ratio))
     rest = (
-        f"{other}, at the best setting known of it, is expected to end {ratio} times as high above their floor as {chosen} "
+        f"{other}, at its own best setting, is expected to end {ratio} times as high above their floor as {chosen} "
         f"(80 % interval {low} to {high}, {_FROM[choice.evidence]})"
     )
     if choice.low > 1 and choice.evidence is Evidence.RUNS:

@@ -1,15 +1,17 @@
 """SGD with momentum, or AdamW: two policies side by side, and of every run the optimizer that it is worth most to.
 
 The first run is that of the optimizer whose best setting is expected to end lower, the second that of the other, so that both have been
-seen. Every further run goes where the loss of the better of both is expected to fall most. Which of two ends lower is told by the ratio of
-what is left above the floor that both share: each policy thinks in what is left above a floor of its own. Its median decides, for the mean
-loss is ruled by the few hypotheses under which an optimizer could fall very far (leave one family out, it chose SGD in nearly every job).
+seen. Every further run goes where the loss of the better of both is expected to fall most. Which of two ends lower, each at its own best
+setting, is told by the ratio of what is left above the floor that both share: each policy thinks in what is left above a floor of its own.
+What is recommended has the better run, unless that ratio says otherwise for sure: the median of the same ratio at the best runs so far
+decides, for the mean loss is ruled by the few hypotheses under which an optimizer could fall very far (leave one family out, it chose SGD
+in nearly every job).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +22,14 @@ from ..policy import Choice, Evidence, Expectation, Gain, History, Pick, Proposa
 from ..recipe import OPTIMIZERS, Recipe
 from .cells import Cell
 from .policy import ExperiencePolicy, settled
+from .prior import Experience, log_student
+from .reading import quantiles
 from .surfaces import EPSILON
 
-__all__ = ["EitherPolicy", "ratios"]
+__all__ = ["Apart", "EitherPolicy", "apart", "ratios", "told"]
 
 Array = NDArray[np.float64]
-_DRAWN = 4096  # pairs of what is believed of both: quantiles of their ratio to about 1 % of the spread
+_DRAWN = 16384  # pairs of what is believed of both: quantiles of their ratio to about 1 % of the spread
 _TENTHS = (0.1, 0.5, 0.9)
 
 
@@ -46,7 +50,8 @@ class EitherPolicy:
     def __init__(self, measured: Measurement, budget: Budget, seed: int = 0, *, own: tuple[Cell, ...] = ()) -> None:
         self.budget = budget
         self.each = {name: ExperiencePolicy(measured, budget, seed, optimizer=name, own=own) for name in OPTIMIZERS}
-        self._split: tuple[History, dict[str, History], Array] | None = None
+        self.apart = apart(*(self.each[name].known for name in OPTIMIZERS))
+        self._split: tuple[History, dict[str, History], Array, Array] | None = None
 
     def propose(self, history: History, left: int) -> Proposal | None:
         """What to run next: both optimizers once, then the one whose run is expected to lower the better of both most."""
@@ -95,9 +100,9 @@ class EitherPolicy:
 
     def chosen(self, history: History) -> Choice:
         """Which optimizer ends lower, and by how much."""
+        _, _, ratio = self._asked(history)
         parts, (best, other) = self._parts(history), self._order(history)
-        ratio = self._ratio(history) if best == OPTIMIZERS[0] else -self._ratio(history)
-        low, middle, high = np.exp(np.quantile(ratio, _TENTHS))
+        low, middle, high = np.exp(ratio if best == OPTIMIZERS[0] else -ratio[::-1])
         evidence = Evidence.RUNS if all(parts[name].trials for name in (best, other)) else Evidence.EXPERIENCE
         return Choice(best, other, float(middle), float(low), float(high), evidence)
 
@@ -105,38 +110,58 @@ class EitherPolicy:
         """The history of each optimizer; kept, because the same history is asked many things."""
         return self._asked(history)[0]
 
-    def _ratio(self, history: History) -> Array:
-        """ln of how many times higher the second of OPTIMIZERS ends than the first."""
-        return self._asked(history)[1]
-
-    def _asked(self, history: History) -> tuple[dict[str, History], Array]:
+    def _asked(self, history: History) -> tuple[dict[str, History], Array, Array]:
+        """Each optimizer's history, and 10 %, median and 90 % of ln(second of OPTIMIZERS/first): at the best runs so far, at the best."""
         if self._split is None or self._split[0] is not history:
             parts = {name: history.of(name) for name in self.each}
-            (one, start), (two, other) = (
-                (settled(how.standing(parts[name]), 0), how.start(parts[name])) for name, how in self.each.items()
-            )
-            ahead = other - start  # falls are counted from one start
-            self._split = history, parts, ratios(one, (two[0] - ahead, two[1] - ahead, two[2]))
+            one, two = self.each.values()
+            first, second = (parts[name] for name in self.each)
+            ahead = two.start(second) - one.start(first)  # falls are counted from one start
+            so_far = settled(one.standing(first), 0), settled(two.standing(second), 0)
+            at_best = one.best(first), two.best(second)
+            now, finally_ = (told(a, _later(b, ahead), self.apart) for a, b in (so_far, at_best))
+            self._split = history, parts, now, finally_
         return self._split[1:]
 
     def _order(self, history: History) -> list[str]:
         """The optimizers, best first: one that ran before one that did not; else the one that is more likely than not to end lower."""
-        parts, first = self._parts(history), OPTIMIZERS[0]
-        lower = np.median(self._ratio(history)) >= 0
-        return sorted(self.each, key=lambda name: (not parts[name].trials, (name == first) != lower))
+        parts, so_far, ratio = self._asked(history)
+        middle = (ratio if ratio[0] * ratio[-1] > 0 else so_far)[1]
+        return sorted(self.each, key=lambda name: (not parts[name].trials, (name == OPTIMIZERS[0]) != (middle >= 0)))
 
 
-def ratios(one: tuple[Array, Array, Array], two: tuple[Array, Array, Array]) -> Array:
-    """ln of how many times as much of the fall is left by the second as by the first: pairs drawn by weight, (4096,).
+def _later(falls: tuple[Array, Array, Array], ahead: float) -> tuple[Array, Array, Array]:
+    """Falls counted from a start that is lower by `ahead`."""
+    return falls[0] - ahead, falls[1] - ahead, falls[2]
 
-    Each is (falls, falls possible, weights). What is possible for one is possible for the job, so the floor is the lower of both.
+
+@dataclass(frozen=True)
+class Apart:
+    """How far apart what is possible for the two optimizers lies on one job: Student's density of ln of the ratio of the falls."""
+
+    spread: float
+    tail: float  # degrees of freedom
+
+
+def apart(one: Experience, two: Experience) -> Apart:
+    """As it is on the jobs where both are known; the tail is the heavier of those that were fitted."""
+    falls = [{(each.cell.name, each.cell.schedule): each.fall for each in known.surfaces} for known in (one, two)]
+    off = [np.log(falls[1][job] / falls[0][job]) for job in falls[0].keys() & falls[1].keys()]
+    return Apart(float(np.std(off)), min(one.fitted.tail, two.fitted.tail))
+
+
+def ratios(one: tuple[Array, Array, Array], two: tuple[Array, Array, Array], likely: Apart) -> tuple[Array, Array]:
+    """ln of how many times as much of the fall is left by the second as by the first: pairs drawn by weight, and how likely each is.
+
+    Each is (falls, falls possible, weights). What is possible for one is possible for the job, so the floor is the lower of both, and a
+    pair is as likely as it is to have what is possible for the one and for the other so far apart: both were run on one job.
 
     >>> sure = np.array([0.9]), np.array([1.0]), np.array([1.0])
     >>> half = np.array([0.5]), np.array([0.7]), np.array([1.0])
-    >>> round(float(np.exp(ratios(sure, half)[0])), 2)
+    >>> round(float(np.exp(ratios(sure, half, Apart(0.1, 3.0))[0][0])), 2)
     4.64
     """
-    at = (np.arange(_DRAWN) + 0.5) / _DRAWN  # each by its weight to within one part in 4096, paired at random
+    at = (np.arange(_DRAWN) + 0.5) / _DRAWN  # each by its weight to within one part in 16384, paired at random
     places = at, np.random.default_rng(0).permutation(at)
     (fell, most), (other, other_most) = (
         (part[0][index], part[1][index])
@@ -144,7 +169,13 @@ def ratios(one: tuple[Array, Array, Array], two: tuple[Array, Array, Array]) -> 
     )
     floor = np.maximum(most, other_most)
     rest, other_rest = (np.maximum(1 - each / floor, 0.0) + EPSILON for each in (fell, other))
-    return np.asarray(np.log(other_rest / rest))
+    weight = log_student(np.log(other_most / most) / likely.spread, likely.tail)
+    return np.log(other_rest / rest), np.exp(weight - weight.max())
+
+
+def told(one: tuple[Array, Array, Array], two: tuple[Array, Array, Array], likely: Apart) -> Array:
+    """10 %, median and 90 % of that logarithm."""
+    return quantiles(*ratios(one, two, likely), _TENTHS)
 
 
 def _inverse(weight: Array, at: Array) -> NDArray[np.intp]:

@@ -118,6 +118,10 @@ class ExperiencePolicy:
             recipe = self.recipes[int(np.argmin(self._tried(history).expected))]
         return self.known.belief(self._weighed(history), self._places([recipe]))
 
+    def best(self, history: History) -> tuple[Array, Array, Array]:
+        """How far this optimizer may fall at its best, as `reached`."""
+        return reached(self._tried(history), self.known.fitted)
+
     def beyond(self, history: History, fell: float) -> Proposal | None:
         """The candidate that is expected to improve most on a fall reached otherwise; None where none is worth running."""
         belief, ran = self._tried(history), [trial.run.recipe for trial in history.trials]
@@ -198,7 +202,7 @@ class ExperiencePolicy:
 
     def _expected(self, belief: Belief, at: int, history: History) -> Expectation:
         """Median and 80 % interval of one run's loss, over hypotheses, falls and seeds."""
-        falls = quantiles(*spread_of(belief, at, self.known.fitted.broad), _TENTHS)
+        falls = quantiles(*spread_of(belief, at, self.known.fitted.width(self._ran(history))), _TENTHS)
         sign = self.budget.objective.sign
         low, middle, high = sorted(sign * (self.start(history) - falls))
         evidence = Evidence.RUNS if self._ran(history) else Evidence.FORECAST if self.job.said is not None else Evidence.EXPERIENCE
@@ -219,9 +223,9 @@ def chosen(fell: Array, expected: Array) -> int:
     return int(np.argmax(np.where(alike, fell, -np.inf)) if alike.any() else np.argmin(np.where(trained, expected, np.inf)))
 
 
-def spread_of(belief: Belief, at: int, broad: float = 1.0) -> tuple[Array, Array]:
+def spread_of(belief: Belief, at: int, width: float = 1.0) -> tuple[Array, Array]:
     """How far one run may fall, as values and weights."""
-    fall, _, chance = _fallen(belief, belief.run[:, at], broad * np.sqrt(belief.variance[:, at] + belief.noise[:, at]))
+    fall, _, chance = _fallen(belief, belief.run[:, at], width * np.sqrt(belief.variance[:, at] + belief.noise[:, at]))
     return fall, chance
 
 
@@ -262,6 +266,16 @@ def surpassed(belief: Belief, fell: float) -> tuple[Array, Array]:
 def settled(belief: Belief, at: int) -> tuple[Array, Array, Array]:
     """How far the mean loss over seeds may fall at a candidate, how far it could at most, and the weights: (H G 5,) each."""
     return _fallen(belief, belief.mean[:, at], np.sqrt(belief.variance[:, at]))
+
+
+def reached(belief: Belief, fitted: Fitted) -> tuple[Array, Array, Array]:
+    """How far the mean loss over seeds may fall at the best candidate, which every hypothesis has its own of: as `settled`, (H G 5,) each.
+
+    Of the scatter about a hypothesis only what is common to all candidates is left: the rest was used up by taking the best of them.
+    """
+    at = np.argmin(belief.mean, axis=1)[:, None]
+    mean, variance = (np.take_along_axis(part, at, axis=1)[:, 0] for part in (belief.mean, belief.variance))
+    return _fallen(belief, mean, np.sqrt(variance * fitted.level**2 / (fitted.level**2 + fitted.own**2)))
 
 
 def _fallen(belief: Belief, mean: Array, deviation: Array) -> tuple[Array, Array, Array]:

@@ -41,9 +41,14 @@ class Fitted:
     fall: float  # spread of ln(fall/its scale) beyond what a known job had
     promise: float  # the same of ln(fall/what the forecast promised), where there is one
     gain: float  # spread of ln of the gain of momentum beyond what a known job had
-    broad: float  # widens the distribution of what a run ends at
+    broad: float  # widens the distribution of what a run ends at, before the job has run
+    narrow: float  # the same once runs of the job are known
     worth: float  # expected fall of y by one more run, below which the search ends
     stays: float  # noise at the bottom of a quadratic, over the noise of its fall
+
+    def width(self, ran: int | bool) -> float:
+        """How much wider than believed to tell what a run ends at, after so many runs of the job."""
+        return self.narrow if ran else self.broad
 
     def units(self, convex: bool) -> Units:
         """Weights of the unit of learning rates."""

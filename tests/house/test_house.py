@@ -140,7 +140,7 @@ def _env():
     return os.environ | {"PYTHONPATH": str(SRC.parent)}
 
 
-THEORY = [path for path in FILES if path.parent == SRC / "theory" and path.name != "__init__.py"]
+THEORY = [path for path in FILES if path.is_relative_to(SRC / "theory") and path.name != "__init__.py"]
 
 
 @pytest.mark.parametrize("path", THEORY, ids=lambda p: p.name)
@@ -149,7 +149,7 @@ def test_a_public_function_of_the_theory_says_what_each_argument_is(path):
     shown = {
         name
         for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
         for name in ast.literal_eval(node.value)
     }
     for node in tree.body:

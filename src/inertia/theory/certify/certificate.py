@@ -125,7 +125,12 @@ class Certificate:
 
 
 def rounded(proof: Proof, bits: int = 60) -> Proof:
-    """The solver's floats as short fractions; weights that came out slightly negative become 0 (the check decides)."""
+    """The solver's floats as short fractions; weights that came out slightly negative become 0 (the check decides).
+
+    Args:
+        proof: parts of a proof as floats.
+        bits: each number becomes a whole multiple of 2^-bits (default 60).
+    """
     clipped = (np.maximum(weights, 0.0) for weights in (proof.decrease, proof.positive))
     return Proof(dyadic(proof.P, bits), dyadic(proof.values, bits), *(dyadic(weights, bits) for weights in clipped))
 

@@ -38,6 +38,9 @@ class Bound(NamedTuple):
 def folded(matrix: Array) -> Array:
     """A quadratic form over (xi_0, xi_{-1}, s_0, ...) where the method starts at rest: over (xi_0, s_0, ...).
 
+    Args:
+        matrix: symmetric form (N + 2, N + 2) over (xi_0, xi_{-1}, s_0, ...).
+
     >>> folded(np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 5.0]]))
     array([[6., 0.],
            [0., 5.]])
@@ -47,13 +50,24 @@ def folded(matrix: Array) -> Array:
 
 
 def above(claims: Sides, rows: Terms, share: Any) -> Array:
-    """The claim V_k - |xi_k - s xi_{k-1}|^2/(1 - s)^2 >= 0, doubled as all claims are: (N + 2, N + 2)."""
+    """The claim V_k - |xi_k - s xi_{k-1}|^2/(1 - s)^2 >= 0, doubled as all claims are: (N + 2, N + 2).
+
+    Args:
+        claims: the sides of a proof at its rate.
+        rows: terms of the same memory N.
+        share: the s of the distance that V stays above, in [0, 1).
+    """
     seen = (rows.xi[1] - share * rows.xi[2])[:-1] / (1 - share)  # over the state z_k
     return claims.positive - 2 * np.multiply.outer(seen, seen)
 
 
 def carried(constant: Any, share: Any, rate: Any) -> Any:
     """The c that V needs for this constant: constant (1 - s/rate)/(1 - s).
+
+    Args:
+        constant: what multiplies the distance of the start, as a float or a Fraction.
+        share: the s of `above`.
+        rate: the rate of the certificate, above s.
 
     >>> carried(3.0, 0.25, 0.5)
     2.0
@@ -66,6 +80,13 @@ def from_rest(rows: Terms, form: Array, values: Array, weights: Array, most: Any
 
     `rows` are terms of memory k - 1, `form` is a quadratic form over (xi_0, xi_{-1}, s_0, ..., s_{k-1}), `values` (k,) are the
     coefficients of q_{k-1}, ..., q_0 beside it.
+
+    Args:
+        rows: terms of memory k - 1.
+        form: quadratic form over (xi_0, xi_{-1}, s_0, ..., s_{k-1}).
+        values: coefficients (k,) of q_{k-1}, ..., q_0 beside it.
+        weights: weights of the inequalities, >= 0, in the order of `pairs`.
+        most: the claimed constant.
     """
     listed = pairs(len(values) - 1)
     unit = np.zeros((len(form) - 1, len(form) - 1), dtype=form.dtype)
@@ -78,6 +99,11 @@ def unbounded(numbers: tuple[Any, Any, Any, Any], rate: Fraction, bound: Bound) 
     """The first claim of a constant that does not hold, in words; empty where all of them do. Exact.
 
     `numbers` are alpha L, beta, gamma and mu/L as fractions.
+
+    Args:
+        numbers: alpha L, beta, gamma and mu/L.
+        rate: the rate of the certificate.
+        bound: the constant and what proves it.
     """
     proof, size = bound.lyapunov, bound.lyapunov.memory
     if not 1 <= bound.constant < float("inf"):

@@ -65,6 +65,10 @@ class Sides(NamedTuple):
 def pairs(memory: int, past: bool = False) -> list[Pair]:
     """The inequalities in use: every ordered pair of the last N + 1 points, and each with the minimiser.
 
+    Args:
+        memory: N, how many steps back the inequalities reach.
+        past: without the pairs that hold the newest point.
+
     >>> pairs(1)
     [(0, None), (0, 1), (1, None), (1, 0)]
     """
@@ -76,6 +80,12 @@ def terms(a: Any, beta: Any, gamma: Any, m: Any, memory: int = 1) -> Terms:
     """Every quantity of the inequality as a row over the basis (xi_{k-N}, xi_{k-N-1}, s_{k-N}, ..., s_k).
 
     The rows have the number type of the arguments: floats to search with, Fractions to check with.
+
+    Args:
+        a: alpha L.
+        beta, gamma: those of the method.
+        m: mu/L.
+        memory: N (default 1).
 
     >>> terms(1.0, 0.0, 0.0, 0.5).then[0]  # xi_k = xi_{k-1} - s_{k-1} - m xi_{k-1}
     array([ 0.5,  0. , -1. ,  0. ])
@@ -97,13 +107,23 @@ def terms(a: Any, beta: Any, gamma: Any, m: Any, memory: int = 1) -> Terms:
 
 
 def forms(rows: Terms, listed: list[Pair]) -> Array:
-    """Twice the symmetric matrices of s_i'(w_i - w_j), or of s_i'w_i where j is the minimiser: (len(listed), N + 3, N + 3)."""
+    """Twice the symmetric matrices of s_i'(w_i - w_j), or of s_i'w_i where j is the minimiser: (len(listed), N + 3, N + 3).
+
+    Args:
+        rows: what `terms` returns.
+        listed: the inequalities, as `pairs` lists them.
+    """
     outer = np.stack([np.multiply.outer(rows.s[i], rows.w[i] if j is None else rows.w[i] - rows.w[j]) for i, j in listed])
     return outer + outer.swapaxes(1, 2)
 
 
 def balance(listed: list[Pair], memory: int) -> NDArray[np.int64]:
-    """Coefficients (len(listed), N + 1) with which each inequality's right side q_i - q_j carries q_k, ..., q_{k-N}."""
+    """Coefficients (len(listed), N + 1) with which each inequality's right side q_i - q_j carries q_k, ..., q_{k-N}.
+
+    Args:
+        listed: the inequalities, as `pairs` lists them.
+        memory: N.
+    """
     table = np.zeros((len(listed), memory + 1), dtype=np.int64)
     for row, (i, j) in enumerate(listed):
         table[row, i] += 1
@@ -118,6 +138,12 @@ def sides(rows: Terms, proof: Proof, square: Any, one: Any = 1) -> Sides:
     decrease = rho^2 V_k - V_{k+1} - sum of weights times inequalities; positive = V_k - the same for its own weights;
     the matrices come out doubled, and decrease times `one`: with rows, proof, square and one whole numbers, all stays whole.
     The parts of a proof of floats may have leading axes: many proofs at once.
+
+    Args:
+        rows: what `terms` returns.
+        proof: form, values and weights; floats, Fractions or whole numbers.
+        square: rho^2 times `one`.
+        one: the common denominator that was multiplied out (default 1).
     """
     memory = proof.memory
     ahead, past = pairs(memory), pairs(memory, past=True)
@@ -136,6 +162,9 @@ def sides(rows: Terms, proof: Proof, square: Any, one: Any = 1) -> Sides:
 
 def whole(values: Array) -> Array:
     """Fractions times their least common denominator: an array of integers, exact and fast to compute with.
+
+    Args:
+        values: Fractions, of any shape.
 
     >>> from fractions import Fraction
     >>> whole(np.array([Fraction(1, 2), Fraction(2, 3)]))

@@ -21,6 +21,9 @@ Rational = NDArray[Any]  # an object array of Fractions
 def exact(values: ArrayLike) -> Rational:
     """Floats as the fractions they are (a float is a whole number times a power of two).
 
+    Args:
+        values: finite floats, of any shape.
+
     >>> exact([0.5, 0.1])[0]
     Fraction(1, 2)
     """
@@ -33,6 +36,10 @@ def exact(values: ArrayLike) -> Rational:
 def dyadic(values: ArrayLike, bits: int = 60) -> Rational:
     """Floats rounded to whole multiples of 2^-bits: short fractions, so that exact arithmetic stays fast.
 
+    Args:
+        values: finite floats, of any shape.
+        bits: each becomes a whole multiple of 2^-bits (default 60).
+
     >>> dyadic([1 / 3], bits=4)
     array([Fraction(5, 16)], dtype=object)
     """
@@ -44,6 +51,9 @@ def dyadic(values: ArrayLike, bits: int = 60) -> Rational:
 
 def pivots(matrix: Rational) -> list[Fraction]:
     """Pivots of L D L^T in order, as fractions; the list ends with the first that is <= 0.
+
+    Args:
+        matrix: symmetric, of Fractions (n, n).
 
     >>> pivots(exact([[2.0, 1.0], [1.0, 1.0]]))
     [Fraction(2, 1), Fraction(1, 2)]
@@ -66,6 +76,9 @@ def pivots(matrix: Rational) -> list[Fraction]:
 
 def semidefinite(matrix: Rational) -> bool:
     """Whether the matrix is >= 0: a pivot may be zero only where the rest of its row is zero too.
+
+    Args:
+        matrix: symmetric, of Fractions (n, n).
 
     >>> semidefinite(exact([[0.0, 0.0], [0.0, 1.0]])), semidefinite(exact([[0.0, 1.0], [1.0, 1.0]]))
     (True, False)
@@ -131,6 +144,9 @@ def _interval(value: Any) -> Interval:
 
 def turn(share: Fraction) -> Complex:
     """exp(2 pi i share), each part between two fractions less than 1e-40 apart.
+
+    Args:
+        share: of the full turn.
 
     >>> third = turn(Fraction(1, 3))
     >>> third.real.low <= Fraction(-1, 2) <= third.real.high, float(third.imag.low) == 3**0.5 / 2

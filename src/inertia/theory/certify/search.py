@@ -35,6 +35,9 @@ class Found(NamedTuple):
 def in_class(mu: float, L: float) -> tuple[float, float]:
     """mu and L as floats, or why there is no such class of functions.
 
+    Args:
+        mu, L: least and largest curvature of the class, 0 < mu <= L.
+
     Raises:
         BadInput: not finite, mu <= 0 or mu > L.
 
@@ -100,7 +103,13 @@ def certify(method: Method, mu: float, L: float, memory: int = _MEMORY) -> Certi
 
 
 def prove(method: Method, mu: float, L: float, memory: int = _MEMORY) -> Found | None:
-    """The smallest rate with an exactly checked proof, or None: memory 1 first, then `memory` where it wins something."""
+    """The smallest rate with an exactly checked proof, or None: memory 1 first, then `memory` where it wins something.
+
+    Args:
+        method: alpha, beta and gamma.
+        mu, L: least and largest curvature of the class, 0 < mu <= L.
+        memory: how many steps back the longer proof reaches.
+    """
     floor = float(quadratic_rate(method, mu, L))
     guess = float(sector_rate(method, mu, L))
     short = None if guess >= 1 else near(method, mu, L, guess)
@@ -113,7 +122,13 @@ def prove(method: Method, mu: float, L: float, memory: int = _MEMORY) -> Found |
 
 
 def near(method: Method, mu: float, L: float, guess: float) -> Found | None:
-    """An exactly checked proof with memory 1 just above the rate `guess`, or None."""
+    """An exactly checked proof with memory 1 just above the rate `guess`, or None.
+
+    Args:
+        method: alpha, beta and gamma.
+        mu, L: least and largest curvature of the class, 0 < mu <= L.
+        guess: a rate below 1, as a search in floats gives it.
+    """
     program = Program(method.alpha * L, method.beta, method.gamma, mu / L)
     for above in _STEPS_ABOVE:
         found = attempt(program, method, mu, L, guess + above * (1 - guess))
@@ -123,7 +138,14 @@ def near(method: Method, mu: float, L: float, guess: float) -> Found | None:
 
 
 def attempt(program: Program, method: Method, mu: float, L: float, rate: float) -> Found | None:
-    """One call of the solver and one exact check."""
+    """One call of the solver and one exact check.
+
+    Args:
+        program: the semidefinite program of one memory.
+        method: alpha, beta and gamma.
+        mu, L: least and largest curvature of the class, 0 < mu <= L.
+        rate: the rate to prove.
+    """
     offer = program.solve(rate)
     if offer is None:
         return None
@@ -131,7 +153,15 @@ def attempt(program: Program, method: Method, mu: float, L: float, rate: float) 
 
 
 def lengthened(method: Method, mu: float, L: float, memory: int, floor: float, short: Found | None) -> Found | None:
-    """The smallest rate that a longer memory proves, None where it wins too little: regula falsi on the solver's margin."""
+    """The smallest rate that a longer memory proves, None where it wins too little: regula falsi on the solver's margin.
+
+    Args:
+        method: alpha, beta and gamma.
+        mu, L: least and largest curvature of the class, 0 < mu <= L.
+        memory: how many steps back the proof reaches.
+        floor: a rate that no proof can be below.
+        short: what memory 1 proves.
+    """
     program = Program(method.alpha * L, method.beta, method.gamma, mu / L, memory)
     high = 1 - 1e-4 * (1 - floor) if short is None else short.rate - _GAIN * (1 - short.rate)
     offer = program.solve(high)

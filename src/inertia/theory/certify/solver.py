@@ -38,13 +38,22 @@ def _corner(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
 
 
 def stacked(matrix: Array) -> Array:
-    """Symmetric matrices (..., n, n) as clarabel's triangles (..., n (n + 1)/2), which keep the inner product."""
+    """Symmetric matrices (..., n, n) as clarabel's triangles (..., n (n + 1)/2), which keep the inner product.
+
+    Args:
+        matrix: symmetric (..., n, n).
+    """
     rows, cols, scale = _corner(matrix.shape[-1])
     return matrix[..., rows, cols] * scale
 
 
 def symmetric(entries: Array, size: int) -> Array:
-    """Unknowns (..., n (n + 1)/2) as symmetric matrices (..., n, n)."""
+    """Unknowns (..., n (n + 1)/2) as symmetric matrices (..., n, n).
+
+    Args:
+        entries: upper triangles (..., n (n + 1)/2), column by column.
+        size: n.
+    """
     rows, cols, _ = _corner(size)
     matrix = np.zeros((*entries.shape[:-1], size, size))
     matrix[..., rows, cols] = matrix[..., cols, rows] = entries
@@ -55,6 +64,12 @@ def maximise(goal: Array, claims: Array, triangles: tuple[int, ...], level: Arra
     """The x with the largest goal'x, level'x = 1 and claims x >= 0; None where the solver finds none or fails.
 
     The first rows of `claims` are stacked triangles of the given sizes, which must be positive semidefinite.
+
+    Args:
+        goal: coefficients (count,) of what is maximised.
+        claims: rows (claims, count) that times x must be >= 0.
+        triangles: sizes n of the triangles at the head of `claims`.
+        level: coefficients (count,) of what must be 1.
 
     Raises:
         MissingExtra: clarabel is not installed.

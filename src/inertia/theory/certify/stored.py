@@ -60,6 +60,9 @@ class Stored(NamedTuple):
 def read(data: Mapping[str, Any]) -> Stored:
     """The parts of what `Certificate.to_json` wrote.
 
+    Args:
+        data: the JSON object.
+
     Raises:
         Rejected: a field is missing, unknown, or not of its form.
     """
@@ -89,18 +92,30 @@ def read(data: Mapping[str, Any]) -> Stored:
 
 
 def proof_json(proof: Proof) -> dict[str, Any]:
-    """The parts of a proof, fractions as strings so that nothing is rounded."""
+    """The parts of a proof, fractions as strings so that nothing is rounded.
+
+    Args:
+        proof: of Fractions.
+    """
     return {name: _strings(value) for name, value in proof._asdict().items()} | {"memory": proof.memory}
 
 
 def bound_json(bound: Bound) -> dict[str, Any]:
-    """What proves a constant."""
+    """What proves a constant.
+
+    Args:
+        bound: the constant and what proves it, of Fractions.
+    """
     parts = {"share": bound.share, "lyapunov": proof_json(bound.lyapunov), "start": _strings(bound.start)}
     return parts | {"early": [_strings(weights) for weights in bound.early]}
 
 
 def counter_json(counter: Counterexample) -> dict[str, Any]:
-    """What defines a counterexample, and the cycle on which the method stays."""
+    """What defines a counterexample, and the cycle on which the method stays.
+
+    Args:
+        counter: a function of the class on which the method does not converge.
+    """
     data: dict[str, Any] = {"kind": counter.kind, "curvature": counter.curvature, "pieces": list(counter.pieces)}
     data["turns"] = None if counter.turns is None else list(counter.turns)
     return data | {"cycle": counter.cycle().tolist() if counter.kind != "quadratic" else None}

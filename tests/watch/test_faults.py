@@ -167,15 +167,42 @@ def test_two_optimizers_that_share_a_model_are_no_fault():
     assert not told
 
 
-def test_clipped_steps_are_counted_and_the_rate_that_acts_is_told():
+@pytest.mark.parametrize("batch", [16, None])  # without it, noise may hide the rate: then none is told
+def test_clipped_steps_are_counted_and_the_rate_that_acts_is_told(batch):
     model = linear()
     optimizer = sgd(model.parameters(), lr=0.01)
-    settings = SILENT | {"every": 10}
+    shares, settings = [], SILENT | {"every": 10, "batch_size": batch}
+
+    def note(k):
+        rows = torch.tensor(rng.integers(0, 64, 16))  # as in `loop`
+        loss = nn.functional.cross_entropy(model(X[rows]), Y[rows])
+        shares.append(0.05 / math.hypot(*(float(g.norm()) for g in torch.autograd.grad(loss, list(model.parameters())))))
+
+    rng = np.random.default_rng(1)
     with Watch(model, optimizer, **settings) as watch:
-        told = loop(watch, model, optimizer, steps=200, clip=0.05)
+        told = loop(watch, model, optimizer, steps=200, clip=0.05, before=note)
     words = told["clipped"].words
     assert "Clipping to norm 0.05 shortens 100 % of the steps" in words
-    assert float(words.split("about ")[1].split(",")[0]) < 0.004  # gradients are some ten times longer than the bound
+    since = told["clipped"].began
+    assert batch is None or "the learning rate in effect is about" in words
+    if "about" in words:
+        acts = float(words.split("about ")[1].split(",")[0])
+        assert acts == pytest.approx(0.01 * np.mean(shares[max(since - 160, 0) : since]), rel=0.15)
+
+
+def test_a_loss_that_has_left_is_told_and_no_edge_is_called_harmless_then():
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    optimizer = sgd(model.parameters(), lr=0.05)
+
+    def raised(k):
+        optimizer.param_groups[0]["lr"] = 0.05 if k < 60 else 20.0
+
+    with Watch(model, optimizer, **SILENT | {"every": 5}) as watch:
+        told = loop(watch, model, optimizer, steps=120, before=raised)
+    assert told["risen"].began > 60
+    assert told["risen"].words.startswith("The loss has risen to ")
+    edges = [one.words for one in watch.messages if one.name == "beyond the edge" and one.began >= told["risen"].began]
+    assert all("no reason for alarm" not in words for words in edges)
 
 
 def test_clipping_hardly_shortens_the_steps_of_an_optimizer_that_divides_by_the_size_of_gradients():

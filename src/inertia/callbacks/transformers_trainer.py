@@ -43,6 +43,7 @@ class TrainerWatch(TrainerCallback):  # type: ignore[misc]
         probe = _first(given.get("train_dataloader"), args.per_device_train_batch_size) if self.probe is None else self.probe
         settings = {"batch_size": args.per_device_train_batch_size} | self.settings
         self.watch = Watch(given["model"], optimizer, None, probe=probe, forward=self.forward or _own_loss, log=self.log, **settings)
+        self.watch.monitor.history.facts["batch"] = settings["batch_size"] * args.gradient_accumulation_steps
         if state.global_step:
             self.watch.load_state_dict({"steps": state.global_step})
 

@@ -115,7 +115,7 @@ class Watch(Watcher):
         words = {"log": log, "say": say, "expect": expect, "about": about, "speaks": self._together.leads}
         self.monitor = self._together.guarded(lambda: Monitor(pace=self.pace, **words))
         self.steps = self.monitor.begin = self._together.agreed(self.monitor.begin)
-        self.monitor.history.facts |= {"plain": plain(optimizer), "adaptive": adaptive(optimizer)}
+        self.monitor.history.facts |= {"plain": plain(optimizer), "adaptive": adaptive(optimizer), "batch": self.probe.batch}
         self.average, self._close = average, layers
         self._mean: list[torch.Tensor] | None = None
         self._count = 0

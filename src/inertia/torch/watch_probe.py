@@ -50,6 +50,7 @@ class Probe:
         self.shared: bool | None = None  # whether every process holds all of it
         self.batches = _held(data, size_of, seed)
         self.batches.natural = batch_size or self.batches.natural
+        self.batch = batch_size or (self.examples if _gives_batches(data) and isinstance(self.batches, Everything) else None)  # of training
         self.evaluate = Loss(model, loss_fn, forward, size_of)
         self.chunk: int | None = None
         self.room = 0

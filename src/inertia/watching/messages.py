@@ -10,14 +10,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .clipping import acting, clipped
 from .history import History
 from .quantities import Look, Reading
 from .regimes import noise_limit, step_of_best
-from .spikes import forecast
+from .spikes import SPIKE, forecast
 
 __all__ = ["CHEAP", "RULES", "Finding"]
 
 _TWICE = 2.0  # the smallest change of a learning rate that is worth a message
+_FEW = 10  # losses whose median is the loss of now
 _WITHIN = 50  # steps within which a fault of the loop is named
 _ROUNDING = 1e-3  # relative, of sums of float32 products over millions of entries: momenta nearer than this are the same
 
@@ -125,20 +127,6 @@ def _skipped(history: History) -> Finding:
     )  # fmt: skip
 
 
-def clipped(readings: list[Reading]) -> tuple[float, float]:
-    """Share of clipped steps and the norm they are clipped to, from the norms that the optimizer was given.
-
-    Norms that were cut are equal to many digits and the largest of all; others never are.
-    """
-    steps: dict[int, float] = {}
-    for reading in readings:
-        steps[reading.step] = math.hypot(steps.get(reading.step, 0.0), reading.gradient_norm)
-    norms = list(steps.values())
-    top = max(norms, default=0.0)
-    same = sum(norm >= top * (1 - _ROUNDING) for norm in norms)
-    return (same / len(norms), top) if same > 1 and top > 0 else (0.0, math.inf)
-
-
 def _clipped(history: History) -> Finding:
     """Most steps are cut."""
     recent = history.readings[-16 * max(len(history.groups), 1) :]
@@ -147,22 +135,19 @@ def _clipped(history: History) -> Finding:
     share, norm = clipped(recent)
     if share <= 0.5:
         return _NO
-    looks = history.looks[-16:]
-    own = [look.step_signal for look in looks if look.step_signal is not None]
-    true = [look.noise.signal for look in looks if look.noise is not None]
-    acting = sum(own) / sum(true) if own and sum(true) > 0 and sum(own) > 0 else None
+    share_of = acting(history.looks[-16:], history.facts.get("batch"))
     rate = history.readings[-1].learning_rate
     if history.facts.get("adaptive"):  # a gradient that is always cut to the same share is divided by as much less
         words = f"Clipping to norm {norm:.3g} shortens {100 * share:.0f} % of the gradients"
         words += ", but hardly the steps, because the optimizer divides gradients by their own size"
-        if acting is not None and acting < 1:
-            words += f"; of the sharpness against the edge about {acting:.2g} acts"
+        if share_of is not None and share_of < 1:
+            words += f"; of the sharpness against the edge about {share_of:.2g} acts"
         return Finding(True, words + ". Raise the limit if only rare large gradients are to be cut.")
     words = f"Clipping to norm {norm:.3g} shortens {100 * share:.0f} % of the "
     words += "steps, so this limit sets their length, not the gradient" if history.facts.get("plain", True) else "gradients"
-    if acting is not None and acting < 1 and history.facts.get("plain", True):
+    if share_of is not None and share_of < 1 and history.facts.get("plain", True):
         return Finding(
-            True, f"{words}; the learning rate in effect is about {acting * rate:.2g}, not {rate:.2g}. "
+            True, f"{words}; the learning rate in effect is about {share_of * rate:.2g}, not {rate:.2g}. "
             "Raise the limit, or count with the learning rate in effect.",
         )  # fmt: skip
     return Finding(True, words + ". Raise the limit if only rare large gradients are to be cut.")
@@ -188,6 +173,28 @@ def _room(history: History) -> Finding:
     )
 
 
+def _risen(history: History) -> Finding:
+    """The loss has left: in two looks at the whole probe it is as far above its lowest as what is called a spike.
+
+    Where it cannot be looked at any more, the losses of the steps tell.
+    """
+    looks = [look for look in history.looks if look.part == 1]
+    lost = bool(history.facts.get("blind")) and len(history.losses) >= _FEW
+    before = looks if lost else looks[:-2]
+    least = min(before, key=lambda look: look.loss, default=None)
+    if least is None or not least.loss > 0:
+        return _UNKNOWN
+    now = [history.median(_FEW)] if lost else [look.loss for look in looks[-2:]]
+    high = [loss > SPIKE * least.loss for loss in now]
+    if not all(high):
+        return _UNKNOWN if any(high) or lost else _NO
+    return Finding(
+        True,
+        f"The loss has risen to {now[-1]:.3g}, {now[-1] / least.loss:.2g} times what it was at step {least.step}. If it does not come "
+        "back by itself, go back to a checkpoint of that time, with a smaller learning rate.",
+    )
+
+
 def _at_edge(history: History) -> Finding:
     """Beyond the edge."""
     last = history.looks[-2:]
@@ -195,12 +202,12 @@ def _at_edge(history: History) -> Finding:
         return _UNKNOWN
     if all(look.sharpness > look.edge for look in last):  # type: ignore[operator]
         worst = max(look.of_edge or 0.0 for look in last)
-        return Finding(
-            True,
-            f"Sharpness has been beyond the edge ({worst:.3g} of it) since step {last[0].step}: the learning rate is as high as "
-            f"curvature allows. This alone is no reason for alarm, as full-batch training usually stays there. "
-            f"{1 / worst:.2g} times this learning rate is stable.",
-        )
+        words = f"Sharpness has been beyond the edge ({worst:.3g} of it) since step {last[0].step}: the learning rate is "
+        if last[-1].loss > SPIKE * min(look.loss for look in history.looks if look.part == last[-1].part):
+            words += "higher than curvature allows. "
+        else:
+            words += "as high as curvature allows. This alone is no reason for alarm, as full-batch training usually stays there. "
+        return Finding(True, f"{words}{1 / worst:.2g} times this learning rate is stable.")
     return Finding(False) if all(look.sharpness + look.bar < (look.edge or 0) for look in last) else _UNKNOWN
 
 
@@ -251,6 +258,7 @@ RULES: dict[str, Callable[[History], Finding]] = {
     "skipped": _skipped,
     "clipped": _clipped,
     "spike": _spike,
+    "risen": _risen,
     "beyond the edge": _at_edge,
     "room": _room,
     "noise": _noise,

@@ -278,8 +278,8 @@ def _note(axes: Axes, words: str, where: tuple[float, float], colour: str, halo:
     right, up = _share(axes, where)
     far, high = right > 0.7, up > 0.88
     aside, rise = -8.0 if far else 8.0, -12.0 if high else 6.0
-    inches = axes.figure.get_figwidth() * _WITHIN * 72  # of the axes, in points
-    room = inches * min(max(right if far else 1 - right, 0.0), 1.0) - 8
+    points = axes.figure.bbox.width * 72 / axes.figure.dpi * _WITHIN  # of the axes
+    room = points * min(max(right if far else 1 - right, 0.0), 1.0) - 8
     lacking = _wide(words) - room
     if lacking > 0:
         words = words.replace(", ", ",\n", 1)

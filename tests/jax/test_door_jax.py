@@ -70,14 +70,15 @@ def test_grain_and_loaders_without_tensorflow():
     loader = grain.DataLoader(data_source=Rows(), sampler=once, operations=[grain.transforms.Batch(8)])
     torch = pytest.importorskip("torch")
     plain = torch.utils.data.DataLoader(Rows(), batch_size=8, collate_fn=lambda rows: tuple(map(np.stack, zip(*rows, strict=True))))
-    for data in (dealt, dealt.to_iter_dataset(), loader, plain):
+    ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)  # else every pass over an endless set reads 500 batches ahead
+    for data in (dealt, dealt.to_iter_dataset(ahead), loader, plain):
         job = JaxJob(loss, W, data)
         assert (job.endless, job.examples, job.batch_size) == (False, len(X), 8)
         assert sum(size for _, size in job.feed.pieces()) == len(X)
     truth = float(np.linalg.eigvalsh(2 * X.T @ X / len(X))[-1])
     assert pytest.approx(truth, rel=1e-3) == inertia.jax.measure(loss, W, loader, noise=0, weights=False).L
-    assert JaxJob(loss, W, dealt.repeat().to_iter_dataset(), steps=16).endless
-    assert inertia.jax.tune(loss, W, dealt.repeat(), steps=16, runs=1).best is not None
+    assert JaxJob(loss, W, dealt.repeat(), steps=16).endless
+    assert inertia.jax.tune(loss, W, dealt.repeat().to_iter_dataset(ahead), steps=16, runs=1).best is not None
 
 
 def test_dropout_is_given_fresh_keys_and_a_seed_its_own_start():

@@ -10,7 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # golden.py and its kin are shared by the tests here
 
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync "
+    "--disable-features=PreloadTopChromeWebUI,WebUIOmniboxPopup"  # pages of a window's frame, that nobody sees here
+)
+SHELLS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first has no window to draw: half the time
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +53,7 @@ def laboratory(given):
 def browser():
     """Chromium without a window; skips where it is missing."""
     sync = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = next(filter(None, map(shutil.which, SHELLS)), None)
     if path is None:
         pytest.skip("no chromium on this machine: install it to run the browser tests")
     with sync.sync_playwright() as playwright:
@@ -121,6 +125,12 @@ class Page:
 def visit(browser, lab):
     """Opens a page of its own: visit(size, **options of the browser's page)."""
     return lambda size=(1180, 900), **options: Page(browser, lab, size, **options).open()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens the page of that laboratory."""
+    return lambda address: Page(browser, address).open()
 
 
 @pytest.fixture(scope="module")

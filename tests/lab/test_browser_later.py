@@ -18,19 +18,19 @@ pytestmark = pytest.mark.browser
 
 
 class Hand:
-    """One figure on one page."""
+    """One figure on a page, in that state."""
 
-    def __init__(self, browser, lab, hash_, size=(1180, 900), **options):
-        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
-        self.name, self.complaints = hash_.partition("?")[0], []
-        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(f"{lab}/#{hash_}")
-        self.page.wait_for_selector("body[data-ready]", timeout=30_000)
-        self.page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
-        self.page.locator(f"#{self.name}").scroll_into_view_if_needed()
-        self.page.wait_for_selector(f"#{self.name}:not([data-drawn='0'])", timeout=15_000)
-        self.settled()
+    def __init__(self, opened, name):
+        self.opened, self.page, self.name = opened, opened.page, name
+
+    def put(self, hash_):
+        """The figure as it is at first, then as the link has it."""
+        self.opened.figure(self.name)
+        if "?" in hash_:
+            self.page.evaluate(f"location.hash = '{hash_}'")
+            self.page.wait_for_timeout(50)
+            self.settled()
+        return self
 
     def settled(self):
         """Wait until no question of this figure is under way."""
@@ -52,22 +52,11 @@ class Hand:
         )
         return box["x"] + place[0], box["y"] + place[1]
 
-    def closed(self):
-        self.page.close()
-        assert self.complaints == []
-
 
 @pytest.fixture
-def hand(browser, lab):
-    made = []
-
-    def reach(hash_, **options):
-        made.append(Hand(browser, lab, hash_, **options))
-        return made[-1]
-
-    yield reach
-    for one in made:
-        one.closed()
+def hand(page):
+    """Takes a figure of the page that the tests here share, as it is at first or as a link has it: hand("map?beta=0.9")."""
+    return lambda hash_: Hand(page, hash_.partition("?")[0]).put(hash_)
 
 
 def test_a_wall_is_painted_and_a_door_opened(hand):
@@ -222,16 +211,19 @@ def test_a_record_is_loaded_from_a_file_and_a_wrong_file_is_said(hand, tmp_path)
     assert np.isfinite(loaded(record).model.floor)
 
 
-def test_the_laboratory_opens_with_the_record_it_was_started_with(browser, served, tmp_path):
+def test_the_laboratory_opens_with_the_record_it_was_started_with(opened, served, tmp_path):
     record_ = record(np.random.default_rng(3))
     (tmp_path / "record.json").write_text(json.dumps(record_))
     with served(known(tmp_path)) as address:
-        figure = Hand(browser, address, "yours")
+        made = opened(address)
+        figure = Hand(made, "yours")
+        figure.page.locator("#yours").scroll_into_view_if_needed()
         figure.page.wait_for_selector("#yours .caption:has-text('Made up')")
         figure.settled()
         assert figure.state("alpha") == pytest.approx(record_["recommendation"]["alpha"], rel=1e-5)
         assert figure.page.locator("#yours [data-key^='run']").count() >= len(record_["runs"])
-        figure.closed()
+        made.page.close()
+        assert made.complaints == []
 
 
 def test_the_optimum_is_dragged_and_the_start_stays(hand):

@@ -177,6 +177,8 @@ def test_a_lost_dask_worker_is_a_result_and_what_finished_is_kept():
         distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1") as cluster,
         distributed.Client(cluster) as client,
     ):
+        for nanny in cluster.workers.values():
+            nanny.auto_restart = False  # a new worker would only be waited for
         fine, lost = records(Dies(3, 1), data, client.get_executor())
     assert (fine.error, fine.marks.tolist()) == ("", MARKS.tolist())
     assert "KilledWorker" in lost.error

@@ -74,7 +74,7 @@ TABLE = {
     ],
     "DistributedDataParallel": [
         GROUP + "test_everything_is_of_the_whole_loss", GROUP + "test_a_tuning_decides_once_and_its_runs_are_those_of_one_process",
-        GROUP + "test_the_other_verbs", ANY, "not tested",
+        GROUP + "test_the_other_verbs", ANY, GROUP + "test_a_watch_is_one_for_all_processes_and_changes_no_step",
     ],
     "fully_shard (FSDP2)": [
         GROUP + "test_everything_is_of_the_whole_loss", GROUP + "test_tunings_of_shards_and_of_models_that_are_cut", "as tune",

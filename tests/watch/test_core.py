@@ -21,6 +21,7 @@ from inertia.watching.pacing import Pace
 from inertia.watching.quantities import Look, Noise, Reading, Step, from_plain, plain
 from inertia.watching.regimes import Regime, noise_limit, regime
 from inertia.watching.spikes import forecast
+from inertia.watching.watcher import Watcher
 
 
 class Clock:
@@ -118,6 +119,31 @@ def test_a_run_that_is_killed_leaves_its_log_and_goes_on(tmp_path):
     assert again.ended
     assert again.losses[-1] == (found.steps + 1, 0.5)
     assert again.resumed == [found.steps]
+
+
+def test_losses_of_slow_steps_are_written_before_they_are_many_and_all_of_them_for_a_checkpoint(tmp_path):
+    clock, read_at = Clock(), {}
+    monitor = Monitor(pace=Pace(0.03, clock=clock), log=tmp_path / "run.jsonl", say=False)
+
+    class Late:  # a loss on a device
+        def __init__(self, step):
+            self.step = step
+
+        def __float__(self):
+            read_at[self.step] = at
+            return 1.0 / self.step
+
+    for at in range(1, 8):
+        clock.now += 3.0
+        monitor.history.stepped(at, [0.1])
+        monitor.loss(at, Late(at))
+    assert [step for step, _ in watched(tmp_path / "run.jsonl").losses] == [1, 2, 3, 4, 5, 6]
+    assert all(when > step for step, when in read_at.items())  # never the one that may still be computed
+    watcher = Watcher()
+    watcher.monitor, watcher.steps = monitor, 7
+    assert watcher.state_dict() == {"steps": 7}
+    assert [step for step, _ in watched(tmp_path / "run.jsonl").losses] == [1, 2, 3, 4, 5, 6, 7]
+    monitor.close()
 
 
 def test_what_lies_beyond_a_checkpoint_is_superseded(tmp_path):

@@ -155,6 +155,7 @@ class Watch(Watcher):
         """A loss that was averaged over steps, where a trainer tells no others: that of the last step made."""
         with self.pace.charged():
             self.monitor.loss(self.steps, float(loss), now=True)
+            self.monitor.write_losses()
             self.monitor.judge(cheap=True)
 
     def look_closely(self) -> None:

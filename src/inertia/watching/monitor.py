@@ -24,6 +24,7 @@ __all__ = ["Monitor"]
 T = TypeVar("T")
 
 _FLUSH = 64  # losses to a line of the log
+_FRESH = 2.0  # seconds after which losses are read and written however few they are: who follows a run of slow steps waits no longer
 _AT_ONCE = 32  # losses that may wait on the device before they are read: below the 50 steps within which a fault is named
 
 
@@ -60,6 +61,7 @@ class Monitor:
         self.told: list[Told] = []
         self._pending: list[tuple[int, Any]] = []  # losses that may still be on their way
         self._unwritten: list[tuple[int, float]] = []
+        self._settled = self._written = pace.clock()
         self.begin = self._begin(dict(about or {}) | {"version": __version__, "budget": pace.budget, "expect": expect})
 
     def _begin(self, about: dict[str, Any]) -> int:
@@ -94,17 +96,21 @@ class Monitor:
         self._pending.append((step, value))
         if now or len(self._pending) >= _AT_ONCE:
             self.settle()
+        elif self.pace.clock() - self._settled > _FRESH:
+            self.settle(keep=1)  # the newest may still be computed
 
     def _taken(self, step: int, number: float) -> None:
         self.history.lost(step, number)
         if self.journal is not None:
             self._unwritten.append((step, number))
-            if len(self._unwritten) >= _FLUSH or not isfinite(number):
+            if len(self._unwritten) >= _FLUSH or not isfinite(number) or self.pace.clock() - self._written > _FRESH:
                 self.write_losses()
 
-    def settle(self) -> None:
-        """Read the losses that are waiting, and tell what follows."""
-        pending, self._pending = self._pending, []
+    def settle(self, keep: int = 0) -> None:
+        """Read the losses that are waiting, but for the newest so many."""
+        split = len(self._pending) - keep
+        pending, self._pending = self._pending[:split], self._pending[split:]
+        self._settled = self.pace.clock()
         for step, value in pending:
             self._taken(step, float(value))
 
@@ -117,6 +123,7 @@ class Monitor:
             else:
                 runs.append([entry])
         self._unwritten = []
+        self._written = self.pace.clock()
         if self.journal is not None:
             for run in runs:
                 self.journal.write("losses", step=run[0][0], values=[value for _, value in run])

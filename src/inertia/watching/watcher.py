@@ -45,7 +45,9 @@ class Watcher:
         self.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must hold so that the watch goes on where the run does."""
+        """What a checkpoint must hold so that the watch goes on where the run does; the log is written up to here."""
+        self.monitor.settle()
+        self.monitor.write_losses()
         return {"steps": self.steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ HF, LIGHT, GROUP = "trainers/test_hf.py::", "trainers/test_lightning.py::", "tor
 WATCH, JAX = "watch/test_trainers.py::", "jax/test_modules.py::"
 ANY = "steps any torch parameters"
 LOOP = "by `Watch` in your own loop"
+CUT = "refused: it reads whole parameters"  # watch/test_faults.py holds it to that
 
 TABLE = {
     "tensors, loaders, datasets, streams": [
@@ -78,15 +79,15 @@ TABLE = {
     ],
     "fully_shard (FSDP2)": [
         GROUP + "test_everything_is_of_the_whole_loss", GROUP + "test_tunings_of_shards_and_of_models_that_are_cut", "as tune",
-        GROUP + "test_momentum_steps_parameters_of_two_kinds_as_torch_does", "not tested",
+        GROUP + "test_momentum_steps_parameters_of_two_kinds_as_torch_does", CUT,
     ],
     "tensor parallel (DTensor)": [
         GROUP + "test_an_unwrapped_model_with_shards_of_the_data_and_a_cut_model_are_measured_so_too",
         GROUP + "test_tunings_of_shards_and_of_models_that_are_cut", "as tune",
-        "torch/test_dropin.py::test_distributed_tensors_beside_plain_ones_are_stepped_apart", "not tested",
+        "torch/test_dropin.py::test_distributed_tensors_beside_plain_ones_are_stepped_apart", CUT,
     ],
     "FullyShardedDataParallel (FSDP1)": [
-        "refused: use fully_shard", "refused: use fully_shard", "refused: use fully_shard", ANY, "not tested",
+        "refused: use fully_shard", "refused: use fully_shard", "refused: use fully_shard", ANY, CUT,
     ],
     "two JAX processes": [
         *3 * ["jax/test_processes_jax.py::test_two_processes_measure_tune_and_check_the_whole_loss"], "of optax", "not tested",

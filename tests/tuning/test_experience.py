@@ -7,6 +7,7 @@ import pytest
 
 from inertia.errors import BadInput
 from inertia.problems import least_squares
+from inertia.tuning.budget import Objective
 from inertia.tuning.experience import ExperiencePolicy
 from inertia.tuning.experience.cells import read, shipped, written
 from inertia.tuning.experience.remembering import keep, pinned, recalled
@@ -15,7 +16,8 @@ from inertia.tuning.factors import budget_of
 from inertia.tuning.loop import tune
 from inertia.tuning.measuring import measure
 from inertia.tuning.numpy_door import ProblemJob
-from inertia.tuning.policy import History
+from inertia.tuning.policy import History, Trial
+from inertia.tuning.trainable import Run
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,30 @@ def test_advice_needs_no_run_and_holds_the_momentum_asked_for(job):
     assert pick.index is None
     assert (pick.recipe.momentum, pick.recipe.nesterov) == (0.85, False)
     assert ExperiencePolicy(seen, budget).without_momentum(History()).momentum == 0
+
+
+def test_a_validation_loss_is_not_expected_below_what_the_loss_cannot_undercut(job):
+    budget = budget_of(200, steps=100, batch_size=10, objective=Objective.of(True))
+    seen = replace(measure(job, budget_of(200, steps=100, batch_size=10)), lowest=0.0, validation=0.3)
+    policies = {name: ExperiencePolicy(replace(seen, lowest=lowest), budget) for name, lowest in (("known", 0.0), ("unknown", None))}
+    told = {name: policy.expect(policy.recipes[::20], History()) for name, policy in policies.items()}
+    assert min(each.low for each in told["unknown"]) < 0 <= min(each.low for each in told["known"])
+    for known, unknown in zip(told["known"], told["unknown"], strict=True):
+        assert known == replace(unknown, low=max(unknown.low, 0.0), loss=max(unknown.loss, 0.0), high=max(unknown.high, 0.0))
+
+
+def test_of_a_metric_nothing_is_expected_before_a_run_tells_its_scale(job):
+    budget = budget_of(200, steps=100, batch_size=10, objective=Objective.of(True, metric=True))
+    seen = replace(measure(job, budget_of(200, steps=100, batch_size=10)), lowest=0.95, validation=0.1)  # an accuracy of .1 at the start
+    policy = ExperiencePolicy(seen, budget)
+    assert policy.pick(History()).expected is None
+    first = policy.propose(History(), 3).candidates[0]
+    assert first.expected is None
+    marks, accuracy = np.array([0, 50, 100]), np.array([0.1, 0.8, 0.9])
+    run = Run(first.recipe, first.seed, 100, marks, np.array([9.0, 2.0, 1.0]), accuracy, gradients=budget.gradients)
+    told = policy.pick(History().more([Trial(first, run, 0.9)])).expected
+    assert told.low <= told.loss <= told.high
+    assert told.low < 0.95  # a bound of the loss is none of the metric
 
 
 def test_cells_come_back_as_they_were_written(tmp_path):

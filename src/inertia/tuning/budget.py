@@ -25,6 +25,11 @@ class Objective:
     held_out: bool = False  # read on the validation data
     sign: float = 1.0
 
+    @property
+    def metric(self) -> bool:
+        """Whether it is a metric and not the loss itself, on whichever data."""
+        return self.name == "metric"
+
     @staticmethod
     def of(held_out: bool, metric: bool = False, maximize: bool = True) -> Objective:
         """A metric that is to rise (or fall), the validation loss, or the training loss.

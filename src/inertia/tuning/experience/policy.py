@@ -67,6 +67,7 @@ class ExperiencePolicy:
         tried = [f for f in TRIED[optimizer] if nesterov is None or f.nesterov == nesterov or f.momentum == 0]
         if momentum is not None:
             tried = [Family(momentum, bool(nesterov), optimizer)]
+        self._lowest = -np.inf if measured.lowest is None or budget.objective.metric else measured.lowest  # on validation data, too
         self._asked: tuple[History, Weighed] | None = None
         self.recipes = [self._recipe(x, family) for family in tried for x in NET if _LOW <= x <= _HIGH]
 
@@ -200,11 +201,13 @@ class ExperiencePolicy:
         expected = self.known.belief(self._weighed(history), self._places([trial.run.recipe for trial in history.trials])).expected
         return chosen(fell, expected)
 
-    def _expected(self, belief: Belief, at: int, history: History) -> Expectation:
-        """Median and 80 % interval of one run's loss, over hypotheses, falls and seeds."""
+    def _expected(self, belief: Belief, at: int, history: History) -> Expectation | None:
+        """Median and 80 % interval of one run's loss, over hypotheses, falls and seeds; none of a metric before any run tells its scale."""
+        if self.budget.objective.metric and not self._ran(history):
+            return None
         falls = quantiles(*spread_of(belief, at, self.known.fitted.width(self._ran(history))), _TENTHS)
         sign = self.budget.objective.sign
-        low, middle, high = sorted(sign * (self.start(history) - falls))
+        low, middle, high = np.maximum(sorted(sign * (self.start(history) - falls)), self._lowest)
         evidence = Evidence.RUNS if self._ran(history) else Evidence.FORECAST if self.job.said is not None else Evidence.EXPERIENCE
         return Expectation(float(middle), float(low), float(high), evidence)
 

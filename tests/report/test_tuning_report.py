@@ -1,13 +1,14 @@
 """The report of a tuning: its pictures are arrays of the answer, its sentences come from one place, its page reads at a glance."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import inertia
 from inertia.problems import linear_regression
-from inertia.report import tuning
+from inertia.report import draw, tuning
 from inertia.tuning import reasons
 
 
@@ -33,6 +34,21 @@ def test_the_expected_curve_lies_inside_its_interval(found):
     assert fine.any()
     assert np.all(low.y[fine] <= middle.y[fine] + 1e-12)
     assert np.all(middle.y[fine] <= high.y[fine] + 1e-12)
+
+
+def test_an_interval_that_reaches_zero_does_not_flatten_what_is_expected(found):
+    land = found.landscape
+    middle = np.geomspace(2.0, 1e-3, land.loss.size).reshape(land.loss.shape)
+    held = replace(found, landscape=replace(land, loss=middle, low=np.zeros_like(middle), high=3 * middle))
+    for view in (tuning.by_learning_rate(held), tuning.by_momentum(held)):
+        assert view.log_y
+        assert "goes on below the axis" in view.caption
+        assert all(np.nanmin(each.y) >= view.limits[0] > 0 for each in view.lines)
+        assert view.limits[0] == pytest.approx(min(np.nanmin(each.y) for each in view.lines if each.role != "pale") / 15)
+        figure = draw.figure(view)
+        figure.clear()
+    plain = tuning.by_learning_rate(replace(found, landscape=replace(land, loss=middle, low=0.9 * middle, high=1.1 * middle)))
+    assert "below the axis" not in plain.caption
 
 
 def test_the_spectrum_shows_shares(found):

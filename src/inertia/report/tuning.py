@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..theory.modes import edge
 from ..tuning.code import keras_note, lines
@@ -21,6 +22,7 @@ from .views import Curves, Line, Mark, Sticks, line
 __all__ = ["blocks", "by_learning_rate", "by_momentum", "measured", "rivals_rows", "runs_table", "save", "started", "training"]
 
 _TINY = 1e-9  # shares and curvatures below this part of the largest are rounding
+Array = NDArray[np.float64]
 _WIDE = 20.0  # values that span more than this factor are drawn on a logarithmic axis
 
 
@@ -72,10 +74,11 @@ def by_learning_rate(found: Tuning) -> Curves | None:
     caption = (
         f"Expected {found.budget.objective.name} at the end of a run against its learning rate, with {recipe.family}: median and "
         "80 % interval over seeds, with everything known after the runs. Points: the runs that were made (orange: recommended)."
-    )
+    ) + _cut(drawn)
+    limits = _limits(found, drawn)
     return Curves(
-        "learning-rate", "Which learning rate?", tuple(drawn), "learning rate", "final loss", caption, True, _logarithmic(drawn), marks,
-        limits=_limits(found, drawn),
+        "learning-rate", "Which learning rate?", _within(drawn), "learning rate", "final loss", caption, True, _logarithmic(drawn),
+        marks, limits=limits,
     )  # fmt: skip
 
 
@@ -101,11 +104,11 @@ def by_momentum(found: Tuning) -> Curves | None:
     caption = (
         f"Expected {found.budget.objective.name} at the end of a run at the best learning rate for each {word}: median and 80 % interval. "
         "Points: the runs that were made, at their own learning rates (orange: recommended)."
-    )
+    ) + _cut(drawn)
     ticks = tuple((_memory(tick), f"{tick:g}") for tick in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98))
     title = f"Does {word} matter here?"
     limits = _limits(found, drawn)
-    return Curves("momentum", title, tuple(drawn), word, "final loss", caption, True, _logarithmic(drawn), ticks=ticks, limits=limits)
+    return Curves("momentum", title, _within(drawn), word, "final loss", caption, True, _logarithmic(drawn), ticks=ticks, limits=limits)
 
 
 def training(found: Tuning) -> Curves:
@@ -126,7 +129,7 @@ def training(found: Tuning) -> Curves:
         drawn.append(line([end, end], [expected.low, expected.high], "expected before the run", "pale", width=6.0))
     caption = f"{judged.name.capitalize()} along every run (orange: recommended)."
     caption += " The pale bar is the 80 % interval that was expected of the recommended run before it was made." if expected else ""
-    return Curves("runs", "What the runs did", tuple(drawn), "step", judged.name, caption, log_y=_logarithmic(drawn))
+    return Curves("runs", "What the runs did", _within(drawn), "step", judged.name, caption, log_y=_logarithmic(drawn))
 
 
 def runs_table(found: Tuning) -> Table:
@@ -253,18 +256,44 @@ def _dots(found: Tuning, place: Any) -> list[Line]:
 
 
 def _limits(found: Tuning, drawn: Sequence[Line]) -> tuple[float, float] | None:
-    """Limits of the loss axis that leave the diverging end of the curves out."""
-    ys = np.concatenate([item.y for item in drawn])
-    fine = ys[np.isfinite(ys)]
+    """Limits of the loss axis that leave the diverging end of the curves out, and on a logarithmic axis what an interval has far below."""
+    fine = _heights(drawn)
     top = 1.3 * max(found.measurement.loss, *(item.y[0] for item in drawn if item.dots)) if found.runs else float(fine.max())
     low = float(fine.min())
-    return (low / 1.5, top) if _logarithmic(drawn) and low > 0 else (low - 0.08 * (top - low), top)
+    if not _logarithmic(drawn):
+        return low - 0.08 * (top - low), top
+    return _bottom(drawn), top
+
+
+def _bottom(drawn: Sequence[Line]) -> float:
+    """Where a logarithmic axis ends: a decade below what is expected or was reached."""
+    return max(float(_heights(drawn).min()), 0.1 * float(_heights(drawn, pale=False).min())) / 1.5
 
 
 def _logarithmic(drawn: Sequence[Line]) -> bool:
-    ys = np.concatenate([item.y for item in drawn]) if drawn else np.empty(0)
-    fine = ys[np.isfinite(ys)]
-    return bool(fine.size and fine.min() > 0 and fine.max() > _WIDE * fine.min())
+    """Whether the loss axis is: what is expected and what was reached decide, for an interval may go down to 0."""
+    fine = _heights(drawn, pale=False)
+    return bool(fine.size and fine.min() > 0 and _heights(drawn).max() > _WIDE * fine.min())
+
+
+def _heights(drawn: Sequence[Line], pale: bool = True) -> Array:
+    """All finite values of the lines, with those of the interval or without."""
+    ys = [item.y for item in drawn if pale or item.role != "pale"]
+    held = np.concatenate(ys) if ys else np.empty(0)
+    return held[np.isfinite(held)]
+
+
+def _cut(drawn: Sequence[Line]) -> str:
+    """What the caption says of an interval that the axis does not hold."""
+    return " The interval goes on below the axis." if _logarithmic(drawn) and _heights(drawn).min() < _bottom(drawn) else ""
+
+
+def _within(drawn: Sequence[Line]) -> tuple[Line, ...]:
+    """Lines that end where a logarithmic axis does instead of at 0 or below."""
+    if not _logarithmic(drawn):
+        return tuple(drawn)
+    low = _bottom(drawn)
+    return tuple(item._replace(y=np.where(item.y < low, low, item.y)) for item in drawn)
 
 
 def _momentum(found: Tuning) -> str:

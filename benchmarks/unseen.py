@@ -31,9 +31,11 @@ from inertia.jax.made import transformation_of
 from inertia.jax.trials import run_trials
 from inertia.tuning.batches import batch_order
 from inertia.tuning.experience.policy import ExperiencePolicy
+from inertia.tuning.experience.surfaces import EPSILON, reference
+from inertia.tuning.factors import factors_of
 from inertia.tuning.policy import History
 
-TUNED, FRESH, TOLD, SCHEDULES, EPSILON = 7, (100, 101, 102), (0, 2, 3), ("constant", "linear"), 0.01
+TUNED, FRESH, TOLD, SCHEDULES = 7, (100, 101, 102), (0, 2, 3), ("constant", "linear")
 MOMENTA = ((0.0, 0.0), (0.5, 0.0), (0.8, 0.0), (0.9, 0.0), (0.95, 0.0), (0.98, 0.0), (0.9, 0.9), (0.98, 0.98))
 RATES = 2.0 ** np.arange(-13.0, 5.1, 0.5)
 
@@ -172,17 +174,10 @@ def quantiles(rng: np.random.Generator) -> Unseen:
 PROBLEMS = {each.__name__: each for each in (spirals, factored, mixture, softmax, waves, counts, recalled, quantiles)}
 
 
-def planned(schedule: str, steps: int) -> np.ndarray:
-    """What the schedule multiplies the learning rate by."""
-    return np.ones(steps) if schedule == "constant" else 1 - np.arange(steps) / steps
-
-
 def sgd(one: Unseen, schedule: str, methods: Method) -> np.ndarray:
     """Final losses of methods (T,) on the fresh seeds: (T, 3)."""
-    found = [
-        run_trials(one.loss, one.params, one.data, methods, planned(schedule, one.steps), batch_size=one.batch, seed=seed, together=64)
-        for seed in FRESH
-    ]
+    _, plan = factors_of(schedule, one.steps)
+    found = [run_trials(one.loss, one.params, one.data, methods, plan, batch_size=one.batch, seed=seed, together=64) for seed in FRESH]
     return np.stack([each.losses[:, -1] for each in found], axis=1)
 
 
@@ -208,7 +203,7 @@ def trained(one: Unseen, rule: Any) -> np.ndarray:
 
 def others(one: Unseen, schedule: str) -> dict[str, Any]:
     """What one would use untuned."""
-    plan = jnp.asarray(planned(schedule, one.steps), jnp.float32)
+    plan = jnp.asarray(factors_of(schedule, one.steps)[1], jnp.float32)
 
     def factor(step: Any) -> Any:
         return plan[jnp.minimum(step, one.steps - 1)]
@@ -235,8 +230,7 @@ def judged(one: Unseen, schedule: str) -> dict[str, Any]:
 
     means = {who: float(mean(losses)) for who, losses in ends.items()} | {"grid": float(mean(sgd(one, schedule, Method(*grid))).min())}
     lowest = min(means.values())  # of all that ran
-    ref = lowest - 0.02 * (begin - lowest)
-    ref = ref if one.lowest is None else max(ref, min(one.lowest, lowest))
+    ref = reference(begin, lowest, one.lowest)
     eps = EPSILON * (begin - ref)
     score = {who: float(np.log((x - ref + eps) / (means["grid"] - ref + eps))) for who, x in means.items()}
     held, near = {}, {}

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fit import Bank, number
 from playing import Answers, job_of
 
-from inertia.tuning.experience.either import apart, told
+from inertia.tuning.experience.either import apart, leads, told
 from inertia.tuning.experience.policy import chosen, improvement, reached, saved, settled, surpassed
 from inertia.tuning.experience.prior import Belief, Experience, Seen, Weighed
 from inertia.tuning.experience.reading import FITTED
@@ -94,14 +94,14 @@ class Game:
 
 def any_way(sides: tuple[Side, Side]) -> Iterator[tuple[int, float, tuple[float, float, float]]]:
     """The policy of inertia.tuning.experience.either: after 0, 1, ... runs, which is chosen, its y, and the ratio told."""
+    likely = apart(*(side.known for side in sides))
     for n in range(RUNS + 1):
-        likely = apart(*(side.known for side in sides))
-        _, so_far, _ = told(*(settled(side.belief, side.best) for side in sides), likely)
-        low, ratio, high = told(*(reached(side.belief, side.known.fitted) for side in sides), likely)
-        middle = ratio if low * high > 0 else so_far
-        order = sorted((0, 1), key=lambda k: (n > 0 and not sides[k].done, (k == 0) != (middle >= 0)))
+        by_runs = told(*(settled(side.belief, side.best) for side in sides), likely)
+        by_best = told(*(reached(side.belief, side.known.fitted) for side in sides), likely)
+        first = leads(by_runs, by_best)
+        order = sorted((0, 1), key=lambda k: (n > 0 and not sides[k].done, (k == 0) != first))
         best, other = (sides[k] for k in order)
-        yield order[0], float(best.y[best.best]), (float(low), float(ratio), float(high))
+        yield order[0], float(best.y[best.best]), tuple(map(float, by_best))
         if n < 2:
             turn = next(side for side in (best, other) if not side.done)
             turn.run(turn.next()[0])

@@ -29,9 +29,7 @@ class Played:
     failed: tuple[bool, ...]
     foreseen: list[tuple[float, ...]]  # of every run: 10 %, median and 90 % of its fall, what it was, what was possible
     made: int  # runs, of those allowed: the search ends where one more is not worth it
-    again: list[
-        list[tuple[float, ...]]
-    ]  # after 0, 1, ... runs: as `foreseen`, of what is recommended, on each seed on which it did not run
+    again: list[list[tuple[float, ...]]]  # after 0, 1, ... runs: as `foreseen`, of what is recommended, on seeds on which it did not run
     gains: list[tuple[float, ...]]  # after 0, 1, ... runs: 10 %, median and 90 % of ln of momentum's gain, what it is
 
 
@@ -92,11 +90,11 @@ def play(s: Surface, cell: Answers, experience: Experience, runs: int = 3, seeds
             ran = {(seed + at) % cell.fell.shape[1] for at, each in enumerate(done) if each == picks[-1]}
             fresh = [k for k in range(cell.fell.shape[1]) if k not in ran]
             again.append(
-                told(experience.belief(weighed, cell.at(picks[-1:])), experience.fitted.width(n), cell.fell[picks[-1], fresh], s.fall)
+                told(experience.belief(weighed, cell.at(picks[-1:])), experience.fitted.width(n > 0), cell.fell[picks[-1], fresh], s.fall)
             )
             if n < runs and not ended_early:
                 ended = cell.fell[ask, (seed + n) % cell.fell.shape[1]]
-                foreseen += told(experience.belief(weighed, cell.at([ask])), experience.fitted.width(n), [ended], s.fall)
+                foreseen += told(experience.belief(weighed, cell.at([ask])), experience.fitted.width(n > 0), [ended], s.fall)
                 done.append(ask)
                 fell.append(ended)
                 risen.append(cell.risen[ask, (seed + n) % cell.fell.shape[1]])

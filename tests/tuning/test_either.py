@@ -115,7 +115,7 @@ def test_the_first_run_is_that_which_drawing_says_will_end_lower(seen):
 def test_the_best_of_an_optimizer_is_the_lowest_mean_of_every_hypothesis(seen, name):
     how = ExperiencePolicy(seen, BUDGET, optimizer=name)
     belief, fitted = how._tried(History()), how.known.fitted
-    fall, possible, weight = how.best(History())
+    fall, possible, weight = how.at_best(History())
     assert np.sum(weight) == pytest.approx(1)
     rng = np.random.default_rng(2)
     hypotheses = rng.choice(belief.weight.size, 20_000, p=belief.weight)

@@ -35,9 +35,8 @@ def beside(axes: Axes, place: tuple[float, float], words: str, curves: Sequence[
     if y >= 0.9:
         wanted = [(side, up) for up in (-0.05, -0.1) for side in (left, not left)]
     found = [(x + (-0.012 if side else 0.012), y + up, side) for side, up in wanted]
-    inside = [one for one in found if tall / 2 <= one[1] <= 1 - tall / 2 and (one[0] >= wide if one[2] else one[0] + wide <= 1)] or found[
-        :1
-    ]
+    inside = [one for one in found if tall / 2 <= one[1] <= 1 - tall / 2 and (one[0] >= wide if one[2] else one[0] + wide <= 1)]
+    inside = inside or found[:1]
     for at, height, side in inside:
         low = at - wide if side else at
         if not any(_crosses(curve, (low, low + wide), (height - tall / 2, height + tall / 2)) for curve in curves):

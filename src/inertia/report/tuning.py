@@ -67,6 +67,7 @@ def by_learning_rate(found: Tuning) -> Curves | None:
         line(land.learning_rates, land.loss[row], "expected", "ink", width=2.0),
     ]
     drawn += _dots(found, lambda trial: trial.run.recipe.learning_rate)
+    bottom = _bottom(drawn)
     marks: tuple[Mark, ...] = ()
     if recipe.optimizer == "sgd" and found.measurement.upper > 0:
         limit = recipe.learning_rate * float(edge(recipe.method)) / found.measurement.upper
@@ -74,10 +75,10 @@ def by_learning_rate(found: Tuning) -> Curves | None:
     caption = (
         f"Expected {found.budget.objective.name} at the end of a run against its learning rate, with {recipe.family}: median and "
         "80 % interval over seeds, with everything known after the runs. Points: the runs that were made (orange: recommended)."
-    ) + _cut(drawn)
-    limits = _limits(found, drawn)
+    ) + _cut(drawn, bottom)
+    limits = _limits(found, drawn, bottom)
     return Curves(
-        "learning-rate", "Which learning rate?", _within(drawn), "learning rate", "final loss", caption, True, _logarithmic(drawn),
+        "learning-rate", "Which learning rate?", _within(drawn, bottom), "learning rate", "final loss", caption, True, bottom is not None,
         marks, limits=limits,
     )  # fmt: skip
 
@@ -100,15 +101,17 @@ def by_momentum(found: Tuning) -> Curves | None:
         )
     ]  # fmt: skip
     drawn += _dots(found, lambda trial: _memory(trial.run.recipe.momentum))
+    bottom = _bottom(drawn)
     word = _momentum(found)
     caption = (
         f"Expected {found.budget.objective.name} at the end of a run at the best learning rate for each {word}: median and 80 % interval. "
         "Points: the runs that were made, at their own learning rates (orange: recommended)."
-    ) + _cut(drawn)
+    ) + _cut(drawn, bottom)
     ticks = tuple((_memory(tick), f"{tick:g}") for tick in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98))
     title = f"Does {word} matter here?"
-    limits = _limits(found, drawn)
-    return Curves("momentum", title, _within(drawn), word, "final loss", caption, True, _logarithmic(drawn), ticks=ticks, limits=limits)
+    limits = _limits(found, drawn, bottom)
+    kept = _within(drawn, bottom)
+    return Curves("momentum", title, kept, word, "final loss", caption, True, bottom is not None, ticks=ticks, limits=limits)
 
 
 def training(found: Tuning) -> Curves:
@@ -127,9 +130,10 @@ def training(found: Tuning) -> Curves:
     if expected is not None:
         end = found.budget.steps
         drawn.append(line([end, end], [expected.low, expected.high], "expected before the run", "pale", width=6.0))
+    bottom = _bottom(drawn)
     caption = f"{judged.name.capitalize()} along every run (orange: recommended)."
     caption += " The pale bar is the 80 % interval that was expected of the recommended run before it was made." if expected else ""
-    return Curves("runs", "What the runs did", _within(drawn), "step", judged.name, caption, log_y=_logarithmic(drawn))
+    return Curves("runs", "What the runs did", _within(drawn, bottom), "step", judged.name, caption, log_y=bottom is not None)
 
 
 def runs_table(found: Tuning) -> Table:
@@ -204,7 +208,7 @@ def started(trials: Sequence[Trial], judged: str) -> list[Block]:
         line(t.run.marks[: len(t.run.training)], t.run.training, f"{t.run.recipe.learning_rate:.3g}, {t.run.recipe.family}") for t in trials
     ]
     caption = f"The {len(trials)} runs that were finished."
-    return [Curves("runs", "The runs so far", tuple(drawn), "step", judged, caption, log_y=_logarithmic(drawn))]
+    return [Curves("runs", "The runs so far", tuple(drawn), "step", judged, caption, log_y=_bottom(drawn) is not None)]
 
 
 def rivals_rows(rivals: Sequence[Mapping[str, Any]]) -> list[list[str]]:
@@ -255,25 +259,23 @@ def _dots(found: Tuning, place: Any) -> list[Line]:
     return sorted(made, key=lambda item: item.role == "hot")
 
 
-def _limits(found: Tuning, drawn: Sequence[Line]) -> tuple[float, float] | None:
+def _limits(found: Tuning, drawn: Sequence[Line], bottom: float | None) -> tuple[float, float] | None:
     """Limits of the loss axis that leave the diverging end of the curves out, and on a logarithmic axis what an interval has far below."""
     fine = _heights(drawn)
     top = 1.3 * max(found.measurement.loss, *(item.y[0] for item in drawn if item.dots)) if found.runs else float(fine.max())
     low = float(fine.min())
-    if not _logarithmic(drawn):
-        return low - 0.08 * (top - low), top
-    return _bottom(drawn), top
+    return (low - 0.08 * (top - low), top) if bottom is None else (bottom, top)
 
 
-def _bottom(drawn: Sequence[Line]) -> float:
-    """Where a logarithmic axis ends: a decade below what is expected or was reached."""
-    return max(float(_heights(drawn).min()), 0.1 * float(_heights(drawn, pale=False).min())) / 1.5
+def _bottom(drawn: Sequence[Line]) -> float | None:
+    """Where the loss axis ends below if it is logarithmic, at most a decade below what is expected or was reached; None: it is linear.
 
-
-def _logarithmic(drawn: Sequence[Line]) -> bool:
-    """Whether the loss axis is: what is expected and what was reached decide, for an interval may go down to 0."""
-    fine = _heights(drawn, pale=False)
-    return bool(fine.size and fine.min() > 0 and _heights(drawn).max() > _WIDE * fine.min())
+    What is expected and what was reached decide, for an interval may go down to 0.
+    """
+    fine, told = _heights(drawn), _heights(drawn, pale=False)
+    if not (told.size and told.min() > 0 and fine.max() > _WIDE * told.min()):
+        return None
+    return max(float(fine.min()), 0.1 * float(told.min())) / 1.5
 
 
 def _heights(drawn: Sequence[Line], pale: bool = True) -> Array:
@@ -283,17 +285,14 @@ def _heights(drawn: Sequence[Line], pale: bool = True) -> Array:
     return held[np.isfinite(held)]
 
 
-def _cut(drawn: Sequence[Line]) -> str:
+def _cut(drawn: Sequence[Line], bottom: float | None) -> str:
     """What the caption says of an interval that the axis does not hold."""
-    return " The interval goes on below the axis." if _logarithmic(drawn) and _heights(drawn).min() < _bottom(drawn) else ""
+    return "" if bottom is None or _heights(drawn).min() >= bottom else " The interval goes on below the axis."
 
 
-def _within(drawn: Sequence[Line]) -> tuple[Line, ...]:
+def _within(drawn: Sequence[Line], bottom: float | None) -> tuple[Line, ...]:
     """Lines that end where a logarithmic axis does instead of at 0 or below."""
-    if not _logarithmic(drawn):
-        return tuple(drawn)
-    low = _bottom(drawn)
-    return tuple(item._replace(y=np.where(item.y < low, low, item.y)) for item in drawn)
+    return tuple(drawn) if bottom is None else tuple(item._replace(y=np.where(item.y < bottom, bottom, item.y)) for item in drawn)
 
 
 def _momentum(found: Tuning) -> str:

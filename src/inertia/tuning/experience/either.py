@@ -26,7 +26,7 @@ from .prior import Experience, log_student
 from .reading import quantiles
 from .surfaces import EPSILON
 
-__all__ = ["Apart", "EitherPolicy", "apart", "ratios", "told"]
+__all__ = ["Apart", "EitherPolicy", "apart", "leads", "ratios", "told"]
 
 Array = NDArray[np.float64]
 _DRAWN = 16384  # pairs of what is believed of both: quantiles of their ratio to about 1 % of the spread
@@ -118,16 +118,16 @@ class EitherPolicy:
             first, second = (parts[name] for name in self.each)
             ahead = two.start(second) - one.start(first)  # falls are counted from one start
             so_far = settled(one.standing(first), 0), settled(two.standing(second), 0)
-            at_best = one.best(first), two.best(second)
-            now, finally_ = (told(a, _later(b, ahead), self.apart) for a, b in (so_far, at_best))
-            self._split = history, parts, now, finally_
+            at_best = one.at_best(first), two.at_best(second)
+            by_runs, by_best = (told(a, _later(b, ahead), self.apart) for a, b in (so_far, at_best))
+            self._split = history, parts, by_runs, by_best
         return self._split[1:]
 
     def _order(self, history: History) -> list[str]:
         """The optimizers, best first: one that ran before one that did not; else the one that is more likely than not to end lower."""
-        parts, so_far, ratio = self._asked(history)
-        middle = (ratio if ratio[0] * ratio[-1] > 0 else so_far)[1]
-        return sorted(self.each, key=lambda name: (not parts[name].trials, (name == OPTIMIZERS[0]) != (middle >= 0)))
+        parts, by_runs, by_best = self._asked(history)
+        first = leads(by_runs, by_best)
+        return sorted(self.each, key=lambda name: (not parts[name].trials, (name == OPTIMIZERS[0]) != first))
 
 
 def _later(falls: tuple[Array, Array, Array], ahead: float) -> tuple[Array, Array, Array]:
@@ -176,6 +176,17 @@ def ratios(one: tuple[Array, Array, Array], two: tuple[Array, Array, Array], lik
 def told(one: tuple[Array, Array, Array], two: tuple[Array, Array, Array], likely: Apart) -> Array:
     """10 %, median and 90 % of that logarithm."""
     return quantiles(*ratios(one, two, likely), _TENTHS)
+
+
+def leads(by_runs: Array, by_best: Array) -> bool:
+    """Whether the first is to be taken, from what is told of both at their best runs so far and at their best settings.
+
+    The best settings decide where their interval does not hold 1, else the runs.
+
+    >>> leads(np.array([-1.0, -0.5, 0.1]), np.array([0.2, 0.4, 0.9])), leads(np.array([-1.0, -0.5, 0.1]), np.array([-0.2, 0.4, 0.9]))
+    (True, False)
+    """
+    return bool((by_best if by_best[0] * by_best[-1] > 0 else by_runs)[1] >= 0)
 
 
 def _inverse(weight: Array, at: Array) -> NDArray[np.intp]:

@@ -119,7 +119,7 @@ class ExperiencePolicy:
             recipe = self.recipes[int(np.argmin(self._tried(history).expected))]
         return self.known.belief(self._weighed(history), self._places([recipe]))
 
-    def best(self, history: History) -> tuple[Array, Array, Array]:
+    def at_best(self, history: History) -> tuple[Array, Array, Array]:
         """How far this optimizer may fall at its best, as `reached`."""
         return reached(self._tried(history), self.known.fitted)
 

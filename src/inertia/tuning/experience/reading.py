@@ -46,8 +46,8 @@ class Fitted:
     worth: float  # expected fall of y by one more run, below which the search ends
     stays: float  # noise at the bottom of a quadratic, over the noise of its fall
 
-    def width(self, ran: int | bool) -> float:
-        """How much wider than believed to tell what a run ends at, after so many runs of the job."""
+    def width(self, ran: bool) -> float:
+        """How much wider than believed to tell what a run ends at, by whether the job has run."""
         return self.narrow if ran else self.broad
 
     def units(self, convex: bool) -> Units:

@@ -169,12 +169,13 @@ def test_dask_carries_the_runs():
 
 @pytest.mark.slow
 def test_a_lost_dask_worker_is_a_result_and_what_finished_is_kept():
+    # A worker for each run: Dask holds a result on the worker that made it, and one that dies at once takes along what nobody fetched yet.
     distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
     data = made()[1]
     words = {"distributed.scheduler.allowed-failures": 0, "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": "1"}}
     with (
         dask.config.set(words),
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1") as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1") as cluster,
         distributed.Client(cluster) as client,
     ):
         for nanny in cluster.workers.values():

@@ -14,7 +14,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
 import inertia.torch as it  # noqa: E402
+from inertia.measurement import model as measuring  # noqa: E402
 from inertia.measurement.model import BUDGET, SLOWER, Plan  # noqa: E402
+from inertia.torch import opening, products  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -65,6 +67,38 @@ def test_the_largest_curvature_is_that_of_scipy_over_torchs_own_products(name):
     assert found.upper >= exact * (1 - 1e-5)
     assert len(told) >= 3
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+WIDER = {
+    "gpt2": lambda: models.gpt2(48, 1, 300, 2),
+    "vit": lambda: models.vit(1, 32, width=48),
+    "resnet": lambda: models.resnet((8, 16, 32, 64), (1, 1, 1, 1), size=32),
+    "bert": lambda: models.bert(48, 1, 300),
+    "lora": lambda: models.lora(2, width=48, layers=1, vocab=300, heads=2),
+}
+
+
+def held(work):
+    """Bytes that torch held on the way of some work, at most and in the end: every allocation counted, whatever the process holds."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as seen:
+        work()
+    moves = sorted((e.start_ns(), e.nbytes()) for e in seen.profiler.kineto_results.events() if e.name() == "[memory]")
+    levels = np.cumsum([size for _, size in moves])
+    return int(levels.max()), int(levels[-1])
+
+
+@pytest.mark.parametrize("name", WIDER)
+def test_a_large_model_takes_at_most_eight_vectors_beyond_one_batch_differentiated_twice_and_keeps_nothing(name, monkeypatch):
+    for module, constant, value in ((products, "FULL", 0), (opening, "LARGE", 0), (measuring, "LARGE", 0), (measuring, "BUDGET", 25.0)):
+        monkeypatch.setattr(module, constant, value)  # as models of millions of parameters are measured
+    model, data, batch_size, loss = WIDER[name]()
+    loader = DataLoader(models.Rows(data), batch_size=batch_size, shuffle=True)
+    params = [p for p in model.parameters() if p.requires_grad]
+    vector = sum(p.numel() * p.element_size() for p in model.parameters())
+    once, _ = held(lambda: models.twice(model, next(iter(loader)), loss, params))
+    most, left = held(lambda: it.measure(model, None, loader, forward=loss, noise=2))
+    assert most - once <= 8 * vector
+    assert left <= 0.02 * vector
 
 
 def test_padding_changes_nothing():

@@ -64,7 +64,7 @@ def graph_bytes(evaluate: Callable[[], torch.Tensor], params: Sequence[torch.Ten
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             held[storage.data_ptr()] = storage.nbytes()
-        return tensor.detach() if not tensor.requires_grad else tensor
+        return tensor.detach()  # a node that holds its own output, with what made it, is never freed
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         loss = evaluate()

@@ -7,92 +7,26 @@ number: its answer to a small gradient, from the state as it is, must be the lea
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from numpy.typing import NDArray
 
-from ..core.method import Method
 from ..errors import BadInput
-from ..optimizers.conventions.nests import found_fields, merged, replaced_fields
+from ..optimizers.conventions.nests import found_fields, replaced_fields
 from ..optimizers.identification import Identified
-from ..optimizers.identification.metric import Metric, looks, rectification
-from ..theory.adaptive import adagrad, adam, nadam, rmsprop
+from ..optimizers.identification.metric import Metric
 from ..tuning.preconditioned import InMetric
-from .probe import identify
+from .denominators import after, denominator, factor, method_in, moments, rectified, summed
+from .nature import Nature
 
-__all__ = ["Nature", "denominator", "flat_field", "in_metric", "method_in", "moments", "nature", "stepped"]
+__all__ = ["in_metric"]
 
 Array = NDArray[np.float64]
-_SQUARES = {"": "nu", "centered": "nu", "infinity": "nu", "amsgrad hat": "nu_max", "sum": "sum_of_squares"}
 _SMALL = 1e-3  # of the root of the second moment: a gradient whose square moves it by less than 1e-6
-_CLIPS = ("clip", "adaptive_grad_clip", "zero_nans", "unitwise")
-
-
-@dataclass(frozen=True, eq=False)
-class Nature:
-    """What a transformation is, and itself without the stages that clip gradients (a small gradient passes them)."""
-
-    found: Identified
-    bare: Any
-    kept: tuple[int, ...] | None  # places of the stages in the chain's state; None: all of it
-
-    def state(self, opt_state: Any) -> Any:
-        """The part of a state that the bare transformation keeps."""
-        return opt_state if self.kept is None else tuple(opt_state[at] for at in self.kept)
-
-
-def nature(transform: Any, params: Any) -> Nature:
-    """What the transformation is on parameters like these.
-
-    Raises:
-        BadInput: no transformation, or one that takes no such tree.
-
-    >>> nature(optax.adam(0.1), jnp.ones(3)).found.verdict
-    'Adam, learning rate 0.1, beta1 0.9, beta2 0.999'
-    """
-    if not (hasattr(transform, "init") and hasattr(transform, "update")):
-        raise BadInput(f"optimizer of type {type(transform).__name__} is no optax transformation: pass the one that steps the parameters")
-    bare, kept = _unclipped(transform)
-    return Nature(identify(bare, params=params), bare, kept)
-
-
-def _unclipped(transform: Any) -> tuple[Any, tuple[int, ...] | None]:
-    """A chain without its clipping stages."""
-    stages, starts = _held(transform.update, "update_fns"), _held(transform.init, "init_fns")
-    if stages is None or starts is None:
-        return transform, None
-    kept = tuple(at for at, fn in enumerate(stages) if not _made_by(fn).startswith(_CLIPS))
-    if len(kept) == len(stages) or not kept:
-        return transform, None
-    return optax.chain(*(optax.GradientTransformationExtraArgs(starts[at], stages[at]) for at in kept)), kept
-
-
-def _held(function: Any, name: str) -> Any:
-    """What a function keeps under a name in its closure."""
-    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
-    return function.__closure__[names.index(name)].cell_contents if name in names else None
-
-
-def _made_by(function: Any) -> str:
-    """The name of the optax function that made an update, also where optax has wrapped it."""
-    inner = _held(function, "tx")
-    return str(getattr(function if inner is None else inner.update, "__qualname__", ""))
-
-
-def stepped(opt_state: Any, fresh: Any) -> bool:
-    """Whether a state differs from the one that the same transformation starts from.
-
-    >>> tx = optax.adam(0.1)
-    >>> stepped(tx.init(jnp.ones(2)), tx.init(jnp.ones(2)))
-    False
-    """
-    pairs = zip(jax.tree.leaves(opt_state), jax.tree.leaves(fresh), strict=True)
-    return any(not np.array_equal(np.asarray(one), np.asarray(other), equal_nan=True) for one, other in pairs)
 
 
 def in_metric(known: Nature, opt_state: Any, params: Any) -> InMetric:
@@ -106,6 +40,8 @@ def in_metric(known: Nature, opt_state: Any, params: Any) -> InMetric:
     Raises:
         BadInput: a transformation that is none of Adam's kin, a state of another transformation or of other parameters.
 
+    >>> import optax
+    >>> from inertia.jax.nature import nature
     >>> tx, x = optax.adam(0.1), jnp.ones(3)
     >>> _, state = tx.update(x, tx.init(x), x)
     >>> in_metric(nature(tx, x), state, x).method.beta
@@ -124,19 +60,17 @@ def in_metric(known: Nature, opt_state: Any, params: Any) -> InMetric:
     squares, mean = moments(metric, state, params)
     below = denominator(metric, squares, mean, steps)
     small = _SMALL * np.where(squares > 0, np.sqrt(np.abs(squares)), np.maximum(below, 1e-30))
-    later = _next(metric, squares, mean, small, steps, state, params)
+    later = after(metric, squares, mean, small, steps, state, params)
     answer = -update(small, None) / small
     if metric.kind == "sum":
-        metric = replace(metric, eps=_summed(squares + small**2, answer, metric))
-        below, later = denominator(metric, squares, mean, steps), _next(metric, squares, mean, small, steps, state, params)
+        metric = replace(metric, eps=summed(squares + small**2, answer, metric))
+        below, later = denominator(metric, squares, mean, steps), after(metric, squares, mean, small, steps, state, params)
     elif metric.kind in ("", "amsgrad hat") and metric.beta1 and not (metric.before or metric.look or metric.rectified):
         metric = _corrections(metric, known.bare, state, params, (squares, mean, small, steps), answer)
-        below, later = denominator(metric, squares, mean, steps), _next(metric, squares, mean, small, steps, state, params)
-    factor = _factor(metric, steps)
-    speeds = answer * later / factor
-    rates = _by_leaf(speeds, sizes, metric)
+        below, later = denominator(metric, squares, mean, steps), after(metric, squares, mean, small, steps, state, params)
+    rates = _by_leaf(answer * later / factor(metric, steps), sizes, metric)
     rate = rates[0]
-    method = method_in(metric, rate * (1.0 if not metric.rectified else _rectified(metric, steps)))
+    method = method_in(metric, rate * (1.0 if not metric.rectified else rectified(metric, steps)))
     wide = np.repeat(rates, sizes) / rate
     decay, shrink = _decay(metric, update, small, answer, squares)
     told = tuple({"learning_rate": value, "parameters": sum(n for n, r in zip(sizes, rates, strict=True) if r == value)}
@@ -215,84 +149,6 @@ def _one(found: Identified) -> Metric:
     return replace(known[0], coupled=max(m.coupled for m in known), omega=max(m.omega for m in known))
 
 
-def flat_field(state: Any, field: str, params: Any) -> Array | None:
-    """What a state keeps under a name, flat in the order of the parameters; None where it keeps no such thing.
-
-    Raises:
-        BadInput: a state of other parameters.
-
-    >>> tx, x = optax.adam(0.1), {"w": jnp.ones(2), "b": jnp.ones(1)}
-    >>> flat_field(tx.init(x), "nu", x), flat_field(tx.init(x), "trace", x)
-    (array([0., 0., 0.]), None)
-    """
-    trees = list(found_fields(state, (field,)))
-    if not trees:
-        return None
-    leaves = jax.tree.leaves(merged(trees))
-    if [np.shape(leaf) for leaf in leaves] != [np.shape(leaf) for leaf in jax.tree.leaves(params)]:
-        raise BadInput(f"opt_state was made for other parameters: its {field} has {len(leaves)} arrays of other shapes than params")
-    return np.concatenate([np.asarray(leaf, float).ravel() for leaf in leaves])
-
-
-def moments(metric: Metric, state: Any, params: Any) -> tuple[Array, Array | None]:
-    """The second moment, and the mean of a centred one, flat in the order of the parameters.
-
-    Raises:
-        BadInput: a state that does not hold them, or of other parameters.
-    """
-    if metric.kind not in _SQUARES:
-        raise BadInput(f"the denominator of this transformation (kind {metric.kind!r}) is not kept by any of optax's states")
-
-    def flat(field: str) -> Array:
-        found = flat_field(state, field, params)
-        if found is None:
-            raise BadInput(f"opt_state holds no {field}: it is not a state of this transformation; pass the one that its update returned")
-        return found
-
-    return flat(_SQUARES[metric.kind]), flat("mu") if metric.kind == "centered" else None
-
-
-def _corrected(metric: Metric, steps: int) -> float:
-    plain = not metric.bias2 or metric.kind in ("sum", "infinity", "amsgrad hat")
-    return 1.0 if plain or steps < 1 else 1 - metric.beta2**steps
-
-
-def denominator(metric: Metric, squares: Array, mean: Array | None, steps: int) -> Array:
-    """P, as the transformation divides by it."""
-    if metric.kind == "infinity":
-        return squares + metric.eps
-    seen = squares if mean is None else np.maximum(squares - mean**2, 0.0)
-    part = _corrected(metric, steps)
-    if metric.place == "inside":
-        return np.asarray(np.sqrt(seen / part + metric.eps))
-    if metric.place == "plain":
-        return np.asarray((np.sqrt(seen) + metric.eps) / np.sqrt(part))
-    return np.asarray(np.sqrt(seen / part + metric.root) + metric.eps)
-
-
-def _next(metric: Metric, squares: Array, mean: Array | None, small: Array, steps: int, state: Any, params: Any) -> Array:
-    """P after a step with a small gradient."""
-    b2, after = metric.beta2, steps + 1
-    if metric.kind == "sum":
-        return denominator(metric, squares + small**2, None, after)
-    if metric.kind == "infinity":
-        return denominator(metric, np.maximum(b2 * squares, small), None, after)
-    if metric.kind == "amsgrad hat":
-        own = np.concatenate([np.asarray(leaf, float).ravel() for leaf in jax.tree.leaves(merged(list(found_fields(state, ("nu",)))))])
-        fresh = (b2 * own + (1 - b2) * small**2) / (1 - b2**after)
-        return denominator(metric, np.maximum(squares, fresh), None, after)
-    centre = None if mean is None else b2 * mean + (1 - b2) * small
-    return denominator(metric, b2 * squares + (1 - b2) * small**2, centre, after)
-
-
-def _summed(sums: Array, answer: Array, metric: Metric) -> float:
-    """eps under the root of a sum of squares: what identify calls eps there holds the value at which the sum starts, too."""
-    if metric.place != "inside" or np.ptp(sums) <= 1e-6 * np.max(sums):
-        return 0.0 if metric.place == "inside" else metric.eps
-    slope, level = np.polyfit(sums, answer**-2.0, 1)
-    return max(float(level / slope), 0.0)
-
-
 def _corrections(
     metric: Metric, transform: Any, state: Any, params: Any, at: tuple[Array, Array | None, Array, int], answer: Array
 ) -> Metric:
@@ -304,7 +160,7 @@ def _corrections(
     seen = float(np.median(answer / other))
 
     def gap(one: Metric) -> float:
-        now, then = (_factor(one, age) / _next(one, squares, mean, small, age, state, params) for age in (steps, late))
+        now, then = (factor(one, age) / after(one, squares, mean, small, age, state, params) for age in (steps, late))
         return abs(float(np.median(now / then)) / seen - 1)
 
     return min((replace(metric, bias1=first, bias2=second) for first in (True, False) for second in (True, False)), key=gap)
@@ -314,33 +170,6 @@ def _aged(part: Any) -> bool:
     """Whether it is a state that keeps moments and their count."""
     names = getattr(part, "_fields", ())
     return "count" in names and ("nu" in names or "mu" in names)
-
-
-def _factor(metric: Metric, steps: int) -> float:
-    """What multiplies rate times gradient over P in the next step, from a first moment of 0."""
-    if metric.before:
-        return 1.0
-    average, own = looks(metric, steps + 1)
-    above = float(average[-1]) * (1 - metric.beta1) + float(own[-1])
-    return above * (_rectified(metric, steps) if metric.rectified else 1.0)
-
-
-def _rectified(metric: Metric, steps: int) -> float:
-    factor = float(rectification(metric.beta2, steps + 1)[-1])
-    if not np.isfinite(factor):
-        raise BadInput(
-            f"after {steps} steps RAdam's variance is not tractable yet, so its steps are plain momentum without a metric: train on first"
-        )
-    return factor
-
-
-def method_in(metric: Metric, rate: float) -> Method:
-    """The Method that it is in its metric, at a learning rate."""
-    if metric.kind == "sum":
-        return adagrad(rate) if not metric.beta1 else Method(rate * (1 - metric.beta1), metric.beta1)
-    if metric.before or (not metric.beta1 and not metric.bias2):
-        return rmsprop(rate, metric.beta1)
-    return nadam(rate, metric.beta1) if metric.look else adam(rate, metric.beta1)
 
 
 def _by_leaf(values: Array, sizes: list[int], metric: Metric | None) -> list[float]:

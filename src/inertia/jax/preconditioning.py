@@ -14,7 +14,8 @@ from ..measurement.model import Plan, measure_source
 from ..measurement.rescaled import Rescaled
 from ..measurement.steplength import along, pulls
 from ..tuning.preconditioned import NATURES, Preconditioned, Running, enough, preconditioned, without_metric
-from .adaptive import Nature, in_metric, nature, stepped
+from .adaptive import in_metric
+from .nature import Nature, nature, stepped
 from .products import FULL, JaxSource
 
 __all__ = ["measured_under"]

@@ -13,7 +13,7 @@ from ..optimizers.conventions.nests import found_fields
 from ..optimizers.identification.identified import Identified
 from ..theory.adaptive import decayed_edge
 from ..watching.looking import Metric
-from .adaptive import denominator, flat_field, method_in, moments
+from .denominators import denominator, flat_field, method_in, moments
 from .probe import identify
 
 __all__ = ["Known", "known", "metric_of"]

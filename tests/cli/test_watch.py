@@ -1,13 +1,13 @@
 """`inertia watch` on a log: once when piped, as JSON, as a page, and following a run that is going on."""
 
 import json
-import threading
 import time
 
 import numpy as np
 import pytest
 
 from inertia.cli import main
+from inertia.watching import journal
 from inertia.watching.monitor import Monitor
 from inertia.watching.pacing import Pace
 from inertia.watching.quantities import Look, Noise, Reading, Step
@@ -63,21 +63,30 @@ def test_the_page_has_the_moving_operating_point(run, tmp_path, capsys):
     assert "The learning rate can be 2x as high" in page
 
 
-def test_it_follows_a_run_that_is_going_on(run, capsys):
+@pytest.mark.parametrize("when", ["between reading and following", "in a pause"])
+def test_it_follows_a_run_that_is_going_on(run, capsys, monkeypatch, when):
     place, monitor = run
     monitor.write_losses()
+    whole, pause = journal.watched, time.sleep
 
-    def later():
-        time.sleep(0.3)
+    def goes_on():
         for k in range(121, 130):
             monitor.history.stepped(k, [0.0])
             monitor.judge()
         monitor.close()
 
-    thread = threading.Thread(target=later)
-    thread.start()
+    def read(path):
+        found = whole(path)
+        goes_on()
+        return found
+
+    def paused(seconds):
+        if not monitor._closed:
+            goes_on()
+        pause(0)
+
+    monkeypatch.setattr(*((journal, "watched", read) if when.startswith("between") else (time, "sleep", paused)))
     assert main(["watch", str(place), "--follow"]) == 0
-    thread.join()
     assert "step 122: The learning rate has been 0 since step 121" in capsys.readouterr().out
 
 

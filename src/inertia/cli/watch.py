@@ -88,7 +88,7 @@ def _follow(log: Path, run: Watched) -> None:
     """Again and again, until the run ends or the reader leaves."""
     from ..watching.journal import read
 
-    offset = log.stat().st_size
+    offset = run.size
     said = len(run.messages)
     live = sys.stdout.isatty()
     if live:

@@ -44,6 +44,7 @@ class Watched:
     steps: int = 0
     ended: bool = False
     resumed: list[int] = field(default_factory=list)
+    size: int = 0  # bytes of the log that were read: what is written later stands after them
 
     @property
     def active(self) -> list[Told]:
@@ -157,7 +158,7 @@ def watched(path: str | os.PathLike[str]) -> Watched:
     """
     found = Watched()
     lines = 0
-    for line, _ in read(path):
+    for line, found.size in read(path):
         try:
             found.take(line)
         except (KeyError, TypeError, ValueError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # golden.py and its kin are shared by the tests here
+from links import follow
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync "
@@ -42,7 +43,7 @@ def laboratory(given):
     running = server(application(given, started=ready.set))
     thread = threading.Thread(target=lambda: running.run(sockets=[bound]), daemon=True)
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     running.should_exit = True
     thread.join(10)
@@ -84,6 +85,7 @@ class Page:
     def __init__(self, browser, lab, size=(1180, 900), **options):
         self.lab = lab
         self.page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
+        self.page.set_default_timeout(60_000)
         self.complaints, self.foreign = [], []
         self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -97,7 +99,7 @@ class Page:
     def open(self, hash_=""):
         mark = "/#" if self.lab.startswith("http") else "#"
         self.page.goto(f"{self.lab}{mark}{hash_}" if hash_ else self.lab)
-        self.page.wait_for_selector("body[data-ready]", timeout=30_000)
+        self.page.wait_for_selector("body[data-ready]", timeout=60_000)
         self.page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
         return self
 
@@ -106,13 +108,18 @@ class Page:
         section = self.page.locator(f"#{name}")
         section.scroll_into_view_if_needed()
         self.page.evaluate(f"() => {{ const kit = inertia.mounted.get('{name}'); kit.wake(); kit.store.reset(); }}")
-        self.page.wait_for_selector(f"#{name}:not([data-drawn='0'])", timeout=20_000)
+        self.page.wait_for_selector(f"#{name}:not([data-drawn='0'])", timeout=60_000)
         self.settled(name)
         return section
 
     def settled(self, name):
         """Wait until no question of this figure is under way."""
-        self.page.wait_for_selector(f"#{name}:not([data-busy])", state="attached", timeout=20_000)
+        self.page.wait_for_selector(f"#{name}:not([data-busy])", state="attached", timeout=60_000)
+
+    def follow(self, link):
+        """The state that a link to #that holds, and the figure is drawn with it."""
+        follow(self.page, link)
+        self.settled(link.partition("?")[0])
 
     def picture(self, name):
         """Everything drawn, as text."""

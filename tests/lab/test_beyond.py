@@ -185,7 +185,7 @@ def test_the_colour_spreads_by_itself_and_stops_when_asked(plain):
     page, play = plain.page, plain.page.locator("#colour .play")
     page.evaluate("inertia.mounted.get('colour').store.set({ k: 1 })")
     play.click()
-    page.wait_for_function("inertia.mounted.get('colour').store.state.k > 3", timeout=20_000)
+    page.wait_for_function("inertia.mounted.get('colour').store.state.k > 3", timeout=60_000)
     play.click()
     plain.settled("colour")
     held = page.evaluate("inertia.mounted.get('colour').store.state.k")

@@ -34,7 +34,7 @@ def test_every_figure_draws_at_every_width_in_light_and_dark(visit):
         before = made.page.evaluate(drawn)
         made.page.set_viewport_size({"width": size[0], "height": size[1]})
         if size != SIZES[0]:
-            made.page.wait_for_function(f"([before]) => ({drawn})().every((count, i) => count > before[i])", arg=[before], timeout=20_000)
+            made.page.wait_for_function(f"([before]) => ({drawn})().every((count, i) => count > before[i])", arg=[before], timeout=60_000)
         for scheme in ("dark", "light"):
             made.page.emulate_media(color_scheme=scheme)
             made.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
@@ -111,9 +111,7 @@ def test_a_link_restores_the_state_and_reset_undoes_it(page, name):
     field, spec = next((key, spec) for key, spec in fields.items() if spec["kind"] == "number")
     value = spec["low"] + 0.25 * (min(spec["high"], 4 * abs(spec["default"]) + 1) - spec["low"])
     page.figure(name)
-    page.page.evaluate(f"location.hash = '{name}?{field}={round(value) if spec['whole'] else value}'")
-    page.page.wait_for_timeout(50)
-    page.settled(name)
+    page.follow(f"{name}?{field}={round(value) if spec['whole'] else value}")
     state = page.page.evaluate(f"inertia.mounted.get('{name}').store.state")
     assert state[field] == pytest.approx(value, abs=max(spec["step"], 1e-3 * abs(value), 0.5 if spec["whole"] else 0))
     page.page.locator(f"#{name} .tools button", has_text="reset").click()
@@ -156,9 +154,7 @@ def test_a_number_can_be_typed(page):
 
 def test_divergence_is_said_and_an_error_leaves_no_stale_picture(page):
     page.figure("hero")
-    page.page.evaluate("location.hash = 'hero?alpha=0.006&beta=0.8'")
-    page.page.wait_for_timeout(50)
-    page.settled("hero")
+    page.follow("hero?alpha=0.006&beta=0.8")
     assert "Diverges: beyond all bounds at step" in page.page.locator("#hero .caption").inner_text()
     page.page.locator("#hero .chip", has_text="your formula").click()
     entry = page.page.locator("#hero .entry:visible")
@@ -190,20 +186,16 @@ def test_a_figure_plays_and_can_be_scrubbed(page):
     assert page.page.locator("#hero .count").inner_text() == "step 5"
     assert page.picture("hero") != whole
     page.page.locator("#hero .play").click()
-    for _ in range(60):
-        if int(page.page.locator("#hero .count").inner_text().split()[1]) > 20:
-            return
-        page.page.wait_for_timeout(50)
-    raise AssertionError("the player does not play")
+    page.page.wait_for_function("() => Number(document.querySelector('#hero .count').textContent.split(' ')[1]) > 20")
 
 
 def test_a_finger_moves_the_point(browser, lab):
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.goto(lab)
-    page.wait_for_selector("body[data-ready]", timeout=15_000)
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
     page.locator("#map").scroll_into_view_if_needed()
-    page.wait_for_selector("#map:not([data-drawn='0']):not([data-busy])", timeout=15_000)
+    page.wait_for_selector("#map:not([data-drawn='0']):not([data-busy])", timeout=60_000)
     page.locator("#map .stage svg").first.evaluate("(node) => node.scrollIntoView()")
     box = page.locator("#map .stage svg").first.bounding_box()
     page.touchscreen.tap(box["x"] + 0.4 * box["width"], box["y"] + 0.3 * box["height"])
@@ -216,14 +208,11 @@ def test_a_finger_moves_the_point(browser, lab):
 
 def test_changing_the_colour_scheme_repaints(page):
     page.figure("map")
-    shot = page.page.locator("#map canvas").first
-    seen = {}
-    for scheme in ("light", "dark"):
+    shot = "document.querySelector('#map canvas').toDataURL()"
+    light = page.page.evaluate(shot)
+    for scheme, same in (("dark", "!=="), ("light", "===")):
         page.page.emulate_media(color_scheme=scheme)
-        page.page.wait_for_timeout(120)
-        seen[scheme] = shot.evaluate("(node) => node.toDataURL()")
-    page.page.emulate_media(color_scheme="light")
-    assert seen["light"] != seen["dark"]
+        page.page.wait_for_function(f"(light) => {shot} {same} light", arg=light)
 
 
 def test_everything_the_hand_can_hold_has_a_name(page):

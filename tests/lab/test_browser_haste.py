@@ -92,7 +92,7 @@ def test_what_the_hand_holds_is_never_drawn_back(page):
     page.page.mouse.down()
     for step in range(1, 5):
         page.page.mouse.move(x + 12 * step, y)
-        page.page.wait_for_timeout(80)
+        page.page.wait_for_function("(count) => places.length >= count", arg=step)
     page.page.mouse.up()
     page.settled("map")
     slow(page, "map", 0)
@@ -132,9 +132,7 @@ def test_a_maze_chosen_while_an_older_answer_comes_gets_its_own_best_step(page):
 
 def test_two_taps_at_once_join_the_nodes_that_were_tapped(page):
     page.figure("graphs")
-    page.page.evaluate("location.hash = 'graphs?graph=path&n=12'")
-    page.page.wait_for_timeout(50)
-    page.settled("graphs")
+    page.follow("graphs?graph=path&n=12")
     slow(page, "graphs")
     board = page.page.locator("#graphs .stage svg").first
     board.scroll_into_view_if_needed()
@@ -154,9 +152,7 @@ def test_a_link_means_the_same_whatever_stood_there_before(page):
     page.figure("map")
     page.page.evaluate("inertia.mounted.get('map').store.set({ beta: 0.2, alpha: 0.3 })")
     page.settled("map")
-    page.page.evaluate("location.hash = 'map?alpha=0.9'")
-    page.page.wait_for_timeout(50)
-    page.settled("map")
+    page.follow("map?alpha=0.9")
     found = state(page, "map")
     assert found["alpha"] == pytest.approx(0.9)
     assert found["beta"] == page.page.evaluate("inertia.mounted.get('map').store.defaults.beta")

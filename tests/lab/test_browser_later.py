@@ -27,14 +27,12 @@ class Hand:
         """The figure as it is at first, then as the link has it."""
         self.opened.figure(self.name)
         if "?" in hash_:
-            self.page.evaluate(f"location.hash = '{hash_}'")
-            self.page.wait_for_timeout(50)
-            self.settled()
+            self.opened.follow(hash_)
         return self
 
     def settled(self):
         """Wait until no question of this figure is under way."""
-        self.page.wait_for_selector(f"#{self.name}:not([data-busy])", state="attached", timeout=20_000)
+        self.page.wait_for_selector(f"#{self.name}:not([data-busy])", state="attached", timeout=60_000)
 
     def state(self, field):
         return self.page.evaluate(f"inertia.mounted.get('{self.name}').store.state.{field}")

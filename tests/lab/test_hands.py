@@ -22,7 +22,7 @@ SLIDER = """(range, [name, move]) => {
 
 
 def settled(page, name):
-    page.wait_for_selector(f"#{name}:not([data-drawn='0']):not([data-busy])", state="attached", timeout=30_000)
+    page.wait_for_selector(f"#{name}:not([data-drawn='0']):not([data-busy])", state="attached", timeout=60_000)
 
 
 def held(page, name):
@@ -45,7 +45,7 @@ def phone(browser, site):
     """The exported page on a telephone, its folds open, and what sends it touches."""
     page = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page.goto(site)
-    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
     page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
     yield page, page.context.new_cdp_session(page)
     page.close()

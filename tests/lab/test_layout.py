@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from links import follow
 
 from inertia.lab.views import discovered
 
@@ -60,7 +61,7 @@ def drawn(request, browser, site):
     scheme, width = request.param
     page = browser.new_page(viewport={"width": width, "height": SCREEN}, color_scheme=scheme)
     page.goto(site)
-    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
     page.evaluate("inertia.whole()")
     page.wait_for_function(
         "[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0' && !('busy' in one.dataset))", timeout=60_000
@@ -82,9 +83,9 @@ def test_no_words_lie_on_others(drawn):
     found = {name: drawn.evaluate(HITS, name) for name in FIGURES}
     for link in CROWDED:
         name = link.partition("?")[0]
-        drawn.evaluate("([name, link]) => { inertia.mounted.get(name).store.reset(); location.hash = link; }", [name, link])
-        drawn.wait_for_timeout(50)
-        drawn.wait_for_selector(f"#{name}:not([data-busy])", state="attached", timeout=20_000)
+        drawn.evaluate("(name) => inertia.mounted.get(name).store.reset()", name)
+        follow(drawn, link)
+        drawn.wait_for_selector(f"#{name}:not([data-busy])", state="attached", timeout=60_000)
         found[link] = drawn.evaluate(HITS, name)
     assert {name: words for name, words in found.items() if words} == {}
 
@@ -104,10 +105,10 @@ def test_printed_every_figure_is_there(browser, site):
     """Of a page that was never scrolled."""
     page = browser.new_page()
     page.goto(site)
-    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    page.wait_for_function("[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0')", timeout=30_000)
+    page.wait_for_function("[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0')", timeout=60_000)
     assert not page.locator(".controls").first.is_visible()
     assert page.locator(".now").first.is_visible()
     page.close()

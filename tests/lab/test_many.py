@@ -259,7 +259,6 @@ def test_a_function_of_many_variables_under_the_hand(visit):
     assert "NaN" not in made.picture("many")
     made.page.evaluate("(cells) => inertia.mounted.get('colour').store.set({ cells, seeds: [0] })", mazes.encoded(_maze(101, 101, 5)))
     made.page.evaluate("inertia.mounted.get('colour').wake()")
-    made.page.wait_for_timeout(50)
     made.settled("colour")
     assert made.page.evaluate("inertia.mounted.get('colour').view.maze.mask.shape[0]") == 101
     made.page.close()
@@ -271,13 +270,13 @@ def test_a_server_that_has_gone_is_said_and_the_old_picture_is_greyed(browser, s
     page = browser.new_page()
     with served({}) as address:
         page.goto(address)
-        page.wait_for_selector("body[data-ready]", timeout=30_000)
+        page.wait_for_selector("body[data-ready]", timeout=60_000)
         page.evaluate("inertia.mounted.get('many').wake()")
-        page.wait_for_selector("#many:not([data-drawn='0']):not([data-busy])", state="attached", timeout=20_000)
-    page.wait_for_selector("#many.stale", state="attached", timeout=15_000)
+        page.wait_for_selector("#many:not([data-drawn='0']):not([data-busy])", state="attached", timeout=60_000)
+    page.wait_for_selector("#many.stale", state="attached", timeout=60_000)
     assert "has stopped" in page.locator("#many .caption").inner_text()
     page.evaluate("inertia.mounted.get('hero').store.set({ beta: 0.5 })")  # what the page computes goes on
-    page.wait_for_function("inertia.mounted.get('hero').fresh && !('busy' in inertia.mounted.get('hero').root.dataset)", timeout=10_000)
+    page.wait_for_function("inertia.mounted.get('hero').fresh && !('busy' in inertia.mounted.get('hero').root.dataset)", timeout=60_000)
     assert not page.locator("#hero.stale").count()
     page.close()
 
@@ -292,7 +291,7 @@ def test_an_answer_that_is_late_is_said_to_be_under_way(visit):
       kit.transport = { ask: (request) => new Promise((done) => setTimeout(() => done(transport.ask(request)), 2500)) };
       kit.store.set({ beta: 0.8 });
     }""")
-    made.page.wait_for_selector("#map.late", timeout=5_000)
+    made.page.wait_for_selector("#map.late", timeout=60_000)
     made.settled("map")
     assert not made.page.locator("#map.late").count()
     made.page.close()

@@ -77,8 +77,8 @@ def test_widgets_in_one_notebook_do_not_touch_each_other_and_follow_python(brows
     page.set_content("<body></body>")
     page.add_style_tag(content=_scoped((STATIC / "style.css").read_text()))
     page.evaluate(_RENDERED, [[[name, linked(name), {}] for name in ("modes", "map", "hero", "map")]])
-    page.wait_for_function("document.querySelectorAll('.figure').length === 4", timeout=15_000)
-    page.wait_for_function("[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0')", timeout=20_000)
+    page.wait_for_function("document.querySelectorAll('.figure').length === 4", timeout=60_000)
+    page.wait_for_function("[...document.querySelectorAll('.figure')].every((one) => one.dataset.drawn !== '0')", timeout=60_000)
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((node) => node.id)")
     assert len(ids) == len(set(ids)) > 8
     names = page.evaluate("[...document.querySelectorAll('input[type=radio]')].map((node) => node.name)")
@@ -91,10 +91,10 @@ def test_widgets_in_one_notebook_do_not_touch_each_other_and_follow_python(brows
     ):
         assert f'id="{clip[0][5:-1]}"' in clip[1], "a panel is clipped by its own rectangle"
     page.evaluate("window.models[1].fromPython({ ...window.models[1].get('state'), beta: 0.123 })")
-    page.wait_for_function("[...document.querySelectorAll('.figure')][1].querySelectorAll('.read')[1].value === '0.123'", timeout=5_000)
+    page.wait_for_function("[...document.querySelectorAll('.figure')][1].querySelectorAll('.read')[1].value === '0.123'", timeout=60_000)
     page.evaluate("document.body.dataset.jpThemeLight = 'false'")
     page.wait_for_function(
-        "getComputedStyle(document.querySelector('.inertia-lab')).getPropertyValue('--paper').trim() === '#10171e'", timeout=5_000
+        "getComputedStyle(document.querySelector('.inertia-lab')).getPropertyValue('--paper').trim() === '#10171e'", timeout=60_000
     )
     page.close()
     assert complaints == []

@@ -124,7 +124,7 @@ def test_from_disk_every_figure_draws_and_nothing_is_asked_of_anyone(plain):
 def test_the_state_of_every_figure_survives_a_reload_and_hovering_is_no_touch(browser, site, plain):
     page = browser.new_page()
     page.goto(site)
-    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
     for name, field, value in (("hero", "beta", 0.9), ("map", "alpha", 2.0), ("valley", "steps", 33)):
         page.evaluate(f"inertia.mounted.get('{name}').store.set({{ {field}: {value} }})")
     page.wait_for_timeout(500)
@@ -132,7 +132,7 @@ def test_the_state_of_every_figure_survives_a_reload_and_hovering_is_no_touch(br
     page.wait_for_timeout(500)
     assert "colour" not in page.url
     page.reload()
-    page.wait_for_selector("body[data-ready]", timeout=30_000)
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
     for name, field, value in (("hero", "beta", 0.9), ("map", "alpha", 2.0), ("valley", "steps", 33)):
         assert page.evaluate(f"inertia.mounted.get('{name}').store.state.{field}") == value
     page.close()
@@ -195,8 +195,8 @@ def test_links_cannot_name_what_is_no_field(browser, site):
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(f"{site}#colour?maze=__proto__&toString=1;map?alpha=abc;__proto__?x=1")
-    page.wait_for_selector("body[data-ready]", timeout=30_000)
-    page.wait_for_selector("#colour:not([data-drawn='0'])", timeout=30_000)
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
+    page.wait_for_selector("#colour:not([data-drawn='0'])", timeout=60_000)
     assert page.evaluate("inertia.mounted.get('colour').store.state.maze") == "chambers"
     page.close()
     assert complaints == []

@@ -48,8 +48,8 @@ function share(kit) {
   }, 250);
 }
 
-function restore(scroll = true) {
-  const parts = location.hash.slice(1).split(";").map((part) => part.split("?"));
+function restore(scroll = true, hash = location.hash) {
+  const parts = hash.slice(1).split(";").map((part) => part.split("?"));
   parts.forEach(([name, text = ""], i) => {
     const kit = mounted.get(name);
     if (!kit) return;
@@ -62,5 +62,5 @@ function restore(scroll = true) {
 // Paper has no scrolling: everything is drawn before it is printed.
 export const whole = () => { for (const kit of mounted.values()) { kit.wake(); kit.draw(); } };
 addEventListener("beforeprint", whole);
-addEventListener("hashchange", () => restore());
+addEventListener("hashchange", (event) => restore(true, new URL(event.newURL).hash)); // the address may have been renewed meanwhile
 Object.assign(inertia, { mounted, transport, whole });

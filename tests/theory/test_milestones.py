@@ -103,9 +103,9 @@ def test_components_agree_with_the_curve_and_silent_ones_are_done():
 
 def test_a_hundred_million_steps_are_found_at_once():
     found = spectrum([1e-8, 1.0])
-    start = time.perf_counter()
+    start = time.process_time()
     got = steps_to(Method(1.0), found, 1e-6 * 1e-8)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     # loss ratio 1e-8 (1 - 1e-8)^(2k) = 1e-14
     np.testing.assert_allclose(got, math.log(1e6) / 2e-8, rtol=1e-6)
 

@@ -189,14 +189,14 @@ def test_quiet_ends_with_the_last_thread_whoever_leaves_first():
 
     def first():
         with quiet():
-            inside.wait(5)
+            inside.wait(60)
             time.sleep(0.02)
         leave.set()
 
     def second():
-        inside.wait(5)
+        inside.wait(60)
         with quiet():
-            leave.wait(5)
+            leave.wait(60)
             warnings.warn("unheard", UserWarning, stacklevel=1)
 
     threads = [threading.Thread(target=one) for one in (first, second)]

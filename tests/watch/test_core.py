@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -99,12 +98,10 @@ def test_a_run_that_is_killed_leaves_its_log_and_goes_on(tmp_path):
         "for k in range(1, 10**9):\n    m.history.stepped(k, [0.1]); m.loss(k, 1 / k, now=True)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(place)])
-    for _ in range(600):
-        if place.exists() and place.stat().st_size > 3000:
-            break
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    while process.poll() is None and not (place.exists() and len(watched(place).losses) >= 64):
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
     found = watched(place)
     assert len(found.losses) >= 64
     assert not found.ended

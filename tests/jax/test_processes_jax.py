@@ -20,9 +20,10 @@ def loss(p, batch):
 
 
 def test_two_processes_measure_tune_and_check_the_whole_loss():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    held = socket.socket()  # never listens, but keeps the port from everyone who does not share it, as the coordinator does
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
     words = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "JAX_PLATFORMS": "cpu"}
     case = str(Path(__file__).parent / "two_processes.py")
     started = [
@@ -36,6 +37,7 @@ def test_two_processes_measure_tune_and_check_the_whole_loss():
         for rank in range(2)
     ]
     said = [process.communicate(timeout=300) for process in started]
+    held.close()
     assert not any(process.returncode for process in started), said[0][1][-2000:] + said[1][1][-2000:]
     one, other = (json.loads(out.splitlines()[-1]) for out, _ in said)
     assert one == other  # each decides by itself, and decides the same

@@ -428,9 +428,9 @@ CHECKS = [
 def main(arguments):
     global rank, size, out
     signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where the tests run in the background
-    rank, size, port, out, *chosen = int(arguments[0]), int(arguments[1]), *arguments[2:]
+    rank, size, meeting, out, *chosen = int(arguments[0]), int(arguments[1]), *arguments[2:]
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
     answers = {}
     for check in CHECKS:
         if chosen and check.__name__ not in chosen:

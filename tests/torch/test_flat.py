@@ -3,7 +3,6 @@
 import copy
 import io
 import random
-import socket
 
 import pytest
 
@@ -333,9 +332,9 @@ WORKER = """
 import copy, sys, torch, torch.distributed as dist
 from inertia.core.method import Method
 from inertia.torch import Momentum
-rank, port = int(sys.argv[1]), sys.argv[2]
+rank, meeting = int(sys.argv[1]), sys.argv[2]
 torch.set_num_threads(1)
-dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
 data = torch.randn(8, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 for views in (False, True):
     torch.manual_seed(0)
@@ -359,14 +358,12 @@ dist.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_two_processes_of_ddp_walk_the_path_of_one(forks):
+def test_two_processes_of_ddp_walk_the_path_of_one(forks, tmp_path):
     """With gradients as copies of DDP's buckets and as views of them, dropped and kept."""
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("this torch has no gloo")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    workers = [forks.start("-c", WORKER, rank, port, env={"GLOO_SOCKET_IFNAME": "lo"}) for rank in (0, 1)]
+    meeting = tmp_path / "meeting"  # a file: a port that is free now may be taken a moment later
+    workers = [forks.start("-c", WORKER, rank, meeting, env={"GLOO_SOCKET_IFNAME": "lo"}) for rank in (0, 1)]
     try:
         results = [worker.said(timeout=100) for worker in workers]
     finally:

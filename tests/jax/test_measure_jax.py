@@ -36,7 +36,7 @@ def loss(params, batch):
 
 def dense(f, params=PARAMS):
     flat, unravel = ravel_pytree(params)
-    return np.asarray(jax.hessian(lambda w: f(unravel(w)))(flat))
+    return np.asarray(jax.jit(jax.hessian(lambda w: f(unravel(w))))(flat))
 
 
 def test_ends_weights_and_noise_are_those_of_the_dense_hessian():

@@ -86,6 +86,19 @@ def test_copies_of_a_curvature_are_counted():
     assert spectrum.provenance["counted"] == 5
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("k", [2, 3, 4, 7, 12])
+def test_a_linear_model_of_three_outputs_has_each_curvature_three_times(k, bias):
+    """Its Hessian is kron(I, 2 Z'Z / (3 N)), Z with a column of ones for the bias: the largest counted as often as it is there."""
+    x = np.random.default_rng(0).standard_normal((50, 6))
+    z = np.column_stack([x, np.ones(50)]) if bias else x
+    truth = np.repeat(np.linalg.eigvalsh(2 / 150 * z.T @ z)[::-1], 3)[:k]
+    x, y = torch.tensor(x), torch.zeros(50, 3, dtype=torch.float64)
+    found = room.eigenvectors(nn.Linear(6, 3, bias=bias).double(), nn.MSELoss(), (x, y), k=k, rtol=1e-4)
+    np.testing.assert_allclose(found.values, truth, rtol=1e-4)
+    assert np.all(np.abs(found.values - truth) <= np.asarray(found.errors) + 1e-12)
+
+
 def test_mixed_precisions_are_no_asymmetry():
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(6, 40).double(), nn.Tanh(), nn.Linear(40, 1))

@@ -118,7 +118,11 @@ class Certificate:
         }
 
     def save(self, path: Any) -> None:
-        """Write the certificate as a JSON file that `inertia verify` reads."""
+        """Write the certificate as a JSON file that `inertia verify` reads.
+
+        Args:
+            path: name of the file; one that exists is replaced.
+        """
         text = json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n"
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

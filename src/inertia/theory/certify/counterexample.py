@@ -63,7 +63,14 @@ class Counterexample:
         return 2 if self.kind == "roots-of-unity" else 1
 
     def gradient(self, params: ArrayLike) -> Array:
-        """Gradient at points (..., n)."""
+        """Gradient at points.
+
+        Args:
+            params: points (..., n).
+
+        Returns:
+            The gradients (..., n).
+        """
         x = np.asarray(params, dtype=float)
         if self.kind == "quadratic":
             return float(self.curvature or 0.0) * x
@@ -73,7 +80,14 @@ class Counterexample:
         return self.mu * x + (self.L - self.mu) * self._nearest(x)
 
     def value(self, params: ArrayLike) -> Array:
-        """f(x) - f* at points (..., n): shape (...)."""
+        """f(x) - f* at points.
+
+        Args:
+            params: points (..., n).
+
+        Returns:
+            How far the function is above its minimum there (...).
+        """
         x = np.asarray(params, dtype=float)
         if self.kind == "quadratic":
             return np.sum(float(self.curvature or 0.0) * x * x / 2, axis=-1)
@@ -110,7 +124,14 @@ class Counterexample:
         return points[0], (weights[:, None] * gradients[::-1]).sum(axis=0) / (1 - beta**period)
 
     def run(self, steps: int) -> Array:
-        """The points (steps + 1, n) that the method visits from `start`."""
+        """The points that the method visits from `start`.
+
+        Args:
+            steps: how many steps, at least 0.
+
+        Returns:
+            The points (steps + 1, n), the start first.
+        """
         if self.kind == "quadratic":
             params, velocity = np.ones(1), np.zeros(1)
         else:

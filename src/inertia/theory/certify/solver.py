@@ -113,12 +113,19 @@ class Program:
         self.goal = np.eye(count + 1)[-1]
 
     def proofs(self, x: Array) -> Proof:
-        """Unknowns (..., count) as the parts of a proof."""
+        """The unknowns of the program as the parts of a proof.
+
+        Args:
+            x: unknowns (..., count), in the order P, values, decrease, positive.
+        """
         P, t, decrease, positive = np.split(x, np.cumsum(self.counts)[:-1], axis=-1)
         return Proof(symmetric(P, self.size), t, decrease, positive)
 
     def solve(self, rho: float) -> Suggestion | None:
-        """The solver's proof of the rate rho, or None where it finds none or fails.
+        """The solver's proof of a rate, or None where it finds none or fails.
+
+        Args:
+            rho: the rate per step to be proved, between 0 and 1.
 
         Raises:
             MissingExtra: clarabel is not installed.

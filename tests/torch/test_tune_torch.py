@@ -159,7 +159,7 @@ def test_dask_carries_the_runs():
     model, data = made()
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp", host="127.0.0.1"
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp", host="127.0.0.1"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -175,7 +175,9 @@ def test_a_lost_dask_worker_is_a_result_and_what_finished_is_kept():
     words = {"distributed.scheduler.allowed-failures": 0, "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": "1"}}
     with (
         dask.config.set(words),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1") as cluster,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+        ) as cluster,
         distributed.Client(cluster) as client,
     ):
         for nanny in cluster.workers.values():

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import jax.numpy as jnp  # noqa: E402
 import inertia.jax  # noqa: E402
 from inertia.errors import BadInput  # noqa: E402
 from inertia.jax.door import JaxJob  # noqa: E402
+from inertia.jax.feeding import Replayed  # noqa: E402
 from inertia.tuning.budget import Budget  # noqa: E402
 from inertia.tuning.measuring import measure  # noqa: E402
 from inertia.tuning.recipe import Recipe  # noqa: E402
@@ -70,7 +72,7 @@ def test_grain_and_loaders_without_tensorflow():
     loader = grain.DataLoader(data_source=Rows(), sampler=once, operations=[grain.transforms.Batch(8)])
     torch = pytest.importorskip("torch")
     plain = torch.utils.data.DataLoader(Rows(), batch_size=8, collate_fn=lambda rows: tuple(map(np.stack, zip(*rows, strict=True))))
-    ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)  # else every pass over an endless set reads 500 batches ahead
+    ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)  # else every pass reads 500 batches ahead
     for data in (dealt, dealt.to_iter_dataset(ahead), loader, plain):
         job = JaxJob(loss, W, data)
         assert (job.endless, job.examples, job.batch_size) == (False, len(X), 8)
@@ -79,6 +81,7 @@ def test_grain_and_loaders_without_tensorflow():
     assert pytest.approx(truth, rel=1e-3) == inertia.jax.measure(loss, W, loader, noise=0, weights=False).L
     assert JaxJob(loss, W, dealt.repeat(), steps=16).endless
     assert inertia.jax.tune(loss, W, dealt.repeat().to_iter_dataset(ahead), steps=16, runs=1).best is not None
+    assert inertia.jax.check(loss, W, loader, lr=0.05, momentum=0.9, steps=16).stable
 
 
 def test_dropout_is_given_fresh_keys_and_a_seed_its_own_start():
@@ -127,3 +130,62 @@ def test_a_job_that_is_gone_frees_its_loss():
 def test_bad_input_is_one_sentence(fn, params, data, message):
     with pytest.raises(BadInput, match=message):
         JaxJob(fn, params, data)
+
+
+class Ahead:
+    """An endless series whose iterators read 500 batches ahead, as Grain's do; it counts what is read and begun."""
+
+    def __init__(self):
+        self.begun = self.read = 0
+
+    def __iter__(self):
+        self.begun += 1
+        self.read += 500
+        while True:
+            for x, y in BATCHES:
+                self.read += 1
+                yield x, y
+
+
+def test_an_endless_series_is_begun_once_in_a_tuning_whatever_reads_it():
+    data = Ahead()
+    found = inertia.jax.tune(loss, W, data, steps=16, runs=2)
+    assert found.best is not None
+    assert data.begun == 1
+    assert data.read <= 500 + 17  # a batch beyond a run's shows that there is no end
+    listed = inertia.jax.tune(loss, W, [batch for batch, _ in zip(Ahead(), range(16), strict=False)], steps=16, runs=2)
+    assert listed.best == found.best
+
+
+def test_what_does_not_fit_into_memory_is_read_again_and_is_the_same():
+    data = Ahead()
+    kept = Replayed(data, room=3 * (BATCHES[0][0].nbytes + BATCHES[0][1].nbytes))
+    for _ in range(3):
+        rows = [float(x[0, 0]) for x, _ in islice(kept, 9)]
+        assert rows == [float(BATCHES[at % 6][0][0, 0]) for at in range(9)]
+    assert (len(kept.kept), data.begun) == (3, 3)
+
+
+def test_a_loader_that_fills_the_same_memory_again_is_remembered_right():
+    def filled():
+        room = np.empty(3)
+        for number in range(9):
+            room[:] = number
+            yield room
+
+    kept = Replayed(filled())
+    assert [float(b[0]) for b in islice(kept, 5)] == [float(b[0]) for b in islice(kept, 5)] == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_endless_validation_is_read_as_far_as_endless_data():
+    job = JaxJob(loss, W, (X, Y), batch_size=8, validation=Endless(), steps=16)
+    assert job.held.limit == 8
+    assert np.isfinite(job.read(W).validation)
+
+
+def test_a_measurement_of_endless_data_asks_how_many():
+    with pytest.raises(BadInput, match="go on after 1000 batches: .* examples=1024"):
+        inertia.jax.measure(loss, W, Endless())
+    assert inertia.jax.measure(loss, W, Endless(), examples=48, noise=0).provenance["examples"] == 48
+    with pytest.raises(BadInput, match="an iterator can be read once only, and this one goes on after 10000 batches"):
+        inertia.jax.measure(loss, W, iter(Endless()))

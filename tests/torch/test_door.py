@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler  # noqa: E402
 
+import inertia.torch  # noqa: E402
 from inertia.errors import BadInput, InertiaWarning  # noqa: E402
 from inertia.torch.door import TorchJob  # noqa: E402
 from inertia.tuning.budget import Budget  # noqa: E402
@@ -135,6 +136,19 @@ def test_streams_of_samples_with_and_without_an_end(bare):
         assert ("endless" in found.notes.get("data", "")) == endless
     limited = TorchJob(linear(), MSE, DataLoader(Stream(x, y, True), batch_size=8), steps=16, examples=32)
     assert limited.examples == 32
+
+
+def test_endless_validation_is_read_as_far_as_endless_data_and_a_measurement_asks_how_many():
+    x, y = data()
+    stream = DataLoader(Stream(x, y, True), batch_size=8)
+    job = TorchJob(linear(), MSE, (x, y), batch_size=8, validation=stream, steps=16)
+    assert job.held.limit == 64
+    assert np.isfinite(job.read(job.start(0)).validation)
+    with pytest.raises(BadInput, match=r"go on after 1000 batches: .* examples=1024"):
+        inertia.torch.measure(linear(), MSE, stream, noise=0)
+    assert inertia.torch.measure(linear(), MSE, stream, examples=32, noise=0, sampling=False).provenance["examples"] == 32
+    with pytest.raises(BadInput, match="can be read once only, and this one goes on after 10000 batches"):
+        inertia.torch.measure(linear(), MSE, iter(stream))
 
 
 @pytest.mark.parametrize("kind", [Pair, Graphs, Items])

@@ -5,7 +5,7 @@ spectrum = inertia.jax.measure(loss, params, (inputs, targets), batch_size=64)  
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,8 +17,9 @@ from ..core.method import Method, step
 from ..core.spectrum import Spectrum
 from ..errors import BadInput
 from ..measurement.along import measured, watched
+from ..measurement.ended import ended, listed
 from ..measurement.lanczos import FAILURE, krylov
-from ..measurement.model import Plan, Watch
+from ..measurement.model import Plan, Watch, has_end
 from ..tuning.preconditioned import WALK
 from .losses import Loss
 from .preconditioning import measured_under
@@ -89,6 +90,7 @@ def measure(
     under = optimizer is not None or opt_state is not None
     if under and along is not None:
         raise BadInput("along trains by plain momentum and optimizer measures under another method: give one of the two")
+    data = _sought(data) if examples is None else data
     whole = _subset(data, examples, seed)
     source = _source(loss, params, whole, products, chunk, bool(sampling) or whole is not data, batch_size, size_of)
     plan = Plan(
@@ -175,6 +177,23 @@ def _subset(data: Any, examples: int | None, seed: int) -> Any:
         if seen >= examples:
             break
     return kept
+
+
+def _sought(data: Any) -> Any:
+    """The data; an end is looked for where they do not say that they have one."""
+    if not isinstance(data, Iterable) or isinstance(data, tuple | dict | np.ndarray | jax.Array) or has_end(data):
+        return data
+    return listed(data) if isinstance(data, Iterator) else _Sought(data)
+
+
+class _Sought:
+    """Batches that do not say how long they are."""
+
+    def __init__(self, data: Iterable[Any]) -> None:
+        self.data = data
+
+    def __iter__(self) -> Iterator[Any]:
+        return ended(self.data)
 
 
 def _walked(source: JaxSource, plan: Plan, method: Method) -> Generator[None, None, None]:

@@ -81,6 +81,8 @@ class JaxJob:
             raise BadInput(f"batch_size = {batch_size}, but the batches of the data hold {own}: leave it out, or pass arrays")
         self.batch_size = own if batch_size is None else batch_size
         self.held = None if validation is None else feed(validation, size_of)
+        if self.held is not None:
+            self.held.counted(steps, None)
         self.validated, self.reseeded, self.uniform = validation is not None or metric is not None, made, True
         weighed = Loss(loss, size_of)
         first = self.feed.whole if self.feed.batches is None else next(iter(self.feed.batches))

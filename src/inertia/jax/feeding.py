@@ -11,13 +11,63 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
+from ..measurement.ended import listed
 from ..measurement.model import has_end
 from ..tuning.batches import batch_order
 from .losses import rows_in, taken
 
-__all__ = ["Feed", "feed"]
+__all__ = ["Feed", "Replayed", "feed"]
 
 _CHUNK = 1 << 24  # bytes of examples at a time where the whole loss is read
+_KEPT = 1 << 26  # bytes of an endless series' first batches that are remembered
+
+
+class Replayed:
+    """Batches without an end that can be gone through again: the first are remembered, and one iterator goes on from there.
+
+    A loader such as Grain's reads some hundred batches ahead each time that it is begun, and every reading of a tuning begins at the
+    first batch. What does not fit into `room` bytes is read again.
+
+    >>> first, second = (list(islice(Replayed(iter([1.0, 2.0, 3.0])), 2)) for _ in range(2))
+    >>> first == second == [1.0, 2.0]
+    True
+    """
+
+    def __init__(self, source: Iterable[Any], room: int = _KEPT) -> None:
+        self.source, self.room = source, room
+        self.kept: list[Any] = []
+        self._on: Iterator[Any] | None = None  # the iterator that goes on, and how many batches it has given
+        self._given = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches from the first on."""
+        at = 0
+        while True:
+            if at < len(self.kept):
+                batch = self.kept[at]
+            else:
+                try:
+                    batch = self._read(at)
+                except StopIteration:
+                    return
+            at += 1
+            yield batch
+
+    def _read(self, at: int) -> Any:
+        """The batch at a place beyond those remembered; remembered too where it is the next one and fits."""
+        if self._on is None or self._given != at:
+            self._on, self._given = iter(self.source), 0
+            for _ in range(at):
+                next(self._on)
+                self._given += 1
+        batch = next(self._on)
+        self._given += 1
+        size = sum(int(getattr(leaf, "nbytes", 8)) for leaf in jax.tree.leaves(batch))
+        if at == len(self.kept) and size <= self.room:
+            self.room -= size
+            batch = jax.tree.map(lambda leaf: np.array(leaf) if isinstance(leaf, np.ndarray) else leaf, batch)  # loaders use memory again
+            self.kept.append(batch)
+        return batch
 
 
 class Feed:
@@ -32,6 +82,8 @@ class Feed:
         if self.batches is None:
             return rows_in(self.whole), None, False
         most = None if has_end(self.batches) else max(8, steps or 1000)
+        source = self.batches
+        self.batches = source if most is None else Replayed(source)
         counts = [self.size_of(batch) for batch in islice(self.batches, None if most is None else most + 1)]
         if not counts:
             raise BadInput("the data hold no batches: an iterator had been read before, or a list was empty")
@@ -40,6 +92,8 @@ class Feed:
             self.limit = 1 + int(np.searchsorted(np.cumsum(counts), min(limit, sum(counts))))
         elif more:
             self.limit = max(8, (steps or 1000) // 20)
+        if not more:  # it has an end: each pass may give another order
+            self.batches = source
         return sum(counts[: self.limit]), counts[0], more and limit is None
 
     def steps(self, batch_size: int, steps: int, seed: int) -> Iterator[Any]:
@@ -99,4 +153,4 @@ def feed(data: Any, size_of: Callable[[Any], int] | None = None) -> Feed:
             raise BadInput("a list of different arrays may be inputs and targets, or batches: pass a tuple (inputs, targets)")
     if not isinstance(data, Iterable) or isinstance(data, str | bytes):
         raise BadInput(f"data of type {type(data).__name__} cannot be read: pass arrays (in a tuple or dict), or a list of batches")
-    return Feed(None, list(islice(data, 100_000)) if isinstance(data, Iterator) else data, count)
+    return Feed(None, listed(data) if isinstance(data, Iterator) else data, count)

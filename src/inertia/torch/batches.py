@@ -15,6 +15,7 @@ from torch.utils.data import default_collate as collate_tensors
 from torch.utils.data.distributed import DistributedSampler
 
 from ..errors import BadInput
+from ..measurement.ended import ended, listed
 from ..measurement.model import has_end
 
 __all__ = ["Batches", "Everything", "Indexed", "as_tensors", "batches_of", "examples_in", "in_order", "moved", "seed_everything", "taken"]
@@ -28,6 +29,7 @@ class Batches:
     tensors: Any = None  # the data, where they are tensors held whole
     indexed = False  # whether any rows can be taken
     natural: int | None = None  # batch size that the data come with
+    sought = False  # whether an end is looked for, where the source does not say that it has one
 
     def __init__(self, source: Iterable[Any], limit: int | None = None, seed: int = 0, size_of: Size | None = None) -> None:
         self.source, self.limit, self.seed, self.size_of = source, limit, seed, size_of or examples_in
@@ -39,7 +41,7 @@ class Batches:
         seed_everything(self.seed)
         seen = 0
         try:
-            for batch in self.source:
+            for batch in ended(self.source) if self.sought and self.limit is None and not self.sized else self.source:
                 yield batch
                 seen += self.size_of(batch)
                 if self.limit is not None and seen >= self.limit:
@@ -184,7 +186,7 @@ def _opened(data: Any, examples: int | None, batch_size: int | None, seed: int, 
         )
     if isinstance(data, list) and data and all(isinstance(item, torch.Tensor | np.ndarray) for item in data):
         raise BadInput("a list of tensors may be two tensors or several batches: pass a tuple (inputs, targets), or a list of tuples")
-    return Batches(list(islice(data, 100_000)) if isinstance(data, Iterator) else data, examples, seed, size_of)
+    return Batches(listed(data) if isinstance(data, Iterator) else data, examples, seed, size_of)
 
 
 def _mapped(data: Any) -> bool:

@@ -114,6 +114,7 @@ def measure(
     group = assembled(model, data, "measure")
     held, model, parts = model, bare(model), 1 if group is None else group.parts
     batches, whole = (batches_of(data, some, batch_size, seed, size_of, parts) for some in (examples, None))
+    batches.sought = True
     batch_size = batch_size or batches.natural
     subset = examples is not None and getattr(batches, "examples", -1) != getattr(whole, "examples", None)
     evaluate = Loss(model, loss_fn, forward, size_of)
@@ -163,6 +164,7 @@ def eigenvectors(
     group = assembled(model, data, "eigenvectors")
     model, loss = bare(model), Loss(bare(model), loss_fn, forward)
     batches = batches_of(data, None, batch_size, seed, None, 1 if group is None else group.parts)
+    batches.sought = True
     words: dict[str, Any] = {"batch_size": batch_size, "mode": mode, "seed": seed, "group": group}
 
     def look(source: Any) -> Eigenvectors:

@@ -108,6 +108,9 @@ class TorchJob:
         self.examples, self.batch_size = self._counted(batch_size, examples, steps)
         held = None if validation is None else fed(validation, batch_size or self.batch_size or 64, seed, size_of, 1, parts)
         self.held = None if held is None else self._share(held)[0]
+        if self.held is not None and not isinstance(self.held, Everything | Indexed) and not self.held.sized:
+            total, first, more = self.held.examined(max(8, steps or 1000))
+            self.held.limit = min(total, max(8, (steps or 1000) // _READ) * first) if more else None
         self.validated, self.reseeded = validation is not None or metric is not None, self._make is not None
         scale = (self.batch_size or self.examples) / accumulate / parts
         self.loss, self.lowest = Loss(nn.Identity(), loss_fn, forward, size_of, scale), lowest_of(loss_fn)

@@ -189,3 +189,18 @@ def test_a_measurement_of_endless_data_asks_how_many():
     assert inertia.jax.measure(loss, W, Endless(), examples=48, noise=0).provenance["examples"] == 48
     with pytest.raises(BadInput, match="an iterator can be read once only, and this one goes on after 10000 batches"):
         inertia.jax.measure(loss, W, iter(Endless()))
+
+
+@pytest.mark.parametrize(
+    ("fn", "message"),
+    [
+        (lambda w, b: (loss(w, b) + 1, loss(w, b) + 2), "two numbers that both depend on the parameters"),
+        (lambda w, b: (loss(w, b), {"accuracy": 1.0}), "return the loss alone"),
+        (lambda w, b: {"box": loss(w, b), "class": loss(w, b)}, r"a dict \(box, class\), and one number is minimised"),
+    ],
+)
+def test_what_is_not_one_loss_is_refused(fn, message):
+    with pytest.raises(BadInput, match=message):
+        inertia.jax.tune(fn, W, (X, Y), batch_size=8, steps=16)
+    with pytest.raises(BadInput, match=message):
+        inertia.jax.measure(fn, W, (X, Y), batch_size=8)

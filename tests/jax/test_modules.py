@@ -52,6 +52,8 @@ def test_one_curvature_and_a_tuning(made):
     assert pytest.approx(TRUTH, rel=1e-3) == inertia.jax.measure(loss, params, (X, Y), noise=0).L
     found = inertia.jax.tune(loss, params, (X, Y), steps=16, batch_size=8, runs=1)
     assert found.best is not None
+    checked = inertia.jax.check(loss, params, (X, Y), lr=0.05, momentum=0.9, steps=16)  # of all the examples
+    assert checked.measurement.start.largest == pytest.approx(TRUTH, rel=1e-3)
 
 
 def test_a_whole_module_is_refused_with_the_split_that_works():

@@ -31,7 +31,38 @@ def main(rank, port):
     tuned = inertia.jax.tune(loss, params, x, steps=16, batch_size=4, runs=1)
     found |= {"recipe": tuned.recipe.to_json(), "end": tuned.verified_loss, "run": tuned.history.trials[0].run.training.tolist()}
     checked = inertia.jax.check(loss, params, x, lr=0.05, momentum=0.9, steps=16, batch_size=4)
+    found |= watched(loss, params, x, rank)
     print(json.dumps(found | {"stable": checked.stable, "said": str(checked)}))
+
+
+def watched(loss, params, x, rank):
+    """A run that both processes watch at the same steps; only the first one writes."""
+    import jax
+    import optax
+
+    import inertia.jax
+    from inertia.errors import BadInput
+
+    try:
+        inertia.jax.Watch(loss, probe=x)
+    except BadInput as error:
+        refused = str(error)
+    rule, logged = optax.sgd(0.05, momentum=0.9), []
+    state = rule.init(params)
+
+    @jax.jit
+    def step(params, state, x):
+        value, gradient = jax.value_and_grad(loss)(params, x)
+        updates, state = rule.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state, value
+
+    with inertia.jax.Watch(loss, rule, probe=x, every=3, log=lambda numbers, step: logged.append(step), say=False) as watch:
+        for _ in range(9):
+            params, state, value = step(params, state, x)
+            watch.step(params, state, value)
+    seen = [[look.step, look.sharpness, look.edge] for look in watch.looks]
+    assert bool(logged) == (rank == 0)
+    return {"looks": seen, "refused": refused}
 
 
 if __name__ == "__main__":

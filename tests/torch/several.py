@@ -101,7 +101,7 @@ def fsdp2():
     found = spectrum(it.measure(model, MSE, data(), batch_size=12))
     assert all(torch.equal(a, p.full_tensor()) for a, p in zip(before, model.parameters(), strict=True))
     model(data()[0]).sum().backward()  # it still trains
-    return found | {"tune": tuned(it.tune(model, MSE, data(), steps=STEPS, batch_size=12, runs=1))}
+    return found | {"tune": tuned(it.tune(model, MSE, data(), steps=STEPS, batch_size=12, runs=1)), "checked": checked(model)}
 
 
 def trained(model, make, steps=3):
@@ -201,7 +201,8 @@ def cut():
     model = halved(net())
     found = spectrum(it.measure(model, MSE, data(), batch_size=12))
     vectors = it.eigenvectors(model, MSE, data(), 2)
-    return found | {"values": vectors.values, "tune": tuned(it.tune(model, MSE, data(), steps=STEPS, batch_size=12, runs=1))}
+    made = tuned(it.tune(model, MSE, data(), steps=STEPS, batch_size=12, runs=1))
+    return found | {"values": vectors.values, "tune": made, "checked": checked(model)}
 
 
 def norms():
@@ -296,8 +297,8 @@ def fragile():
     return tuned(it.tune(DDP(Fragile()), MSE, data(), steps=STEPS, batch_size=12, runs=1))
 
 
-def checked():
-    found = it.check(DDP(net()), MSE, data(), lr=0.05, momentum=0.9, steps=STEPS, batch_size=12)
+def checked(model=None):
+    found = it.check(DDP(net()) if model is None else model, MSE, data(), lr=0.05, momentum=0.9, steps=STEPS, batch_size=12)
     return [found.stable, str(found)]
 
 

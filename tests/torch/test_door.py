@@ -222,6 +222,19 @@ def test_class_weights_and_ignored_targets_count_whatever_the_chunk():
     assert job.read(job.start(0)).training == pytest.approx(float(weighted(job._model(x), t).detach()))
 
 
+def test_a_check_weighs_sums_classes_and_ignored_targets_too():
+    x, _ = data()
+    t = torch.arange(N) % 3
+    model = nn.Linear(3, 3).double()
+    start = torch.cat([p.detach().ravel() for p in model.parameters()])
+    weights = torch.tensor([1.0, 1.0, 20.0], dtype=torch.float64)
+    losses = [nn.CrossEntropyLoss(weight=weights), nn.CrossEntropyLoss(ignore_index=1), nn.CrossEntropyLoss(reduction="sum")]
+    for fn in losses:
+        found = inertia.torch.check(model, fn, (x, t), lr=0.01, momentum=0.9, steps=16, batch_size=N)
+        hessian = torch.autograd.functional.hessian(lambda w, fn=fn: fn(F.linear(x, w[:9].view(3, 3), w[9:]), t), start)
+        assert found.measurement.start.largest == pytest.approx(float(torch.linalg.eigvalsh(hessian)[-1]), rel=0.02)
+
+
 def test_parameter_groups_and_accumulated_micro_batches_equal_plain_torch():
     x, y = data()
     model = linear()
@@ -454,3 +467,62 @@ def test_a_model_of_the_seed():
 def _seeded(width, seed):
     torch.manual_seed(seed)
     return nn.Sequential(nn.Linear(3, width), nn.Tanh(), nn.Linear(width, 1)).double()
+
+
+class Towers(nn.Module):
+    """Two encoders whose likenesses, row by column, are what a contrastive loss judges."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(5)
+        self.one, self.other = nn.Linear(3, 4).double(), nn.Linear(3, 4).double()
+
+    def forward(self, x, y):
+        return 3 * F.normalize(self.one(x), dim=-1) @ F.normalize(self.other(y), dim=-1).T
+
+
+def test_a_dict_of_losses_is_refused_with_their_sum_and_the_sum_is_taken():
+    class Detector(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = linear()
+
+        def forward(self, x, y):
+            out = self.body(x)
+            return {"loss_box": MSE(out, y), "loss_class": out.square().mean()}
+
+    model, (x, y) = Detector(), data()
+    for words in ({}, {"forward": lambda m, b: m(*b)}):
+        with pytest.raises(BadInput, match=r"forward=lambda model, batch: sum\(model\(\*batch\)\.values\(\)\)"):
+            inertia.torch.measure(model, None, (x, y), noise=0, **words)
+    whole = lambda m, b: sum(m(*b).values())  # noqa: E731
+    plain = lambda m, b: MSE(m.body(b[0]), b[1]) + m.body(b[0]).square().mean()  # noqa: E731
+    one, other = (inertia.torch.measure(model, None, (x, y), forward=loss, noise=0).L for loss in (whole, plain))
+    assert one == pytest.approx(other)
+    assert inertia.torch.tune(model, None, (x, y), forward=whole, steps=16, batch_size=8, runs=1).best is not None
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with inertia.torch.Watch(model, optimizer, probe=(x, y), forward=whole, every=1, say=False) as watch:
+        for _ in range(2):
+            optimizer.zero_grad()
+            loss = whole(model, (x, y))
+            loss.backward()
+            optimizer.step()
+            watch.step(loss)
+    assert watch.looks[0].sharpness == pytest.approx(one, rel=0.02)
+
+
+def test_two_losses_are_not_a_sum_and_its_weight():
+    players = nn.ModuleList([linear(), linear()])
+    x, y = data()
+
+    def game(m, b):
+        fake = m[0](b[0])
+        return MSE(m[1](b[0]), b[1]) + 1, MSE(m[1](b[0]) + fake, b[1]) + 1
+
+    for verb in (inertia.torch.measure, partial(inertia.torch.tune, steps=16, runs=1), partial(inertia.torch.check, lr=0.1, steps=16)):
+        with pytest.raises(
+            BadInput, match=r"two numbers that both depend on the parameters.* \(a GAN\), measure and tune each player alone"
+        ):
+            verb(players, None, (x, y), forward=game, batch_size=8)
+    alone = inertia.torch.measure(players[1], None, (x, y), forward=lambda m, b: game((players[0], m), b)[0], noise=0)
+    assert pytest.approx(inertia.torch.measure(players[1], MSE, (x, y), noise=0).L) == alone.L

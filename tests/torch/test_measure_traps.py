@@ -279,6 +279,8 @@ def test_of_a_compiled_model_the_module_within_is_measured():
     compiled = torch.compile(model, backend="aot_eager")
     assert room.measure(compiled, CE, (x, y), rtol=1e-4, **ENDS).L == truth.L
     assert room.tune(compiled, CE, (x, y), steps=16, batch_size=12, runs=1).best is not None
+    one, other = (room.check(m, CE, (x, y), lr=0.1, momentum=0.9, steps=16, batch_size=12) for m in (model, compiled))
+    assert str(one) == str(other)
 
 
 @pytest.mark.slow
@@ -318,6 +320,8 @@ def test_gradient_checkpointing_of_both_kinds(reentrant, memory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InertiaWarning)
         assert room.tune(Checkpointed(model, reentrant), CE, (x, y), steps=16, batch_size=12, runs=1).best is not None
+        told = room.check(Checkpointed(model, reentrant), CE, (x, y), lr=0.1, momentum=0.9, steps=16, batch_size=len(x))
+    assert told.measurement.start.largest == pytest.approx(truth.L, rel=0.02)
 
 
 def test_graphs_are_kept_as_memory_allows_and_the_answer_is_the_same():

@@ -183,14 +183,17 @@ def test_a_journal_is_written_once_and_taken_up_by_all(two):
     assert found["resumed"] == 1
 
 
+def test_a_check_says_the_same_of_models_that_are_wrapped_shared_out_or_cut(two):
+    own = it.check(several.net(), several.MSE, several.data(), lr=0.05, momentum=0.9, steps=several.STEPS, batch_size=12)
+    for stable, text in (everywhere(two, "checked"), everywhere(two, "fsdp2")["checked"], everywhere(two, "cut")["checked"]):
+        assert stable == own.stable
+        ranks, alone = (said.split("\n")[0].split(": learning rates from")[0] for said in (text, str(own)))
+        assert ranks == alone  # what is expected beside it rests on the examples that were drawn, other ones than one process draws
+
+
 def test_the_other_verbs(two):
     import inertia
 
-    stable, text = everywhere(two, "checked")
-    own = it.check(several.net(), several.MSE, several.data(), lr=0.05, momentum=0.9, steps=several.STEPS, batch_size=12)
-    assert stable == own.stable
-    ranks, alone = (said.split("\n")[0].split(": learning rates from")[0] for said in (text, str(own)))
-    assert ranks == alone  # what is expected beside it rests on the examples that were drawn, other ones than one process draws
     one = inertia.measure(several.net(), several.MSE, several.data(), steps=100, batch_size=12).largest
     assert everywhere(two, "facade") == pytest.approx(one, rel=1e-9)
 

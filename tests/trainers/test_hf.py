@@ -112,6 +112,8 @@ def test_datasets_are_data_and_map_style_rows_are_shuffled():
     plain = it.measure(model, nn.MSELoss(), (x, 3 * x), noise=0)
     assert pytest.approx(plain.L, rel=1e-5) == it.measure(model, None, rows, batch_size=8, forward=loss, noise=0).L
     assert it.tune(model, None, rows, batch_size=8, forward=loss, steps=16, runs=1).verified_loss < 0.5
+    checked = it.check(model, None, rows, batch_size=8, forward=loss, lr=0.1, momentum=0.9, steps=16)
+    assert checked.measurement.start.largest == pytest.approx(plain.L, rel=0.02)
     stream = rows.to_iterable_dataset().with_format("torch")
     assert (
         pytest.approx(plain.L, rel=1e-5)
@@ -132,6 +134,8 @@ def test_what_accelerate_prepares_is_taken_as_it_is():
     found = it.measure(model, nn.MSELoss(), prepared)
     assert (found.L, found.provenance["noise_batch_size"]) == (pytest.approx(plain.L, rel=1e-5), 8)
     assert it.tune(model, nn.MSELoss(), prepared, steps=16, runs=1).budget.batch_size == 8
+    checked = it.check(model, nn.MSELoss(), prepared, lr=0.1, momentum=0.9, steps=16)
+    assert checked.measurement.start.largest == pytest.approx(plain.L, rel=0.02)
 
 
 def test_lora_from_a_checkpoint_made_here_is_measured_along_its_own_parameters(tmp_path):
@@ -144,3 +148,5 @@ def test_lora_from_a_checkpoint_made_here_is_measured_along_its_own_parameters(t
     assert found.dimension == sum(p.numel() for p in model.parameters() if p.requires_grad) == 2 * (8 + 24)
     tuned = it.tune(model, None, batch, steps=16, batch_size=4, runs=1, optimizer="adamw")
     assert tuned.best is not None
+    checked = it.check(model, None, batch, lr=0.1, momentum=0.9, steps=16, batch_size=8)
+    assert checked.measurement.start.largest == pytest.approx(found.L, rel=0.02)

@@ -122,6 +122,21 @@ def test_mixed_precision_is_measured_as_it_computes(name):
     assert found.upper >= exact * 0.99
 
 
+@pytest.mark.parametrize("halved", [False, True])
+def test_a_tuning_and_a_check_take_such_models_in_full_and_mixed_precision(halved):
+    model, loader, loss, exact = near("bert", True)
+
+    def forward(m, batch):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=halved):
+            return loss(m, batch)
+
+    whole = next(iter(DataLoader(loader.dataset, batch_size=16)))
+    found = it.check(model, None, whole, forward=forward, lr=0.1, momentum=0.9, steps=16, batch_size=16)
+    assert found.measurement.start.largest == pytest.approx(exact, rel=0.05)
+    tuned = it.tune(model, None, whole, forward=forward, steps=16, batch_size=8, runs=1)
+    assert tuned.best is not None
+
+
 def test_the_checkpointing_of_transformers():
     model, loader, loss, exact = near("gpt2", True)
     model.train()

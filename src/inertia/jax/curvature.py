@@ -17,7 +17,7 @@ from ..core.method import Method, step
 from ..core.spectrum import Spectrum
 from ..errors import BadInput
 from ..measurement.along import measured, watched
-from ..measurement.ended import ended, listed
+from ..measurement.asked import ended, listed
 from ..measurement.lanczos import FAILURE, krylov
 from ..measurement.model import Plan, Watch, has_end
 from ..tuning.preconditioned import WALK

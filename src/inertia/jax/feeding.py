@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
-from ..measurement.ended import listed
+from ..measurement.asked import listed
 from ..measurement.model import has_end
 from ..tuning.batches import batch_order
 from .losses import rows_in, taken

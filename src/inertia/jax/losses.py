@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
+from ..measurement.asked import TWO
 
 __all__ = ["Loss", "rows_in", "taken"]
 
@@ -44,7 +45,11 @@ class Loss:
         given = (jax.random.key(0) if key is None else key,) if self.keyed else ()
         value, weight = self.loss(params, batch, *given), None
         if isinstance(value, tuple | list) and len(value) == 2:
+            if isinstance(value[1], dict):
+                raise BadInput("the loss returned (loss, dict): return the loss alone, lambda params, batch: loss(params, batch)[0]")
             value, weight = value[0] / value[1], jnp.asarray(value[1], jnp.result_type(value[0]))
+        if isinstance(value, dict):
+            raise BadInput(f"the loss is a dict ({', '.join(map(str, list(value)[:4]))}), and one number is minimised: return their sum")
         if not hasattr(value, "ndim") or not jnp.issubdtype(value.dtype, jnp.floating):
             raise BadInput(f"the loss returned {type(value).__name__}: loss(params, batch) must return a real jax array")
         return jnp.mean(value), weight
@@ -58,6 +63,10 @@ class Loss:
         cut = max(1, len(rows) // 3)
         asked = jax.jit(self.raw)  # one program for each size, where single operations would be compiled one by one
         (a, weight), (b, _), (both, _) = (asked(params, taken(batch, part)) for part in (rows[:cut], rows[cut:], rows))
+        if weight is not None:
+            moved = jax.tree.map(lambda leaf: leaf + 1.0, params)
+            if float(asked(moved, taken(batch, rows[:cut]))[1]) != float(weight):
+                raise BadInput(TWO)
         close = float(jnp.finfo(a.dtype).eps) ** 0.5
         a, b, both = float(a), float(b), float(both)
         size, share = close * max(abs(a), abs(b), abs(both), 1e-30), cut / len(rows)

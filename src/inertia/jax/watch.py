@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 from ..errors import BadInput
 from ..watching.looking import described, look, part_size, price_of
@@ -43,10 +44,11 @@ class Watch(Watcher):
             `inertia.identify`. Without it there is no edge, and all else.
         probe: a fixed batch of training data, in the form that `loss` takes.
         learning_rate: number or schedule (step -> rate), where it changes and cannot be seen in the state.
-        budget, every, expect, log, say, seed: as in `inertia.torch.Watch`.
+        budget, every, expect, log, say, seed: as in `inertia.torch.Watch`. Several JAX processes each make a watch, with the same `every`;
+            the first one writes and speaks.
 
     Raises:
-        BadInput: a probe whose loss is not finite or not deterministic; settings that no watch can use.
+        BadInput: a probe whose loss is not finite or not deterministic; settings that no watch can use; several processes without `every`.
 
     >>> import optax
     >>> def loss(w, batch):
@@ -79,6 +81,13 @@ class Watch(Watcher):
     ) -> None:
         if probe is None:
             raise BadInput("probe is missing: give a batch of training data in the form that the loss takes")
+        if jax.process_count() > 1 and every is None:
+            raise BadInput(
+                f"{jax.process_count()} JAX processes take a look together, and each would choose its own step by its own clock: say at "
+                "which, such as every=100"
+            )
+        if jax.process_index():  # the first process speaks for all
+            log, say = None, False
         self.loss, self.rate, self.seed = Loss(loss), learning_rate, seed
         self.data = jax.tree.map(jnp.asarray, tuple(probe) if isinstance(probe, list) else probe)
         self.chunk = part_size(rows_in(self.data))
@@ -88,6 +97,8 @@ class Watch(Watcher):
         about = {"optimizer": "optax" if self.known.found is None else self.known.found.verdict, "framework": "jax"}
         self.monitor = Monitor(pace=self.pace, log=log, say=say, expect=expect, about=about)
         self.steps = self.monitor.begin
+        if jax.process_count() > 1:  # a log that is continued is known to the first process alone
+            self.steps = int(multihost_utils.broadcast_one_to_all(np.int32(self.steps)))
         self.programs = dict[str, Any]()
         self._before: Any = None
         self.plan: Plan | None = None

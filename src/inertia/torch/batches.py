@@ -15,7 +15,7 @@ from torch.utils.data import default_collate as collate_tensors
 from torch.utils.data.distributed import DistributedSampler
 
 from ..errors import BadInput
-from ..measurement.ended import ended, listed
+from ..measurement.asked import ended, listed
 from ..measurement.model import has_end
 
 __all__ = ["Batches", "Everything", "Indexed", "as_tensors", "batches_of", "examples_in", "in_order", "moved", "seed_everything", "taken"]

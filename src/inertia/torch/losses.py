@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from ..errors import BadInput
+from ..measurement.asked import TWO
 from .batches import examples_in
 
 __all__ = ["MEAN", "OTHER", "SUM", "Loss", "lowest_of"]
@@ -97,10 +98,18 @@ class Loss:
         weight = None
         if isinstance(value, tuple | list) and len(value) == 2:
             total, count = value
+            if isinstance(count, torch.Tensor) and count.requires_grad:
+                raise BadInput(TWO)
             weight = float(count.detach() if isinstance(count, torch.Tensor) else count)
             if not weight > 0 or not math.isfinite(weight):
                 raise BadInput(f"the loss returned (sum, weight) with weight {weight:g}: the weight of a batch must be positive")
             value = total / weight
+        if isinstance(value, Mapping):
+            names = ", ".join(str(name) for name in list(value)[:4])
+            raise BadInput(
+                f"the loss is a dict ({names}), and one number is minimised: return it, such as their sum, "
+                "forward=lambda model, batch: sum(model(*batch).values())"
+            )
         if not isinstance(value, torch.Tensor):
             raise BadInput(f"the loss is a {type(value).__name__}: it must be a torch tensor made by the model")
         if value.is_complex():
@@ -118,7 +127,10 @@ class Loss:
             if value is None and isinstance(output, Mapping):
                 value = output.get("loss")
             if value is None:
-                raise BadInput(f"loss_fn is None and the model returned a {type(output).__name__} without a loss: pass loss_fn or forward=")
+                raise BadInput(
+                    f"loss_fn is None and the model returned a {type(output).__name__} without a loss: pass loss_fn or forward=, such as "
+                    "forward=lambda model, batch: sum(model(*batch).values()) where it is a dict of losses"
+                )
             return value
         if isinstance(batch, Mapping):
             return loss_fn(model(**batch), batch)

@@ -82,6 +82,8 @@ def opened(
         source.notes |= {"mode": mode_of(model), "frozen": handle.report, "seed": seed}
         if evaluate.said:
             source.notes["loss_is"] = evaluate.said
+            if evaluate.kind == OTHER and isinstance(batches, Everything | Indexed) and batches.chunk >= batches.examples:
+                source.notes["loss_is"] += f" (here all {batches.examples} examples are one batch)"
         try:
             yield source
         finally:

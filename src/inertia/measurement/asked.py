@@ -1,4 +1,4 @@
-"""Batches that are measured on must have an end; where they do not say so, it is looked for."""
+"""What is asked of data and losses in every framework: that batches have an end, and that one number is minimised."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import Any
 
 from ..errors import BadInput
 
-__all__ = ["MOST", "ended", "listed"]
+__all__ = ["MOST", "TWO", "ended", "listed"]
+
+TWO = (
+    "the loss returned two numbers that both depend on the parameters, where (sum, weight) has a weight that counts examples: return one "
+    "loss; of a game of two players (a GAN), measure and tune each player alone, with its own loss and its own parameters"
+)
 
 MOST = 1000  # batches after which data that do not say how long they are count as endless
 HELD = 10_000  # batches of an iterator, which can be read once only

@@ -526,3 +526,29 @@ def test_two_losses_are_not_a_sum_and_its_weight():
             verb(players, None, (x, y), forward=game, batch_size=8)
     alone = inertia.torch.measure(players[1], None, (x, y), forward=lambda m, b: game((players[0], m), b)[0], noise=0)
     assert pytest.approx(inertia.torch.measure(players[1], MSE, (x, y), noise=0).L) == alone.L
+
+
+def test_a_contrastive_loss_is_that_of_its_batches():
+    def likeness(m, batch):
+        logits = m(*batch)
+        right = torch.arange(len(logits))
+        return (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
+
+    x, _ = data()
+    model, batches = Towers(), [(x[at : at + 8], x[at : at + 8].flip(1)) for at in range(0, N, 8)]
+    found = inertia.torch.measure(model, None, batches, forward=likeness, noise=0, weights=False)
+    sizes = [p.numel() for p in model.parameters()]
+
+    def whole(flat):
+        named = {name: part.view(p.shape) for (name, p), part in zip(model.named_parameters(), flat.split(sizes), strict=True)}
+        return sum(likeness(lambda *b: torch.func.functional_call(model, named, b), batch) for batch in batches) / len(batches)
+
+    start = torch.cat([p.detach().ravel() for p in model.parameters()])
+    hessian = torch.autograd.functional.hessian(whole, start)
+    assert found.provenance["loss"] == pytest.approx(float(whole(start)))
+    assert pytest.approx(float(torch.linalg.eigvalsh(hessian)[-1]), rel=0.011) == found.L
+    together = inertia.torch.measure(model, None, (x, x.flip(1)), forward=likeness, noise=0, weights=False)
+    assert together.provenance["loss_is"].endswith(f"(here all {N} examples are one batch)")
+    tuned = inertia.torch.tune(model, None, (x, x.flip(1)), forward=likeness, steps=16, batch_size=8, runs=1)
+    assert tuned.best is not None
+    assert tuned.measurement.start.loss == pytest.approx(float(whole(start)), rel=0.2)

@@ -10,7 +10,7 @@ from functools import partial
 from . import grids
 from .features import features, sizes
 from .jobs import JOBS, Job
-from .rivals import RIVALS, SCHEDULES, rival
+from .rivals import FINDER, RIVALS, SCHEDULES, SWEEP, rival
 from .runs import lanes, marks, run, starts
 from .store import Store, rounded
 
@@ -103,7 +103,7 @@ def stage_rivals(job: Job) -> None:
             began = time.process_time()
             for schedule, losses in rival(job, name).items():
                 kept = {which: [rounded(value) for value in values] for which, values in losses.items()}
-                known.setdefault(schedule, {})[name] = kept | {"cost": 1.0}
+                known.setdefault(schedule, {})[name] = kept | {"cost": round(1 + (SWEEP.size / job.steps if name == FINDER else 0.0), 3)}
             store.spent("rivals", time.process_time() - began)
             store.save()
             _tell(job, name, job.seeds, began)

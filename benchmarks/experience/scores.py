@@ -1,6 +1,7 @@
 """What a final loss is worth, and where everybody stands: the policy played leave one family out beside its rivals' real runs.
 
-    python benchmarks/experience/scores.py     the table, on the jobs of benchmarks/tuner, whose rivals were run
+    python benchmarks/experience/scores.py             the table, on the jobs of benchmarks/tuner, whose rivals were run
+    python benchmarks/experience/scores.py --adamw     the same for AdamW, on the jobs of this folder, against AdamW's own grids
 
     ref     = the job's lowest known loss less 2 % of the fall, never below what its loss cannot undercut
     logreg  = ln((L - ref + eps)/(L* - ref + eps)),   eps = 1 % of start - ref,   L = mean over seeds of min(loss, start)
@@ -11,6 +12,7 @@ The lowest known loss is that of the grid's best cell. Nothing depends on a shif
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -22,11 +24,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fit import Bank
+from searches import SEARCHES, Column
 
 from inertia.tuning.experience.reading import FITTED
 from inertia.tuning.experience.surfaces import EPSILON, Surface
 
 TUNER = Path(__file__).parents[1] / "tuner" / "data"
+DATA = Path(__file__).parent / "data"
+SEARCHED = (3, 8, 16)  # runs of a search on AdamW's grids
 
 
 class Score(NamedTuple):
@@ -66,6 +71,22 @@ def rivals(bank: Bank) -> Iterator[Score]:
                     yield Score(who, f"{name}, {schedule}", *score(s, losses), row["cost"], row.get("count", 1) / total)
 
 
+def adamw_rivals(bank: Bank) -> Iterator[Score]:
+    """Real runs of the rivals on the jobs of this folder, and searches on AdamW's grids, judged by the best of AdamW's grid."""
+    for s in bank.surfaces:
+        path, cell = DATA / f"{s.cell.name}.json", f"{s.cell.name}, {s.cell.schedule}"
+        ran = json.loads(path.read_text()).get("rivals", {}).get(s.cell.schedule, {}) if path.exists() else {}
+        for who, row in ran.items():
+            yield Score(who, cell, *score(s, [math.inf if value is None else float(value) for value in row["train"]]), row["cost"], 1.0)
+        if ran:
+            column = Column(s)
+            for (name, search), runs in itertools.product(SEARCHES.items(), SEARCHED):
+                picks = search(column, runs)
+                for row, count in picks.items():
+                    found = score(s, list(s.cell.training[row]))
+                    yield Score(f"{name}, {runs} runs", cell, *found, runs, count / picks.total())
+
+
 def _cell(s: Surface, key: str) -> list[float]:
     """The losses of one cell of the grid, which searches over the grid name instead of running it again."""
     family, exponent = key.split("@")
@@ -87,13 +108,13 @@ def _rate(s: Surface, exponent: float) -> float:
 
 
 def main() -> None:
-    bank = Bank()
-    mine = {(s.cell.name, s.cell.schedule): s for s in bank.surfaces}
-    found = list(rivals(bank))
+    adamw = "--adamw" in sys.argv
+    bank = Bank("adamw") if adamw else Bank()
+    found = list(adamw_rivals(bank) if adamw else rivals(bank))
     known = {row.cell for row in found}
     for s, rows in zip(bank.surfaces, bank.played(FITTED[bank.optimizer], (0, 1, 2)), strict=True):
         cell = f"{s.cell.name}, {s.cell.schedule}"
-        if cell in known and (s.cell.name, s.cell.schedule) in mine:
+        if cell in known:
             found += [Score(f"inertia, {n} runs", cell, row.logreg[n], row.failed[n], n, 1 / len(rows)) for row in rows for n in range(4)]
     print(f"{'who':28}{'cost':>6}{'cells':>6}{'mean':>8}{'capped':>8}{'median':>8}{'worst':>8}{'fails':>8}")
     table = []

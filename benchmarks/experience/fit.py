@@ -5,6 +5,7 @@
     ... --held-out                                       the validation loss as objective;   --adamw    AdamW's cells
 
     ... --widths                                         only `broad` and `narrow`, with the rest as it is
+    ... --sealed                                         the table of the sealed jobs: once, when nothing more is changed
 
 What is minimised: the mean over cells of min(logreg, 1.5) after 0 to 3 runs (three weighs twice), one tuning seed a cell, nothing of
 the cell's family known. The widths `gain`, `broad` and `narrow` do not change choices; they are fitted by the pinball score of the
@@ -24,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from playing import Answers, Played, laid, play
 
 import inertia
-from inertia.tuning.experience.cells import shipped
+from inertia.tuning.experience.cells import Cell, shipped
 from inertia.tuning.experience.jobs import FAMILIES
 from inertia.tuning.experience.prior import Experience
 from inertia.tuning.experience.reading import FITTED, Fitted
@@ -38,15 +39,18 @@ WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0]) / 5
 class Bank:
     """All cells of one optimizer and objective."""
 
-    def __init__(self, optimizer: str = "sgd", held_out: bool = False) -> None:
+    def __init__(self, optimizer: str = "sgd", held_out: bool = False, judged: tuple[Cell, ...] = ()) -> None:
         self.families, self.optimizer, self.held_out = FAMILIES[optimizer], optimizer, held_out
-        self.cells = [cell for cell in shipped() if cell.optimizer == optimizer and cell.facts.short_best is not None]
+        known = [cell for cell in shipped() if cell.optimizer == optimizer and cell.facts.short_best is not None]
+        self.known = known if judged else []  # what is known, where it is not what is judged
+        self.cells = list(judged) or known
         self.lay(FITTED[optimizer])
 
     def lay(self, fitted: Fitted) -> None:
         """Every grid on the net: again where the unit of the net has changed."""
         self.of = (fitted.network, fitted.convex, fitted.along)
         self.surfaces = laid(self.cells, self.families, fitted, self.held_out)
+        self.taught = laid(self.known, self.families, fitted, self.held_out) or self.surfaces
         self.answers = [Answers(s, self.families, fitted.along, self.held_out) for s in self.surfaces]
         self.convex = np.array([s.cell.facts.convex for s in self.surfaces])
         self.linear = np.array([s.cell.schedule == "linear" for s in self.surfaces])
@@ -62,9 +66,20 @@ class Bank:
                 continue
             family = s.cell.family
             if family not in known:
-                known[family] = Experience(self.surfaces, self.families, fitted, skip=family)
+                known[family] = Experience(self.taught, self.families, fitted, skip=family)
             found.append(play(s, cell, known[family], seeds=seeds or (number % 3,)))
         return found
+
+
+def sealed(optimizer: str) -> tuple[Cell, ...]:
+    """The cells of the sealed jobs."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from experience.build import cells
+    from experience.jobs import JOBS
+    from experience.reading import record
+
+    found = [cell for job in JOBS.values() if job.sealed for cell in cells(record(job.name), {})]
+    return tuple(cell for cell in found if cell.optimizer == optimizer and cell.facts.short_best is not None)
 
 
 def pinball(rows: np.ndarray) -> float:
@@ -209,7 +224,9 @@ def number(words: list[str], name: str, usual: int) -> int:
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    mine = Bank("adamw" if "--adamw" in words else "sgd", "--held-out" in words)
+    which = "adamw" if "--adamw" in words else "sgd"
+    words += ["--table"] if "--sealed" in words else []
+    mine = Bank(which, "--held-out" in words, sealed(which) if "--sealed" in words else ())
     numbers = FITTED[mine.optimizer]
     if not {"--table", "--widths"} & set(words):
         numbers = fit(mine, number(words, "--passes", 1), number(words, "--every", 1))

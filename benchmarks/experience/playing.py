@@ -12,7 +12,7 @@ from inertia.tuning.experience.features import scale_of
 from inertia.tuning.experience.policy import chosen, improvement, spread_of
 from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places
 from inertia.tuning.experience.reading import Fitted, quantiles
-from inertia.tuning.experience.surfaces import Surface, surface
+from inertia.tuning.experience.surfaces import EPSILON, Surface, surface
 from inertia.tuning.recipe import Family
 
 TENTHS = (0.1, 0.5, 0.9)
@@ -56,8 +56,9 @@ class Answers:
         self.risen = losses[full] >= starts
         self.fell = np.maximum(starts.mean() - np.minimum(losses[full], starts), 0.0)
         share = 1 - self.fell / s.fall
-        y = np.log(np.maximum(share, 0).mean(axis=1) + 0.01)
-        self.logreg = y - y.min()
+        y = np.log(np.maximum(share, 0).mean(axis=1) + EPSILON)
+        self.best = float(y.min())
+        self.logreg = y - self.best
         self.failed = (share > 0.9).any(axis=1)
         x = np.log2([r.learning_rate for r in self.recipes]) - s.unit
         self.where = places(x, [r.family for r in self.recipes], families, along)

@@ -24,6 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fit import Bank
+from playing import Answers
 from searches import SEARCHES, Column
 
 from inertia.tuning.experience.reading import FITTED
@@ -43,19 +44,17 @@ class Score(NamedTuple):
     weight: float
 
 
-def score(s: Surface, losses: list[float | None]) -> tuple[float, bool]:
-    """(logreg, fails to train) of final losses on the grid's seeds."""
-    starts = np.broadcast_to(s.cell.start, (len(losses),))
+def score(s: Surface, cell: Answers, losses: list[float | None]) -> tuple[float, bool]:
+    """(logreg, fails to train) of final losses on the grid's seeds, as the policy's own recommendations are scored."""
     ended = np.array([math.inf if loss is None else loss for loss in losses])
-    share = np.maximum(1 - np.maximum(starts - ended, 0.0) / s.fall, 0.0)
-    best = np.min(np.exp(s.mean)) * (1 + EPSILON)  # of the net; the grid's best lies on it or between
-    return float(np.log((share.mean() + EPSILON) / best)), bool(np.any(share > 0.9))
+    share = np.maximum((np.minimum(ended, s.cell.start) - s.start + s.fall) / s.fall, 0.0)
+    return float(np.log(share.mean() + EPSILON) - cell.best), bool(np.any(share > 0.9))
 
 
 def rivals(bank: Bank) -> Iterator[Score]:
     """Real runs of the rivals on the jobs of benchmarks/tuner."""
     convex = json.loads((TUNER / "rivals-convex.json").read_text())["cells"]
-    for s in bank.surfaces:
+    for s, cell in zip(bank.surfaces, bank.answers, strict=True):
         name, schedule = s.cell.name, s.cell.schedule
         if s.cell.facts.convex:
             task, _, rest = name.rpartition("-b")[0].rpartition("-")
@@ -68,23 +67,22 @@ def rivals(bank: Bank) -> Iterator[Score]:
             for row in rows:
                 losses = row["train"] if "train" in row else _cell(s, row["cell"])
                 if losses:
-                    yield Score(who, f"{name}, {schedule}", *score(s, losses), row["cost"], row.get("count", 1) / total)
+                    yield Score(who, f"{name}, {schedule}", *score(s, cell, losses), row["cost"], row.get("count", 1) / total)
 
 
 def adamw_rivals(bank: Bank) -> Iterator[Score]:
     """Real runs of the rivals on the jobs of this folder, and searches on AdamW's grids, judged by the best of AdamW's grid."""
-    for s in bank.surfaces:
-        path, cell = DATA / f"{s.cell.name}.json", f"{s.cell.name}, {s.cell.schedule}"
+    for s, cell in zip(bank.surfaces, bank.answers, strict=True):
+        path, name = DATA / f"{s.cell.name}.json", f"{s.cell.name}, {s.cell.schedule}"
         ran = json.loads(path.read_text()).get("rivals", {}).get(s.cell.schedule, {}) if path.exists() else {}
         for who, row in ran.items():
-            yield Score(who, cell, *score(s, [math.inf if value is None else float(value) for value in row["train"]]), row["cost"], 1.0)
+            yield Score(who, name, *score(s, cell, row["train"]), row["cost"], 1.0)
         if ran:
             column = Column(s)
-            for (name, search), runs in itertools.product(SEARCHES.items(), SEARCHED):
-                picks = search(column, runs)
+            for (search, found), runs in itertools.product(SEARCHES.items(), SEARCHED):
+                picks = found(column, runs)
                 for row, count in picks.items():
-                    found = score(s, list(s.cell.training[row]))
-                    yield Score(f"{name}, {runs} runs", cell, *found, runs, count / picks.total())
+                    yield Score(f"{search}, {runs} runs", name, *score(s, cell, list(s.cell.training[row])), runs, count / picks.total())
 
 
 def _cell(s: Surface, key: str) -> list[float]:

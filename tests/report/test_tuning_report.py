@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,6 +87,12 @@ def test_the_page_begins_with_the_answer_and_carries_the_record(found, tmp_path)
 def test_no_sentence_promises_the_optimum(found):
     said = [str(found), reasons.on_margin(found), *reasons.remarks(found)]
     assert not any("optimal" in words for words in said)
+
+
+def test_whoever_tuned_sgd_on_a_network_is_told_that_adamw_was_not_tried(found):
+    assert found.measurement.convex and not any("AdamW" in words for words in reasons.remarks(found))
+    network = replace(found, measurement=replace(found.measurement, convex=False))
+    assert any('optimizer="any"' in words for words in reasons.remarks(network))
 
 
 def test_every_reason_and_warning_has_words():

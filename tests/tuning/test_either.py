@@ -12,12 +12,14 @@ from inertia.problems import least_squares, valley
 from inertia.tuning.asking import Asked, ask
 from inertia.tuning.ending import estimated
 from inertia.tuning.experience import policy
+from inertia.tuning.experience.cells import read
 from inertia.tuning.experience.either import Apart, EitherPolicy, ratios, told
 from inertia.tuning.experience.policy import ExperiencePolicy
 from inertia.tuning.factors import budget_of
 from inertia.tuning.measuring import measure
 from inertia.tuning.numpy_door import ProblemJob
-from inertia.tuning.policy import History, Reason, Trial
+from inertia.tuning.policy import Choice, History, Reason, Trial
+from inertia.tuning.reasons import on_choice
 from inertia.tuning.trainable import Run
 
 BUDGET = budget_of(200, steps=60, batch_size=20)
@@ -73,15 +75,15 @@ def test_both_run_once_and_then_the_better_one_is_recommended(seen, best):
 def test_nothing_is_said_before_both_have_run(seen):
     how, history, _ = played(seen, {"sgd": 0.1, "adamw": 0.1}, 1)
     assert how.pick(history).index == 0
-    surely = inertia.tuning.policy.Choice("sgd", "adamw", 3.0, 2.0, 4.0, how.chosen(history).evidence)
-    assert "cannot be told" in inertia.tuning.reasons.on_choice(surely)
+    surely = Choice("sgd", "adamw", 3.0, 2.0, 4.0, how.chosen(history).evidence)
+    assert "cannot be told" in on_choice(surely)
 
 
 def test_equal_ends_are_not_told_apart(seen):
     how, history, _ = played(seen, {"sgd": 0.5, "adamw": 0.5}, 2)
     choice = how.chosen(history)
     assert choice.low < 1 < choice.high
-    assert "cannot be told" in inertia.tuning.reasons.on_choice(choice)
+    assert "cannot be told" in on_choice(choice)
 
 
 def drawn(seen, name, count=20_000):
@@ -194,7 +196,7 @@ def test_a_tuning_that_was_cut_short_goes_on_as_it_would_have(job, tmp_path):
 
 def test_a_folder_of_experience_keeps_each_optimizer_apart(job, tmp_path):
     ask(job, BUDGET, Asked(runs=2, optimizer="any", experience=tmp_path))
-    cells = [cell for path in sorted(tmp_path.glob("tuning-*.json")) for cell in inertia.tuning.experience.cells.read(path)]
+    cells = [cell for path in sorted(tmp_path.glob("tuning-*.json")) for cell in read(path)]
     assert sorted(cell.optimizer for cell in cells) == ["adamw", "sgd"]
     assert ask(job, BUDGET, Asked(runs=0, optimizer="any", experience=tmp_path)).experience
 

@@ -259,6 +259,8 @@ def remarks(found: Tuning) -> list[str]:
             f"{figure(found.verified_loss)}."
         )
     said += [_WARNINGS.get(name, name) for name in found.pick.warnings]
+    if found.trained and found.choice is None and found.recipe.optimizer == "sgd" and not found.measurement.convex:
+        said.append('AdamW was not tried. On networks either may end lower: optimizer="any" (--optimizer any) tries both.')
     if found.end_unknown:
         said.append(f"The curvature where the run ended was not measured: {found.end_unknown}.")
     said += [str(note) for note in found.measurement.notes.get("remarks", [])]

@@ -111,7 +111,7 @@ def logreg(s: Surface, starts: list[float], losses: list[float | None]) -> tuple
     """(logreg, whether it fails to train on some seed)."""
     ref = s.start - s.fall
     ended = np.array([np.inf if loss is None else loss for loss in losses])
-    share = np.maximum((np.minimum(ended, starts) - ref) / (np.array(starts) - ref), 0.0)
+    share = np.maximum((np.minimum(ended, starts) - ref) / s.fall, 0.0)
     best = np.min(np.exp(s.mean)) * (1 + EPSILON)
     return float(np.log((share.mean() + EPSILON) / best)), bool(np.any(share > 0.9))
 

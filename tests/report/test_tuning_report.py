@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,7 +89,8 @@ def test_no_sentence_promises_the_optimum(found):
 
 
 def test_whoever_tuned_sgd_on_a_network_is_told_that_adamw_was_not_tried(found):
-    assert found.measurement.convex and not any("AdamW" in words for words in reasons.remarks(found))
+    assert found.measurement.convex
+    assert not any("AdamW" in words for words in reasons.remarks(found))
     network = replace(found, measurement=replace(found.measurement, convex=False))
     assert any('optimizer="any"' in words for words in reasons.remarks(network))
 

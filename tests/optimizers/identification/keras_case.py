@@ -48,6 +48,18 @@ def test_a_bound_and_the_decay_that_float32_leaves_are_both_told():
     assert [found.clip_bound, found.weight_decay, found.method.beta] == pytest.approx([4.6, applied, 0.99], rel=1e-4)
 
 
+@pytest.mark.parametrize("rate", [3.5e-4, 4e-5])
+@pytest.mark.parametrize("options", [{}, {"nesterov": True, "gradient_accumulation_steps": 2}], ids=["plain", "accumulated"])
+def test_a_decay_that_float32_rounds_differently_at_every_rate_of_a_schedule_is_one_decay(rate, options):
+    """1 - rate decay is rounded to a multiple of 2^-24: at the small rates of a schedule by a large share of rate decay."""
+    schedules, identified = keras_sgd(momentum=0.5, weight_decay=0.014, **options)
+    found = identified(schedules.PolynomialDecay(rate, 22, 0.0, 2.0))
+    assert found.weight_decay == pytest.approx(0.014, abs=2.0**-24 / rate)
+    assert found.decoupled
+    assert any("decoupled: parameters shrink by lr times it" in text for text in found.evidence)
+    assert found.warnings == ()
+
+
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_under_an_exponential_schedule_the_framework_s_own_place_is_taken_and_the_other_said(nesterov):
     """Inside the buffer beta, outside beta/factor: the same kernel, so neither can be refuted."""

@@ -132,9 +132,15 @@ def _bias_correction(rates: np.ndarray) -> float | None:
     return float(decay) if 0 < decay < 1 and np.ptp(fixed) <= 1e-5 * np.ptp(rates) else None
 
 
+def _grain(omega: np.ndarray | None) -> float:
+    """The spacing of single precision below 1 where every shrinking is a whole multiple of it: 1 - shrinking was rounded so."""
+    units = np.zeros(1) if omega is None else omega * 2.0**24
+    return 2.0**-24 if np.any(units) and np.all(np.abs(units - np.round(units)) <= 1e-6) else 0.0
+
+
 def _decay(found: Recursion, rates: np.ndarray, per_rate: bool | None, rounding: float) -> tuple[float, bool | None, list[str]]:
     """Weight decay as people set it, its kind, and the sentence."""
-    lost = 8 * rounding / np.sqrt(found.steps)  # what a difference of parameters of size 1 cannot show
+    lost = max(8 * rounding / np.sqrt(found.steps), _grain(found.omega) / 16)  # what a difference of parameters of size 1 cannot show
     both = found.coupled != 0 and found.omega is not None
     rate = rates * np.where(np.arange(found.steps) == 0, found.first, 1.0)
     if found.omega is not None:

@@ -160,3 +160,10 @@ def test_a_public_function_of_the_theory_says_what_each_argument_is(path):
         entries = re.findall(r"^ {4}([\w, ]+): \S", section, re.MULTILINE)
         named = [name for entry in entries for name in entry.split(", ")]
         assert [name for name in named if name in arguments] == arguments, f"{path.name}: {node.name}"
+
+
+def test_the_files_that_are_begun_first_are_there():
+    words = re.search(r"LONGEST = \((.*?)\)\.split", (SRC.parents[1] / "tests" / "conftest.py").read_text(), re.DOTALL)[1]
+    names = " ".join(re.findall(r'"(.*?)"', words)).split()
+    assert len(names) == len(set(names)) > 20
+    assert [name for name in names if not (SRC.parents[1] / "tests" / name).exists()] == []

@@ -25,16 +25,7 @@ import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 # Files that take longest (20 s of a processor and more), longest first: a worker that is given one of them last is waited for.
-LONGEST = (
-    "torch/test_processes.py watch/test_faults.py jax/test_preconditioned_jax.py jax/test_measure_jax.py jax/test_transform.py "
-    "jax/test_trials.py jax/test_tune_jax.py lab/test_layout.py trainers/test_models.py torch/test_machines.py docs/test_pages.py "
-    "cli/test_files.py optimizers/identification/test_settings.py lab/test_browser.py lab/test_browser_haste.py lab/test_browser_later.py "
-    "cli/test_check.py torch/test_tune_torch.py watch/test_keras_watch.py jax/test_door_jax.py jax/test_processes_jax.py "
-    "watch/test_trainers.py trainers/test_keras.py jax/test_modules.py trainers/test_hf.py tuning/test_doors.py cli/test_tune.py "
-    "cli/test_tune_models.py examples/test_notebooks.py watch/test_jax_watch.py lab/test_many.py torch/test_measure.py "
-    "torch/test_momentum.py lab/test_beyond.py watch/test_claims.py verbs/test_manners.py tuning/test_experience.py lab/test_hands.py "
-    "trainers/test_lightning.py reproduce/test_all.py tuning/test_either.py jax/test_optax_own.py torch/test_measure_traps.py"
-).split()
+LONGEST = Path(__file__).with_name("longest.txt").read_text().split()
 
 
 def pytest_collection_modifyitems(config, items):

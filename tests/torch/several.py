@@ -1,4 +1,4 @@
-"""What each of several processes does in test_processes: run as `python several.py rank size port out`, a file of answers each."""
+"""What each of several processes does in test_processes: run as `python several.py rank size meeting out`, a file of answers each."""
 
 import itertools
 import json
@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import warnings
+from functools import partialmethod
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 import inertia.torch as it
 
 rank, size, out = 0, 1, ""  # of this process: set by `main`
+stepped = 0  # steps of watched runs
 MSE = nn.MSELoss()
 STEPS = 16
 
@@ -333,6 +335,7 @@ def momentum():
 
 def under_watch(watched, steps=45, model=None, probe=None, **words):
     """A run under DistributedDataParallel with dropout, batch norm and a shuffling loader, and what was seen of it."""
+    global stepped
     torch.manual_seed(3)
     model = DDP(nn.Sequential(net(norm=True), nn.Dropout(0.2)) if model is None else model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
@@ -341,6 +344,7 @@ def under_watch(watched, steps=45, model=None, probe=None, **words):
         words = {"log": f"{out}-watch.jsonl", "say": said.append, "every": 10} | words
         watch = it.Watch(model, optimizer, MSE, probe=shard(rank, size) if probe is None else probe, **words)
     for k in range(steps):
+        stepped += 1
         feed.sampler.set_epoch(k // 4)
         x, y = list(feed)[k % 4]
         loss = MSE(model(x), y)
@@ -365,11 +369,16 @@ def watched():
 
 
 def watched_by_time():
-    """When to look is decided by rank 0, whose clock differs from the others'."""
-    if rank:
-        time.sleep(0.05)
-    words = {"every": None, "budget": 1.0, "log": None}
-    parts, whole = under_watch(True, **words)[1].looks, under_watch(True, probe=data(), **words)[1].looks
+    """When to look is decided by rank 0, whose clock differs from the others': a second a step, and a little at each reading."""
+    from inertia.watching.pacing import Pace
+
+    own, ticks = Pace.__init__, itertools.count()
+    Pace.__init__ = partialmethod(own, clock=lambda: (1 + 4 * rank) * (stepped + 1e-3 * next(ticks)))
+    try:
+        words = {"every": None, "budget": 1.0, "log": None}
+        parts, whole = under_watch(True, **words)[1].looks, under_watch(True, probe=data(), **words)[1].looks
+    finally:
+        Pace.__init__ = own
     return [[(look.step, look.sharpness) for look in looks] for looks in (parts, whole)]
 
 

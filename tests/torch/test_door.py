@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import inertia.torch  # noqa: E402
 from inertia.errors import BadInput, InertiaWarning  # noqa: E402
+from inertia.measurement import asked  # noqa: E402
 from inertia.torch.door import TorchJob  # noqa: E402
 from inertia.tuning.budget import Budget  # noqa: E402
 from inertia.tuning.measuring import measure  # noqa: E402
@@ -138,7 +139,7 @@ def test_streams_of_samples_with_and_without_an_end(bare):
     assert limited.examples == 32
 
 
-def test_endless_validation_is_read_as_far_as_endless_data_and_a_measurement_asks_how_many():
+def test_endless_validation_is_read_as_far_as_endless_data_and_a_measurement_asks_how_many(monkeypatch):
     x, y = data()
     stream = DataLoader(Stream(x, y, True), batch_size=8)
     job = TorchJob(linear(), MSE, (x, y), batch_size=8, validation=stream, steps=16)
@@ -147,7 +148,8 @@ def test_endless_validation_is_read_as_far_as_endless_data_and_a_measurement_ask
     with pytest.raises(BadInput, match=r"go on after 1000 batches: .* examples=1024"):
         inertia.torch.measure(linear(), MSE, stream, noise=0)
     assert inertia.torch.measure(linear(), MSE, stream, examples=32, noise=0, sampling=False).provenance["examples"] == 32
-    with pytest.raises(BadInput, match="can be read once only, and this one goes on after 10000 batches"):
+    monkeypatch.setattr(asked, "HELD", 50)
+    with pytest.raises(BadInput, match="can be read once only, and this one goes on after 50 batches"):
         inertia.torch.measure(linear(), MSE, iter(stream))
 
 

@@ -32,6 +32,15 @@ def test_the_label_of_the_point_is_within_the_axes(places, beta, narrow):
     assert around.width > 0.6 * made.bbox.width  # no room is lost to words that stick out
 
 
+@pytest.mark.parametrize(("now", "told"), [(0.004, "0.004"), (30.0, "30"), (1.5, "1.5")])
+def test_a_point_beyond_the_map_stands_on_its_border_under_its_own_number(now, told):
+    made = figure(operating_point(looks([1.0, now], 0.9)))
+    axes = made.axes[0]
+    assert any(" ".join(text.get_text().split()) == f"learning rate times sharpness {told}, momentum 0.9" for text in axes.texts)
+    low, high = axes.get_xlim()
+    assert all(low <= x <= high for line in axes.lines for x in line.get_xdata())
+
+
 def test_a_first_step_far_outside_does_not_squeeze_the_rest():
     made = operating_point(looks([40.0, *np.linspace(0.5, 2.0, 19)], 0.9))
     assert made.alpha[-1] == pytest.approx(4.2)

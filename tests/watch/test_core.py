@@ -248,6 +248,22 @@ def test_room_is_told_where_twice_the_rate_is_stable_and_not_too_long():
     assert not RULES["room"](noisy_history(bend=0.002, edge=3.0)).holds
 
 
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [(lambda k: 1.0, False), (lambda k: 1.0 if k < 80 else 5.0, True), (lambda k: None, True), (lambda k: 9.0 if k % 40 == 0 else None, True)],
+)
+def test_a_probe_that_happened_to_be_fitted_well_is_no_loss_that_has_risen(steps, told):
+    """The probe's loss rises from 0.1 to 1: with the steps' losses it has risen, alone it was chance; sparse means do not hide it."""
+    history = History()
+    for k in range(1, 101):
+        history.stepped(k, [0.1])
+        if steps(k) is not None:
+            history.lost(k, steps(k))
+        if k % 10 == 0:
+            history.look(look_at(k, loss=0.1 if k < 80 else 1.0))
+    assert (RULES["risen"](history).holds is True) == told
+
+
 def oscillation(turning, steps=6, faster=1.0, start=1e-8, ratio=1.1):
     """Looks at gradient descent beyond its edge: x grows by |1 - 2 ratio| a step."""
     history, edge = History(), 20.0

@@ -48,7 +48,8 @@ class KerasWatch(keras.callbacks.Callback):
         if not isinstance(probe, tuple | list) or len(probe) != 2:
             raise BadInput("probe is missing: give (inputs, targets), a fixed batch of training data")
         self.probe = tuple(np.asarray(part) for part in probe)
-        self.settings = {"budget": budget, "every": every}
+        self.settings = (budget, every)
+        Pace(*self.settings)  # what no watch can use is refused at once
         self.expect, self.log, self.say, self.seed = expect, log, say, seed
         self.monitor: Monitor | None = None
         self.plan: Plan | None = None
@@ -73,7 +74,7 @@ class KerasWatch(keras.callbacks.Callback):
             raise BadInput(f"Keras runs on {backend} here: the watch follows it on the torch and jax backends")
         if getattr(self.model, "optimizer", None) is None:
             raise BadInput("the model is not compiled: call model.compile(optimizer, loss) before fit")
-        self.pace = Pace(self.settings["budget"] or 0.03, self.settings["every"])  # type: ignore[arg-type]
+        self.pace = Pace(*self.settings)
         if self.monitor is None:
             about = {"optimizer": type(self.model.optimizer).__name__, "framework": f"keras on {backend}"}
             self.monitor = Monitor(pace=self.pace, log=self.log, say=self.say, expect=self.expect, about=about)

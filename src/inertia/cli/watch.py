@@ -75,7 +75,7 @@ def _show(run: Watched) -> None:
     tell(lede(run))
     signs = glyphs()
     if len(run.losses) > 1:
-        tell(f"loss       {spark([loss for _, loss in run.losses], signs=signs)}")
+        tell(f"loss        {spark([loss for _, loss in run.losses], signs=signs)}")
     ratios = [look.of_edge for look in run.looks if look.of_edge is not None]
     if len(ratios) > 1:
         tell(f"of the edge {spark(ratios, signs=signs, log=False)} {min(ratios):.2g} to {max(ratios):.2g}")

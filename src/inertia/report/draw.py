@@ -117,9 +117,11 @@ def _map(axes: Axes, view: RateMap) -> None:
         axes.plot(*view.trail.T, color=HOT, lw=1, alpha=0.7, zorder=4)
         axes.plot(*view.trail.T, "o", ms=2.6, color=HOT, mec=PAPER, mew=0.3, zorder=4)
     axes.plot(*view.best, "o", ms=7, mfc="none", mec=PAPER, mew=1.6, zorder=5)
-    axes.plot(*view.point, "o", ms=8.5, color=HOT, mec=PAPER, mew=1.4, zorder=6)
+    # A point beyond the map is drawn on its border; its label has the number.
+    at = (float(np.clip(view.point[0], view.alpha[0], view.alpha[-1])), view.point[1])
+    axes.plot(*at, "o", ms=8.5, color=HOT, mec=PAPER, mew=1.4, zorder=6)
     _note(axes, "fastest", view.best, PAPER, INK)
-    _note(axes, f"{view.labels[0]} {view.point[0]:.3g}, {view.labels[1]} {view.point[1]:.3g}", view.point, HOTINK, PAPER)
+    _note(axes, f"{view.labels[0]} {view.point[0]:.3g}, {view.labels[1]} {view.point[1]:.3g}", at, HOTINK, PAPER)
     if np.any(view.edge < 0.86 * view.alpha[-1]):
         axes.text(0.985, 0.05, "diverges", transform=axes.transAxes, ha="right", color=GREY, zorder=4, path_effects=_HALO)
     axes.set(xlabel=view.labels[0], ylabel=view.labels[1], xlim=(view.alpha[0], view.alpha[-1]), ylim=(view.beta[0], view.beta[-1]))

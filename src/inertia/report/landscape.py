@@ -57,7 +57,7 @@ def rates(method: Method, spectrum: Spectrum, size: int = 300) -> RateMap:
         beta,
         rate,
         np.minimum(limit, 1e300),
-        (float(min(method.alpha, right)), float(method.beta)),
+        (float(method.alpha), float(method.beta)),
         (float(alpha[column]), float(beta[row])),
         caption,
     )

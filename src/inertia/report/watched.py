@@ -9,7 +9,7 @@ from ..theory.modes import edge, rate
 from ..watching.history import History
 from ..watching.journal import Watched
 from ..watching.quantities import Look
-from ..watching.regimes import regime, step_of_best
+from ..watching.regimes import Regime, regime, step_of_best
 from .report import Block, Heading, Table, Text
 from .views import Array, Curves, Line, Mark, RateMap, View, line
 
@@ -32,8 +32,13 @@ def history_of(run: Watched) -> History:
 def lede(run: Watched) -> str:
     """The answer in a sentence."""
     state = "finished" if run.ended else "going on"
-    told = run.active[-1].words if run.active else f"Nothing to report: {regime(history_of(run)).value}."
+    told = run.active[-1].words if run.active else _nothing(regime(history_of(run)))
     return f"Step {run.steps}, {state}. {told}"
+
+
+def _nothing(limits: Regime) -> str:
+    """What is said where no message is true."""
+    return "No message is true now." if limits is Regime.UNKNOWN else f"No message is true now; the run is {limits.value}."
 
 
 def facts(run: Watched) -> list[tuple[str, str]]:
@@ -155,7 +160,7 @@ def operating_point(looks: list[Look]) -> RateMap:
         "How fast the sharpest direction settles, by learning rate times sharpness and momentum; white diverges. The line is the run, "
         "the dot where it is now: it moves right as curvature grows or the rate is raised, and what lies on the border is at the edge."
     )
-    point = (float(np.clip(trail[-1, 0], alpha[0], right)), float(trail[-1, 1]))
+    point = (float(trail[-1, 0]), float(trail[-1, 1]))
     fastest = (float(alpha[best[1]]), float(beta[best[0]]))
     return RateMap(
         "operating-point", "The operating point", alpha, beta, np.asarray(rates), edges, point, fastest,

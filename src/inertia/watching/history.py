@@ -114,9 +114,10 @@ class Losses:
         """The losses of the steps after one and up to another."""
         return np.array(self._values[bisect_right(self._steps, after) : bisect_right(self._steps, until)])
 
-    def newest(self, count: int) -> Array:
-        """The last so many."""
-        return np.array(self._values[-count:])
+    def newest(self, count: int, until: int | None = None) -> Array:
+        """The last so many, or those up to a step."""
+        end = len(self._steps) if until is None else bisect_right(self._steps, until)
+        return np.array(self._values[max(end - count, 0) : end])
 
 
 class History:
@@ -189,9 +190,9 @@ class History:
         """Groups that were read lately."""
         return sorted({reading.group for reading in self.readings[-32:]})
 
-    def median(self, count: int = 100) -> float:
-        """The running median of the last finite losses; of the probe's where none were given."""
-        recent = self.losses.newest(count)
+    def median(self, count: int = 100, until: int | None = None) -> float:
+        """The running median of the last finite losses, or of those up to a step; of the probe's where none were given."""
+        recent = self.losses.newest(count, until)
         recent = recent[np.isfinite(recent)]
         return float(np.median(recent if recent.size else [look.loss for look in self.looks[-10:]] or [math.nan]))
 

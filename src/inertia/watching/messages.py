@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from .clipping import acting, clipped
 from .history import History
 from .quantities import Look, Reading
@@ -174,9 +176,10 @@ def _room(history: History) -> Finding:
 
 
 def _risen(history: History) -> Finding:
-    """The loss has left: in two looks at the whole probe it is as far above its lowest as what is called a spike.
+    """The loss has left: in two looks at the whole probe it is as far above its lowest as what is called a spike, and so are the steps'.
 
-    Where it cannot be looked at any more, the losses of the steps tell.
+    Of a probe alone it may be chance: a few examples that happened to be fitted well. Where it cannot be looked at any more, the losses of
+    the steps tell.
     """
     looks = [look for look in history.looks if look.part == 1]
     lost = bool(history.facts.get("blind")) and len(history.losses) >= _FEW
@@ -186,6 +189,9 @@ def _risen(history: History) -> Finding:
         return _UNKNOWN
     now = [history.median(_FEW)] if lost else [look.loss for look in looks[-2:]]
     high = [loss > SPIKE * least.loss for loss in now]
+    own = history.losses.since(min(looks[-2].step, history.step - _FEW + 1))[-_FEW:]
+    if not lost and own.size:  # a trainer that tells means over hundreds of steps may have told none: then the probe's alone tell
+        high.append(float(np.median(own)) > SPIKE * history.median(_FEW, least.step))
     if not all(high):
         return _UNKNOWN if any(high) or lost else _NO
     return Finding(

@@ -8,10 +8,11 @@ and a learning rate that is raised. Full-batch runs at the edge of stability are
 turned back too late. The curvature along the gradient rises with x (Bai et al. 2026).
 
 So the system is stepped ahead from what the last looks saw. A rise of curvature goes on for as many steps as it was seen to last, and fades
-as it was seen to fade; a raise of the learning rate goes on. How far the loss came from where it was expected is measured on the same run:
+as it was seen to fade; one that ended beyond the edge was turned back by the oscillation, and goes on as soon as that has died away: this
+is how bursts follow each other. A raise of the learning rate goes on. How far the loss came from where it was expected is measured on the same run:
 each forecast is compared with the highest loss that followed, and a spike is told where the forecast times its own typical error (root
-mean square of the logarithms) leaves three times the running median, for two looks in a row. It is taken back once the steps that were
-forecast have passed without another such look. Curvature beyond the edge is no sign of a spike by itself.
+mean square of the logarithms) leaves three times the running median, for two looks in a row. It is taken back by the first look
+after the steps that were forecast, unless that one foretells a spike itself. Curvature beyond the edge is no sign of a spike by itself.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def forecast(history: History) -> Forecast | None:
     else:
         foretold, steps, peak = now.foretold, now.path.beyond(now.bound / now.error), max([last.loss, *now.path.heights])
         stable = min(1 / now.path.ratio, 1.0)
-        if foretold and ((before is not None and before.foretold) or last.step <= history.foretold):
+        standing = looks[-2].step <= history.foretold  # when it was last looked; only a look can take a warning back
+        if foretold and (standing or (before is not None and before.foretold)):
             history.foretold = last.step + now.ahead
     return Forecast(last.step <= history.foretold, steps, since, stable, peak)
 
@@ -125,12 +127,16 @@ def _typical_error(history: History) -> float:
     return math.exp(math.sqrt(float(np.mean(np.square(errors))))) if len(errors) >= _CLOSED else 1.0
 
 
-def _rise(looks: list[Look]) -> tuple[float, float, int]:
-    """By how much curvature has risen in each of the last steps, by which factor that fades in a step, and for how long it was seen."""
+def _rise(looks: list[Look]) -> tuple[float, float, float]:
+    """By how much curvature has risen in each of the last steps, by which factor that fades in a step, and for how long it was seen.
+
+    A fall after a look beyond the edge may be the oscillation's doing, and then the rise before it goes on; one from below the edge is not.
+    """
     rises = [(b.sharpness - a.sharpness) / max(b.step - a.step, 1) for a, b in itertools.pairwise(looks)]
     new, old = rises[-1], rises[-2]
     if new <= 0:
-        return 0.0, 1.0, 0
+        rise, top = next(((rise, b) for rise, b in zip(rises[::-1], looks[::-1], strict=False) if rise > 0), (0.0, looks[-1]))
+        return (rise, 1.0, math.inf) if (top.upper_of_edge or 0.0) > 1 else (0.0, 1.0, 0)
     lasted = 0
     for a, b, rise in zip(looks[-2::-1], looks[:0:-1], rises[::-1], strict=True):
         if rise <= 0:

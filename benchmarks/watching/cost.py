@@ -16,7 +16,7 @@ from .store import kept
 __all__ = ["time_lost"]
 
 
-_BUDGETS = {0.03: (40.0, 0), 0.1: (300.0, 2)}  # seconds of training at most, and looks at the whole probe that end it before (0: none)
+_BUDGETS = {0.03: (40.0, 0), 0.2: (150.0, 1)}  # seconds of training at most; looks at the whole probe that end it before (0: none do)
 
 
 def time_lost() -> None:

@@ -19,7 +19,7 @@ __all__ = ["calm", "digits", "fresh", "lead", "ramp", "run", "small", "spikes"]
 
 
 FRESH = range(40, 50)  # never run while the rule was made
-APART = (10, 5)  # steps from look to look
+APART = 10  # steps from look to look
 
 
 def digits(count: int, seed: int) -> Batch:
@@ -105,16 +105,15 @@ def spikes(seeds: Sequence[int] = range(10)) -> None:
     }
     print("spikes foretold at least 10 steps before the loss exceeds three times its running median, by a warning that stood until then;")
     print("taken back: warnings that ended before")
-    for every in APART:
-        for name, (make, steps, words) in cases.items():
-            found = [told(name, s, make, steps, every, **words) for s in seeds]
-            spiked = [one for one in found if one["spike"]]
-            leads = [lead(one) for one in spiked]
-            good, back = sum(each >= 10 for each in leads), sum(ended is not None for one in spiked for _, ended in one["told"])
-            print(
-                f"  every {every}: {name}: {good} of {len(leads)} (of {len(seeds)} runs that many spiked); leads {leads}, median "
-                f"{np.median(leads):.0f}; taken back {back}", flush=True,
-            )  # fmt: skip
+    for name, (make, steps, words) in cases.items():
+        found = [told(name, s, make, steps, APART, **words) for s in seeds]
+        spiked = [one for one in found if one["spike"]]
+        leads = [lead(one) for one in spiked]
+        good, back = sum(each >= 10 for each in leads), sum(ended is not None for one in spiked for _, ended in one["told"])
+        print(
+            f"  {name}: {good} of {len(leads)} (of {len(seeds)} runs that many spiked); leads {leads}, median {np.median(leads):.0f}; "
+            f"taken back {back}", flush=True,
+        )  # fmt: skip
 
 
 def calm(seeds: Sequence[int] = range(4)) -> None:
@@ -128,11 +127,10 @@ def calm(seeds: Sequence[int] = range(4)) -> None:
         "Adam, batches of 32": (lambda p: adam(p, lr=0.003), {"batch": 32, "mse": False}),
     }
     print("false alarms")
-    for every in APART:
-        total = false = 0
-        for name, (make, words) in cases.items():
-            found = [told(name, s, make, 400, every, **words) for s in seeds]
-            quiet = [one["told"] for one in found if one["spike"] is None]
-            total, false = total + len(quiet), false + sum(bool(told) for told in quiet)
-            print(f"  every {every}: {name}: {sum(bool(told) for told in quiet)} of {len(quiet)} calm runs", flush=True)
-        print(f"  together: {false} of {total}")
+    total = false = 0
+    for name, (make, words) in cases.items():
+        found = [told(name, s, make, 400, APART, **words) for s in seeds]
+        quiet = [one["told"] for one in found if one["spike"] is None]
+        total, false = total + len(quiet), false + sum(bool(told) for told in quiet)
+        print(f"  {name}: {sum(bool(told) for told in quiet)} of {len(quiet)} calm runs", flush=True)
+    print(f"  together: {false} of {total}")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inertia.errors import BadData, BadInput
-from inertia.watching.history import History, mean_of
+from inertia.watching.history import Expected, History, mean_of
 from inertia.watching.journal import Journal, watched
 from inertia.watching.loggers import sink_of
 from inertia.watching.messages import RULES
@@ -19,7 +19,7 @@ from inertia.watching.monitor import Monitor
 from inertia.watching.pacing import Pace
 from inertia.watching.quantities import Look, Noise, Reading, Step, from_plain, plain
 from inertia.watching.regimes import Regime, noise_limit, regime
-from inertia.watching.spikes import forecast
+from inertia.watching.spikes import _Path, forecast
 from inertia.watching.watcher import Watcher
 
 
@@ -250,7 +250,12 @@ def test_room_is_told_where_twice_the_rate_is_stable_and_not_too_long():
 
 @pytest.mark.parametrize(
     ("steps", "told"),
-    [(lambda k: 1.0, False), (lambda k: 1.0 if k < 80 else 5.0, True), (lambda k: None, True), (lambda k: 9.0 if k % 40 == 0 else None, True)],
+    [
+        (lambda k: 1.0, False),
+        (lambda k: 1.0 if k < 80 else 5.0, True),
+        (lambda k: None, True),
+        (lambda k: 9.0 if k % 40 == 0 else None, True),
+    ],
 )
 def test_a_probe_that_happened_to_be_fitted_well_is_no_loss_that_has_risen(steps, told):
     """The probe's loss rises from 0.1 to 1: with the steps' losses it has risen, alone it was chance; sparse means do not hide it."""
@@ -294,3 +299,54 @@ def test_below_the_edge_there_is_no_alarm():
     found = forecast(oscillation(turning=0.0, ratio=0.8))
     assert not found.coming
     assert RULES["beyond the edge"](oscillation(turning=0.0, ratio=0.8)).holds is False
+
+
+def bursts(drive, every, steps):
+    """Gradient descent beyond its edge (Damian, Nichani and Lee 2023): curvature rises by `drive` a step, an oscillation of size x turns it
+    back by its square, and bursts follow each other. The step at which the loss exceeds three times its median, and what was foretold."""
+    alpha, turning, curvature, x, history, told = 0.1, 30.0, 15.0, 1e-3, History(), []
+    for k in range(1, steps + 1):
+        loss = 1 + curvature * x**2 / 2
+        history.stepped(k, [alpha])
+        history.lost(k, loss)
+        if loss > 3 * history.median():
+            return k, told
+        if k % every == 0:
+            words = {
+                "loss": loss,
+                "sharpness": curvature,
+                "bar": 0.05 * curvature,
+                "method": (alpha, 0.0, 0.0),
+                "in_top": curvature * x**2 / 2,
+            }
+            history.look(look_at(k, edge=2 / alpha, turning=turning if 2.1 * curvature > 2 / alpha else None, **words))
+            holds = RULES["spike"](history).holds
+            if holds and not (told and told[-1][1] is None):
+                told.append([k, None])
+            elif holds is False and told and told[-1][1] is None:
+                told[-1][1] = k
+        x, curvature = (1 - alpha * curvature) * x, max(curvature + drive(k) - alpha * turning**2 * x**2 / 2, 0.0)
+        x = math.copysign(max(abs(x), 1e-4), x)
+    return None, told
+
+
+@pytest.mark.parametrize("every", [5, 10])
+def test_of_bursts_that_grow_the_one_that_is_a_spike_is_foretold_and_those_that_stay_are_no_alarm(every):
+    spike, told = bursts(lambda k: 0.02 * 1.006 ** max(k - 200, 0), every, 900)
+    assert spike is not None
+    assert told[-1][1] is None
+    assert spike - told[-1][0] >= 10
+    assert bursts(lambda k: 0.02, every, 700) == (None, [])
+
+
+@pytest.mark.parametrize(("last", "stands"), [(True, True), (False, False)])
+def test_a_warning_is_taken_back_only_by_a_look_that_foretells_no_spike(last, stands):
+    """Two looks warn of the next 25 steps; the first look after these decides."""
+    history = History()
+    for k, foretold in enumerate([False, False, True, True, False, False, False, False, last]):
+        step = 5 * k + 1
+        history.lost(step, 1.0)
+        history.look(look_at(step, turning=1.0, sharpness=21.0))
+        history.expected[step] = Expected(step, 20, 3.0, 1.0, _Path([1.0], 1.0), foretold)
+        found = forecast(history)
+        assert found is None or found.coming == (3 <= k < 8 or (k == 8 and stands))

@@ -271,7 +271,14 @@ class Noisy(nn.Module):
         (lambda model: {"probe": None}, "probe is missing"),
         (lambda model: {"probe": []}, "cannot be read|no batch|no examples"),
         (lambda model: {"budget": 0.0}, "budget = 0 is outside"),
-        (lambda model: {"every": 0}, "every = 0 is too few"),
+        (lambda model: {"budget": "3 %"}, "budget = '3 %' is not a number"),
+        (lambda model: {"every": 0}, "every = 0 is no number of steps"),
+        (lambda model: {"every": 2.5}, "every = 2.5 is no number of steps"),
+        (lambda model: {"every": True}, "every = True is no number of steps"),
+        (lambda model: {"every": "10 steps"}, "every = '10 steps' is not a number"),
+        (lambda model: {"expect": "much"}, "expect = 'much' is not a number"),
+        (lambda model: {"batch_size": 0}, "batch_size = 0 is too few"),
+        (lambda model: {"say": "loud"}, "say = 'loud' cannot be told anything"),
         (lambda model: {"expect": 1.5}, "expect = 1.5 is outside"),
         (lambda model: {"scaler": 3}, "no get_scale"),
         (lambda model: {"log": 3}, "cannot be logged to"),
@@ -286,6 +293,24 @@ def test_bad_input_is_refused_at_once(change, words):
     with pytest.raises(BadInput, match=words):
         Watch(model, optimizer, **SILENT | change(model))
     assert not optimizer._optimizer_step_post_hooks
+
+
+@pytest.mark.parametrize("loss", [torch.ones(3), [1.0], "low", {}])
+def test_a_loss_that_is_no_number_is_refused_at_the_step_that_brings_it(loss):
+    model = linear()
+    optimizer = sgd(model.parameters())
+    with Watch(model, optimizer, **SILENT) as watch:
+        nn.functional.cross_entropy(model(X), Y).backward()
+        optimizer.step()
+        with pytest.raises(BadInput, match=r"holds 3 numbers|is not a number"):
+            watch.step(loss)
+
+
+@pytest.mark.parametrize("state", [{}, 3, {"steps": "many"}, {"steps": -1}, {"steps": 1.5}])
+def test_a_state_that_no_watch_wrote_is_refused(state):
+    model = linear()
+    with Watch(model, sgd(model.parameters()), **SILENT) as watch, pytest.raises(BadInput, match="steps"):
+        watch.load_state_dict(state)
 
 
 def test_a_probe_that_is_not_deterministic_is_refused_by_name():

@@ -104,7 +104,20 @@ class Watch(Watcher):
         self.plan: Plan | None = None
 
     def step(self, params: Any, state: Any = None, loss: Any = None) -> None:
-        """Call once after each step, with the new parameters, the optimizer's state, and the loss (read later: nothing waits for it)."""
+        """Call once after each step.
+
+        Args:
+            params: the parameters after the step.
+            state: the optimizer's, after the step; without it there is no metric of Adam and its kin.
+            loss: of the step; it is read later, so that nothing waits for it.
+
+        Raises:
+            BadInput: a loss of several numbers.
+        """
+        if loss is not None and np.size(loss) != 1:
+            raise BadInput(
+                f"the loss given to step() holds {np.size(loss)} numbers: give the one that was differentiated, such as its mean()"
+            )
         with self.pace.charged():
             self.steps += 1
             self.pace.steps = self.steps

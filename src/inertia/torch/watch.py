@@ -20,23 +20,21 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from ..core.quiet import quiet
-from ..errors import BadInput
 from ..watching.monitor import Monitor
 from ..watching.pacing import FURTHEST, Pace
 from ..watching.quantities import Look
 from ..watching.watcher import Watcher
 from .frozen import trainable
 from .processes import assembled
+from .watch_average import SHARE, Average
+from .watch_given import checked, loss_of, rate_here
 from .watch_look import Looking, put
 from .watch_probe import Probe
-from .watch_state import Buffers, adaptive, plain, read, remembered
+from .watch_state import Buffers, adaptive, plain, read, remembered, replaces
 from .watch_together import Together
-from .wrappers import Wrapped, kind_of, unwrapped
+from .wrappers import unwrapped
 
 __all__ = ["Watch"]
-
-_AVERAGED = 4  # steps between two additions to the average of the weights
-_SHARE = 1 / 12  # of the budget that readings may take, and the average of the weights: looks have the rest
 
 
 class Watch(Watcher):
@@ -99,7 +97,7 @@ class Watch(Watcher):
         layers: bool = False,
         seed: int = 0,
     ) -> None:
-        _checked(model, optimizer, scaler)
+        checked(model, optimizer, scaler, batch_size)
         self.model, self.optimizer, self.scaler = unwrapped(model, compiled=False), optimizer, scaler
         self.params = trainable(self.model)
         self.pace = Pace(budget, every)
@@ -116,9 +114,8 @@ class Watch(Watcher):
         self.monitor = self._together.guarded(lambda: Monitor(pace=self.pace, **words))
         self.steps = self.monitor.begin = self._together.agreed(self.monitor.begin)
         self.monitor.history.facts |= {"plain": plain(optimizer), "adaptive": adaptive(optimizer), "batch": self.probe.batch}
-        self.average, self._close = average, layers
-        self._mean: list[torch.Tensor] | None = None
-        self._count = 0
+        self._average = Average(self.params, self.pace, average and self._together.leads)
+        self._close = layers
         self._scale: float | None = None if scaler is None else scaler.get_scale()
         self._before: list[torch.Tensor] | None = None  # parameters before a step that is looked at
         self._buffers: Buffers | None = None
@@ -132,19 +129,21 @@ class Watch(Watcher):
         ]
 
     def step(self, loss: Any = None) -> None:
-        """Call once after each step, with its loss: a tensor or a number. It is read later, so that no device waits.
+        """Call once after each step. Called without a step of the optimizer in between, it counts one that the scaler left out.
 
-        Called without a step of the optimizer in between, it counts a step that the scaler left out, or a gradient that is being gathered.
+        Args:
+            loss: of the step, before it: a number or a tensor of one, which is read later, so that no device waits. None where none is
+                known. Where gradients are accumulated over several calls, that of the last one is kept.
+
+        Raises:
+            BadInput: what is not one number.
         """
         begun = self.pace.clock()
         stepped, self._stepped = self._stepped, 0
         if not stepped:
             self._idle()
         elif loss is not None:
-            if isinstance(loss, torch.Tensor):
-                held = loss.item() if loss.is_cpu else loss.detach()
-            else:
-                held = float(loss)
+            held = loss_of(loss)
             lost = isinstance(held, float) and not isfinite(held)
             self.monitor.loss(self.steps, held, now=lost)
             if lost:
@@ -152,7 +151,11 @@ class Watch(Watcher):
         self.pace.spent += self.pace.clock() - begun
 
     def report(self, loss: float) -> None:
-        """A loss that was averaged over steps, where a trainer tells no others: that of the last step made."""
+        """A loss that was averaged over steps, where a trainer tells no others.
+
+        Args:
+            loss: the mean; it is kept as that of the last step made.
+        """
         with self.pace.charged():
             self.monitor.loss(self.steps, float(loss), now=True)
             self.monitor.write_losses()
@@ -169,7 +172,7 @@ class Watch(Watcher):
             self._at.look = self.steps
 
     def close(self) -> None:
-        """Take the hooks off and finish the log."""
+        """Take the hooks off and finish the log; a second call does nothing."""
         if self._hooks:
             for hook in self._hooks:
                 hook.remove()
@@ -178,7 +181,8 @@ class Watch(Watcher):
 
     def _forget(self) -> None:
         self._look.forget()
-        self._before, self._buffers, self._mean, self._at = None, None, None, _Times(self.steps)
+        self._average.forget()
+        self._before, self._buffers, self._at = None, None, _Times(self.steps)
 
     def _idle(self) -> None:
         """No step since the last call: the scaler has just left one out (it lowers its scale then), or gradients are gathered."""
@@ -211,9 +215,9 @@ class Watch(Watcher):
             return
         with self.pace.charged():
             self.pace.steps = self.steps
-            self.monitor.history.stepped(self.steps, [_rate_here(group) for group in optimizer.param_groups])
+            self.monitor.history.stepped(self.steps, [rate_here(group) for group in optimizer.param_groups])
             if self.steps >= self._at.average:
-                self._averaged()
+                self._at.average = self.steps + self._average.add()
             if self.steps >= self._at.read:
                 self._read()
                 self._at.judge = self.steps
@@ -230,15 +234,9 @@ class Watch(Watcher):
         if optimizer is self.optimizer or "foreign" in self.monitor.history.facts:
             return
         with self.pace.charged():
-            own = {id(p) for p in self.params}
-            if any(id(p) in own for group in optimizer.param_groups for p in group["params"]) and not self._shared(optimizer):
+            if replaces(optimizer, self.optimizer, self.params):
                 self.monitor.history.facts["foreign"] = type(optimizer).__name__
                 self.monitor.judge(cheap=True)
-
-    def _shared(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Whether the other one steps parameters that ours does not: several optimizers for one model are no fault."""
-        ours = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
-        return not any(id(p) in ours for group in optimizer.param_groups for p in group["params"])
 
     def _wait(self) -> int:
         """Steps until this is to be asked again; 0: the step that begins now is looked at."""
@@ -261,7 +259,7 @@ class Watch(Watcher):
                     self.monitor.readings(read(self.optimizer, before, self.steps))
             self._at.readings += 1
         free = self._at.readings < 2 or self.pace.every is not None  # what is wrong from the start is named at once, whatever it costs
-        since, wait = self.pace.since("reading"), self.pace.wait("reading", _SHARE)
+        since, wait = self.pace.since("reading"), self.pace.wait("reading", SHARE)
         if self._at.readings == 0 or (free and since >= FURTHEST) or (wait == 0 and since >= 2):
             with self.pace.charged("reading"):
                 self._buffers = remembered(self.optimizer, self.steps)
@@ -269,24 +267,11 @@ class Watch(Watcher):
         else:
             self._at.read = self.steps + max(min(wait, FURTHEST - since) if free else wait, 2 - since, 1)
 
-    def _averaged(self) -> None:
-        """The average of the weights, newer ones weighing more: polynomial-decay averaging (Shamir and Zhang 2013), eta = 3."""
-        wait = self.pace.wait("average", _SHARE) if self.average and self._together.leads else FURTHEST
-        self._at.average = self.steps + max(wait, _AVERAGED)
-        if wait:
-            return
-        with self.pace.charged("average"), torch.no_grad():
-            if self._mean is None:
-                self._mean, self._count = [p.detach().clone() for p in self.params], 1
-                return
-            self._count += 1
-            torch._foreach_lerp_(self._mean, [p.detach() for p in self.params], 4 / (self._count + 3))
-
     def _guarded(self, before: list[torch.Tensor]) -> None:
         """One look with the parameters as they were before the step, and those after it back at the end."""
         after = [p.detach().clone() for p in self.params]
         asked, self._asked = self._together.agreed(self._asked), False
-        mean = self._mean if self._count >= 8 else None
+        mean = self._average.weights
 
         def work() -> Look:
             free = self.pace.every is not None or asked
@@ -313,29 +298,3 @@ class _Times:
     def wake(self, step: int) -> None:
         """Sleep until the next of them."""
         self.next = min(self.read, self.average, self.judge)
-
-
-def _rate_here(group: dict[str, Any]) -> float:
-    """The learning rate where it can be had without waiting for a device, else nan."""
-    rate = group.get("lr", float("nan"))
-    return float("nan") if isinstance(rate, torch.Tensor) and rate.device.type != "cpu" else float(rate)
-
-
-def _checked(model: Any, optimizer: Any, scaler: Any) -> None:
-    """Refuse what cannot be watched."""
-    if not isinstance(model, nn.Module):
-        raise BadInput(f"model of type {type(model).__name__} is no torch.nn.Module: pass the model that is trained")
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise BadInput(f"optimizer of type {type(optimizer).__name__} is no torch.optim.Optimizer: pass the one that steps the model")
-    if kind_of(model) in (Wrapped.SHARDED, Wrapped.CUT):
-        raise BadInput(
-            "the model is shared out over several processes (fully_shard or tensor parallel), and a watch reads whole parameters: watch a "
-            "run of one process, or one under DistributedDataParallel"
-        )
-    homes = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if not any(id(p) in homes for p in unwrapped(model, compiled=False).parameters()):
-        raise BadInput(
-            "the optimizer holds none of the model's parameters: it belongs to another model, or was made before the model was moved"
-        )
-    if scaler is not None and not hasattr(scaler, "get_scale"):
-        raise BadInput(f"scaler of type {type(scaler).__name__} has no get_scale: pass the torch.amp.GradScaler of the loop")

@@ -16,7 +16,7 @@ from .adaptive import in_metric, number
 from .optimizer import Momentum
 from .products import FULL
 
-__all__ = ["Buffers", "metric_of", "rate_of", "read", "remembered"]
+__all__ = ["Buffers", "metric_of", "rate_of", "read", "remembered", "replaces"]
 
 Tensors = list[torch.Tensor]
 SAMPLE = 4096  # entries of each tensor that a reading looks at
@@ -81,6 +81,14 @@ def adaptive(optimizer: torch.optim.Optimizer) -> bool:
 def plain(optimizer: torch.optim.Optimizer) -> bool:
     """Whether its step grows with the gradient; without momentum it keeps nothing."""
     return isinstance(optimizer, torch.optim.SGD | Momentum)
+
+
+def replaces(other: torch.optim.Optimizer, ours: torch.optim.Optimizer, params: Sequence[torch.Tensor]) -> bool:
+    """Whether another optimizer steps some of these parameters that ours holds, too; several, each with its own, are no fault."""
+    watched = {id(p) for p in params}
+    held = {id(p) for group in ours.param_groups for p in group["params"]}
+    stepped = {id(p) for group in other.param_groups for p in group["params"]}
+    return bool(stepped & watched) and bool(stepped & held)
 
 
 def _spread(params: Sequence[torch.Tensor], parts: dict[int, torch.Tensor]) -> torch.Tensor:

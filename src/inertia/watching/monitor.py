@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..core.arrays import single
 from ..errors import BadInput
 from ..version import __version__
 from .history import History
@@ -38,15 +39,17 @@ class Monitor:
         speaks: whether this process writes and says anything (rank 0 of several).
 
     Raises:
-        BadInput: a momentum that none can be, a log that cannot be written to.
+        BadInput: a momentum that none can be, a log that cannot be written to, a `say` that cannot be called.
     """
 
     def __init__(
         self, *, pace: Pace, log: Any = None, say: Callable[[str], Any] | bool | None = None, expect: float | None = None,
         about: Mapping[str, Any] | None = None, speaks: bool = True,
     ) -> None:  # fmt: skip
-        if expect is not None and not 0 <= expect < 1:
+        if expect is not None and not 0 <= single(expect, "expect") < 1:
             raise BadInput(f"expect = {expect:g} is outside [0, 1): it is the momentum that the optimizer should have, such as 0.9")
+        if not (say is None or isinstance(say, bool) or callable(say)):
+            raise BadInput(f"say = {say!r} cannot be told anything: give a function of one line, False for silence, or None for stderr")
         self.pace, self.history = pace, History(expect=expect)
         self._say: Callable[[str], Any] | None = None if say is False or not speaks else say if callable(say) else _stderr
         self.journal: Journal | None = None

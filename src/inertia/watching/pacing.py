@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ..core.arrays import single
 from ..errors import BadInput
 
 __all__ = ["FURTHEST", "Pace", "Price"]
@@ -64,11 +65,12 @@ class Pace:
     """
 
     def __init__(self, budget: float, every: int | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
+        budget = single(budget, "budget")
         if not 0 < budget <= 1:
             raise BadInput(f"budget = {budget:g} is outside (0, 1]: it is the share of the training time that may be lost, such as 0.03")
-        if every is not None and every < 1:
-            raise BadInput(f"every = {every} is too few: look every 1 step at most, or leave it out and the budget decides")
-        self.budget, self.every, self.clock = budget, every, clock
+        if every is not None and (isinstance(every, bool) or not 1 <= single(every, "every") == float(round(single(every, "every")))):
+            raise BadInput(f"every = {every} is no number of steps: give a whole one from 1 on, or leave it out and the budget decides")
+        self.budget, self.every, self.clock = budget, None if every is None else int(every), clock
         self.started = clock()
         self.spent = 0.0
         self.forgone = 0.0  # earned, and not saved up

@@ -9,9 +9,9 @@ turned back too late. The curvature along the gradient rises with x (Bai et al. 
 
 So the system is stepped ahead from what the last looks saw. A rise of curvature goes on for as many steps as it was seen to last, and fades
 as it was seen to fade; one that ended beyond the edge was turned back by the oscillation, and goes on as soon as that has died away: this
-is how bursts follow each other. A raise of the learning rate goes on. How far the loss came from where it was expected is measured on the same run:
-each forecast is compared with the highest loss that followed, and a spike is told where the forecast times its own typical error (root
-mean square of the logarithms) leaves three times the running median, for two looks in a row. It is taken back by the first look
+is how bursts follow each other. A raise of the learning rate goes on. How far the loss came from where it was expected is measured on the
+same run: each forecast is compared with the highest loss that followed, and a spike is told where the forecast times its own typical error
+(root mean square of the logarithms) leaves three times the running median, for two looks in a row. It is taken back by the first look
 after the steps that were forecast, unless that one foretells a spike itself. Curvature beyond the edge is no sign of a spike by itself.
 """
 

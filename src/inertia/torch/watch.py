@@ -258,14 +258,16 @@ class Watch(Watcher):
                 with self.pace.charged("reading"):
                     self.monitor.readings(read(self.optimizer, before, self.steps))
             self._at.readings += 1
-        free = self._at.readings < 2 or self.pace.every is not None  # what is wrong from the start is named at once, whatever it costs
+        free = self._at.readings < 2  # what is wrong from the start is named at once, whatever it costs
+        every = self.pace.every
+        rest = 2 if every is None else max(min(every, FURTHEST), 2)
         since, wait = self.pace.since("reading"), self.pace.wait("reading", SHARE)
-        if self._at.readings == 0 or (free and since >= FURTHEST) or (wait == 0 and since >= 2):
+        if self._at.readings == 0 or (free and since >= FURTHEST) or (wait == 0 and since >= rest):
             with self.pace.charged("reading"):
                 self._buffers = remembered(self.optimizer, self.steps)
             self._at.read = self.steps + 1
         else:
-            self._at.read = self.steps + max(min(wait, FURTHEST - since) if free else wait, 2 - since, 1)
+            self._at.read = self.steps + max(min(wait, FURTHEST - since) if free else wait, rest - since, 1)
 
     def _guarded(self, before: list[torch.Tensor]) -> None:
         """One look with the parameters as they were before the step, and those after it back at the end."""

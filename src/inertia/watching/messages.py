@@ -23,6 +23,7 @@ __all__ = ["CHEAP", "RULES", "Finding"]
 _TWICE = 2.0  # the smallest change of a learning rate that is worth a message
 _FEW = 10  # losses whose median is the loss of now
 _WITHIN = 50  # steps within which a fault of the loop is named
+_READINGS = 16  # newest ones of each group that clipping is counted in
 _ROUNDING = 1e-3  # relative, of sums of float32 products over millions of entries: momenta nearer than this are the same
 
 
@@ -131,13 +132,16 @@ def _skipped(history: History) -> Finding:
 
 def _clipped(history: History) -> Finding:
     """Most steps are cut."""
-    recent = history.readings[-16 * max(len(history.groups), 1) :]
-    if len(recent) < 4 * max(len(history.groups), 1):
+    groups = max(len(history.groups), 1)
+    recent = history.readings[-_READINGS * groups :]
+    if len(recent) < 4 * groups:
         return _UNKNOWN
     share, norm = clipped(recent)
     if share <= 0.5:
         return _NO
     share_of = acting(history.looks[-16:], history.facts.get("batch"))
+    if share_of is None and history.looks and len(recent) < _READINGS * groups:
+        return _UNKNOWN  # its number may come with the next looks, and it is told once
     rate = history.readings[-1].learning_rate
     if history.facts.get("adaptive"):  # a gradient that is always cut to the same share is divided by as much less
         words = f"Clipping to norm {norm:.3g} shortens {100 * share:.0f} % of the gradients"

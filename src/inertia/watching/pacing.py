@@ -115,9 +115,14 @@ class Pace:
                 self.totals[kind] = self.totals.get(kind, 0.0) + took
 
     def wait(self, kind: str, share: float = 1.0, price: float | None = None) -> int:
-        """Steps until one more of this kind is earned, as far as can be told; 0: it is. With a share, out of that part of the budget."""
+        """Steps until one more of this kind is earned, as far as can be told; 0: it is. With a share, out of that part of the budget.
+
+        Where `every` is given no price is asked, so that what is done does not depend on how fast the machine is.
+        """
+        if self.every is not None:
+            return 0
         cost, training = self.costs.get(kind, 0.0) if price is None else price, self.training
-        lacking = cost - (self.budget * training - self.spent - self.forgone) if self.every is None else 0.0
+        lacking = cost - (self.budget * training - self.spent - self.forgone)
         if share < 1:
             lacking = max(lacking, (cost + self.totals.get(kind, 0.0) - share * self.budget * training) / share)
         if lacking <= 0:

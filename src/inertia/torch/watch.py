@@ -109,7 +109,7 @@ class Watch(Watcher):
             )
         self._look = Looking(self.model, self.params, optimizer, self.probe, self.pace, seed, self._together)
         about = {"optimizer": type(optimizer).__name__, "parameters": sum(p.numel() for p in self.params), "framework": "torch"}
-        about |= {} if group is None else {"processes": group.size}
+        about |= {"processes": group.size} if group is not None else {}
         words = {"log": log, "say": say, "expect": expect, "about": about, "speaks": self._together.leads}
         self.monitor = self._together.guarded(lambda: Monitor(pace=self.pace, **words))
         self.steps = self.monitor.begin = self._together.agreed(self.monitor.begin)
@@ -259,8 +259,7 @@ class Watch(Watcher):
                     self.monitor.readings(read(self.optimizer, before, self.steps))
             self._at.readings += 1
         free = self._at.readings < 2  # what is wrong from the start is named at once, whatever it costs
-        every = self.pace.every
-        rest = 2 if every is None else max(min(every, FURTHEST), 2)
+        rest = max(min(self.pace.every or 2, FURTHEST), 2)
         since, wait = self.pace.since("reading"), self.pace.wait("reading", SHARE)
         if self._at.readings == 0 or (free and since >= FURTHEST) or (wait == 0 and since >= rest):
             with self.pace.charged("reading"):

@@ -42,7 +42,7 @@ export function build(kit) {
   // A run that was watched: where it stood at every look, learning rate times sharpness, walks over the map.
   let looks = [], player = null;
   const told = node("p", { class: "hint", role: "status" });
-  kit.more(() => {
+  const fold = kit.more(() => {
     const file = node("input", { type: "file", accept: ".jsonl,.json,.log,.txt", class: "file", "aria-label": "log of a watched run" });
     kit.box.append(node("label", { class: "filelabel" }, "open the log of a watched run", file), told);
     player = kit.player("look", (index) => visit(index));
@@ -54,6 +54,7 @@ export function build(kit) {
     if (event.dataTransfer.files.length) open(event.dataTransfer.files[0]);
   });
   async function open(chosen) {
+    fold.open = true; // what is said of a file that was dropped on the map is to be seen, too
     if (chosen.size > 64e6) { told.textContent = `${chosen.name} is larger than 64 MB: a log is far smaller.`; return; }
     try { looks = operating(await chosen.text()); } catch (error) { told.textContent = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`; return; }
     player.index = Infinity;

@@ -244,6 +244,14 @@ def test_the_optimum_is_dragged_and_the_start_stays(hand):
     np.testing.assert_allclose(x.reshape(-1, 2), (w.reshape(-1, 2) - optimum) @ q.reshape(2, 2), atol=1e-5)
 
 
+DROPPED = """(text) => {
+  const label = document.querySelector("#map .filelabel"), files = new DataTransfer();
+  label.closest("details").open = false;
+  files.items.add(new File([text], "run.jsonl"));
+  label.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+}"""
+
+
 def test_the_log_of_a_watched_run_walks_over_the_map(hand, tmp_path):
     """The operating point is the learning rate times the sharpness; what a resumed run left behind is not shown."""
     log, journal = tmp_path / "run.jsonl", Journal(tmp_path / "run.jsonl")
@@ -275,6 +283,8 @@ def test_the_log_of_a_watched_run_walks_over_the_map(hand, tmp_path):
     bad.write_text("# notes\nmore\n")
     chooser.set_input_files(bad)
     figure.page.wait_for_selector("#map .hint:has-text('This is no log of a watched run')")
+    figure.page.evaluate(DROPPED, log.read_text())  # on the map, while its controls are folded away: they open, and say what came
+    figure.page.wait_for_selector("#map .hint:has-text('Look ')")
 
 
 def test_the_code_of_a_report_is_copied_by_mouse_and_keyboard_without_a_server(browser, tmp_path):

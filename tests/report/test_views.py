@@ -9,7 +9,7 @@ from inertia.core.spectrum import spectrum
 from inertia.errors import BadInput
 from inertia.problems import diagonal, valley
 from inertia.problems.simulation import run
-from inertia.report import landscape, words
+from inertia.report import draw, landscape, words
 from inertia.report.text import glyphs, spark
 
 GROUND = spectrum([0.2, 1.0, 4.0])
@@ -39,9 +39,14 @@ def test_the_ring_is_the_fastest_point():
     assert_allclose(view.best, best, atol=0.01)  # the spacing of the map
 
 
-def test_a_far_method_is_drawn_at_the_border():
+def test_a_far_method_is_drawn_at_the_border_under_its_own_number():
     view = landscape.rates(Method(1e6, 0.5), GROUND, size=9)
-    assert view.point[0] == view.alpha[-1] < 10
+    assert view.point == (1e6, 0.5)
+    (axes, *_) = draw.figure(view).axes
+    drawn = [tuple(map(float, line.get_xydata()[0])) for line in axes.lines if len(line.get_xydata()) == 1]
+    assert (view.alpha[-1], 0.5) in drawn
+    assert all(x <= view.alpha[-1] < 10 for x, _ in drawn)
+    assert any("1e+06" in words.get_text() for words in axes.texts)
     assert "shrink alpha by a factor" in view.caption
 
 

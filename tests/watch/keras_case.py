@@ -23,6 +23,7 @@ def main(name, place):
     import keras
 
     from inertia.callbacks import KerasWatch
+    from inertia.errors import BadInput
 
     made = []
 
@@ -30,11 +31,18 @@ def main(name, place):
         made.append(KerasWatch(probe, every=4, say=False, log=place, expect=0.5))
         return made[0]
 
+    refused = []
+    for words in ({"budget": 0}, {"budget": 1.5}, {"every": 0}):
+        try:
+            KerasWatch((np.zeros((4, 5)), np.zeros(4)), **words)
+        except BadInput as error:
+            refused.append(str(error).split(":")[0])
     seen, plain = fitted(keras, name, [watch]), fitted(keras, name, [])
     same = all(np.array_equal(a, b) for a, b in zip(seen, plain, strict=True) if np.issubdtype(a.dtype, np.floating))
     found = {
         "backend": keras.backend.backend(), "same": same, "steps": made[0].steps, "sharpness": [look.sharpness for look in made[0].looks],
         "edges": [look.edge for look in made[0].looks], "facts": str(made[0].monitor.history.facts),
+        "refused": refused,
         "along": [look.along_gradient for look in made[0].looks], "slopes": [look.taken.slope for look in made[0].looks if look.taken],
     }  # fmt: skip
     print(json.dumps(found))

@@ -24,6 +24,7 @@ def test_keras_is_followed_and_trains_the_same(keras_process, tmp_path, backend,
     assert all(slope < 0 for slope in found["slopes"])
     assert all(math.isfinite(along) for along in found["along"])  # looks at the whole probe leave nothing out
     assert found["facts"] == "{}"
+    assert [said.split(" is ")[0] for said in found["refused"]] == ["budget = 0", "budget = 1.5", "every = 0"]
     run = watched(place)
     assert [look.sharpness for look in run.looks] == found["sharpness"]
     assert [look.step for look in run.looks] == [4, 8, 12]

@@ -54,14 +54,23 @@ class Answers:
         full = np.all(~np.isnan(losses), axis=1)
         self.recipes = [r for r, ok in zip(cell.recipes, full, strict=True) if ok]
         self.risen = losses[full] >= starts
-        self.fell = np.maximum(starts.mean() - np.minimum(losses[full], starts), 0.0)
-        share = 1 - self.fell / s.fall
-        y = np.log(np.maximum(share, 0).mean(axis=1) + EPSILON)
+        self.starts, self.possible = starts, s.fall
+        self.fell = self.falls(losses[full])
+        share = self.left(losses[full])
+        y = np.log(share.mean(axis=1) + EPSILON)
         self.best = float(y.min())
         self.logreg = y - self.best
         self.failed = (share > 0.9).any(axis=1)
         x = np.log2([r.learning_rate for r in self.recipes]) - s.unit
         self.where = places(x, [r.family for r in self.recipes], families, along)
+
+    def falls(self, losses: np.ndarray) -> np.ndarray:
+        """How far losses (..., S) of every seed lie below the mean start."""
+        return np.maximum(self.starts.mean() - np.minimum(losses, self.starts), 0.0)
+
+    def left(self, losses: np.ndarray) -> np.ndarray:
+        """The share of the fall that they leave."""
+        return np.maximum(1 - self.falls(losses) / self.possible, 0.0)
 
     def at(self, index: list[int]) -> Places:
         w = self.where

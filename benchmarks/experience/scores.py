@@ -44,10 +44,10 @@ class Score(NamedTuple):
     weight: float
 
 
-def score(s: Surface, cell: Answers, losses: list[float | None]) -> tuple[float, bool]:
+def score(cell: Answers, losses: list[float | None]) -> tuple[float, bool]:
     """(logreg, fails to train) of final losses on the grid's seeds, as the policy's own recommendations are scored."""
     ended = np.array([math.inf if loss is None else loss for loss in losses])
-    share = np.maximum((np.minimum(ended, s.cell.start) - s.start + s.fall) / s.fall, 0.0)
+    share = cell.left(ended)
     return float(np.log(share.mean() + EPSILON) - cell.best), bool(np.any(share > 0.9))
 
 
@@ -67,7 +67,7 @@ def rivals(bank: Bank) -> Iterator[Score]:
             for row in rows:
                 losses = row["train"] if "train" in row else _cell(s, row["cell"])
                 if losses:
-                    yield Score(who, f"{name}, {schedule}", *score(s, cell, losses), row["cost"], row.get("count", 1) / total)
+                    yield Score(who, f"{name}, {schedule}", *score(cell, losses), row["cost"], row.get("count", 1) / total)
 
 
 def adamw_rivals(bank: Bank) -> Iterator[Score]:
@@ -76,13 +76,13 @@ def adamw_rivals(bank: Bank) -> Iterator[Score]:
         path, name = DATA / f"{s.cell.name}.json", f"{s.cell.name}, {s.cell.schedule}"
         ran = json.loads(path.read_text()).get("rivals", {}).get(s.cell.schedule, {}) if path.exists() else {}
         for who, row in ran.items():
-            yield Score(who, name, *score(s, cell, row["train"]), row["cost"], 1.0)
+            yield Score(who, name, *score(cell, row["train"]), row["cost"], 1.0)
         if ran:
             column = Column(s)
             for (search, found), runs in itertools.product(SEARCHES.items(), SEARCHED):
                 picks = found(column, runs)
                 for row, count in picks.items():
-                    yield Score(f"{search}, {runs} runs", name, *score(s, cell, list(s.cell.training[row])), runs, count / picks.total())
+                    yield Score(f"{search}, {runs} runs", name, *score(cell, list(s.cell.training[row])), runs, count / picks.total())
 
 
 def _cell(s: Surface, key: str) -> list[float]:

@@ -107,6 +107,19 @@ def test_a_scaled_loss_is_not_a_smaller_rate():
         assert identify(optimizer).method.alpha == pytest.approx(0.1, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("rate", "momentum", "first", "options"),
+    [(2.26e-3, 0.096, 2, {"weight_decay": 0.024, "clipnorm": 0.89}), (334.0, 0.148, 11, {"weight_decay": 2.1e-6, "clipnorm": 45.0})],
+)
+def test_a_restart_of_the_rate_empties_no_buffer(rate, momentum, first, options):
+    """The learning rate jumps by a hundred and sits inside the buffer: what the small steps left in it is below single precision."""
+    schedules, identified = keras_sgd(momentum=momentum, nesterov=True, **options)
+    found = identified(schedules.CosineDecayRestarts(rate, first))
+    assert not found.warnings
+    assert found.lost == ()
+    assert found.method.beta == pytest.approx(momentum, abs=2e-6)
+
+
 class Harmonic(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule of one's own that Keras cannot write down."""
 

@@ -116,15 +116,13 @@ def _steady(kernel: Array, ratios: Array, tolerance: float, inside: bool, weighe
         if kappa == 0 or not np.isfinite(beta) or abs(beta) > 1 + tolerance:
             continue
         gamma = (beta - kappa) / (1 - (beta - kappa))
-        if abs(beta - kappa) <= 10 * tolerance:
-            gamma = 0.0
-        alpha = -np.diag(kernel) / (1 + gamma)
-        first = _first(ratios, kappa, beta, alpha, inside) if weighed else 1.0
-        first = first if abs(first - 1) > max(1e-9, tolerance) else 1.0
-        alpha[0] = alpha[0] / first
-        lost = _lost(kernel, tolerance)
-        full = np.full(steps, beta), np.full(steps, gamma)
-        yield Recursion(alpha, *full, inside=inside, first=first, lost=lost)
+        for look in (0.0, gamma) if abs(beta - kappa) <= 10 * tolerance else (gamma,):
+            alpha = -np.diag(kernel) / (1 + look)
+            first = _first(ratios, kappa, beta, alpha, inside) if weighed else 1.0
+            first = first if abs(first - 1) > max(1e-9, tolerance) else 1.0
+            alpha[0] = alpha[0] / first
+            full = np.full(steps, beta), np.full(steps, look)
+            yield _supported(Recursion(alpha, *full, inside=inside, first=first, lost=_lost(kernel, tolerance)), kernel, tolerance)
 
 
 def _first(ratios: Array, kappa: float, beta: float, alpha: Array, inside: bool) -> float:
@@ -148,6 +146,23 @@ def _lost(kernel: Array, tolerance: float) -> tuple[int, ...]:
     gone[0] = False
     before = np.array([np.any(kernel[:k, :k] != 0) for k in range(len(kernel))])
     return tuple(np.flatnonzero(gone & before).tolist())
+
+
+def _supported(found: Recursion, kernel: Array, tolerance: float) -> Recursion:
+    """The recursion without the losses that the kernel does not prove: a buffer that was kept explains it as well.
+
+    A small momentum is below the rounding of a step whose learning rate is far above the one before it, as at a warm restart.
+    """
+    scale = tolerance * np.abs(kernel).max(axis=1)
+    kappa = abs(found.beta[-1] - found.gamma[-1] / (1 + found.gamma[-1]))
+    for k, until in zip(found.lost, (*found.lost, found.steps)[1:], strict=True):
+        left = kappa * abs(kernel[k - 1, k - 1] if found.inside else kernel[k, k])  # what a kept buffer would show of the last gradient
+        if left > 2 * scale[k]:
+            continue
+        kept = replace(found, lost=tuple(other for other in found.lost if other != k))
+        if np.all(np.abs(kernel_of(kept) - kernel)[k:until] <= scale[k:until, None]):
+            found = kept
+    return found
 
 
 def _moving(kernel: Array, diagonal: Array, tolerance: float) -> Iterator[Recursion]:

@@ -39,8 +39,10 @@ def judge(series: Series, *, exact: bool = False, decoupled: bool | None = None)
         return cut if cut is not None else _scheduled(found_rates, tolerance)
     for shape in SHAPES:
         steps = fit_steps(series, shape)
-        if steps is not None and np.all(steps.residual <= tolerance * 10) and _settled(steps):
-            return _changing(series, steps, tolerance)
+        if steps is not None and np.all(steps.residual <= tolerance * 10) and steps.sound.any() and _settled(steps):
+            changing = _changing(series, steps, tolerance)
+            if changing.method is None or abs(changing.method.beta) <= 1 + max(1e-5, 100 * tolerance):
+                return changing
     return nonlinear(series) if exact else noisy(series)
 
 
@@ -58,7 +60,7 @@ def _scheduled(found: Recursion, tolerance: float) -> Identified:
     """Momentum and look-ahead stay, the learning rate moves."""
     slack = max(1e-6, 100 * tolerance)
     rates, upward = oriented(found.alpha, slack)
-    last = int(np.flatnonzero(np.abs(rates) > slack * np.abs(rates).max())[-1])
+    last = int(np.flatnonzero(np.abs(rates) >= min(slack, 1.0) * np.abs(rates).max())[-1])  # the largest is never hidden
     beta, gamma = (0.0 if abs(value[0]) <= slack else float(value[0]) for value in (found.beta, found.gamma))
     method = Method(float(rates[last]), beta, gamma)
     inside = found.inside if beta else None
@@ -165,6 +167,9 @@ def _changing(series: Series, steps: Steps, tolerance: float) -> Identified:
     ratio = -b / (np.concatenate([a[:1], a[:-1]]) if inside else a)  # gamma/(1 + gamma)
     gammas = ratio / (1 - ratio)
     alphas = -a / (1 + gammas)
+    if usable.size:  # a buffer counts as emptied only where one that was kept would have been seen
+        kept = np.abs(np.median((core if inside or not moved else outer)[usable]))
+        gone &= kept * (1.0 if inside or not moved else np.abs(a / np.concatenate([a[:1], a[:-1]]))) > 2 * slack
     betas = np.where(gone, 0.0, _filled(core if inside or not moved else outer, present))
     evidence = [f"each step is a linear recursion by itself: unexplained share at most {steps.residual.max():.1e}"]
     warnings: list[str] = []

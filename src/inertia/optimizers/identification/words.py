@@ -9,6 +9,7 @@ import numpy as np
 from ...core.method import Method
 from .bench import BASE, HALF, SIZES, Outcome
 from .identified import GATHERS, NONLINEAR, UNTOLD, Identified, named, numbers, oriented, scheduled
+from .kernel import SLACK
 from .recursion import Clip, Recursion
 
 __all__ = ["grouped", "missing", "told"]
@@ -84,7 +85,12 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
         Method(near * method.alpha, near, near) if out.half else None, steady,
         tuple(rates.tolist()) if moved else (), betas, tuple(evidence), (*warnings, *_losses(found)), name, (),
         out.per_rate if decoupled else None, dampening, "" if cut is None else cut.kind, None if cut is None else cut.bound, out.every,
-    ), declared if not moving else None)  # fmt: skip
+    ), None if moving or declared is None or _hidden(declared, out) else declared)  # fmt: skip
+
+
+def _hidden(declared: float, out: Outcome) -> bool:
+    """Whether a momentum is so small that its steps cannot be told from plain ones: as Nesterov it only moves them by its square."""
+    return declared**2 / (1 + abs(declared)) <= SLACK * out.rounding
 
 
 def _numbers(alpha: float, beta: float, gamma: float, out: Outcome) -> Method:

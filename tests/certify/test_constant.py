@@ -5,6 +5,7 @@ import json
 import random
 import re
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from PEPit.functions import SmoothStronglyConvexFunction
 from inertia.core.method import Method
 from inertia.theory import catalog
 from inertia.theory.certify.certificate import Rejected, from_json, verify
+from inertia.theory.certify.dissipation import Proof, lifted, pairs, sides, terms
+from inertia.theory.certify.exact import dyadic
 from inertia.theory.certify.search import certify
 
 # Where the class is nearly one quadratic, or a quadratic is its worst function: (method, mu, L).
@@ -71,6 +74,28 @@ def test_the_constant_holds_on_quadratics_and_is_not_loose(method, mu, L):
     assert proof.verdict == "proved"
     assert least <= proof.constant * (1 + 1e-9)
     assert proof.constant <= 1.5 * least
+
+
+@pytest.mark.parametrize("memory", [1, 3, 5])
+@pytest.mark.parametrize("bits", [24, 60])
+def test_weights_are_lifted_until_no_coefficient_is_below_zero_and_no_further(memory, bits):
+    """What rounding leaves just below 0, on whatever processor, is mended exactly; the matrices are not asked."""
+    draw = np.random.default_rng([memory, bits])
+    square, unit = Fraction(0.9) ** 2, Fraction(1, 2**bits)
+    shapes = [(memory + 2, memory + 2), memory, len(pairs(memory)), len(pairs(memory, past=True))]
+    proof = Proof(*(dyadic(sign * draw.random(shape), bits) for sign, shape in zip((1, -3, 0.2, 0.2), shapes, strict=True)))
+    rows = terms(*map(Fraction, (1, 0.5, 0.25, 0.125)), memory)
+    before, lift = sides(rows, proof, square), lifted(proof, square, bits)
+    after = sides(rows, lift, square)
+    for name in ("decrease", "positive"):
+        old, new = getattr(before, f"{name}_values"), getattr(after, f"{name}_values")
+        assert any(value < 0 for value in old)  # else nothing is tried
+        assert all((was == now) if was >= 0 else (0 <= now < unit) for was, now in zip(old, new, strict=True))
+        moved = getattr(lift, name) - getattr(proof, name)
+        assert all(pair[1] is None for pair, by in zip(pairs(memory, past=name == "positive"), moved, strict=True) if by != 0)
+        assert all((by / unit).denominator == 1 for by in moved)
+    assert lift.P is proof.P
+    assert lift.values is proof.values
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...core.method import Method
 from .constant import Bound, above, carried, folded, from_rest, unbounded
-from .dissipation import Array, Pair, Proof, Sides, balance, forms, pairs, sides, terms
+from .dissipation import Array, Pair, Proof, Sides, balance, forms, lifted, pairs, raised, sides, terms
 from .exact import dyadic, exact
 from .solver import Program, maximise, stacked
 
@@ -123,7 +123,8 @@ def _offers(numbers: Numbers, rate: float, share: float, memory: int, least: flo
         parts, start = cones.unscaled(there[:-2])
         weights = (np.maximum(part, 0.0) for part in (parts.decrease, parts.positive))
         proof = Proof(*(dyadic(part, _BITS) for part in (parts.P, parts.values, *weights)))
-        found.append(Bound(constant, share, proof, dyadic(np.maximum(start, 0.0), _BITS), ()))
+        begin = raised(dyadic(np.maximum(start, 0.0), _BITS), proof.values, _BITS)
+        found.append(Bound(constant, share, lifted(proof, Fraction(rate) ** 2, _BITS), begin, ()))
         if there[-2] > 0:
             break
     return found

@@ -26,7 +26,7 @@ from .stored import FORMAT, LONGEST_MEMORY, Rejected, Stored, bound_json, counte
 
 __all__ = ["LONGEST_MEMORY", "Certificate", "Rejected", "failing", "from_json", "rounded", "verify"]
 
-_MOST_BITS = 6400  # of a number, times one more than the memory: what is multiplied exactly within seconds
+_MOST_BITS = 4800  # of a number, times one more than the memory: what is multiplied exactly within seconds
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,12 @@ def _tried(said: Stored) -> int:
 
 
 def _short(value: Any) -> str:
-    return f"{float(Fraction(value)):.3g}" if abs(value) < 10**300 else f"about {'-' * (value < 0)}10^{len(str(abs(value) // 1)) - 1}"
+    """A fraction in few digits; one beyond floats by its power of ten, found from its length, as texts of long integers are refused."""
+    if abs(value) < 10**300:
+        return f"{float(Fraction(value)):.3g}"
+    whole_part = abs(value).__floor__()
+    power = int((whole_part.bit_length() - 1) * math.log10(2))
+    return f"about {'-' * (value < 0)}10^{power + (whole_part >= 10 ** (power + 1))}"
 
 
 def _say(pair: tuple[int, int | None]) -> str:

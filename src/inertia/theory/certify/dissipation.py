@@ -17,12 +17,13 @@ time; larger N are longer Zames-Falb multipliers (Taylor, Van Scoy and Lessard 2
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pair", "Proof", "Sides", "Terms", "pairs", "sides", "terms", "whole"]
+__all__ = ["Pair", "Proof", "Sides", "Terms", "lifted", "pairs", "raised", "sides", "terms", "whole"]
 
 Array = NDArray[Any]  # floats, or Fractions in an object array
 Pair = tuple[int, int | None]  # (i, j): the inequality between steps k - i and k - j; None is the minimiser
@@ -158,6 +159,38 @@ def sides(rows: Terms, proof: Proof, square: Any, one: Any = 1) -> Sides:
         2 * (state.T @ proof.P @ state) - np.tensordot(proof.positive, forms(rows, past)[:, small, small], axes=1),
         (here + proof.positive @ balance(past, memory))[..., 1:],
     )
+
+
+def lifted(proof: Proof, square: Any, bits: int) -> Proof:
+    """The proof with its weights on the minimiser raised until no coefficient of a function value is negative.
+
+    Rounding leaves coefficients that are just below 0 where the best proof has them at 0. The weight of the inequality between
+    y_{k-i} and the minimiser adds itself to the coefficient of q_{k-i} and to no other; the matrices give way by as little.
+
+    Args:
+        proof: of Fractions.
+        square: rho^2 as a Fraction.
+        bits: the weights stay whole multiples of 2^-bits.
+    """
+    zero = proof.values[:1] * 0
+    shifted, here = np.concatenate([proof.values, zero]), np.concatenate([zero, proof.values])
+    rest = {"decrease": square * here - shifted, "positive": here}
+    return proof._replace(**{name: raised(getattr(proof, name), -rest[name], bits, past=name == "positive") for name in rest})
+
+
+def raised(weights: Array, least: Array, bits: int, past: bool = False) -> Array:
+    """The weights with those on the minimiser raised until the coefficients that they give reach `least`.
+
+    Args:
+        weights: of Fractions, in the order of `pairs`.
+        least: coefficients (N + 1,) of q_k, ..., q_{k-N}, of Fractions.
+        bits: the weights stay whole multiples of 2^-bits.
+        past: without the pairs that hold the newest point.
+    """
+    listed = pairs(len(least) - 1, past)
+    short = least - weights @ balance(listed, len(least) - 1)
+    raise_by = [max(0, math.ceil(short[i] * 2**bits)) if j is None else 0 for i, j in listed]
+    return weights + np.array([Fraction(more, 2**bits) for more in raise_by], dtype=object)
 
 
 def whole(values: Array) -> Array:

@@ -7,19 +7,21 @@ offer is rounded to fractions and must pass `certificate.failing` before its rat
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import NamedTuple
 
 from ...core.method import Method, checked
 from ...errors import BadInput, MissingExtra
 from .certificate import LONGEST_MEMORY, Certificate, failing, rounded
 from .counterexample import find
-from .dissipation import Proof
+from .dissipation import Proof, lifted
 from .frequency import quadratic_rate, sector_rate
 from .solver import Program, Suggestion
 
 __all__ = ["Found", "certify", "in_class", "prove"]
 
 _STEPS_ABOVE = (1e-6, 1e-5, 3e-5, 1e-4, 1e-3, 1e-2)  # of 1 - rate: how far above the least rate a proof is looked for
+_BITS = 60  # of the fractions of a proof
 _MEMORY = 3
 _GAIN = 1e-3  # of 1 - rate: what longer memory must win to be worth its size
 _TRIES, _CLOSE = 24, 2e-5  # of the search with longer memory: solver calls, and how near (of 1 - rate) is near enough
@@ -185,5 +187,5 @@ def lengthened(method: Method, mu: float, L: float, memory: int, floor: float, s
 
 def _passed(method: Method, mu: float, L: float, rate: float, offer: Suggestion) -> Found | None:
     """The offer as an exactly checked proof, or None where it fails the check."""
-    proof = rounded(offer.proof)
+    proof = lifted(rounded(offer.proof, _BITS), Fraction(rate) ** 2, _BITS)
     return Found(rate, proof) if not failing(method, mu, L, rate, proof) else None

@@ -51,6 +51,7 @@ def from_plain(kind: type[T] | Any, data: Any) -> T:
 
 
 def _made(kind: Any, data: Any) -> Any:
+    kind = _spelled(kind)
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         options = [one for one in inner if one is not type(None)]
@@ -74,6 +75,15 @@ def _made(kind: Any, data: Any) -> Any:
             raise TypeError(f"{data!r} is not of type {kind.__name__}")
         return data
     return data
+
+
+def _spelled(kind: Any) -> Any:
+    """The type that an alias made by a `type` statement stands for: from numpy 2.5 on NDArray is one."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    alias = kind if origin is None else origin
+    if not hasattr(alias, "__value__"):
+        return kind
+    return _spelled(alias.__value__[inner] if inner else alias.__value__)
 
 
 def _dtype(inner: tuple[Any, ...]) -> Any:

@@ -34,6 +34,8 @@ class Started:
             )
         if own is not None and {id(p) for p in self.params()} - {id(p) for p in own}:
             raise _Foreign
+        if own is not None or copied:
+            _come_home(self.groups())
 
     @property
     def rates(self) -> Any:
@@ -71,6 +73,16 @@ class Started:
             how = "; a copy of it was stepped: if that is to blame, give a function that makes it" if self.copied else ""
             name = type(self.optimizer).__name__
             raise BadInput(f"{name} cannot be stepped on the float64 tensors that identify gives it ({said}){how}") from error
+
+
+def _come_home(groups: list[dict[str, Any]]) -> None:
+    """Settings of a group that lived on an accelerator, where its tensors are now: they change where it steps, not what a step is."""
+    for group in groups:
+        device = group["params"][0].device
+        if group.get("capturable") and device.type == "cpu":
+            group["capturable"] = False  # for CUDA graphs; torch refuses it on the CPU
+        if torch.is_tensor(group.get("lr")) and group["lr"].device != device:
+            group["lr"] = group["lr"].to(device)
 
 
 class _Foreign(Exception):

@@ -167,3 +167,17 @@ def test_nothing_global_is_changed():
         "assert jax.numpy.ones(2).dtype == 'float32'"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "NAdam", "RMSprop", "Adamax", "RAdam", "Adadelta"])
+def test_a_group_made_for_graphs_of_an_accelerator_is_read_where_there_is_none(name):
+    torch = pytest.importorskip("torch")
+    kind = getattr(torch.optim, name)
+    there = inertia.torch.identify(lambda params: kind(params, lr=torch.tensor(0.003, dtype=torch.float64), capturable=True))
+    here = inertia.torch.identify(lambda params: kind(params, lr=0.003))
+    assert there.verdict == here.verdict
+    assert str(there) == str(here)
+    model = torch.nn.Linear(8, 8)
+    living = kind(model.parameters(), lr=0.003, capturable=True)
+    assert inertia.torch.identify(living).verdict == here.verdict
+    assert living.param_groups[0]["capturable"]  # the user's own is left as it is

@@ -30,7 +30,8 @@ def launched(forks, size, folder, names=()):
     meeting = folder / "meeting"  # a file: a port that is free now may be taken a moment later
     started = [forks.start(HERE, rank, size, meeting, out, *names, env={"GLOO_SOCKET_IFNAME": "lo"}) for rank in range(size)]
     said = ["\n".join(process.said(timeout=600)) for process in started]
-    assert not any(process.returncode for process in started), "\n".join(said)
+    codes = [process.returncode for process in started]
+    assert not any(codes), f"ended with {codes}\n" + "\n".join(said)
     return [json.loads(Path(f"{out}.{rank}").read_text()) for rank in range(size)]
 
 

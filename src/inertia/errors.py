@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Any
 
-__all__ = ["BadData", "BadInput", "Diverged", "InertiaError", "InertiaWarning", "MissingExtra", "Unstable", "nearest", "require"]
+__all__ = ["BadData", "BadInput", "Diverged", "InertiaError", "InertiaWarning", "MissingExtra", "Unstable", "nearest", "require", "takes"]
 
 
 class InertiaError(Exception):
@@ -64,7 +66,30 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
     >>> nearest("digit", ["airfoil", "digits"])
     "did you mean 'digits'? There are: airfoil, digits"
+    >>> nearest("tea", ["airfoil", "digits"])
+    'there are: airfoil, digits'
     """
     names = sorted(allowed)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return (f"did you mean '{close[0]}'? " if close else "") + "There are: " + ", ".join(names)
+    return (f"did you mean '{close[0]}'? There are: " if close else "there are: ") + ", ".join(names)
+
+
+def takes(function: Any, name: str, form: str, count: int) -> None:
+    """Refuse what is no function, or none that can be called with `count` things; `form` shows the call.
+
+    Raises:
+        BadInput: one of these.
+
+    >>> takes("accuracy", "metric", "metric(model)", 1)
+    Traceback (most recent call last):
+    ...
+    inertia.errors.BadInput: metric is a str: give a function, called as metric(model)
+    """
+    if not callable(function):
+        raise BadInput(f"{name} is a {type(function).__name__}: give a function, called as {form}")
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except TypeError as error:
+        raise BadInput(f"{name} cannot be called as {form}: {error}") from error
+    except ValueError:
+        return  # a function of a compiled library, which shows no signature

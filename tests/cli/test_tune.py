@@ -211,6 +211,6 @@ def test_any_optimizer_is_chosen_kept_and_resumed(inertia, tmp_path):
 
 def test_users_of_adamw_read_beta1(inertia, tmp_path):
     said = inertia("tune", "valley", "--optimizer", "adamw", "--runs", 1, "--out", tmp_path)
-    assert "beta1 matters here" in said.out or "beta1 may not matter here" in said.out or "Whether beta1 matters here" in said.out
+    assert "beta1 matters here" in said.out
     assert "omentum pays" not in said.out
     assert "Does beta1 matter?" in (tmp_path / "report.html").read_text()

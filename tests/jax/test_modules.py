@@ -61,3 +61,37 @@ def test_a_whole_module_is_refused_with_the_split_that_works():
     module = eqx.nn.MLP(3, 1, 4, 1, key=jax.random.key(0))
     with pytest.raises(BadInput, match=r"eqx\.partition"):
         inertia.jax.tune(lambda m, batch: squares(jax.vmap(m)(batch[0]), batch[1]), module, (X, Y), steps=16, batch_size=8)
+
+
+def test_flax_collections_beside_the_parameters_are_refused():
+    """What `model.init` returns for a batch norm holds its statistics: a gradient step on them trains another model."""
+    linen = pytest.importorskip("flax.linen")
+    module = linen.Sequential([linen.Dense(1), linen.BatchNorm(use_running_average=True)])
+    variables = module.init(jax.random.key(0), X[:1])
+
+    def loss(params, batch):
+        return squares(module.apply({"params": params, "batch_stats": variables["batch_stats"]}, batch[0]), batch[1])
+
+    for job in (inertia.jax.tune, inertia.tune):
+        with pytest.raises(BadInput, match=r"params hold batch_stats beside 'params'.*variables\['params'\]"):
+            job(lambda v, batch: squares(module.apply(v, batch[0]), batch[1]), variables, (X, Y), steps=16, batch_size=8)
+    assert inertia.tune(loss, variables["params"], (X, Y), steps=16, batch_size=8, runs=0).measurement.dimension == 6
+    only = {"params": variables["params"]}  # one collection named so is all that there is to train
+    assert inertia.tune(lambda v, batch: loss(v["params"], batch), only, (X, Y), steps=16, batch_size=8, runs=0).measurement.dimension == 6
+
+
+def test_nnx_state_that_is_not_trained_is_refused_and_its_split_is_tuned():
+    nnx = pytest.importorskip("flax.nnx")
+    rngs = nnx.Rngs(0)
+    module = nnx.Sequential(nnx.Linear(3, 1, rngs=rngs), nnx.BatchNorm(1, rngs=rngs), nnx.Dropout(0.1, rngs=rngs))
+    graph, params, rest = nnx.split(module, nnx.Param, ...)
+
+    def loss(params, batch, key):
+        here = nnx.merge(graph, params, rest, copy=True)
+        nnx.reseed(here, default=key)
+        return squares(here(batch[0]), batch[1])
+
+    for whole in (module, nnx.state(module)):
+        with pytest.raises(BadInput, match=r"params hold a (BatchStat|RngCount|RngKey), which no gradient trains: .*nnx\.split"):
+            inertia.tune(loss, whole, (X, Y), steps=16, batch_size=8)
+    assert inertia.tune(loss, params, (X, Y), steps=16, batch_size=8, runs=0).measurement.dimension == 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BadInput
+from ..errors import BadInput, takes
 from ..measurement.model import Source
 from ..tuning.batches import batch_order, sample_part, sample_rows
 from ..tuning.budget import Budget
@@ -69,6 +69,9 @@ class JaxJob:
         name: str = "task",
         seed: int = 0,
     ) -> None:
+        for function, what, form in ((metric, "metric", "metric(params)"), (size_of, "size_of", "size_of(batch)")):
+            if function is not None:
+                takes(function, what, form, 1)
         self.name, self.metric, self.together = name, metric, max(1, together)
         self.group: Group | None = None
         made = callable(params) and jax.tree_util.all_leaves([params])
@@ -256,19 +259,46 @@ def _arrays(params: Any) -> Any:
     """The parameters as arrays.
 
     Raises:
-        BadInput: a leaf that is no real floating-point array.
+        BadInput: a leaf that is no real floating-point array; state beside the parameters.
     """
+    _trained(params)
     leaves = jax.tree.leaves(params)
     odd = next((leaf for leaf in leaves if not _real(leaf)), None)
     if odd is not None:
         what = type(odd).__name__ if not hasattr(odd, "dtype") else f"{odd.dtype} array"
         raise BadInput(
-            f"params hold a {what}: they must be real floating-point arrays; split a module with arrays and functions first, such as "
-            "params, static = eqx.partition(model, eqx.is_inexact_array), and combine them in the loss"
+            f"params hold a {what}: they must be real floating-point arrays; split a module first, in Equinox with params, static = "
+            "eqx.partition(model, eqx.is_inexact_array), in Flax NNX with graph, params, rest = nnx.split(model, nnx.Param, ...), and "
+            "put it together again in the loss"
         )
     if not leaves:
         raise BadInput("params hold no array: curvature is measured along the arrays in params")
     return jax.tree.map(jnp.asarray, params)
+
+
+def _trained(params: Any) -> None:
+    """Refuse what no gradient trains beside the parameters: Flax's other collections, NNX variables that are no Param."""
+    if isinstance(params, Mapping) and "params" in params and len(params) > 1:
+        others = ", ".join(str(name) for name in params if name != "params")
+        raise BadInput(
+            f"params hold {others} beside 'params', which no gradient trains: pass variables['params'], and add the rest in the loss"
+        )
+    nodes = jax.tree.leaves(params, is_leaf=_variable)
+    state = next((type(node).__name__ for node in nodes if _variable(node) and not _param(node)), None)
+    if state is not None:
+        raise BadInput(
+            f"params hold a {state}, which no gradient trains: split the module with graph, params, rest = nnx.split(model, nnx.Param, "
+            "...), pass params, and in the loss use nnx.merge(graph, params, rest, copy=True)"
+        )
+
+
+def _variable(node: Any) -> bool:
+    """Whether it is a variable of Flax NNX, told by its class, as Flax may not be installed."""
+    return any(kind.__name__ == "Variable" and kind.__module__.startswith("flax.") for kind in type(node).__mro__)
+
+
+def _param(node: Any) -> bool:
+    return any(kind.__name__.endswith("Param") for kind in type(node).__mro__)
 
 
 def _real(leaf: Any) -> bool:

@@ -100,12 +100,12 @@ def tune(
     >>> found.verified_loss < 0.1
     True
     """
+    asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience, past)
     job, budget = posed(
         loss, params, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
         validation=validation, metric=metric, maximize=maximize, size_of=size_of, examples=examples, lowest=lowest, together=together,
         name=name, seed=seed,
     )  # fmt: skip
-    asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience, past)
     return ask(job, budget, asked, journal=journal, resume=resume, progress=progress, on_run=on_run)
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..errors import BadInput, InertiaWarning
+from ..errors import BadInput, InertiaWarning, takes
 from ..measurement.model import Source
 from ..tuning.batches import sample_part, sample_rows
 from ..tuning.budget import Budget
@@ -85,6 +85,17 @@ class TorchJob:
         group: Processes | None = None,
     ) -> None:
         self.group, parts = group, 1 if group is None else group.parts
+        if hasattr(loss_fn, "__iter__") and not callable(loss_fn) and not isinstance(loss_fn, str):
+            raise BadInput(
+                f"the loss is a {type(loss_fn).__name__}: the order is model, loss, data; is the loss the {type(data).__name__}?"
+            )
+        if loss_fn is not None and not callable(loss_fn):
+            raise BadInput(f"the loss is a {type(loss_fn).__name__}: give a function loss_fn(model(inputs), targets), such as nn.MSELoss()")
+        for function, what, form in ((metric, "metric", "metric(model)"), (size_of, "size_of", "size_of(batch)")):
+            if function is not None:
+                takes(function, what, form, 1)
+        if forward is not None:
+            takes(forward, "forward", "forward(model, batch)", 2)
         self.name, self.metric, self.executor, self.mode, self.accumulate = name, metric, executor, mode, accumulate
         self._make = None if isinstance(model, nn.Module) else model
         model = bare(model)
@@ -137,7 +148,7 @@ class TorchJob:
         task = self.task(at, Recipe(1.0), np.ones(0), 0, (0,))
         found = train(task, model=task.model)
         if found.error:
-            raise BadInput(f"the loss cannot be read at the start: {found.error}")
+            raise BadInput(f"the loss cannot be computed at the start: {found.error}")
         return Readings(float(found.training[0]), float(found.validation[0])) if len(found.training) else self._unread(at)
 
     def _unread(self, at: State) -> Readings:

@@ -112,12 +112,12 @@ def tune(
     >>> found.verified_loss < 0.1
     True
     """
+    asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience, past)
     job, budget = posed(
         model, loss_fn, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
         validation=validation, metric=metric, maximize=maximize, forward=forward, size_of=size_of, groups=groups,
         accumulate=accumulate, examples=examples, executor=executor, mode=mode, name=name, seed=seed, verb="tune",
     )  # fmt: skip
-    asked = Asked(runs, max_cost, seed, prove, optimizer, momentum, nesterov, experience, past)
     return decided(job, lambda job: ask(job, budget, asked, journal=journal, resume=resume, progress=progress, on_run=on_run))
 
 

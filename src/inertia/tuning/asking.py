@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
+from ..core.arrays import single
 from ..errors import BadInput
 from .budget import Budget
 from .checking import Check, check
@@ -47,6 +50,10 @@ class Asked:
 
     def __post_init__(self) -> None:
         """Refuse what no tuning can use."""
+        for name in ("max_cost",) if self.momentum is None else ("max_cost", "momentum"):
+            single(getattr(self, name), name)
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise BadInput(f"seed = {self.seed!r} is no seed: give a whole number, 0 or larger")
         if len(searched(self.optimizer)) > 1 and self.momentum is not None:
             raise BadInput(
                 f"momentum = {self.momentum:g} is fixed, but it is not the same thing in every optimizer that '{self.optimizer}' searches: "

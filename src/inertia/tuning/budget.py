@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import single
 from ..errors import BadInput
 
 __all__ = ["FEWEST", "Budget", "Objective"]
@@ -74,6 +75,8 @@ class Budget:
             raise BadInput(
                 f"batch_size = {self.batch_size} is outside 1 to {self.examples}, the number of examples: use at most {self.examples}"
             )
+        for name in ("weight_decay",) if self.clip is None else ("weight_decay", "clip"):
+            single(getattr(self, name), name)
         if not self.weight_decay >= 0 or not np.isfinite(self.weight_decay):
             raise BadInput(f"weight_decay = {self.weight_decay:g}: give 0 or more, such as 1e-4")
         if self.clip is not None and not self.clip > 0:

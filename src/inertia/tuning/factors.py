@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import single
 from ..core.method import Method
 from ..core.schedule import SHAPES, Scaled, Schedule, shaped, tabulate, warmup
 from ..errors import BadInput
@@ -43,12 +44,16 @@ def factors_of(schedule: Shape, steps: int, warm: int = 0) -> tuple[str, NDArray
 def _made(schedule: Any, steps: int) -> Schedule:
     if isinstance(schedule, str):
         return shaped(schedule, Method(1.0), steps)
-    if not callable(schedule):
-        raise BadInput(
-            f"schedule of type {type(schedule).__name__}: give {', '.join(SHAPES)}, or a function step -> factor of the peak learning rate"
-        )
+    allowed = f"give {', '.join(SHAPES)}, or a function step -> factor of the peak learning rate"
+    if not callable(schedule) or isinstance(schedule, type):
+        kind = schedule.__name__ if isinstance(schedule, type) else type(schedule).__name__
+        raise BadInput(f"schedule is {'the class' if isinstance(schedule, type) else 'an object of the class'} {kind}: {allowed}")
     if _takes_two(schedule):
-        return schedule(Method(1.0), steps)  # type: ignore[no-any-return]
+        try:
+            made = schedule(Method(1.0), steps)
+        except Exception as error:  # a function of something else, as one that makes a framework's scheduler
+            raise BadInput(f"the schedule raised {type(error).__name__} ({error}): {allowed}") from error
+        return made  # type: ignore[no-any-return]
     factor = np.vectorize(lambda k: float(schedule(int(k))), otypes=[float])
     return Scaled(Method(1.0), lambda step: factor(step) if np.ndim(step) else float(factor(step)), "custom")
 
@@ -99,6 +104,8 @@ def budget_of(
     array([1.    , 0.9375])
     """
     enough(steps)
+    if single(warmup, "warmup") % 1 != 0:
+        raise BadInput(f"warmup = {warmup} is not a whole number: give the steps of the warm-up, such as {max(1, int(steps) // 20)}")
     name, factors = factors_of(schedule, int(steps), warmup if 0 <= warmup < steps else 0)
     size = examples if batch_size is None else batch_size
     return Budget(int(steps), size, examples, factors, name, weight_decay, clip, warmup, objective or Objective(), uniform)

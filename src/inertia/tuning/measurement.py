@@ -101,6 +101,23 @@ class Measurement:
     ladders: tuple[Ladder, ...] = ()  # short runs at constant learning rates, one ladder for an optimizer
     notes: dict[str, Any] = field(default_factory=dict)  # provenance: mode, frozen modules, how products were made, warnings
 
+    def __str__(self) -> str:
+        """What was measured, in a few lines."""
+        lines = [f"largest curvature, {seen.where}: {seen.largest:.4g}, at most {seen.upper:.4g}" for seen in self.at]
+        if self.upper > 0:
+            lines.insert(
+                0, f"Gradient descent is stable below learning rate {2 / self.upper:.4g}, 2 over the upper bar of the largest curvature."
+            )
+        lines += [
+            f"smallest curvature seen: {min(seen.smallest for seen in self.at):.4g}",
+            f"loss {self.loss:.4g}, gradient of length {self.gradient_norm:.4g}",
+            f"gradient noise of a mini-batch (mean squared length): {self.noise.trace:.4g} +- {self.noise.error:.2g}",
+            f"{self.dimension} parameters, measured on {self.used} of {self.examples} examples",
+        ]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
     @property
     def start(self) -> Curvature:
         """The ends of the spectrum at the start."""

@@ -115,7 +115,9 @@ def on_answer(found: Tuning) -> str:
     if found.best is None:
         expected = "" if found.expected is None else f", expected to end at {judged} {interval(found.expected)}"
         return f"Advice, not verified: {named(found)} for {where}{expected}."
-    among = f", the best expected of {_count(len(found.runs), 'run')}" if len(found.runs) > 1 else " (the only run)"
+    among = (
+        f"; of {len(found.runs)} runs, its setting is expected to end lowest on a fresh seed" if len(found.runs) > 1 else " (the only run)"
+    )
     return on_rivals(found) + (
         f"Use {named(found)}: its run of {where} took the {judged} from {figure(_start(found))} to {figure(found.verified_loss)}{among}."
     )
@@ -170,9 +172,8 @@ def on_gain(gain: Gain | None, optimizer: str = "sgd") -> str:
         return "Whether momentum matters here cannot be told from what was measured and run; --prove adds the run without it"
     low, high, ratio = (figure(value, 2) for value in (gain.low, gain.high, gain.ratio))
     rest = f"{ratio} times as high (80 % interval {low} to {high}, {_FROM[gain.evidence]})"
-    if gain.low > 1:
-        return f"Momentum pays here: without it, at its own best learning rate, the loss above its floor would end {rest}"
-    return f"Momentum may not matter here: without it, at its own best learning rate, the loss above its floor would end {rest}"
+    said = "Momentum pays here" if gain.low > 1 else "Whether momentum matters here is not certain"
+    return f"{said}: without it, at its own best learning rate, the loss above its floor would end {rest}"
 
 
 def _on_beta1(gain: Gain | None) -> str:
@@ -180,8 +181,8 @@ def _on_beta1(gain: Gain | None) -> str:
         return "Whether beta1 matters here cannot be told from what was measured and run; --prove adds the run with beta1 = 0"
     low, high, ratio = (figure(value, 2) for value in (gain.low, gain.high, gain.ratio))
     rest = f"{ratio} times as high (80 % interval {low} to {high}, {_FROM[gain.evidence]})"
-    said = "matters" if gain.low > 1 else "may not matter"
-    return f"beta1 {said} here: at beta1 = 0, with its own best learning rate, the loss above its floor would end {rest}"
+    said = "beta1 matters here" if gain.low > 1 else "Whether beta1 matters here is not certain"
+    return f"{said}: at beta1 = 0, with its own best learning rate, the loss above its floor would end {rest}"
 
 
 def on_margin(found: Tuning) -> str:

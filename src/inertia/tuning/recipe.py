@@ -31,6 +31,10 @@ def searched(optimizer: str) -> tuple[str, ...]:
     """
     if optimizer == _ANY:
         return OPTIMIZERS
+    if not isinstance(optimizer, str):
+        raise BadInput(
+            f"optimizer = {type(optimizer).__name__}(...) is an object: name the kind that is to be tuned, 'sgd', 'adamw' or 'any'"
+        )
     if optimizer not in OPTIMIZERS:
         raise BadInput(f"unknown optimizer '{optimizer}': {nearest(optimizer, (*OPTIMIZERS, _ANY))}")
     return (optimizer,)

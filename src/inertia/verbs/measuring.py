@@ -13,7 +13,7 @@ from ..tuning.measurement import Measurement
 from ..tuning.measuring import measure as measured
 from ..tuning.preconditioned import Preconditioned
 from ..tuning.trainable import Progress, Trainable
-from .dispatch import understood
+from .dispatch import taken, understood
 
 __all__ = ["measure", "prepared"]
 
@@ -71,8 +71,9 @@ def prepared(job: Any, *given: Any, seed: int = 0, **options: Any) -> tuple[Trai
         return job_of(task, **options)
     _whole(given)
     require(framework, framework)
-    posed = import_module(f"inertia.{framework}.tuning").posed
-    return posed(job, *given, seed=seed, **({"steps": _STEPS} | options))  # type: ignore[no-any-return]
+    room = import_module(f"inertia.{framework}.tuning")
+    taken("measure", room.tune, given, {"steps": _STEPS} | options)
+    return room.posed(job, *given, seed=seed, **({"steps": _STEPS} | options))  # type: ignore[no-any-return]
 
 
 def _whole(given: tuple[Any, ...]) -> None:

@@ -103,3 +103,10 @@ def test_json_keeps_every_digit_and_writes_null_for_what_is_not_finite(capsys):
 
     back = json.loads(out)
     assert back == {"value": value, "array": [value, None, None], "count": 3, "yes": True}
+
+
+def test_an_unknown_figure_is_told_before_anything_else(inertia):
+    code, out, said = inertia("figure", "mapp")
+    assert (code, out) == (2, "")
+    assert said.startswith("inertia: there is no figure 'mapp': did you mean 'map'? There are: airfoil, ")
+    assert inertia("figure", "map")[2] == "inertia: nowhere to draw 'map': add --out map.png, or --json for its numbers\n"

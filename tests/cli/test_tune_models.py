@@ -95,7 +95,7 @@ def test_a_missing_rival_is_told_before_anything_runs(refused, mine, monkeypatch
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("def task", "def job"), "has no function 'task': .*There are: job"),
+        (("def task", "def job"), "has no function 'task': .*there are: job"),
         (("steps=40", "steps=15"), "at least 16 steps"),
         (("return torch_task", "raise ValueError('mine'); return torch_task"), r"your code in .*mine.py:9 raised ValueError: mine"),
         (("torch.nn.MSELoss()", "lambda a, b: a.nope"), r"your code in .*mine.py:9 raised AttributeError: .*nope"),

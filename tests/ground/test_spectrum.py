@@ -9,6 +9,7 @@ from inertia.core.method import Method
 from inertia.core.record import Record
 from inertia.core.spectrum import Spectrum, spectrum
 from inertia.errors import BadInput
+from inertia.theory.modes import rate
 
 
 def test_a_spectrum_sorts_spreads_and_comes_back_from_json():
@@ -41,3 +42,21 @@ def test_a_record_speaks_json_and_a_diverged_one_has_infinite_loss():
     assert json.loads(json.dumps(record.to_json()))["losses"] == [2.0, 1.0]
     assert record.loss == 1.0
     assert Record(Method(0.1), np.array([2.0]), np.zeros(3), steps=5, diverged_at=1).loss == float("inf")
+
+
+def test_a_matrix_is_not_taken_for_its_curvatures():
+    """The entries of a Hessian are no curvatures: 3, 1, 1, 2 in place of 1.38 and 3.62 would be a wrong answer without a word."""
+    matrix = np.array([[3.0, 1.0], [1.0, 2.0]])
+    for wrong in (matrix, matrix.tolist(), np.eye(3), np.ones((2, 3))):
+        with pytest.raises(
+            BadInput, match=r"curvatures have the shape \(\d, \d\): of a Hessian give its eigenvalues, np\.linalg\.eigvalsh"
+        ):
+            spectrum(wrong)
+    assert spectrum(np.linalg.eigvalsh(matrix)).curvatures == pytest.approx([(5 - 5**0.5) / 2, (5 + 5**0.5) / 2])
+    for column in ([[1.0], [2.0]], [[1.0, 2.0]], [[2.0]]):  # one row or column of curvatures is only another layout of them
+        assert spectrum(column).L == 2.0
+
+
+def test_a_spectrum_in_place_of_a_curvature_is_named():
+    with pytest.raises(BadInput, match=r"curvature is a whole Spectrum: give numbers, such as its \.curvatures, or \.L for the largest"):
+        rate(Method(0.1), spectrum([1.0, 2.0]))

@@ -53,7 +53,7 @@ def lab(
 
 
 def figure(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A figure, such as hero, map, modes.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A figure, such as hero, map, modes; another word lists them all.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", parser=place, help="Where to write it: .png, .svg or .pdf.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A field, as often as needed.")] = None,
     dpi: Annotated[int, typer.Option("--dpi", min=30, max=600, help="Dots per inch of a PNG.")] = 150,
@@ -63,6 +63,9 @@ def figure(
 
     Example: [bold]inertia figure map --set beta=0.9 --out map.svg[/bold]
     """
+    from ..lab.views import named
+
+    named(name)  # a name that is unknown is told first, with those that there are
     if out is None and not json:
         raise BadInput(f"nowhere to draw '{name}': add --out {name}.png, or --json for its numbers")
     if out is not None and out.suffix.lower() not in _FORMATS:

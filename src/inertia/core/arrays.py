@@ -54,6 +54,8 @@ def number(value: Any, name: str) -> NDArray[np.float64]:
     except BadInput:
         if isinstance(value, np.ma.MaskedArray):
             raise BadInput(f"{name} holds masked entries: leave them out first, with {name}.compressed()") from None
+        if hasattr(value, "curvatures"):
+            raise BadInput(f"{name} is a whole Spectrum: give numbers, such as its .curvatures, or .L for the largest") from None
         shown = " ".join(repr(value).split())[:60]
         if np.iscomplexobj(value):
             raise BadInput(f"{name} = {shown} is complex: give real numbers") from None

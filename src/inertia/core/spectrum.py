@@ -105,13 +105,18 @@ def spectrum(
     shares of the dimensions (default equal), `upper` defaults to the largest curvature plus its error.
 
     Raises:
-        BadInput: no curvatures, masked, complex or non-finite numbers, negative weights, noise or errors, upper below the
-            largest curvature.
+        BadInput: no curvatures, a matrix in place of its eigenvalues, masked, complex or non-finite numbers, negative weights, noise
+            or errors, upper below the largest curvature.
 
     >>> spectrum([100.0, 1.0]).kappa
     100.0
+    >>> spectrum(np.linalg.eigvalsh([[2.0, 1.0], [1.0, 2.0]])).kappa  # of a matrix
+    3.0
     """
-    h = np.atleast_1d(real(curvatures, "curvatures")).ravel()
+    h = np.atleast_1d(real(curvatures, "curvatures"))
+    if h.ndim > 1 and h.size > max(h.shape):
+        raise BadInput(f"curvatures have the shape {h.shape}: of a Hessian give its eigenvalues, np.linalg.eigvalsh(matrix)")
+    h = h.ravel()
     if h.size == 0:
         raise BadInput("a spectrum needs at least one curvature, and none came")
     if not np.all(np.isfinite(h)):

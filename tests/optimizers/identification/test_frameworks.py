@@ -136,7 +136,7 @@ def test_optax_keeps_the_rate_outside_and_bias_correction_is_named():
 BROKEN = {
     "def make(params):\n    return 1 / 0\n": r"your code in .*train.py:2 raised ZeroDivisionError: division by zero",
     "def make(params:\n": r"your code in .*train.py:1 raised SyntaxError",
-    "def other(params):\n    return 3\n": r"has no function 'make'.*There are: other",
+    "def other(params):\n    return 3\n": r"has no function 'make'.*there are: other",
     "make = 3\n": "make in .* is a int, not a function",
     "def make(a, b):\n    return 3\n": "make needs 2 arguments",
     "def make():\n    return 3\n": "the factory made a int: return a torch optimizer",

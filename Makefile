@@ -35,9 +35,10 @@ test-lowest:
 	  tests/torch/test_measure.py tests/torch/test_door.py tests/jax/test_transform.py tests/jax/test_measure_jax.py \
 	  tests/optimizers/identification/test_factories.py -m "not slow" -k "not cvxpy and not solver_alone"
 
-# Everything that needs no framework and no browser, in about a minute.
+# The rules of the house, the theory, the problems and the measurement, in one or two minutes: for between two edits.
 fast: $(READY)
-	@$(BIN)/python -m pytest -n 2 -q -m "not slow and not browser"
+	@$(BIN)/python -m pytest -n 2 -q -m "not slow and not browser" tests/ground tests/house \
+	  tests/theory tests/problems tests/measurement
 
 # Which lines of core, theory and problems their tests reach, with a floor (set in pyproject.toml); a minute and a half.
 coverage: $(READY)

@@ -281,12 +281,14 @@ def summary(found: Tuning) -> list[str]:
     chosen = [] if found.choice is None else [f"{on_choice(found.choice)}."]
     made = [on_answer(found), *chosen, f"{on_momentum(found)}.", f"Cost: {on_cost(found)}."]
     for index, trial in enumerate(found.history.trials[-5:], start=max(0, len(found.runs) - 5)):
-        mark = "*" if index == found.best else " "
+        mark, chosen_one = ("*", "  recommended") if index == found.best and found.trained else (" ", "")
         run, recipe = trial.run, trial.run.recipe
         end = f"diverged at step {run.diverged_at}" if run.diverged_at is not None else run.error or figure(_last(run, found))
         before = trial.candidate.expected
         said = "" if before is None else f"  expected {interval(before)}"
-        made.append(f" {mark} run {index + 1}: learning rate {figure(recipe.learning_rate):<10} {recipe.family!s:<24} {end}{said}")
+        made.append(
+            f" {mark} run {index + 1}: learning rate {figure(recipe.learning_rate):<10} {recipe.family!s:<24} {end}{said}{chosen_one}"
+        )
     if found.trained:
         code = lines(recipe=found.recipe, budget=found.budget)
         made += [f"{framework}: {line}" for framework in ("torch", "optax") for line in code[framework].splitlines()]

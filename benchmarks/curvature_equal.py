@@ -174,7 +174,7 @@ def rows(results):
     ]
     for name, one in results.items():
         peers = [one["peers"][peer] for peer in ("eigsh", "PyHessian")]
-        ratios = ["never as right" if peer is None else f"{peer['ratio']:.2f}" for peer in peers]
+        ratios = ["never as accurate" if peer is None else f"{peer['ratio']:.2f}" for peer in peers]
         start = f"| {name} | {one['parameters']:,} | {one['products']:.0f} | {one['cpu']:.2f} | {one['error']:.1e} |"
         lines.append(f"{start} {ratios[0]} | {ratios[1]} |")
     return lines

@@ -11,8 +11,8 @@ def test_a_setting_on_a_quadratic(inertia):
     assert said["stable"] is True
     assert said["edge_ratio"] == pytest.approx(2 / (0.1 * 4))
     assert said["alpha_in_curvature"] == pytest.approx(0.4)
-    assert "5 times below the stability limit" in inertia("check", "valley", "--lr", 0.1).out
-    assert "2 times beyond the stability limit" in inertia("check", "valley", "--lr", 1.0).out
+    assert "The stability limit is 5 times this learning rate" in inertia("check", "valley", "--lr", 0.1).out
+    assert "This learning rate is 2 times the stability limit" in inertia("check", "valley", "--lr", 1.0).out
 
 
 @pytest.mark.parametrize("lr", [1e-6, 0.01, 0.1, 0.3, 100.0])
@@ -57,5 +57,5 @@ def test_adamw_is_judged_in_its_own_metric(inertia, refused):
     assert said["under"]["edge"] == pytest.approx(38 / 3e-4)
     assert said["under"]["optimizer"]["walked"] == 20
     assert said["recipe"]["momentum"] == 0.9
-    assert "times below its stability limit" in inertia("check", "valley", "--optimizer", "adamw", "--lr", 3e-4).out
+    assert "times AdamW's learning rate 0.0003: the largest" in inertia("check", "valley", "--optimizer", "adamw", "--lr", 3e-4).out
     assert "betas and eps are AdamW's" in refused("check", "valley", "--lr", 0.1, "--eps", 1e-6)

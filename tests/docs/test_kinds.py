@@ -19,7 +19,7 @@ SAME = GROUP + "test_a_check_says_the_same_of_models_that_are_wrapped_shared_out
 PAIR = "jax/test_processes_jax.py::test_two_processes_measure_tune_check_and_watch_the_whole_loss"
 ANY = "steps any torch parameters"
 LOOP = "by `Watch` in your own loop"
-ELSEWHERE = "in your own code there, as anywhere"
+ELSEWHERE = "in your own code"
 STUDY = "a study holds no model"
 CUT = "refused: it reads whole parameters"  # watch/test_faults.py holds it to that
 

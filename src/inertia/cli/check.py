@@ -39,7 +39,7 @@ def check(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Is your setting stable, how far from the limit, what will it end at, and what could be gained?"""
+    """How far is your setting from its stability limit, which loss will it reach, and what could be gained?"""
     from ..tasks.tuning import check_task
     from ..tuning.underway import setting_of
 

@@ -148,7 +148,7 @@ def runs_table(found: Tuning) -> Table:
             else figure(final(trial.run, found.budget.objective))
         )
         rows.append([figure(recipe.learning_rate), str(recipe.family), str(trial.run.seed), said, ended])
-    caption = "The recommended run is marked. Expected: before the run, on any seed." if found.best is not None else ""
+    caption = "The recommended run is marked. 'Expected' was forecast before each run, for a fresh seed." if found.best is not None else ""
     return Table(("learning rate", "momentum", "seed", "expected (80 %)", "final loss"), rows, caption, found.best)
 
 
@@ -227,7 +227,11 @@ def _references(found: Tuning) -> Table:
         rows.insert(
             0, [f"recommended: learning rate {figure(found.recipe.learning_rate)}, {found.recipe.family}", interval(found.expected)]
         )
-    return Table(("setting", f"expected {found.budget.objective.name}"), rows, "Expected on a fresh seed, not run unless it stands above.")
+    return Table(
+        ("setting", f"expected {found.budget.objective.name}"),
+        rows,
+        "Losses expected on a fresh seed. Only the settings under 'What was run' were run.",
+    )
 
 
 def _facts(found: Tuning) -> Table:

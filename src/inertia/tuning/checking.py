@@ -70,9 +70,10 @@ class Check:
             return [where, along, f"Measured after a walk of {self.under.optimizer.walked} steps at this setting."]
         if adaptive:
             return ["A short walk at this setting did not stay finite: it is beyond its stability limit."]
-        where = f"{self.room:.3g} times below" if self.stable else f"{1 / self.room:.3g} times beyond"
         largest = f"the largest curvature, {figure(seen.largest)} (at most {figure(seen.upper)})"
-        return [f"The learning rate is {where} the stability limit of {largest}."]
+        if self.stable:
+            return [f"The stability limit is {self.room:.3g} times this learning rate: it follows from {largest}."]
+        return [f"This learning rate is {1 / self.room:.3g} times the stability limit, which follows from {largest}."]
 
     @property
     def advice(self) -> str:

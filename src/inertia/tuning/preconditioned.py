@@ -162,10 +162,13 @@ class Preconditioned(Spectrum):
         if self.reason:
             lines.append(f"{self.reason}.")
         else:
-            where = f"{self.room:.3g} times below" if self.room > 1 else f"{1 / self.room:.3g} times beyond"
+            rate, times = f"{who.name}'s learning rate {figure(who.learning_rate)}", self.room if self.room > 1 else 1 / self.room
+            where = (
+                f"The stability limit is {times:.3g} times {rate}" if self.room > 1 else f"{rate} is {times:.3g} times its stability limit"
+            )
             lines.append(
-                f"{who.name} with learning rate {figure(who.learning_rate)} is {where} its stability limit: the largest preconditioned "
-                f"curvature is {figure(self.L)} (at most {figure(self.upper)}), and it survives {figure(self.edge)}."
+                f"{where}: the largest preconditioned curvature is {figure(self.L)} (at most {figure(self.upper)}), and the optimizer is "
+                f"stable up to {figure(self.edge)}."
             )
         lines.append(self._along())
         if who.walked:

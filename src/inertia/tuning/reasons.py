@@ -152,7 +152,7 @@ def on_choice(choice: Choice) -> str:
     chosen, other = (_NAMES[name] for name in (choice.chosen, choice.other))
     low, high, ratio = (figure(value, 2) for value in (choice.low, choice.high, choice.ratio))
     rest = (
-        f"{other}, at its own best setting, is expected to end {ratio} times as high above their floor as {chosen} "
+        f"{other}, at its own best setting, is expected to end {ratio} times as far above their floor as {chosen} "
         f"(80 % interval {low} to {high}, {_FROM[choice.evidence]})"
     )
     if choice.low > 1 and choice.evidence is Evidence.RUNS:
@@ -198,8 +198,10 @@ def on_margin(found: Tuning) -> str:
         from ..theory.modes import edge
 
         room = float(edge(recipe.method)) / seen.upper
-        said = f"{room:.3g} times below" if room > 1 else f"{1 / room:.3g} times"
-        parts.append(f"the learning rate is {said} the stability limit of the largest curvature measured")
+        limit = "the stability limit for the largest curvature measured"
+        parts.append(
+            f"{limit} is {room:.3g} times this learning rate" if room > 1 else f"this learning rate is {1 / room:.3g} times {limit}"
+        )
     text = "; ".join(parts) or "nothing is known about larger learning rates"
     return text[:1].upper() + text[1:]
 

@@ -144,7 +144,10 @@ def _judged(bench: Bench, look: Look, rounding: float, seed: int) -> list[Outcom
     look = look.folded(rounding)
     tolerance = SLACK * rounding
     if any(gathers(kernel, tolerance) for kernel in look.kernels):
-        why = "it rests at some steps and moves by their gradients later, and not every so many steps: the rule that gathers them changes"
+        why = (
+            "at some steps it does not move and uses their gradients in a later step, but not at regular intervals: "
+            "the number that it gathers changes"
+        )
         return [Outcome(None, why=why, still=True, gathers=True)] * len(bench.names)
     found = [_recursion(look, i, tolerance, bench.home) for i in range(len(bench.names))]
     outcomes = [Outcome(one, every=look.every, rounding=rounding) for one in found]

@@ -21,7 +21,7 @@ WHERE = {
 CUT = {
     "norm": "the norm of all gradients together is at most",
     "tensor norm": "the norm of each tensor's gradient is at most",
-    "value": "no number is larger than",
+    "value": "every entry is at most",
 }
 OWN = "weight decay under a schedule of its own"
 
@@ -51,7 +51,7 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
         same = f"the same as their sum at 1/{out.every} of the learning rate"
         evidence.append(f"it makes one step from every {out.every} gradients, with their mean ({same})")
     if eager:
-        evidence.append("at the first step it takes the first gradient for the previous one, too, and so makes a plain step")
+        evidence.append("the first step has no gradient before it, takes its own in that place, and so is a plain step")
     if moved:
         evidence += _schedule(found, rates)
     if moving:
@@ -59,8 +59,8 @@ def told(out: Outcome, declared: float | None = None, name: str = "") -> Identif
     if found.other is not None:
         where = ("outside", "inside") if found.inside else ("inside", "outside")
         evidence.append(
-            f"under this schedule momentum {found.other:.6g} with the learning rate {where[0]} the buffer makes the same steps:"
-            f" {where[1]} is where this framework's own optimizers keep it"
+            f"under this schedule momentum {found.other:.6g} with the learning rate {where[0]} the buffer makes the same steps;"
+            f" {where[1]} is assumed, because this framework's own optimizers keep it there"
         )
     elif found.inside is not None and np.any(found.beta):
         evidence.append(f"the learning rate sits {WHERE[found.inside]}")

@@ -53,6 +53,7 @@ def check(trainer: Any, *, lr: float | None = None, momentum: float | None = Non
     Raises:
         BadInput: as `tune`.
     """
+    _held(trainer)
     own = 0.0 if str(trainer.args.optim.value) == "sgd" else float(trainer.args.adam_beta1)
     setting = {"lr": float(trainer.args.learning_rate) if lr is None else lr, "momentum": own if momentum is None else momentum}
     return _carried("check", trainer, False, options | setting)  # type: ignore[no-any-return]
@@ -64,6 +65,7 @@ def measure(trainer: Any, **options: Any) -> Spectrum:
     Raises:
         BadInput: as `inertia.torch.measure`.
     """
+    _held(trainer)
     return _asked("measure", trainer, {"batch_size": _batch(trainer.args)} | options)  # type: ignore[no-any-return]
 
 
@@ -98,9 +100,18 @@ class _TrainerLoss:
         return loss * counted, counted
 
 
+def _held(trainer: Any) -> None:
+    """Refuse what is no Trainer, and one without data to train on."""
+    if not all(hasattr(trainer, name) for name in ("args", "model", "compute_loss", "train_dataset")):
+        raise BadInput(f"a {type(trainer).__name__} is no Hugging Face Trainer: pass the one made with model, args and train_dataset")
+    if trainer.train_dataset is None:
+        raise BadInput("the Trainer has no train_dataset: make it with the one that it is to train on")
+
+
 def _carried(verb: str, trainer: Any, validate: bool, options: dict[str, Any]) -> Any:
     """A verb of the torch room on what the Trainer holds, with the budget and optimizer of its arguments."""
     require("torch", "torch")
+    _held(trainer)
     words = _words(trainer, options) | options
     if validate:
         if trainer.eval_dataset is None:

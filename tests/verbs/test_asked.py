@@ -111,3 +111,34 @@ def test_a_measurement_is_printed_for_people():
     assert re.search(r"largest curvature, start: [\d.]+, at most [\d.]+\n", said)
     assert said.endswith("of 1797 examples")
     assert "array(" not in repr(inertia.measure("digits"))
+
+
+def test_an_object_of_a_library_that_trains_is_shown_its_own_call():
+    """By the home of its class alone: none of these libraries need be installed."""
+
+    def made(home, **fields):
+        return type("Trainer", (), {"__module__": home, **fields})()
+
+    for home, said in (
+        ("transformers.trainer", r"inertia\.hf\.tune\(trainer\)"),
+        ("lightning.pytorch.trainer.trainer", r"inertia\.lightning\.tune\(module, datamodule, trainer=trainer\)"),
+        ("pytorch_lightning.trainer.trainer", r"inertia\.lightning\.tune"),
+        ("keras.src.models.sequential", r"inertia\.keras\.tune\(model, x, y, epochs=\.\.\.\)"),
+    ):
+        for verb in ("tune", "measure"):
+            with pytest.raises(BadInput, match=rf"{verb} was given a Trainer, which holds its own loss: call {said}"):
+                getattr(inertia, verb)(made(home, compute_loss=None))
+    with pytest.raises(BadInput, match="tune was given a Trainer: pass a Problem"):
+        inertia.tune(made("somebody.else"))
+
+
+def test_a_trainer_without_what_it_trains_is_named():
+    pytest.importorskip("torch")
+    from inertia import hf
+
+    with pytest.raises(BadInput, match="a list is no Hugging Face Trainer: pass the one made with model, args and train_dataset"):
+        hf.tune([])
+    bare = type("Trainer", (), {"args": None, "model": None, "compute_loss": None, "train_dataset": None})()
+    for verb in (hf.tune, hf.measure, lambda trainer: hf.check(trainer, lr=0.1)):
+        with pytest.raises(BadInput, match="the Trainer has no train_dataset"):
+            verb(bare)

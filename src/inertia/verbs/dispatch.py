@@ -145,6 +145,8 @@ def understood(name: str, job: Any, given: tuple[Any, ...], options: dict[str, A
     """
     from .. import tasks
 
+    if not given and (room := _trained_by(job)):
+        raise BadInput(f"{name} was given a {type(job).__name__}, which holds its own loss: call {room}")
     if isinstance(job, str):
         job = tasks.load(job)
     if isinstance(job, Problem):
@@ -161,6 +163,18 @@ def understood(name: str, job: Any, given: tuple[Any, ...], options: dict[str, A
         f"{name} was given a {type(job).__name__}: pass a Problem, the name of a task, a torch module with its loss and data, or a JAX "
         "loss(params, batch) with params and data"
     )
+
+
+def _trained_by(job: Any) -> str:
+    """What to call for an object of a library that trains, told by where its classes come from, as none of them may be installed."""
+    homes = {kind.__module__.split(".")[0] for kind in type(job).__mro__}
+    calls = {
+        "transformers": "inertia.hf.tune(trainer)" if hasattr(job, "compute_loss") else "",
+        "lightning": "inertia.lightning.tune(module, datamodule, trainer=trainer)",
+        "pytorch_lightning": "inertia.lightning.tune(module, datamodule, trainer=trainer)",
+        "keras": "inertia.keras.tune(model, x, y, epochs=...)",
+    }
+    return next((call for home, call in calls.items() if home in homes and call), "")
 
 
 def _on_task(name: str, task: Any, options: dict[str, Any]) -> Any:

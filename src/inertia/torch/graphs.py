@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 
-__all__ = ["REENTRANT", "foreign_functions", "gradient_of", "graph_bytes", "misses_second", "reentrant"]
+__all__ = ["REENTRANT", "foreign_functions", "fused_attention", "gradient_of", "graph_bytes", "misses_second", "reentrant"]
 
 REENTRANT = "checkpoint(use_reentrant=True) has a first derivative only; use_reentrant=False has a second one"
 
@@ -33,16 +34,26 @@ def gradient_of(loss: torch.Tensor, params: Sequence[torch.Tensor], graph: bool,
 
 def foreign_functions(loss: torch.Tensor) -> set[str]:
     """Names of the functions in the loss's graph that are not torch's own: hand-written or compiled."""
-    found, seen, ahead = set(), set(), [loss.grad_fn]
+    foreign = torch.autograd.function.BackwardCFunction
+    return {type(node).__name__.removesuffix("Backward") for node in _nodes(loss) if isinstance(node, foreign)}
+
+
+def fused_attention(loss: torch.Tensor) -> bool:
+    """Whether attention was computed by one of torch's fused kernels, which have a first derivative only; its plain form is many nodes."""
+    return any(node.name().startswith("ScaledDotProduct") for node in _nodes(loss))
+
+
+def _nodes(loss: torch.Tensor) -> Iterator[Any]:
+    """Every node of the graph, once."""
+    seen: set[Any] = set()
+    ahead: list[Any] = [loss.grad_fn]
     while ahead:
         node = ahead.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
-            found.add(type(node).__name__.removesuffix("Backward"))
+        yield node
         ahead.extend(following for following, _ in node.next_functions)
-    return found
 
 
 def misses_second(foreign: set[str], start: torch.Tensor, product: Callable[[torch.Tensor], torch.Tensor]) -> bool:

@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..errors import BadInput, InertiaWarning
 from .batches import Batches, Everything, Indexed, moved
 from .frozen import Frozen, displaced
-from .graphs import REENTRANT, foreign_functions, gradient_of, graph_bytes, misses_second, reentrant
+from .graphs import REENTRANT, foreign_functions, fused_attention, gradient_of, graph_bytes, misses_second, reentrant
 from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
@@ -223,6 +223,9 @@ class TorchSource(Sampled):
                 if self.accumulated and self.way != "differences":
                     self._fall_back(RuntimeError(REENTRANT), last=True)
                     keep = False
+            if (keep or graph) and self.way == "graph" and not self.trusted and fused_attention(loss):
+                self.way = "math attention"  # seen before it is differentiated: a product that fails costs as much as one that works
+                return self._differentiated(index, batch, keep, graph)
             try:
                 grads = gradient_of(loss, self.params, keep or graph, self.accumulated)
             except RuntimeError as error:

@@ -195,7 +195,13 @@ def test_a_measurement_of_endless_data_asks_how_many():
     ("fn", "message"),
     [
         (lambda w, b: (loss(w, b) + 1, loss(w, b) + 2), "two numbers that both depend on the parameters"),
-        (lambda w, b: (loss(w, b), {"accuracy": 1.0}), "return the loss alone"),
+        (lambda w, b: (loss(w, b), {"accuracy": 1.0}), "the second is a dict: return the loss alone"),
+        (lambda w, b: (loss(w, b), b[0] @ w), r"of \d+ entries: return the loss alone"),
+        (lambda w, b: (loss(w, b), None), "the second is a NoneType: return the loss alone"),
+        (lambda w, b: (loss(w, b), jnp.mean((b[0] @ w > 0) == (b[1] > 0))), "the second is not a weight"),
+        (lambda w, b: (loss(w, b), jnp.sum((b[0] @ w > 0) == (b[1] > 0))), "the second is not a weight"),
+        (lambda w, b: (loss(w, b), 0.1), "does not add up over the examples"),
+        (lambda w, b: (loss(w, b), len(b[0])), "the first is a mean"),
         (lambda w, b: {"box": loss(w, b), "class": loss(w, b)}, r"a dict \(box, class\), and one number is minimised"),
     ],
 )
@@ -204,3 +210,55 @@ def test_what_is_not_one_loss_is_refused(fn, message):
         inertia.jax.tune(fn, W, (X, Y), batch_size=8, steps=16)
     with pytest.raises(BadInput, match=message):
         inertia.jax.measure(fn, W, (X, Y), batch_size=8)
+
+
+def test_a_weight_that_counts_terms_is_taken_whatever_the_chunk():
+    def masked(w, b):
+        counted = b[1] > 0
+        return jnp.sum((b[0] @ w - b[1]) ** 2 * counted), jnp.sum(counted)
+
+    exact = float(np.mean(Y[Y > 0] ** 2))
+    for chunk in (None, 7):
+        found = inertia.jax.measure(masked, W, (X, Y), noise=0, weights=False, chunk=chunk)
+        assert found.provenance["loss"] == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_contrastive_loss_of_arrays_is_measured_on_drawn_batches_of_the_size_of_training(told):
+    """The batches are those that the loss was given: their mean's dense Hessian is the second road."""
+    seen = {}
+
+    def likeness(params, batch):
+        logits = 3 * (batch["x"] @ params["one"]) @ (batch["y"] @ params["other"]).T
+        value = -jnp.mean(jnp.diag(jax.nn.log_softmax(logits)))
+        return (value * len(logits), len(logits)) if told else value
+
+    def noted(params, batch):
+        jax.debug.callback(lambda rows: seen.setdefault(tuple(rows.tolist()), rows), batch["row"])
+        return likeness(params, batch)
+
+    rng = np.random.default_rng(5)
+    params = {name: jnp.asarray(rng.standard_normal((3, 4)), jnp.float32) / 3 for name in ("one", "other")}
+    given = {"x": X, "y": X[:, ::-1].copy(), "row": np.arange(48)}
+    together = inertia.jax.measure(likeness, params, given, noise=0, weights=False)
+    assert together.provenance["loss_is"].endswith("(here all 48 examples are one batch)")
+    found = inertia.jax.measure(noted, params, given, noise=0, weights=False, batch_size=20)
+    assert found.provenance["loss_is"].endswith("(here of 20 examples, drawn at random)")
+    parts = [np.array(rows) for rows in seen if len(rows) == 20] + [np.array(rows) for rows in seen if len(rows) == 8][-1:]
+    assert [len(part) for part in parts] == [20, 20, 8]
+    assert sorted(np.concatenate(parts).tolist()) == list(range(48))
+    assert not np.array_equal(np.concatenate(parts), np.arange(48))
+    flat, unravel = jax.flatten_util.ravel_pytree(params)
+
+    def whole(vector):
+        total = 0.0
+        for part in parts:
+            value = likeness(unravel(vector), {name: array[part] for name, array in given.items()})
+            total += value[0] if told else value * len(part)
+        return total / 48
+
+    assert found.provenance["loss"] == pytest.approx(float(whole(flat)), rel=1e-5)
+    largest = float(np.linalg.eigvalsh(np.asarray(jax.hessian(whole)(flat), float))[-1])
+    assert pytest.approx(largest, rel=0.011) == found.L
+    with pytest.raises(BadInput, match="neither a mean nor a sum over examples"):
+        inertia.jax.measure(likeness, params, given, batch_size=20, chunk=7)

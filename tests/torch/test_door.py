@@ -530,6 +530,124 @@ def test_two_losses_are_not_a_sum_and_its_weight():
     assert pytest.approx(inertia.torch.measure(players[1], MSE, (x, y), noise=0).L) == alone.L
 
 
+def squares(m, b):
+    return (m(b[0]) - b[1]).square()
+
+
+def hits(m, b):
+    return ((m(b[0]) > 0) == (b[1] > 0)).double()
+
+
+BESIDE = {
+    "an accuracy": (lambda m, b: (squares(m, b).mean(), hits(m, b).mean()), "not a weight"),
+    "an accuracy as a number": (lambda m, b: (squares(m, b).mean(), hits(m, b).mean().item()), "not a weight"),
+    "a count of hits": (lambda m, b: (squares(m, b).mean(), hits(m, b).sum()), "changes with the parameters"),
+    "a fixed number": (lambda m, b: (squares(m, b).mean(), 0.1), "does not add up over the examples"),
+    "the examples of a mean": (lambda m, b: (squares(m, b).mean(), len(b[0])), "the first is a mean"),
+    "a mask's size beside a mean": (
+        lambda m, b: ((squares(m, b) * (b[1] > 0)).sum() / (b[1] > 0).sum(), (b[1] > 0).sum()),
+        r"the first is a mean over them.*\(loss \* number, number\)",
+    ),
+    "outputs": (lambda m, b: (squares(m, b).mean(), m(b[0])), "a Tensor of .* entries: return the loss alone"),
+    "outputs without a graph": (lambda m, b: (squares(m, b).mean(), m(b[0]).detach()), "a Tensor of .* entries: return the loss alone"),
+    "a dict": (lambda m, b: (squares(m, b).mean(), {"accuracy": 1.0}), "the second is a dict: return the loss alone"),
+    "nothing": (lambda m, b: (squares(m, b).mean(), None), "the second is a NoneType: return the loss alone"),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_stands_beside_a_loss_is_a_weight_only_if_it_acts_as_one(name):
+    loss, message = BESIDE[name]
+    x, y = data()
+    loader = DataLoader(TensorDataset(x, y), batch_size=8, shuffle=True)
+    model = linear()
+    before = [p.detach().clone() for p in model.parameters()]
+    for given in ((x, y), loader, [(x[:8], y[:8]), (x[8:], y[8:])]):
+        with pytest.raises(BadInput, match=message):
+            inertia.torch.measure(model, None, given, forward=loss, noise=0)
+    with pytest.raises(BadInput, match=message):
+        inertia.torch.tune(model, None, (x, y), forward=loss, batch_size=8, steps=16, runs=1)
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+def test_a_weight_that_counts_terms_is_taken_whatever_the_chunk():
+    x, y = data()
+    mask = y > 0
+    model = linear()
+    told = {
+        "examples": (lambda m, b: (squares(m, b).sum(), len(b[0])), squares(model, (x, y)).mean()),
+        "a mask": (lambda m, b: ((squares(m, b) * (b[1] > 0)).sum(), (b[1] > 0).sum()), squares(model, (x, y))[mask].mean()),
+    }
+    for loss, exact in told.values():
+        for chunk in (None, 7):
+            found = inertia.torch.measure(model, None, (x, y), forward=loss, noise=0, weights=False, chunk=chunk)
+            assert found.provenance["loss"] == pytest.approx(float(exact.detach()))
+            assert "loss_is" not in found.provenance
+
+
+class Object:
+    """A batch that cannot be cut."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x)
+
+
+def test_of_batches_that_cannot_be_cut_a_weight_is_one_that_stays_where_the_parameters_move():
+    x, y = data()
+    batches = [Object(x[at : at + 8], y[at : at + 8]) for at in range(0, N, 8)]
+    with pytest.raises(BadInput, match="changes with the parameters"):
+        inertia.torch.measure(
+            linear(), None, batches, forward=lambda m, b: (squares(m, (b.x, b.y)).mean(), hits(m, (b.x, b.y)).sum() + 1), noise=0
+        )
+    found = inertia.torch.measure(linear(), None, batches, forward=lambda m, b: (squares(m, (b.x, b.y)).sum(), len(b)), noise=0)
+    assert found.provenance["loss"] == pytest.approx(float(squares(linear(), (x, y)).mean().detach()))
+
+
+@pytest.mark.parametrize(("kind", "told"), [("tensors", False), ("loader", False), ("tensors", True)])
+def test_a_contrastive_loss_of_a_dataset_is_measured_on_drawn_batches_of_the_size_of_training(kind, told):
+    """The batches are those that the loss was given: their mean's dense Hessian is the second road."""
+    seen = {}
+
+    def likeness(m, batch):
+        if torch.is_grad_enabled() and len(batch[0]) <= 20:
+            seen.setdefault(tuple(batch[0][:, 0].tolist()), batch)
+        logits = m(*batch)
+        value = F.cross_entropy(logits, torch.arange(len(logits)))
+        return (value * len(logits), len(logits)) if told else value
+
+    x, _ = data()
+    y, model = x.flip(1), Towers()
+    loader = DataLoader(TensorDataset(x, y), batch_size=20, shuffle=True)
+    seen.clear()
+    given, words = (loader, {}) if kind == "loader" else ((x, y), {"batch_size": 20})
+    found = inertia.torch.measure(model, None, given, forward=likeness, noise=0, weights=False, **words)
+    assert found.provenance["loss_is"].endswith("(here of 20 examples, drawn at random)")
+    parts = [batch for batch in seen.values() if len(batch[0]) in (20, 8)][-3:]
+    assert [len(part[0]) for part in parts] == [20, 20, 8]
+    together = torch.cat([part[0] for part in parts])
+    assert not torch.equal(together, x)
+    assert sorted(together[:, 0].tolist()) == sorted(x[:, 0].tolist())
+    sizes = [p.numel() for p in model.parameters()]
+
+    def whole(flat):
+        named = {name: part.view(p.shape) for (name, p), part in zip(model.named_parameters(), flat.split(sizes), strict=True)}
+        each = [likeness(lambda *b: torch.func.functional_call(model, named, b), part) for part in parts]
+        values = [one[0] if told else one * len(part[0]) for one, part in zip(each, parts, strict=True)]
+        return sum(values) / N
+
+    start = torch.cat([p.detach().ravel() for p in model.parameters()])
+    hessian = torch.autograd.functional.hessian(whole, start)
+    assert found.provenance["loss"] == pytest.approx(float(whole(start)))
+    assert pytest.approx(float(torch.linalg.eigvalsh(hessian)[-1]), rel=0.011) == found.L
+    noisy = inertia.torch.measure(model, None, given, forward=likeness, weights=False, noise=4, **words)
+    assert noisy.provenance["noise_batch_size"] == 20
+    with pytest.raises(BadInput, match="neither a mean nor a sum over examples.* so chunk = 7 would change it"):
+        inertia.torch.measure(model, None, given, forward=likeness, chunk=7, **words)
+
+
 def test_a_contrastive_loss_is_that_of_its_batches():
     def likeness(m, batch):
         logits = m(*batch)

@@ -92,7 +92,9 @@ def measure(
         raise BadInput("along trains by plain momentum and optimizer measures under another method: give one of the two")
     data = _sought(data) if examples is None else data
     whole = _subset(data, examples, seed)
-    source = _source(loss, params, whole, products, chunk, bool(sampling) or whole is not data, batch_size, size_of)
+    source = _source(loss, params, whole, products, chunk, bool(sampling) or whole is not data, batch_size, size_of, seed)
+    if source.scalar.other and sampling is None:
+        sampling = False
     plan = Plan(
         rtol=rtol, depth=depth, ends=ends, top=top, probes=probes, weights=weights, noise=noise, batch_size=batch_size,
         sampling=whole is not data if sampling is None else sampling, seed=seed, failure=failure, watch=watched(progress),
@@ -122,20 +124,39 @@ def eigenvectors(
 
 def _source(
     loss: Callable[..., Any], params: Any, data: Any, products: str, chunk: int | None, halves: bool, batch_size: int | None = None,
-    size_of: Callable[[Any], int] | None = None,
+    size_of: Callable[[Any], int] | None = None, seed: int = 0,
 ) -> JaxSource:  # fmt: skip
     if products not in {"exact", "differences"}:
         raise BadInput(f"products = {products!r} is not one of 'exact', 'differences'")
     weighed = Loss(loss, size_of)
     first = data if isinstance(data, tuple | dict | np.ndarray | jax.Array) else next(iter(data), None) if isinstance(data, list) else None
-    source = JaxSource(weighed, params, data, chunk, 8 if halves else 1, WAYS[2 if products == "differences" else 0])
+    way = WAYS[2 if products == "differences" else 0]
+    source = JaxSource(weighed, params, data, chunk, 8 if halves else 1, way)
     if first is not None:
         weighed.learn(params, first, float(batch_size or rows_in(first)))
-        if weighed.other and (chunk is not None or halves) and len(source.sizes) > 1:
-            raise BadInput(f"{weighed.said}; then every batch is weighted right, and the data may be cut")
-        if weighed.other and len(source.sizes) > 1 and source.whole is not None:
-            source = JaxSource(weighed, params, data, rows_in(data), 1, WAYS[2 if products == "differences" else 0])
+        if weighed.other and source.whole is not None:
+            source = _together(source, weighed, params, data, chunk, halves, batch_size, seed, way)
     check_deterministic(source)
+    return source
+
+
+def _together(
+    source: JaxSource, weighed: Loss, params: Any, data: Any, chunk: int | None, halves: bool, batch_size: int | None, seed: int, way: str
+) -> JaxSource:  # fmt: skip
+    """Of a loss that couples its examples: batches of a training's size, drawn as it draws them, where that is known; else one batch."""
+    total = rows_in(data)
+    size = min(total, batch_size or total)
+    if len(source.sizes) > 1 and ((chunk is not None and chunk != size) or (halves and size == total)):
+        raise BadInput(
+            f"{weighed.said}: chunk=, examples= or sampling=True would cut it; batch_size= says how many examples are judged together"
+        )
+    if size < total and chunk != total:
+        data = taken(jax.tree.map(np.asarray, data), np.random.default_rng([seed, 5]).permutation(total))
+        found = f" (here of {size} examples, drawn at random)"
+    else:
+        size, found = total, f" (here all {total} examples are one batch)"
+    source = JaxSource(weighed, params, data, size, 1, way)
+    source.notes["loss_is"] += found
     return source
 
 

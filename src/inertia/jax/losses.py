@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
-from ..measurement.asked import TWO
+from ..measurement.asked import METRIC, TWO, Parts, beside
 
 __all__ = ["Loss", "rows_in", "taken"]
 
+_NUMBERS = int | float | np.number | np.ndarray | jax.Array
 _PROBED = 12  # examples with which a loss is asked how it adds up
 
 
@@ -30,7 +31,7 @@ class Loss:
         if not callable(loss):
             raise BadInput(f"loss of type {type(loss).__name__} cannot be called: pass a function loss(params, batch)")
         self.loss, self.size_of, self.keyed = loss, size_of or rows_in, _takes_key(loss)
-        self.summed, self.scale, self.other = False, 1.0, False
+        self.summed, self.scale, self.other, self.weighed = False, 1.0, False, False  # `weighed`: it tells the weight of a batch
 
     def __call__(self, params: Any, batch: Any, key: Any = None) -> tuple[Any, Any]:
         """Value and weight of a batch; without a key of its own, the same one each time."""
@@ -42,17 +43,22 @@ class Loss:
 
     def raw(self, params: Any, batch: Any, key: Any = None) -> tuple[Any, Any]:
         """The loss as it is, a scalar, and its weight where it tells."""
+        value, weight = self._pair(params, batch, key)
+        return jnp.mean(value if weight is None else value / weight), weight
+
+    def _pair(self, params: Any, batch: Any, key: Any = None) -> tuple[Any, Any]:
+        """What the loss returned: an array, and the number beside it."""
         given = (jax.random.key(0) if key is None else key,) if self.keyed else ()
-        value, weight = self.loss(params, batch, *given), None
-        if isinstance(value, tuple | list) and len(value) == 2:
-            if isinstance(value[1], dict):
-                raise BadInput("the loss returned (loss, dict): return the loss alone, lambda params, batch: loss(params, batch)[0]")
-            value, weight = value[0] / value[1], jnp.asarray(value[1], jnp.result_type(value[0]))
+        value, second = self.loss(params, batch, *given), None
+        paired = isinstance(value, tuple | list) and len(value) == 2
+        if paired:
+            value, second = value
+            beside(second, int(np.size(second)) if isinstance(second, _NUMBERS) else None)
         if isinstance(value, dict):
             raise BadInput(f"the loss is a dict ({', '.join(map(str, list(value)[:4]))}), and one number is minimised: return their sum")
         if not hasattr(value, "ndim") or not jnp.issubdtype(value.dtype, jnp.floating):
             raise BadInput(f"the loss returned {type(value).__name__}: loss(params, batch) must return a real jax array")
-        return jnp.mean(value), weight
+        return value, jnp.asarray(second, value.dtype).reshape(()) if paired else None
 
     def learn(self, params: Any, batch: Any, scale: float) -> None:
         """Find out whether it is a mean or a sum over examples, by asking two unequal parts and both together."""
@@ -61,27 +67,41 @@ class Loss:
             return
         rows = np.unique(np.linspace(0, total - 1, min(_PROBED, total)).round().astype(int))
         cut = max(1, len(rows) // 3)
-        asked = jax.jit(self.raw)  # one program for each size, where single operations would be compiled one by one
-        (a, weight), (b, _), (both, _) = (asked(params, taken(batch, part)) for part in (rows[:cut], rows[cut:], rows))
-        if weight is not None:
-            moved = jax.tree.map(lambda leaf: leaf + 1.0, params)
-            if float(asked(moved, taken(batch, rows[:cut]))[1]) != float(weight):
-                raise BadInput(TWO)
-        close = float(jnp.finfo(a.dtype).eps) ** 0.5
-        a, b, both = float(a), float(b), float(both)
-        size, share = close * max(abs(a), abs(b), abs(both), 1e-30), cut / len(rows)
-        if weight is not None or not math.isfinite(a + b + both) or abs(share * a + (1 - share) * b - both) <= size:
+
+        def pair(at: Any, part: Any) -> tuple[Any, Any]:
+            value, weight = self._pair(at, part)
+            return jnp.mean(value), weight
+
+        asked = jax.jit(pair)  # one program for each size, where single operations would be compiled one by one
+        seen = [asked(params, taken(batch, part)) for part in (rows[:cut], rows[cut:], rows)]
+        if seen[2][1] is not None:
+            self._constant(params, taken(batch, rows), asked, float(seen[2][1]))
+        close, share = float(jnp.finfo(seen[0][0].dtype).eps) ** 0.5, cut / len(rows)
+        values = Parts(*(float(value) for value, _ in seen))
+        if not math.isfinite(sum(values)):
             return
-        self.summed = abs(a + b - both) <= size
-        self.other, self.scale = not self.summed, scale if self.summed else 1.0
+        if seen[2][1] is not None:
+            self.weighed = True
+            self.other = not values.weighed(Parts(*(float(weight) for _, weight in seen)), share, close)
+        elif not values.mixes(share, 1 - share, 1.0, close):
+            self.summed = values.adds(close)
+            self.other, self.scale = not self.summed, scale if self.summed else 1.0
+
+    def _constant(self, params: Any, batch: Any, asked: Callable[..., Any], weight: float) -> None:
+        """Refuse a weight that is another one at other parameters: one with a slope is a second loss."""
+        slopes = jax.jit(jax.grad(lambda at: self._pair(at, batch)[1], allow_int=True))(params)
+        if any(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(slopes) if jnp.issubdtype(leaf.dtype, jnp.floating)):
+            raise BadInput(TWO)
+        if float(asked(jax.tree.map(lambda leaf: leaf + 1, params), batch)[1]) != weight:
+            raise BadInput(METRIC.format(why="changes with the parameters"))
 
     @property
     def said(self) -> str:
         """A note about the loss, where there is something to say."""
         if self.summed:
             return f"the loss is a sum over the batch: everything is of the sum over {self.scale:g} examples"
-        unclear = "the loss of a batch is neither a mean nor a sum over examples: whole losses are means over batches; return (sum, weight)"
-        return unclear if self.other else ""
+        unclear = "the loss of a batch is neither a mean nor a sum over examples: whole losses are means over batches"
+        return unclear + ("" if self.weighed else "; return (sum, weight)") if self.other else ""
 
 
 def rows_in(batch: Any) -> int:

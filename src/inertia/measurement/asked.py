@@ -1,19 +1,80 @@
-"""What is asked of data and losses in every framework: that batches have an end, and that one number is minimised."""
+"""What is asked of data and losses in every framework: that batches have an end, and that one number is minimised.
+
+A loss may return two things only where the second is a weight: (sum, weight), whose quotient is the loss of the batch. A number
+that is beside a loss in other people's code (an accuracy, a count of hits, the model's outputs) is told from a weight by what a weight
+does: it does not change with the parameters, and it adds up over examples as the terms of the sum do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import BadInput
 
-__all__ = ["MOST", "TWO", "ended", "listed"]
+__all__ = ["ADVISED", "METRIC", "MOST", "TWO", "Parts", "beside", "ended", "listed"]
+
+ADVISED = "return the loss alone"
+METRIC = (
+    "the loss returned two numbers, and the second is not a weight: it {why}. A loss returns one number, or (sum, weight) with the sum of "
+    f"the terms that the weight counts; beside an accuracy or another metric, {ADVISED}; beside the number of examples or tokens of a "
+    "mean, (loss * number, number)"
+)
 
 TWO = (
     "the loss returned two numbers that both depend on the parameters, where (sum, weight) has a weight that counts examples: return one "
     "loss; of a game of two players (a GAN), measure and tune each player alone, with its own loss and its own parameters"
 )
+
+
+class Parts(NamedTuple):
+    """A number of two unequal parts of a batch, and of both together."""
+
+    one: float
+    other: float
+    both: float
+
+    def adds(self, close: float) -> bool:
+        """Whether it adds up, to `close` of its size."""
+        return self.mixes(1.0, 1.0, 1.0, close)
+
+    def mixes(self, one: float, other: float, both: float, close: float) -> bool:
+        """Whether it adds up once each is multiplied by a weight of its own.
+
+        >>> Parts(1.0, 4.0, 3.0).mixes(1 / 3, 2 / 3, 1.0, 1e-9)
+        True
+        """
+        terms = self.one * one, self.other * other, self.both * both
+        return abs(terms[0] + terms[1] - terms[2]) <= close * max(*map(abs, terms), 1e-30)
+
+    def weighed(self, weights: Parts, share: float, close: float) -> bool:
+        """Whether these are sums whose terms the weights may count; False: of a loss that couples the examples of a batch.
+
+        Raises:
+            BadInput: the weights do not add up, or the numbers are means.
+        """
+        if not weights.adds(close):
+            raise BadInput(METRIC.format(why="does not add up over the examples of a batch"))
+        if self.adds(close):
+            return True
+        if self.mixes(*weights, close) or self.mixes(share, 1 - share, 1.0, close):
+            raise BadInput(METRIC.format(why="adds up over the examples of a batch while the first is a mean over them"))
+        return False
+
+
+def beside(second: Any, size: int | None) -> None:
+    """Look at what a loss returned beside the loss; `size`: its entries, where it is an array or a number.
+
+    Raises:
+        BadInput: it cannot be a weight, being no single number.
+
+    >>> beside(3.0, 1)
+    """
+    if size != 1:
+        what = type(second).__name__ + ("" if size is None else f" of {size} entries")
+        raise BadInput(f"the loss returned two things, and the second is a {what}: {ADVISED}, such as lambda *given: loss(*given)[0]")
+
 
 MOST = 1000  # batches after which data that do not say how long they are count as endless
 HELD = 10_000  # batches of an iterator, which can be read once only

@@ -80,7 +80,7 @@ def measure(
     it; where both are given, `loss_fn` judges what `forward` returns. Batches are accumulated weighted by their examples (or by
     the class weights and tokens that count in torch's own losses); a loss that weighs them otherwise returns (sum, weight), and
     `size_of(batch)` counts the examples of an unusual batch. A loss that is a sum over the batch is measured as that sum.
-    `batch_size`, default the loader's, is that of the gradient noise.
+    `batch_size`, default the loader's, is that of the gradient noise, and of the batches that a loss which couples examples is measured on.
     `examples` measures a subset and then `provenance["sampling"]` tells bias and spread (`sampling=True` always does).
 
     `mode`: "train", "eval" or None (each module as it is); `provenance["frozen"]` says what that meant. Products stop when

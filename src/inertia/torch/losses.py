@@ -16,12 +16,13 @@ import torch
 from torch import nn
 
 from ..errors import BadInput
-from ..measurement.asked import TWO
+from ..measurement.asked import METRIC, TWO, Parts, beside
 from .batches import examples_in
 
 __all__ = ["MEAN", "OTHER", "SUM", "Loss", "lowest_of"]
 
 MEAN, SUM, OTHER = "mean", "sum", "neither a mean nor a sum over examples"
+_NUMBERS = int | float | np.number | np.ndarray
 _PROBED = 12  # examples with which a loss is asked how it adds up
 _ASK = "return (sum, weight) from the loss, such as (loss * n, n) for n tokens, and every batch is weighted right"
 
@@ -68,12 +69,15 @@ class Loss:
         kind: str | None = None,
     ) -> None:
         self.model, self.loss_fn, self.forward, self.size_of, self.scale = model, loss_fn, forward, size_of or examples_in, scale
+        self.weighed = False  # whether it was seen to tell the weight of a batch
         declared = getattr(loss_fn, "reduction", None)
         self.kind = kind or {"sum": SUM, "mean": MEAN}.get(declared if isinstance(declared, str) else "")
 
     def of(self, model: nn.Module) -> Loss:
         """The same loss of another model."""
-        return Loss(model, self.loss_fn, self.forward, self.size_of, self.scale, self.kind)
+        same = Loss(model, self.loss_fn, self.forward, self.size_of, self.scale, self.kind)
+        same.weighed = self.weighed
+        return same
 
     def __call__(self, batch: Any) -> tuple[torch.Tensor, float]:
         """Value of a batch and its weight."""
@@ -94,16 +98,23 @@ class Loss:
 
     def raw(self, batch: Any) -> tuple[torch.Tensor, float | None]:
         """The loss as it is, a scalar, and its weight where it tells."""
-        value = self._evaluated(batch)
-        weight = None
-        if isinstance(value, tuple | list) and len(value) == 2:
-            total, count = value
-            if isinstance(count, torch.Tensor) and count.requires_grad:
-                raise BadInput(TWO)
-            weight = float(count.detach() if isinstance(count, torch.Tensor) else count)
+        value, weight = self._pair(batch)
+        if weight is not None:
             if not weight > 0 or not math.isfinite(weight):
                 raise BadInput(f"the loss returned (sum, weight) with weight {weight:g}: the weight of a batch must be positive")
-            value = total / weight
+            value = value / weight
+        return (value.mean() if value.ndim else value), weight
+
+    def _pair(self, batch: Any) -> tuple[torch.Tensor, float | None]:
+        """What the loss returned: a tensor, and the number beside it."""
+        value, weight = self._evaluated(batch), None
+        if isinstance(value, tuple | list) and len(value) == 2:
+            value, second = value
+            tensor = isinstance(second, torch.Tensor)
+            beside(second, second.numel() if tensor else np.size(second) if isinstance(second, _NUMBERS) else None)
+            if tensor and second.requires_grad:
+                raise BadInput(TWO)
+            weight = float(second)
         if isinstance(value, Mapping):
             names = ", ".join(str(name) for name in list(value)[:4])
             raise BadInput(
@@ -114,7 +125,7 @@ class Loss:
             raise BadInput(f"the loss is a {type(value).__name__}: it must be a torch tensor made by the model")
         if value.is_complex():
             raise BadInput("the loss is complex: minimise a real number, such as its .abs() or .real")
-        return (value.mean() if value.ndim else value), weight
+        return value, weight
 
     def _evaluated(self, batch: Any) -> Any:
         loss_fn, model = self.loss_fn, self.model
@@ -163,15 +174,46 @@ class Loss:
         rows = np.unique(np.linspace(0, total - 1, min(_PROBED, total)).round().astype(int))
         cut = max(1, len(rows) // 3)
         with torch.no_grad(), _evaluating(self.model):
-            (a, weight), (b, _), (both, _) = (self.raw(take(part)) for part in (rows[:cut], rows[cut:], rows))
-        epsilon = float(torch.finfo(a.dtype).eps) ** 0.5
-        a, b, both = float(a), float(b), float(both)
-        share = cut / len(rows)
-        size = epsilon * max(abs(a), abs(b), abs(both), 1e-30)
-        if weight is not None or not math.isfinite(a + b + both) or abs(share * a + (1 - share) * b - both) <= size:
+            seen = [self._pair(take(part)) for part in (rows[:cut], rows[cut:], rows)]
+            if seen[2][1] is not None:
+                self._constant(take(rows), seen[2][1])
+        close, share = float(torch.finfo(seen[0][0].dtype).eps) ** 0.5, cut / len(rows)
+        values = Parts(*(float(value.mean()) for value, _ in seen))
+        if not math.isfinite(sum(values)):
+            self.kind = MEAN
+        elif seen[2][1] is not None:
+            self.weighed = True
+            self.kind = MEAN if values.weighed(Parts(*(weight or 0.0 for _, weight in seen)), share, close) else OTHER
+        elif values.mixes(share, 1 - share, 1.0, close):
             self.kind = MEAN
         else:
-            self.kind = SUM if abs(a + b - both) <= size else OTHER
+            self.kind = SUM if values.adds(close) else OTHER
+
+    def look(self, batch: Any) -> None:
+        """Take a loss of a batch that cannot be cut for a mean, once its weight was seen not to change with the parameters."""
+        self.kind = MEAN
+        with torch.no_grad(), _evaluating(self.model):
+            weight = self._pair(batch)[1]
+            if weight is not None:
+                self._constant(batch, weight)
+
+    def _constant(self, batch: Any, weight: float) -> None:
+        """Refuse a weight that is another one at other parameters."""
+        with torch.enable_grad():
+            self._pair(batch)  # a second loss that can be differentiated is told as that
+        params = [p for p in self.model.parameters() if p.requires_grad]
+        before = [p.detach().clone() for p in params]
+        try:
+            for p in params:
+                p.add_(1.0)
+            changed = self._pair(batch)[1] != weight
+        except (ArithmeticError, RuntimeError, ValueError):
+            changed = False  # a model that refuses such parameters tells nothing
+        finally:
+            for p, value in zip(params, before, strict=True):
+                p.copy_(value)
+        if changed:
+            raise BadInput(METRIC.format(why="changes with the parameters"))
 
     def refuse_cutting(self, what: str) -> None:
         """Say that a loss which does not add up over examples cannot be cut.
@@ -179,6 +221,8 @@ class Loss:
         Raises:
             BadInput: it is such a loss.
         """
+        if self.kind == OTHER and self.weighed:
+            raise BadInput(f"the loss of a batch is {OTHER}, so {what} would change it: leave it out, or pass batch_size=")
         if self.kind == OTHER:
             raise BadInput(f"the loss of a batch is {OTHER} (class weights, ignored tokens?), so {what} would change it: {_ASK}")
 
@@ -187,7 +231,8 @@ class Loss:
         """A note about the loss, where there is something to say."""
         if self.kind == SUM:
             return f"the loss is a sum over the batch: everything is of the sum over {self.scale:g} examples"
-        return f"the loss of a batch is {OTHER}: whole losses are means over batches; {_ASK}" if self.kind == OTHER else ""
+        asked = "" if self.weighed else f"; {_ASK}"
+        return f"the loss of a batch is {OTHER}: whole losses are means over batches{asked}" if self.kind == OTHER else ""
 
 
 def _called(model: nn.Module, batch: Any) -> Any:

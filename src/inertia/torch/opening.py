@@ -71,6 +71,8 @@ def opened(
             natural, batches = batches.natural, batches.part(portion.of(np.arange(total)), batches.chunk)
             batches.natural, batch_size = natural, None if batch_size is None else math.ceil(batch_size / parts)
         if isinstance(batches, Everything | Indexed):
+            if evaluate.kind == OTHER and not checked:
+                batches = _shuffled(batches, _together(evaluate, batches, batch_size), seed)
             batches.chunk = _chunk(model, params, batches, evaluate, handle, chunk, batch_size, allowed, halves)
         if not checked:
             check_deterministic(model, batches, lambda batch: evaluate(moved(batch, params[0].device, handle.wide)), handle)
@@ -81,9 +83,7 @@ def opened(
             source.notes["parameters"] = size
         source.notes |= {"mode": mode_of(model), "frozen": handle.report, "seed": seed}
         if evaluate.said:
-            source.notes["loss_is"] = evaluate.said
-            if evaluate.kind == OTHER and isinstance(batches, Everything | Indexed) and batches.chunk >= batches.examples:
-                source.notes["loss_is"] += f" (here all {batches.examples} examples are one batch)"
+            source.notes["loss_is"] = evaluate.said + _judged(evaluate, batches)
         try:
             yield source
         finally:
@@ -98,7 +98,9 @@ def _learn(evaluate: Loss, batches: Batches, batch_size: int | None, device: tor
         evaluate.learn(lambda rows: moved(batches.take(rows), device, handle.wide), batches.examples)  # type: ignore[attr-defined]
     elif evaluate.kind is None:
         whole = as_tensors(tuple(first)) if isinstance(first, list | tuple) and first else as_tensors(first)
-        if whole is None:
+        if first is not None and whole is None:
+            evaluate.look(moved(first, device, handle.wide))
+        elif whole is None:
             evaluate.kind = MEAN
         else:
             evaluate.learn(lambda rows: moved(taken(whole, torch.as_tensor(rows)), device, handle.wide), examples_in(whole))
@@ -115,16 +117,17 @@ def _chunk(
     total = batches.examples
     if _coupled(model):  # batches of nearly equal size, none of a single example
         return math.ceil(total / max(1, round(total / (chunk or batch_size or total))))
+    size = _together(evaluate, batches, batch_size)
     if chunk is not None:
         if chunk < 1:
             raise BadInput(f"chunk = {chunk} is too few: a batch holds at least 1 example")
-        if chunk < total:
+        if chunk != size and chunk < total:
             evaluate.refuse_cutting(f"chunk = {chunk}")
         return min(chunk, total)
     if evaluate.kind == OTHER:
-        if halves:
+        if halves and size == total:
             evaluate.refuse_cutting("cutting the data for the sampling error")
-        return total
+        return size
     few = min(total, 16, batches.natural or batch_size or total)  # that many are differentiated at once by the training itself
     fits = few
     if few < total:
@@ -141,6 +144,29 @@ def _chunk(
     if halves:
         limit = min(limit, math.ceil(total / 8))
     return math.ceil(total / math.ceil(total / limit))  # chunks of nearly equal size
+
+
+def _judged(evaluate: Loss, batches: Batches) -> str:
+    """How many examples a loss that couples them judges together, in brackets."""
+    if evaluate.kind != OTHER or not isinstance(batches, Everything | Indexed):
+        return ""
+    one = batches.chunk >= batches.examples
+    return f" (here all {batches.examples} examples are one batch)" if one else f" (here of {batches.chunk} examples, drawn at random)"
+
+
+def _together(evaluate: Loss, batches: Everything | Indexed, batch_size: int | None) -> int:
+    """Examples whose loss cannot be cut: those of a training batch where its size is known, else all of them."""
+    total = batches.examples
+    return min(total, batch_size or batches.natural or total) if evaluate.kind == OTHER else total
+
+
+def _shuffled(batches: Everything | Indexed, size: int, seed: int) -> Everything | Indexed:
+    """Batches of a training loop that draws them: rows that stand beside each other in the data may be alike."""
+    if size >= batches.examples:
+        return batches
+    drawn = batches.part(np.random.default_rng([seed, 5]).permutation(batches.examples), size)
+    drawn.natural, drawn.size_of = batches.natural, batches.size_of
+    return drawn
 
 
 def _coupled(model: nn.Module) -> bool:

@@ -125,7 +125,9 @@ def _asked(verb: str, trainer: Any, words: dict[str, Any]) -> Any:
     require("torch", "torch")
     from . import torch as verbs
     from .torch.frozen import in_mode
+    from .tuning.given import worded
 
+    worded(verb, getattr(verbs, verb), words)
     with in_mode(trainer.model, "train"):
         return getattr(verbs, verb)(trainer.model, None, _loader(trainer), forward=_TrainerLoss(trainer), **words)
 

@@ -25,9 +25,10 @@ def main(backend):
     untouched = all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     checked = inertia.keras.check(model, x, y, lr=0.05, batch_size=8, epochs=4)
     refused = []
-    for odd in (keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]), object()):
+    bare = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    for odd, words in ((bare, {}), (object(), {}), (model, {"learning_rate": 0.1})):
         try:
-            inertia.keras.tune(odd, x, y)
+            inertia.keras.tune(odd, x, y, **words)
         except inertia.InertiaError as error:
             refused.append(str(error))
     model.compile(optimizer=found.keras(), loss="mse")

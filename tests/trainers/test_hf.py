@@ -95,6 +95,13 @@ def test_any_schedule_of_transformers_is_read(tmp_path):
     assert found.recipe.optimizer == "sgd"
 
 
+@pytest.mark.parametrize("word", ["epochs", "learning_rate", "eval_data", "max_grad_norm", "bathc_size"])
+@pytest.mark.parametrize("verb", ["tune", "measure"])
+def test_words_that_are_not_known_are_answered_with_what_to_write(tmp_path, verb, word):
+    with pytest.raises(BadInput, match=f"{verb} takes no {word}: "):
+        getattr(inertia.hf, verb)(trainer(tmp_path), **{word: 3})
+
+
 def test_refusals(tmp_path):
     with pytest.raises(BadInput, match="optim = 'adafactor' cannot be searched"):
         inertia.hf.tune(trainer(tmp_path, optim="adafactor"))

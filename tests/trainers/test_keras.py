@@ -19,4 +19,5 @@ def test_a_compiled_model_is_measured_tuned_and_fitted(keras_process, backend):
     assert found["stable"]
     assert "not compiled" in found["refused"][0]
     assert "no keras.Model" in found["refused"][1]
+    assert "tune takes no learning_rate: the learning rate is what is found" in found["refused"][2]
     assert found["after"] < 0.5 * found["start"]  # Keras keeps the learning rate in its velocity: not the very run that was verified

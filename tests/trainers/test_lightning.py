@@ -86,6 +86,8 @@ def test_refusals():
         inertia.lightning.tune(module, Data(), steps=24)
     with pytest.raises(BadInput, match="number of steps is not known"):
         inertia.lightning.tune(Model(), Data())
+    with pytest.raises(BadInput, match="tune takes no epochs: give steps"):
+        inertia.lightning.tune(Model(), Data(), steps=24, epochs=2)
     two = Model()
     two.configure_optimizers = lambda: [torch.optim.SGD(two.parameters(), 0.1), torch.optim.SGD(two.parameters(), 0.1)]
     with pytest.raises(BadInput, match="several optimizers"):

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from importlib import import_module
-from inspect import Parameter, signature
 from typing import Any
 
 from ..core.method import Method
@@ -17,21 +16,13 @@ from ..problems.base import Problem
 from ..problems.simulation import run
 from ..tuning.asking import Asked
 from ..tuning.checking import Check
+from ..tuning.given import MEANT, taken
 from ..tuning.result import Tuning
 from ..tuning.underway import setting_of
 
-__all__ = ["check", "simulate", "taken", "tune", "understood"]
+__all__ = ["check", "simulate", "tune", "understood"]
 
 _SETTING = {"lr", "momentum", "nesterov", "optimizer", "betas", "eps"}
-_STEPS = "such as steps=epochs * len(loader)"
-_MEANT = {  # words that people write first, and what to write instead
-    **dict.fromkeys(("epochs", "num_epochs", "n_epochs", "max_epochs"), f"give steps, counted in batches, {_STEPS}"),
-    **dict.fromkeys(("lr", "learning_rate", "alpha"), "the learning rate is what is found; check(..., lr=) judges one that you have"),
-    **dict.fromkeys(("scheduler", "lr_scheduler"), "give schedule: 'constant', 'linear', 'cosine' or a function step -> factor"),
-    **dict.fromkeys(("grad_clip", "clip_norm", "max_grad_norm", "clip_grad_norm"), "give clip, the largest norm of a gradient"),
-    **dict.fromkeys(("val", "val_data", "valid", "validation_data", "eval_data", "test_data"), "give validation, data in the same form"),
-    **dict.fromkeys(("betas", "beta1"), "give momentum, which is beta1 where optimizer='adamw'"),
-}
 
 
 def tune(job: Any, *given: Any, **options: Any) -> Tuning:
@@ -116,27 +107,6 @@ def _verb(name: str, job: Any, given: tuple[Any, ...], options: dict[str, Any]) 
     return found(job, *given, **options)
 
 
-def taken(name: str, function: Any, given: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Refuse words that a verb does not know, and a call without what it needs, saying what to write instead.
-
-    Raises:
-        BadInput: an unknown word; no steps; a model or loss without its data.
-    """
-    known = signature(function).parameters
-    words = [word for word, one in known.items() if one.kind is one.KEYWORD_ONLY]
-    for word in options:
-        if word not in known:
-            raise BadInput(f"{name} takes no {word}: {_MEANT.get(word) or nearest(word, words)}")
-    places = [word for word, one in known.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
-    missing = [word for word in places[1 + len(given) :] if word not in options]
-    if missing:
-        raise BadInput(f"{name} lacks {' and '.join(missing)}: call {name}({', '.join(places)}, steps=...)")
-    if len(given) > len(places) - 1:
-        raise BadInput(f"{name} was given {len(given) + 1} things without a name: call {name}({', '.join(places)}, steps=...)")
-    if "steps" in known and known["steps"].default is Parameter.empty and "steps" not in options:
-        raise BadInput(f"{name} lacks steps: give the number of optimizer steps that the real training makes, {_STEPS}")
-
-
 def understood(name: str, job: Any, given: tuple[Any, ...], options: dict[str, Any], steps: int) -> tuple[Any, str]:
     """A task (of a name or a Problem too; `steps` where none are given), or else the framework that the job is written in.
 
@@ -197,7 +167,7 @@ def _of_task(name: str, options: dict[str, Any]) -> None:
     words |= _SETTING if name == "check" else {f.name for f in fields(Asked)} | {"journal", "resume", "on_run", "on_estimate"}
     for word in options:
         if word not in words:
-            raise BadInput(f"{name} takes no {word} beside a task: {_MEANT.get(word) or nearest(word, words)}")
+            raise BadInput(f"{name} takes no {word} beside a task: {MEANT.get(word) or nearest(word, words)}")
 
 
 def _is_torch(thing: Any, depth: int = 2) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 from ..errors import BadInput, nearest, require
 from ..tuning.asking import shown
 from ..tuning.budget import Budget
+from ..tuning.given import taken
 from ..tuning.measurement import Measurement
 from ..tuning.measuring import measure as measured
 from ..tuning.preconditioned import Preconditioned
 from ..tuning.trainable import Progress, Trainable
-from .dispatch import taken, understood
+from .dispatch import understood
 
 __all__ = ["measure", "prepared"]
 

@@ -43,23 +43,6 @@ def states(fields, count, rng, special=None):
     return made
 
 
-def chosen(fields, made, count, every):
-    """[state, costly?] of the first `count`, every so many with its costly parts, and wherever a kind is first met.
-
-    A kind is an option of a choice or of a flag: a later state that holds one that no state before it held is taken too, and the costly
-    parts are compared once for every kind at least.
-    """
-    kinds = [{(name, state[name]) for name, field in fields.items() if isinstance(field, Choice | Flag)} for state in made]
-    marked, seen, seen_costly = [], set(), set()
-    for index, (state, kind) in enumerate(zip(made, kinds, strict=True)):
-        if index < count or kind - seen:
-            costly = index % every == 0 or bool(kind - seen_costly)
-            marked.append([state, costly])
-            seen |= kind
-            seen_costly |= kind if costly else set()
-    return marked
-
-
 def unpacked(value):
     """What static/numerics/packing.js packed as text."""
     if isinstance(value, dict) and set(value) == {"$"}:

@@ -167,10 +167,10 @@ def row(name, seeds):
 
 
 def _ratio(peer):
-    """A cell: None where no setting of the peer was as right, empty where it was not run."""
+    """A cell: None where no setting of the peer was as right, empty where its settings were not all run."""
     if peer is None:
         return "never as right"
-    return f"{peer['ratio']:.2f}" if peer else "not run"
+    return f"{peer['ratio']:.2f}" if peer else "not finished"
 
 
 def rows(results):

@@ -56,6 +56,11 @@ def mask():
     return kept
 
 
+def torch_here():
+    """torch, or a skip. Not importorskip in a thread: it sets the filters of warnings, in a block that no other thread waits for."""
+    return sys.modules.get("torch") or pytest.importorskip("torch")
+
+
 @functools.cache
 def models():
     """Made once: their first weights come from torch's own random state."""
@@ -96,7 +101,7 @@ def tune_torch():
 
 
 def identify_torch():
-    torch = pytest.importorskip("torch")
+    torch = torch_here()
 
     def make(params):
         optimizer = torch.optim.SGD(params, lr=0.1, momentum=0.9)
@@ -106,7 +111,7 @@ def identify_torch():
 
 
 def watch_torch():
-    torch = pytest.importorskip("torch")
+    torch = torch_here()
     rng = np.random.default_rng(0)
     x = torch.tensor(rng.normal(size=(32, 3)), dtype=torch.float32)
     model = copy.deepcopy(models()[1])

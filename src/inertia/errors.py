@@ -75,7 +75,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 
 def takes(function: Any, name: str, form: str, count: int) -> None:
-    """Refuse what is no function, or none that can be called with `count` things; `form` shows the call.
+    """Refuse what is no function, or none that can be called with `count` things; None was not given. `form` shows the call.
 
     Raises:
         BadInput: one of these.
@@ -85,6 +85,8 @@ def takes(function: Any, name: str, form: str, count: int) -> None:
     ...
     inertia.errors.BadInput: metric is a str: give a function, called as metric(model)
     """
+    if function is None:
+        return
     if not callable(function):
         raise BadInput(f"{name} is a {type(function).__name__}: give a function, called as {form}")
     try:

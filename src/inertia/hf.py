@@ -38,6 +38,7 @@ def tune(trainer: Any, *, validate: bool = False, **options: Any) -> Tuning:
         BadInput: no training dataset, an optimizer that cannot be searched, or what `inertia.torch.tune` raises.
         MissingExtra: torch is not installed.
     """
+    _held(trainer)
     return _carried("tune", trainer, validate, options)  # type: ignore[no-any-return]
 
 
@@ -111,7 +112,6 @@ def _held(trainer: Any) -> None:
 def _carried(verb: str, trainer: Any, validate: bool, options: dict[str, Any]) -> Any:
     """A verb of the torch room on what the Trainer holds, with the budget and optimizer of its arguments."""
     require("torch", "torch")
-    _held(trainer)
     words = _words(trainer, options) | options
     if validate:
         if trainer.eval_dataset is None:
@@ -125,9 +125,9 @@ def _asked(verb: str, trainer: Any, words: dict[str, Any]) -> Any:
     require("torch", "torch")
     from . import torch as verbs
     from .torch.frozen import in_mode
-    from .tuning.given import worded
+    from .tuning.given import check_words
 
-    worded(verb, getattr(verbs, verb), words)
+    check_words(verb, getattr(verbs, verb), words)
     with in_mode(trainer.model, "train"):
         return getattr(verbs, verb)(trainer.model, None, _loader(trainer), forward=_TrainerLoss(trainer), **words)
 

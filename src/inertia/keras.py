@@ -87,18 +87,18 @@ def _carried(
         words["steps"] = epochs * len(x)
     if "optimizer" not in words:
         words["optimizer"] = searched_as(model.optimizer)
-    from .tuning.given import worded
+    from .tuning.given import check_words
 
     if backend == "torch":
         from . import torch as verbs
 
-        worded(verb, getattr(verbs, verb), words)
+        check_words(verb, getattr(verbs, verb), words)
         if validation is not None:
             words["validation"] = _tensors(validation)
         return getattr(verbs, verb)(model, None, _tensors(data), forward=_torch_loss, **words)
     from . import jax as functions
 
-    worded(verb, getattr(functions, verb), words)
+    check_words(verb, getattr(functions, verb), words)
     if validation is not None:
         words["validation"] = _arrays(validation)
     return getattr(functions, verb)(compiled_loss(model), _start(model), _arrays(data), **words)

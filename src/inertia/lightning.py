@@ -87,9 +87,9 @@ def _asked(verb: str, module: Any, loader: Any, words: dict[str, Any]) -> Any:
     """A verb of the torch room, on the module in training mode, as the Trainer trains it."""
     from . import torch as verbs
     from .torch.frozen import in_mode
-    from .tuning.given import worded
+    from .tuning.given import check_words
 
-    worded(verb, getattr(verbs, verb), words)
+    check_words(verb, getattr(verbs, verb), words)
     with in_mode(module, "train"):
         return getattr(verbs, verb)(module, None, loader, forward=training_loss, **words)
 

@@ -17,7 +17,7 @@ from ..core.method import Method, step
 from ..core.spectrum import Spectrum
 from ..errors import BadInput
 from ..measurement.along import measured, watched
-from ..measurement.asked import ended, listed
+from ..measurement.asked import drawn, ended, judged, listed
 from ..measurement.lanczos import FAILURE, krylov
 from ..measurement.model import Plan, Watch, has_end
 from ..tuning.preconditioned import WALK
@@ -151,12 +151,11 @@ def _together(
             f"{weighed.said}: chunk=, examples= or sampling=True would cut it; batch_size= says how many examples are judged together"
         )
     if size < total and chunk != total:
-        data = taken(jax.tree.map(np.asarray, data), np.random.default_rng([seed, 5]).permutation(total))
-        found = f" (here of {size} examples, drawn at random)"
+        data = taken(jax.tree.map(np.asarray, data), drawn(total, seed))
     else:
-        size, found = total, f" (here all {total} examples are one batch)"
+        size = total
     source = JaxSource(weighed, params, data, size, 1, way)
-    source.notes["loss_is"] += found
+    source.notes["loss_is"] += judged(size, total)
     return source
 
 

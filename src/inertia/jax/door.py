@@ -69,9 +69,8 @@ class JaxJob:
         name: str = "task",
         seed: int = 0,
     ) -> None:
-        for function, what, form in ((metric, "metric", "metric(params)"), (size_of, "size_of", "size_of(batch)")):
-            if function is not None:
-                takes(function, what, form, 1)
+        takes(metric, "metric", "metric(params)", 1)
+        takes(size_of, "size_of", "size_of(batch)", 1)
         self.name, self.metric, self.together = name, metric, max(1, together)
         self.group: Group | None = None
         made = callable(params) and jax.tree_util.all_leaves([params])

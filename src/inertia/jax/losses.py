@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BadInput
-from ..measurement.asked import METRIC, TWO, Parts, beside
+from ..measurement.asked import METRIC, OTHER, SUM, TWO, Parts, beside, unequal
 
 __all__ = ["Loss", "rows_in", "taken"]
 
 _NUMBERS = int | float | np.number | np.ndarray | jax.Array
-_PROBED = 12  # examples with which a loss is asked how it adds up
 
 
 class Loss:
@@ -65,27 +63,22 @@ class Loss:
         total = rows_in(batch)
         if total < 3:
             return
-        rows = np.unique(np.linspace(0, total - 1, min(_PROBED, total)).round().astype(int))
-        cut = max(1, len(rows) // 3)
+        parts = unequal(total)
 
         def pair(at: Any, part: Any) -> tuple[Any, Any]:
             value, weight = self._pair(at, part)
             return jnp.mean(value), weight
 
         asked = jax.jit(pair)  # one program for each size, where single operations would be compiled one by one
-        seen = [asked(params, taken(batch, part)) for part in (rows[:cut], rows[cut:], rows)]
-        if seen[2][1] is not None:
-            self._constant(params, taken(batch, rows), asked, float(seen[2][1]))
-        close, share = float(jnp.finfo(seen[0][0].dtype).eps) ** 0.5, cut / len(rows)
-        values = Parts(*(float(value) for value, _ in seen))
-        if not math.isfinite(sum(values)):
-            return
-        if seen[2][1] is not None:
-            self.weighed = True
-            self.other = not values.weighed(Parts(*(float(weight) for _, weight in seen)), share, close)
-        elif not values.mixes(share, 1 - share, 1.0, close):
-            self.summed = values.adds(close)
-            self.other, self.scale = not self.summed, scale if self.summed else 1.0
+        seen = [asked(params, taken(batch, part)) for part in parts]
+        self.weighed = seen[2][1] is not None
+        if self.weighed:
+            self._constant(params, taken(batch, parts[2]), asked, float(seen[2][1]))
+        weights = Parts(*(float(weight) for _, weight in seen)) if self.weighed else None
+        close = float(jnp.finfo(seen[0][0].dtype).eps) ** 0.5
+        kind = Parts(*(float(value) for value, _ in seen)).kind(weights, len(parts[0]) / len(parts[2]), close)
+        self.summed, self.other = kind == SUM, kind == OTHER
+        self.scale = scale if self.summed else 1.0
 
     def _constant(self, params: Any, batch: Any, asked: Callable[..., Any], weight: float) -> None:
         """Refuse a weight that is another one at other parameters: one with a slope is a second loss."""
@@ -100,7 +93,7 @@ class Loss:
         """A note about the loss, where there is something to say."""
         if self.summed:
             return f"the loss is a sum over the batch: everything is of the sum over {self.scale:g} examples"
-        unclear = "the loss of a batch is neither a mean nor a sum over examples: whole losses are means over batches"
+        unclear = f"the loss of a batch is {OTHER}: whole losses are means over batches"
         return unclear + ("" if self.weighed else "; return (sum, weight)") if self.other else ""
 
 

@@ -7,13 +7,20 @@ does: it does not change with the parameters, and it adds up over examples as th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import BadInput
 
-__all__ = ["ADVISED", "METRIC", "MOST", "TWO", "Parts", "beside", "ended", "listed"]
+__all__ = ["ADVISED", "MEAN", "METRIC", "MOST", "OTHER", "SUM", "TWO", "Parts", "beside", "drawn", "ended", "judged", "listed", "unequal"]
+
+MEAN, SUM, OTHER = "mean", "sum", "neither a mean nor a sum over examples"
+_PROBED = 12  # examples with which a loss is asked how it adds up
 
 ADVISED = "return the loss alone"
 METRIC = (
@@ -48,6 +55,28 @@ class Parts(NamedTuple):
         terms = self.one * one, self.other * other, self.both * both
         return abs(terms[0] + terms[1] - terms[2]) <= close * max(*map(abs, terms), 1e-30)
 
+    def kind(self, weights: Parts | None, share: float, close: float) -> str:
+        """Whether a loss is a MEAN over examples (as is a sum with its weights), a SUM, or an OTHER, which couples the examples of a batch.
+
+        Args:
+            weights: what stood beside the numbers; None: nothing.
+            share: of the examples that are in the first part.
+            close: of what size a difference is rounding.
+
+        Raises:
+            BadInput: what stood beside them is no weight.
+
+        >>> Parts(1.0, 4.0, 3.0).kind(None, 1 / 3, 1e-9), Parts(1.0, 2.0, 3.0).kind(None, 1 / 3, 1e-9)
+        ('mean', 'sum')
+        """
+        if not math.isfinite(sum(self)):
+            return MEAN
+        if weights is not None:
+            return MEAN if self.weighed(weights, share, close) else OTHER
+        if self.mixes(share, 1 - share, 1.0, close):
+            return MEAN
+        return SUM if self.adds(close) else OTHER
+
     def weighed(self, weights: Parts, share: float, close: float) -> bool:
         """Whether these are sums whose terms the weights may count; False: of a loss that couples the examples of a batch.
 
@@ -61,6 +90,31 @@ class Parts(NamedTuple):
         if self.mixes(*weights, close) or self.mixes(share, 1 - share, 1.0, close):
             raise BadInput(METRIC.format(why="adds up over the examples of a batch while the first is a mean over them"))
         return False
+
+
+def unequal(total: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """A few of the examples as two unequal parts, and both together.
+
+    >>> [part.tolist() for part in unequal(5)]
+    [[0], [1, 2, 3, 4], [0, 1, 2, 3, 4]]
+    """
+    rows = np.unique(np.linspace(0, total - 1, min(_PROBED, total)).round().astype(np.intp))
+    cut = max(1, len(rows) // 3)
+    return rows[:cut], rows[cut:], rows
+
+
+def drawn(total: int, seed: int) -> NDArray[np.intp]:
+    """The order of examples in which a loss that couples them is measured: batches as a training loop draws them."""
+    return np.random.default_rng([seed, 5]).permutation(total)
+
+
+def judged(size: int, total: int) -> str:
+    """How many examples such a loss judges together, in brackets.
+
+    >>> judged(16, 40), judged(40, 40)
+    (' (here of 16 examples, drawn at random)', ' (here all 40 examples are one batch)')
+    """
+    return f" (here all {total} examples are one batch)" if size >= total else f" (here of {size} examples, drawn at random)"
 
 
 def beside(second: Any, size: int | None) -> None:

@@ -19,12 +19,13 @@ from ..core.method import Method
 from ..core.spectrum import Spectrum
 from ..errors import BadInput
 from ..measurement.along import measured, watched
+from ..measurement.asked import OTHER
 from ..measurement.lanczos import FAILURE, Lanczos, krylov
 from ..measurement.model import Plan, Watch
 from ..tuning.preconditioned import WALK
 from .batches import batches_of
 from .led import decided_on
-from .losses import OTHER, Loss
+from .losses import Loss
 from .opening import opened
 from .preconditioning import measured_under, whole_optimizer
 from .processes import assembled

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..errors import BadInput, InertiaWarning, takes
+from ..errors import BadInput, InertiaWarning
+from ..measurement.asked import MEAN, OTHER
 from ..measurement.model import Source
 from ..tuning.batches import sample_part, sample_rows
 from ..tuning.budget import Budget
@@ -24,9 +25,9 @@ from ..tuning.trainable import Metric, Progress, Readings, Run, Sample
 from .batches import Batches, Everything, Indexed, in_order
 from .frozen import NORMS, trainable
 from .grouping import shares_of
-from .losses import MEAN, OTHER, Loss, lowest_of
+from .losses import Loss, lowest_of
 from .opening import opened
-from .preparing import fed, module_of
+from .preparing import check_functions, fed, module_of
 from .processes import Portion, Processes
 from .products import TorchSource
 from .running import State, Training, load, packed, state_of, train, unpacked, whole
@@ -85,17 +86,7 @@ class TorchJob:
         group: Processes | None = None,
     ) -> None:
         self.group, parts = group, 1 if group is None else group.parts
-        if hasattr(loss_fn, "__iter__") and not callable(loss_fn) and not isinstance(loss_fn, str):
-            raise BadInput(
-                f"the loss is a {type(loss_fn).__name__}: the order is model, loss, data; is the loss the {type(data).__name__}?"
-            )
-        if loss_fn is not None and not callable(loss_fn):
-            raise BadInput(f"the loss is a {type(loss_fn).__name__}: give a function loss_fn(model(inputs), targets), such as nn.MSELoss()")
-        for function, what, form in ((metric, "metric", "metric(model)"), (size_of, "size_of", "size_of(batch)")):
-            if function is not None:
-                takes(function, what, form, 1)
-        if forward is not None:
-            takes(forward, "forward", "forward(model, batch)", 2)
+        check_functions(loss_fn, data, metric, size_of, forward)
         self.name, self.metric, self.executor, self.mode, self.accumulate = name, metric, executor, mode, accumulate
         self._make = None if isinstance(model, nn.Module) else model
         model = bare(model)

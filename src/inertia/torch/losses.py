@@ -16,14 +16,12 @@ import torch
 from torch import nn
 
 from ..errors import BadInput
-from ..measurement.asked import METRIC, TWO, Parts, beside
+from ..measurement.asked import MEAN, METRIC, OTHER, SUM, TWO, Parts, beside, unequal
 from .batches import examples_in
 
-__all__ = ["MEAN", "OTHER", "SUM", "Loss", "lowest_of"]
+__all__ = ["Loss", "lowest_of"]
 
-MEAN, SUM, OTHER = "mean", "sum", "neither a mean nor a sum over examples"
 _NUMBERS = int | float | np.number | np.ndarray
-_PROBED = 12  # examples with which a loss is asked how it adds up
 _ASK = "return (sum, weight) from the loss, such as (loss * n, n) for n tokens, and every batch is weighted right"
 
 _NEVER_NEGATIVE: tuple[Any, ...] = (
@@ -171,23 +169,15 @@ class Loss:
         if self.kind is not None or total < 3:
             self.kind = self.kind or MEAN
             return
-        rows = np.unique(np.linspace(0, total - 1, min(_PROBED, total)).round().astype(int))
-        cut = max(1, len(rows) // 3)
+        parts = unequal(total)
         with torch.no_grad(), _evaluating(self.model):
-            seen = [self._pair(take(part)) for part in (rows[:cut], rows[cut:], rows)]
+            seen = [self._pair(take(part)) for part in parts]
+            self.weighed = seen[2][1] is not None
             if seen[2][1] is not None:
-                self._constant(take(rows), seen[2][1])
-        close, share = float(torch.finfo(seen[0][0].dtype).eps) ** 0.5, cut / len(rows)
-        values = Parts(*(float(value.mean()) for value, _ in seen))
-        if not math.isfinite(sum(values)):
-            self.kind = MEAN
-        elif seen[2][1] is not None:
-            self.weighed = True
-            self.kind = MEAN if values.weighed(Parts(*(weight or 0.0 for _, weight in seen)), share, close) else OTHER
-        elif values.mixes(share, 1 - share, 1.0, close):
-            self.kind = MEAN
-        else:
-            self.kind = SUM if values.adds(close) else OTHER
+                self._constant(take(parts[2]), seen[2][1])
+        weights = Parts(*(weight or 0.0 for _, weight in seen)) if self.weighed else None
+        close = float(torch.finfo(seen[0][0].dtype).eps) ** 0.5
+        self.kind = Parts(*(float(value.mean()) for value, _ in seen)).kind(weights, len(parts[0]) / len(parts[2]), close)
 
     def look(self, batch: Any) -> None:
         """Take a loss of a batch that cannot be cut for a mean, once its weight was seen not to change with the parameters."""

@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from ..errors import BadInput
+from ..measurement.asked import MEAN, OTHER, SUM, drawn, judged
 from .batches import Batches, Everything, Indexed, as_tensors, examples_in, moved, taken
 from .deterministic import check_deterministic
 from .frozen import NORMS, Frozen, frozen, trainable
 from .graphs import graph_bytes
-from .losses import MEAN, OTHER, SUM, Loss
+from .losses import Loss
 from .processes import Processes
 from .products import TorchSource
 from .sharing import held_by_all
@@ -150,8 +151,7 @@ def _judged(evaluate: Loss, batches: Batches) -> str:
     """How many examples a loss that couples them judges together, in brackets."""
     if evaluate.kind != OTHER or not isinstance(batches, Everything | Indexed):
         return ""
-    one = batches.chunk >= batches.examples
-    return f" (here all {batches.examples} examples are one batch)" if one else f" (here of {batches.chunk} examples, drawn at random)"
+    return judged(batches.chunk, batches.examples)
 
 
 def _together(evaluate: Loss, batches: Everything | Indexed, batch_size: int | None) -> int:
@@ -164,9 +164,9 @@ def _shuffled(batches: Everything | Indexed, size: int, seed: int) -> Everything
     """Batches of a training loop that draws them: rows that stand beside each other in the data may be alike."""
     if size >= batches.examples:
         return batches
-    drawn = batches.part(np.random.default_rng([seed, 5]).permutation(batches.examples), size)
-    drawn.natural, drawn.size_of = batches.natural, batches.size_of
-    return drawn
+    found = batches.part(drawn(batches.examples, seed), size)
+    found.natural, found.size_of = batches.natural, batches.size_of
+    return found
 
 
 def _coupled(model: nn.Module) -> bool:

@@ -1,4 +1,4 @@
-"""What a torch job is made of, checked when it is made: its data and a copy of its model."""
+"""What a torch job is made of, checked when it is made: its functions, its data and a copy of its model."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import BadInput
+from ..errors import BadInput, takes
 from .batches import Batches, Indexed, batches_of
 from .frozen import trainable
 
-__all__ = ["fed", "module_of"]
+__all__ = ["check_functions", "fed", "module_of"]
 
 
 def fed(data: Any, batch_size: int | None, seed: int, size_of: Any, accumulate: int, processes: int = 1) -> Batches:
@@ -24,6 +24,18 @@ def fed(data: Any, batch_size: int | None, seed: int, size_of: Any, accumulate: 
     if isinstance(found, Indexed):
         found.natural = None if found.natural is None else found.natural * accumulate
     return found
+
+
+def check_functions(loss_fn: Any, data: Any, metric: Any, size_of: Any, forward: Any) -> None:
+    """Refuse what is no loss (as data in its place) and what cannot be called as a run calls it."""
+    if loss_fn is not None and not callable(loss_fn):
+        what = type(loss_fn).__name__
+        if hasattr(loss_fn, "__iter__") and not isinstance(loss_fn, str):
+            raise BadInput(f"the loss is a {what}: the order is model, loss, data; is the loss the {type(data).__name__}?")
+        raise BadInput(f"the loss is a {what}: give a function loss_fn(model(inputs), targets), such as nn.MSELoss()")
+    takes(metric, "metric", "metric(model)", 1)
+    takes(size_of, "size_of", "size_of(batch)", 1)
+    takes(forward, "forward", "forward(model, batch)", 2)
 
 
 def module_of(model: Any, seed: int) -> nn.Module:

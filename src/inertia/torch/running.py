@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import BadInput
+from ..measurement.asked import OTHER
 from ..tuning.batches import batch_order
 from ..tuning.numpy_door import ADAM_BETA2, ADAM_EPSILON
 from ..tuning.recipe import Recipe
 from ..tuning.trainable import Run
 from .batches import Batches, Everything, Indexed, moved, seed_everything
 from .frozen import alone, in_mode, trainable
-from .losses import OTHER, Loss
+from .losses import Loss
 from .processes import Elsewhere, Portion, Processes
 from .wrappers import like, plain
 

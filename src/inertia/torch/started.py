@@ -14,7 +14,7 @@ import torch
 from ..core.quiet import quiet
 from ..errors import BadInput
 
-__all__ = ["Started", "Starter", "starter"]
+__all__ = ["Started", "Starter", "at_home", "starter"]
 
 TENSORS = 4  # given to a factory: matrices and vectors in turn, as the weights and biases of two layers
 HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
@@ -35,7 +35,8 @@ class Started:
         if own is not None and {id(p) for p in self.params()} - {id(p) for p in own}:
             raise _Foreign
         if own is not None or copied:
-            _come_home(self.groups())
+            for group in self.groups():
+                at_home(group)
 
     @property
     def rates(self) -> Any:
@@ -75,14 +76,12 @@ class Started:
             raise BadInput(f"{name} cannot be stepped on the float64 tensors that identify gives it ({said}){how}") from error
 
 
-def _come_home(groups: list[dict[str, Any]]) -> None:
+def at_home(group: dict[str, Any]) -> None:
     """Settings of a group that lived on an accelerator, where its tensors are now: they change where it steps, not what a step is."""
-    for group in groups:
-        device = group["params"][0].device
-        if group.get("capturable") and device.type == "cpu":
-            group["capturable"] = False  # for CUDA graphs; torch refuses it on the CPU
-        if torch.is_tensor(group.get("lr")) and group["lr"].device != device:
-            group["lr"] = group["lr"].to(device)
+    if group.get("capturable") and not any(p.is_cuda for p in group["params"]):
+        group["capturable"] = False  # for CUDA graphs; torch refuses it elsewhere
+    if torch.is_tensor(group.get("lr")) and group["params"]:
+        group["lr"] = group["lr"].to(group["params"][0].device)
 
 
 class _Foreign(Exception):

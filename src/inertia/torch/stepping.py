@@ -19,6 +19,7 @@ from ..errors import BadInput
 from ..measurement.model import Plan
 from .batches import Everything, Indexed
 from .products import TorchSource
+from .started import at_home
 from .wrappers import cut, plain
 
 __all__ = ["advanced", "assembled_state", "duplicate", "updates"]
@@ -34,8 +35,7 @@ def duplicate(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor]) 
     ours = {id(p) for p in params}
     for group in made.param_groups:
         group["params"] = [p for p in group["params"] if id(p) in ours]
-        if group.get("capturable") and not any(p.is_cuda for p in group["params"]):
-            group["capturable"] = False  # a state that came from an accelerator
+        at_home(group)
     for p in params:
         for name, value in made.state.get(p, {}).items():
             if isinstance(value, torch.Tensor) and value.shape == p.shape and value.is_floating_point():

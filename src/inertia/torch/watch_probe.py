@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from ..errors import BadInput
+from ..measurement.asked import OTHER, SUM
 from ..watching.looking import PARTS, part_size, price_of
 from ..watching.pacing import Price
 from ..watching.planning import FEW, sizes_of
 from .batches import Batches, Everything, as_tensors, batches_of, examples_in, moved
 from .frozen import alone, trainable
 from .graphs import graph_bytes
-from .losses import OTHER, SUM, Loss
+from .losses import Loss
 from .opening import MEMORY, opened
 from .processes import Elsewhere, Processes
 from .products import TorchSource

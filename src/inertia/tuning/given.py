@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from inspect import Parameter, signature
 from typing import Any
 
 from ..errors import BadInput, nearest
 
-__all__ = ["MEANT", "taken", "worded"]
+__all__ = ["check_call", "check_words", "unknown"]
 
 _STEPS = "such as steps=epochs * len(loader)"
-MEANT = {  # words that people write first, and what to write instead
+_MEANT = {  # words that people write first, and what to write instead
     **dict.fromkeys(("epochs", "num_epochs", "n_epochs", "max_epochs"), f"give steps, counted in batches, {_STEPS}"),
     **dict.fromkeys(("lr", "learning_rate", "alpha"), "the learning rate is what is found; check(..., lr=) judges one that you have"),
     **dict.fromkeys(("scheduler", "lr_scheduler"), "give schedule: 'constant', 'linear', 'cosine' or a function step -> factor"),
@@ -21,13 +21,13 @@ MEANT = {  # words that people write first, and what to write instead
 }
 
 
-def taken(name: str, function: Callable[..., Any], given: tuple[Any, ...], options: dict[str, Any]) -> None:
+def check_call(name: str, function: Callable[..., Any], given: tuple[Any, ...], options: dict[str, Any]) -> None:
     """Refuse words that a verb does not know, and a call without what it needs, saying what to write instead.
 
     Raises:
         BadInput: an unknown word; no steps; a model or loss without its data.
     """
-    worded(name, function, options)
+    check_words(name, function, options)
     known = signature(function).parameters
     places = [word for word, one in known.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
     missing = [word for word in places[1 + len(given) :] if word not in options]
@@ -39,7 +39,7 @@ def taken(name: str, function: Callable[..., Any], given: tuple[Any, ...], optio
         raise BadInput(f"{name} lacks steps: give the number of optimizer steps that the real training makes, {_STEPS}")
 
 
-def worded(name: str, function: Callable[..., Any], options: dict[str, Any]) -> None:
+def check_words(name: str, function: Callable[..., Any], options: Iterable[str]) -> None:
     """Refuse words that a verb does not know.
 
     Raises:
@@ -49,4 +49,13 @@ def worded(name: str, function: Callable[..., Any], options: dict[str, Any]) -> 
     words = [word for word, one in known.items() if one.kind is one.KEYWORD_ONLY]
     for word in options:
         if word not in known:
-            raise BadInput(f"{name} takes no {word}: {MEANT.get(word) or nearest(word, words)}")
+            raise unknown(name, word, words)
+
+
+def unknown(name: str, word: str, words: Iterable[str], beside: str = "") -> BadInput:
+    """The answer to a word that is none of those; `beside` says where it is not known.
+
+    >>> unknown("tune", "epochs", ["steps"])
+    BadInput('tune takes no epochs: give steps, counted in batches, such as steps=epochs * len(loader)')
+    """
+    return BadInput(f"{name} takes no {word}{beside}: {_MEANT.get(word) or nearest(word, words)}")

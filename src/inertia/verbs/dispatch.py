@@ -11,12 +11,12 @@ from typing import Any
 from ..core.method import Method
 from ..core.record import Record
 from ..core.schedule import Schedule
-from ..errors import BadInput, nearest
+from ..errors import BadInput
 from ..problems.base import Problem
 from ..problems.simulation import run
 from ..tuning.asking import Asked
 from ..tuning.checking import Check
-from ..tuning.given import MEANT, taken
+from ..tuning.given import check_call, unknown
 from ..tuning.result import Tuning
 from ..tuning.underway import setting_of
 
@@ -103,7 +103,7 @@ def _verb(name: str, job: Any, given: tuple[Any, ...], options: dict[str, Any]) 
     if task is not None:
         return _on_task(name, task, options)
     found = getattr(import_module(f"inertia.{framework}"), name)
-    taken(name, found, given, options)
+    check_call(name, found, given, options)
     return found(job, *given, **options)
 
 
@@ -167,7 +167,7 @@ def _of_task(name: str, options: dict[str, Any]) -> None:
     words |= _SETTING if name == "check" else {f.name for f in fields(Asked)} | {"journal", "resume", "on_run", "on_estimate"}
     for word in options:
         if word not in words:
-            raise BadInput(f"{name} takes no {word} beside a task: {MEANT.get(word) or nearest(word, words)}")
+            raise unknown(name, word, words, " beside a task")
 
 
 def _is_torch(thing: Any, depth: int = 2) -> bool:

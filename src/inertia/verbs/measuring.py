@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import BadInput, nearest, require
 from ..tuning.asking import shown
 from ..tuning.budget import Budget
-from ..tuning.given import taken
+from ..tuning.given import check_call
 from ..tuning.measurement import Measurement
 from ..tuning.measuring import measure as measured
 from ..tuning.preconditioned import Preconditioned
@@ -73,8 +73,9 @@ def prepared(job: Any, *given: Any, seed: int = 0, **options: Any) -> tuple[Trai
     _whole(given)
     require(framework, framework)
     room = import_module(f"inertia.{framework}.tuning")
-    taken("measure", room.tune, given, {"steps": _STEPS} | options)
-    return room.posed(job, *given, seed=seed, **({"steps": _STEPS} | options))  # type: ignore[no-any-return]
+    words = {"steps": _STEPS} | options
+    check_call("measure", room.tune, given, words)
+    return room.posed(job, *given, seed=seed, **words)  # type: ignore[no-any-return]
 
 
 def _whole(given: tuple[Any, ...]) -> None:

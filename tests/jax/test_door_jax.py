@@ -223,6 +223,51 @@ def test_a_weight_that_counts_terms_is_taken_whatever_the_chunk():
         assert found.provenance["loss"] == pytest.approx(exact, rel=1e-5)
 
 
+UNEVEN = [(X[:20], Y[:20]), (X[20:40], Y[20:40]), (X[40:], Y[40:])]
+
+
+class Again:
+    """Batches that do not say how many they are."""
+
+    def __iter__(self):
+        return iter(UNEVEN)
+
+
+class Sized(Again):
+    def __len__(self):
+        return len(UNEVEN)
+
+
+@pytest.mark.parametrize("given", [lambda: UNEVEN, Again, Sized, lambda: iter(UNEVEN)], ids=["list", "iterable", "sized", "iterator"])
+def test_however_batches_come_the_loss_is_asked_how_it_adds_up(given):
+    found = inertia.jax.measure(lambda w, b: jnp.sum((b[0] @ w - b[1]) ** 2), W, given(), noise=0, weights=False)
+    assert found.provenance["loss_is"] == "the loss is a sum over the batch: everything is of the sum over 20 examples"
+    exact = 20 * float(np.linalg.eigvalsh(2 * X.T @ X / 48)[-1])
+    assert pytest.approx(exact, rel=0.011) == found.L  # the bar of 1 % and rounding
+    assert found.provenance["loss"] == pytest.approx(20 * float(np.mean(Y**2)), rel=1e-5)
+    with pytest.raises(BadInput, match="does not add up over the examples"):
+        inertia.jax.measure(lambda w, b: (loss(w, b), 0.1), W, given(), noise=0, weights=False)
+
+
+def test_batches_whose_rows_are_not_examples_are_not_cut():
+    """Graphs: a batch of 20 nodes that belong to five of them, and one whose edges are fewer than its nodes."""
+    owner = np.arange(20) // 4
+
+    def graphs(w, b):
+        means = jax.ops.segment_sum(b["x"] @ w - b["y"], b["owner"], 5) / 4
+        return jnp.sum(means**2), jnp.max(b["owner"]) + 1
+
+    alike = {"x": X[:20], "y": Y[:20], "owner": owner}
+    exact = np.mean((Y[:20].reshape(5, 4).mean(axis=1)) ** 2)
+    for batch in (alike, alike | {"edges": np.zeros((7, 2), int)}):
+        found = inertia.jax.measure(graphs, W, [batch], size_of=lambda b: 5, noise=0, weights=False)
+        assert found.provenance["loss"] == pytest.approx(float(exact), rel=1e-5)
+        with pytest.raises(BadInput, match="changes with the parameters"):
+            inertia.jax.measure(
+                lambda w, b: (graphs(w, b)[0], jnp.sum(b["x"] @ w > 0) + 1), W, [batch], size_of=lambda b: 5, noise=0, weights=False
+            )
+
+
 @pytest.mark.parametrize("told", [False, True])
 def test_a_contrastive_loss_of_arrays_is_measured_on_drawn_batches_of_the_size_of_training(told):
     """The batches are those that the loss was given: their mean's dense Hessian is the second road."""

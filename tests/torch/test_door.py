@@ -606,6 +606,22 @@ def test_of_batches_that_cannot_be_cut_a_weight_is_one_that_stays_where_the_para
     assert found.provenance["loss"] == pytest.approx(float(squares(linear(), (x, y)).mean().detach()))
 
 
+def test_batches_whose_rows_are_not_examples_are_not_cut():
+    """A batch of 20 nodes that belong to five graphs."""
+    x, y = data()
+    batch = {"x": x[:20], "y": y[:20], "owner": torch.arange(20) // 4}
+
+    def graphs(m, b):
+        means = torch.zeros(5, dtype=x.dtype).index_add(0, b["owner"], (m(b["x"]) - b["y"]).ravel()) / 4
+        return means.square().sum(), b["owner"].max() + 1
+
+    model = linear()
+    exact = (model(x[:20]) - y[:20]).reshape(5, 4).mean(1).square().mean()
+    found = inertia.torch.measure(model, None, [batch], forward=graphs, size_of=lambda b: 5, noise=0, weights=False)
+    assert found.provenance["loss"] == pytest.approx(float(exact.detach()))
+    assert "loss_is" not in found.provenance
+
+
 @pytest.mark.parametrize(("kind", "told"), [("tensors", False), ("loader", False), ("tensors", True)])
 def test_a_contrastive_loss_of_a_dataset_is_measured_on_drawn_batches_of_the_size_of_training(kind, told):
     """The batches are those that the loss was given: their mean's dense Hessian is the second road."""

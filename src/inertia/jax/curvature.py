@@ -129,13 +129,14 @@ def _source(
     if products not in {"exact", "differences"}:
         raise BadInput(f"products = {products!r} is not one of 'exact', 'differences'")
     weighed = Loss(loss, size_of)
-    first = data if isinstance(data, tuple | dict | np.ndarray | jax.Array) else next(iter(data), None) if isinstance(data, list) else None
     way = WAYS[2 if products == "differences" else 0]
     source = JaxSource(weighed, params, data, chunk, 8 if halves else 1, way)
-    if first is not None:
-        weighed.learn(params, first, float(batch_size or rows_in(first)))
-        if weighed.other and source.whole is not None:
-            source = _together(source, weighed, params, data, chunk, halves, batch_size, seed, way)
+    first = next(iter(source.batches)) if source.whole is None else source.whole
+    weighed.learn(params, first, float(batch_size or weighed.size_of(first)))
+    if weighed.said:
+        source.notes["loss_is"] = weighed.said
+    if weighed.other and source.whole is not None:
+        source = _together(source, weighed, params, data, chunk, halves, batch_size, seed, way)
     check_deterministic(source)
     return source
 

@@ -59,17 +59,27 @@ class Loss:
         return value, jnp.asarray(second, value.dtype).reshape(()) if paired else None
 
     def learn(self, params: Any, batch: Any, scale: float) -> None:
-        """Find out whether it is a mean or a sum over examples, by asking two unequal parts and both together."""
-        total = rows_in(batch)
-        if total < 3:
-            return
-        parts = unequal(total)
+        """Find out whether it is a mean or a sum over examples, by asking two unequal parts and both together.
+
+        The loss of a batch that cannot be cut is taken for a mean, once its weight was seen not to change with the parameters.
+        """
 
         def pair(at: Any, part: Any) -> tuple[Any, Any]:
             value, weight = self._pair(at, part)
             return jnp.mean(value), weight
 
         asked = jax.jit(pair)  # one program for each size, where single operations would be compiled one by one
+        lengths = {int(np.shape(leaf)[0]) for leaf in jax.tree.leaves(batch) if np.ndim(leaf)}
+        if len(lengths) != 1 or self.size_of(batch) not in lengths:  # a graph with its nodes and edges
+            weight = asked(params, batch)[1]
+            if weight is not None:
+                self._constant(params, batch, asked, float(weight))
+            self.weighed = weight is not None
+            return
+        total = lengths.pop()
+        if total < 3:
+            return
+        parts = unequal(total)
         seen = [asked(params, taken(batch, part)) for part in parts]
         self.weighed = seen[2][1] is not None
         if self.weighed:

@@ -99,6 +99,8 @@ def _learn(evaluate: Loss, batches: Batches, batch_size: int | None, device: tor
         evaluate.learn(lambda rows: moved(batches.take(rows), device, handle.wide), batches.examples)  # type: ignore[attr-defined]
     elif evaluate.kind is None:
         whole = as_tensors(tuple(first)) if isinstance(first, list | tuple) and first else as_tensors(first)
+        if whole is not None and batches.size_of(first) != examples_in(whole):
+            whole = None  # rows that are not its examples, such as the nodes of several graphs
         if first is not None and whole is None:
             evaluate.look(moved(first, device, handle.wide))
         elif whole is None:

@@ -32,6 +32,11 @@ TABLE = {
         DOOR + "test_class_weights_and_ignored_targets_count_whatever_the_chunk",
         DOOR + "test_a_sum_is_the_users_own_loss", DOOR + "test_a_check_weighs_sums_classes_and_ignored_targets_too", ANY, LOOP,
     ],
+    "contrastive losses": [
+        DOOR + "test_a_contrastive_loss_of_a_dataset_is_measured_on_drawn_batches_of_the_size_of_training",
+        DOOR + "test_a_contrastive_loss_is_that_of_its_batches", DOOR + "test_a_check_judges_a_contrastive_loss_on_batches_of_its_own",
+        ANY, LOOP,
+    ],
     "Hugging Face datasets": [
         *3 * [HF + "test_datasets_are_data_and_map_style_rows_are_shuffled"], ANY, LOOP,
     ],

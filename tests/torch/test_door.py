@@ -688,3 +688,22 @@ def test_a_contrastive_loss_is_that_of_its_batches():
     tuned = inertia.torch.tune(model, None, (x, x.flip(1)), forward=likeness, steps=16, batch_size=8, runs=1)
     assert tuned.best is not None
     assert tuned.measurement.start.loss == pytest.approx(float(whole(start)), rel=0.2)
+
+
+def test_a_check_judges_a_contrastive_loss_on_batches_of_its_own():
+    def likeness(m, batch):
+        logits = m(*batch)
+        return F.cross_entropy(logits, torch.arange(len(logits)))
+
+    x, _ = data()
+    model, sizes = Towers(), [p.numel() for p in Towers().parameters()]
+    found = inertia.torch.check(model, None, (x, x.flip(1)), forward=likeness, lr=0.01, momentum=0.9, steps=16, batch_size=N)
+
+    def whole(flat):
+        named = {name: part.view(p.shape) for (name, p), part in zip(model.named_parameters(), flat.split(sizes), strict=True)}
+        return likeness(lambda *b: torch.func.functional_call(model, named, b), (x, x.flip(1)))
+
+    hessian = torch.autograd.functional.hessian(whole, torch.cat([p.detach().ravel() for p in model.parameters()]))
+    assert found.measurement.start.largest == pytest.approx(float(torch.linalg.eigvalsh(hessian)[-1]), rel=0.02)
+    few = inertia.torch.check(model, None, (x, x.flip(1)), forward=likeness, lr=0.01, momentum=0.9, steps=16, batch_size=8)
+    assert few.measurement.start.loss < 0.8 * found.measurement.start.loss  # eight have fewer others to be told from: log 8 to log 48

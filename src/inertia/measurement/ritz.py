@@ -8,7 +8,9 @@ If the start vector has the share g^2 along the top eigenvector, then for every 
 
 with pi_j the orthonormal polynomials of the run (K is the inverse Christoffel function). A random start has a share
 that is tiny only with tiny probability; solving K(u) = 1/g^2 for that share is the bar. It needs no gap, and it is not
-fooled by a residual that is small because it sits on the second eigenvalue.
+fooled by a residual that is small because it sits on the second eigenvalue. It is sharp: a measure with the weight 1/K(u)
+at u has the same coefficients, so that one start proves no more; a second start, beside the first or in what it left, needs
+more products than it saves (benchmarks/proof_products.py).
 """
 
 from __future__ import annotations

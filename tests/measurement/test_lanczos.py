@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from inertia.errors import BadInput
 from inertia.measurement import lanczos
-from inertia.measurement.lanczos import krylov
+from inertia.measurement.lanczos import FAILURE, krylov
 from inertia.measurement.ritz import bar, ritz, smallest_share, within
 from inertia.measurement.vectors import Vectors
 
@@ -109,6 +109,50 @@ def test_bars_cover_at_every_depth_not_only_at_the_end(depth):
         run = lanczos(lambda v: truth * v, 300, seed=seed, depth=depth, rtol=None)
         missed += run.upper < truth.max() or run.lower > truth.min()
     assert missed <= 6  # 200 cases, 0.01 each: 7 or more has probability 0.005
+
+
+HARD = {
+    "a cluster on top": lambda rng: np.concatenate([1 - 1e-3 * rng.random(12), rng.uniform(-0.9, 0.9, 200)]),
+    "two on top, nearly the same": lambda rng: np.concatenate([[1.0, 1 - 1e-7], rng.uniform(-0.9, 0.9, 200)]),
+    "a second, 2 % below": lambda rng: np.concatenate([[1.0, 0.98, 0.97], rng.uniform(-0.3, 0.3, 2000)]),
+    "one far out": lambda rng: np.concatenate([[1.0], 1e-4 * rng.standard_normal(2000)]),
+    "three alone": lambda rng: rng.normal(size=3),
+    "one alone": lambda rng: rng.normal(size=1),
+    "five, each forty times": lambda rng: np.repeat(rng.normal(size=5), 40),
+    "all below zero": lambda rng: -rng.uniform(0.1, 1.0, 200),
+    "zeros and one above": lambda rng: np.concatenate([[1e-3], np.zeros(300)]),
+    "zeros and one below": lambda rng: np.concatenate([[-1.0], np.zeros(300)]),
+    "denser to the top": lambda rng: 1 - rng.random(400) ** 3,
+}
+
+
+@pytest.mark.parametrize("kind", HARD)
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_largest_is_between_its_value_and_its_bar_on_spectra_that_are_hard(kind, keep):
+    missed = 0
+    for seed in range(40):
+        h = HARD[kind](np.random.default_rng(seed))
+        run = krylov(lambda v, h=h: h * v, Vectors(h.size, keep=keep), ends="largest", seed=seed)
+        assert run.largest <= h.max() + 1e-12 * np.abs(h).max()
+        width = 0.01 * max(abs(run.largest), 1e-6 * np.abs(h).max())
+        assert run.upper - run.largest <= 1.001 * width or not run.converged  # bars keep three digits
+        missed += run.upper < h.max() - 1e-12 * np.abs(h).max()
+    assert missed <= 2  # 40 starts at a probability of 0.005: 3 or more have 0.001
+
+
+@pytest.mark.parametrize("times", [1.01, 0.0])
+def test_the_bar_covers_the_truth_from_every_start_with_the_smallest_share_and_only_from_those(times):
+    """The start hides the largest as well as it may: no luck is left in whether it is covered."""
+    covered = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        h = np.concatenate([[rng.uniform(1.015, 3.0), 1.0], np.clip(rng.standard_cauchy(600) / 20, -0.9, 0.95)])
+        start = rng.normal(size=h.size)
+        share = times * smallest_share(h.size, FAILURE)
+        start[0] = np.sqrt(share / (1 - share)) * np.linalg.norm(start[1:])
+        run = lanczos(lambda v, h=h: h * v, start=start, ends="largest")
+        covered += run.upper >= h[0]
+    assert covered == (30 if times else 0)
 
 
 def test_the_bar_solves_what_the_christoffel_function_says():

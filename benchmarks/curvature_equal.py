@@ -3,11 +3,16 @@
     python benchmarks/curvature_equal.py [--models mlp-26k cnn gpt2-0.7M vit-5M resnet-11M gpt2-23M] [--seeds 3]
 
 Ours is `measure(noise=0, weights=False)` with bars of 1 % (a limit of products where the default has one). Its true error is
-taken against a converged value; scipy and PyHessian are given tighter tolerances until they are as right, and the cheapest
-setting that is counts. PyHessian takes its own products, of the loss as a module's output. One thread, CPU seconds, medians over seeds.
+taken against a converged value in float64; scipy and PyHessian are given tighter tolerances until they are as right, and the
+cheapest setting that is counts. What float32 products cannot tell is asked of nobody: the error allowed is at least the
+rounding of one number, and that of our own and of scipy's converged value over such products. PyHessian takes its own
+products, of the loss as a module's output. One thread, CPU seconds; the setting that counts is run again, each start beside
+ours, and the median of those ratios is shown: a machine that is busy is so for both. `looser` is what eigsh needs for
+larger errors; it does not know what its error is.
 """
 
 import argparse
+import copy
 import json
 import statistics
 import time
@@ -76,7 +81,7 @@ MODELS = {
 
 
 SIX = ["mlp-26k", "cnn", "gpt2-0.7M", "vit-5M", "resnet-11M", "gpt2-23M"]
-ROUNDING = 1e-5  # of a largest curvature over float32 products: nobody is asked for more
+LOOSER = (1e-5, 0.01)  # true errors, the second that of our bar: what eigsh needs for them is shown beside
 DATA = Path(__file__).parent / "data" / "curvature_equal.json"
 
 
@@ -135,34 +140,72 @@ def timed(call, *words):
     return time.process_time() - begin, value, products, upper
 
 
+def doubled(problem):
+    """The same problem in float64."""
+    model, batch, forward = problem
+    return copy.deepcopy(model).double(), tuple(part.double() if part.is_floating_point() else part for part in batch), forward
+
+
+def cheapest(problem, exact, allowed, settings, seeds, known):
+    """The setting that takes least CPU time of those within the error allowed from every start; None where none is.
+
+    Of settings that differ in their tolerance alone, the first word, only the loosest that is as right counts. `known` remembers
+    what was run before.
+    """
+    best, done = None, set()
+    for call, *words in settings:
+        if tuple(words[1:]) in done:
+            continue  # tighter ones only cost more
+        theirs = []
+        for seed in range(seeds):
+            key = (call, seed, *words)
+            if key not in known:
+                known[key] = timed(call, problem, seed, *words)
+            one = known[key]
+            theirs.append(one)
+            if best and one[0] > 2 * best["cpu"]:
+                done.add(tuple(words[1:]))
+                break
+            if abs(one[1] / exact - 1) > allowed:
+                break
+        else:
+            done.add(tuple(words[1:]))
+            taken = statistics.median(t for t, *_ in theirs)
+            if best is None or taken < best["cpu"]:
+                best = {"cpu": taken, "setting": words, "products": statistics.median(p for _, _, p, _ in theirs)}
+    return best
+
+
+def beside(problem, call, words, seeds):
+    """Our CPU time over the peer's, each start of both one after the other: the median."""
+    return statistics.median(timed(ours, problem, seed)[0] / timed(call, problem, seed, *words)[0] for seed in range(seeds))
+
+
 def row(name, seeds):
     problem = MODELS[name]()
     size = sum(p.numel() for p in problem[0].parameters())
-    exact = ours(problem, 4321, 1e-4)[0]
+    exact = ours(doubled(problem), 4321, 1e-4)[0]
+    converged = [ours(problem, 4321, 1e-4)[0], eigsh(problem, 4321, 1e-6, 20)[0]]
+    rounding = max(float(torch.finfo(torch.float32).eps), *(abs(value / exact - 1) for value in converged))
     mine = [timed(ours, problem, seed) for seed in range(seeds)]
-    error = max(ROUNDING, max(abs(value / exact - 1) for _, value, _, _ in mine))
-    covered = sum(value <= exact * (1 + 1e-6) and upper >= exact * (1 - 1e-6) for _, value, _, upper in mine)
-    cpu = statistics.median(taken for taken, *_ in mine)
-    found = {"parameters": size, "largest": exact, "error": error, "covered": covered, "seeds": seeds, "cpu": cpu}
-    found |= {"products": statistics.median(products for _, _, products, _ in mine), "peers": {}}
-    eigsh_ways = [(tol, ncv) for ncv in (8, 20) for tol in (1e-1, 1e-2, 1e-3)]
-    ways = {"eigsh": [(eigsh, *way) for way in eigsh_ways], "PyHessian": [(pyhessian, tol) for tol in (1e-3, 1e-4, 1e-5, 1e-6)]}
+    error = max(abs(value / exact - 1) for _, value, _, _ in mine)
+    allowed = max(error, rounding)
+    covered = sum(value <= exact * (1 + allowed) and upper >= exact for _, value, _, upper in mine)
+    found = {"parameters": size, "largest": exact, "error": error, "rounding": rounding, "covered": covered, "seeds": seeds}
+    found |= {"cpu": statistics.median(taken for taken, *_ in mine), "products": statistics.median(products for _, _, products, _ in mine)}
+    ways = {
+        "eigsh": [(eigsh, tol, ncv) for ncv in (8, 12, 20) for tol in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)],
+        "PyHessian": [(pyhessian, tol) for tol in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)],
+    }
+    known = {}
+    found["looser"] = [cheapest(problem, exact, max(allowed, looser), ways["eigsh"], seeds, known) for looser in LOOSER]
+    found["peers"] = {}
     for peer, settings in ways.items():
-        best = None
-        for call, *words in settings:
-            theirs = []
-            for seed in range(seeds):
-                one = timed(call, problem, seed, *words)
-                theirs.append(one)
-                if abs(one[1] / exact - 1) > 1.01 * error or (best and one[0] > 2 * best["cpu"]):
-                    break  # not as right, or dearer than what is known
-            else:
-                taken = statistics.median(t for t, *_ in theirs)
-                if best is None or taken < best["cpu"]:
-                    best = {"cpu": taken, "setting": words, "products": statistics.median(p for _, _, p, _ in theirs)}
-            if best is not None and peer == "PyHessian":
-                break  # tighter ones only cost more
-        found["peers"][peer] = best and best | {"ratio": cpu / best["cpu"]}
+        if peer == "PyHessian":  # whose tightest is not always right, and then none is
+            known[settings[-1][0], 0, *settings[-1][1:]] = tightest = timed(pyhessian, problem, 0, *settings[-1][1:])
+            settings = settings if abs(tightest[1] / exact - 1) <= allowed else []
+        best = cheapest(problem, exact, allowed, settings, seeds, known)
+        found["peers"][peer] = best and best | {"ratio": beside(problem, settings[0][0], best["setting"], seeds)}
     return found
 
 
@@ -176,14 +219,16 @@ def _ratio(peer):
 def rows(results):
     """The table of the page."""
     lines = [
-        "| model | parameters | products | CPU seconds | true error | over scipy's eigsh | the same in products | over PyHessian |",
-        "|---|---|---|---|---|---|---|---|",
+        "| model | parameters | products | CPU seconds | true error | over scipy's eigsh | the same in products | over PyHessian "
+        "| eigsh's products for 1e-5 | for 1 % |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, one in results.items():
         scipys, others = (_ratio(one["peers"].get(peer, {})) for peer in ("eigsh", "PyHessian"))
-        counted = one["products"] / one["peers"]["eigsh"]["products"] if one["peers"]["eigsh"] else float("nan")
-        start = f"| {name} | {one['parameters']:,} | {one['products']:.0f} | {one['cpu']:.2f} | {one['error']:.1e} |"
-        lines.append(f"{start} {scipys} | {counted:.2f} | {others} |")
+        counted = f"{one['products'] / one['peers']['eigsh']['products']:.2f}" if one["peers"].get("eigsh") else "-"
+        start = f"| {name} | {one['parameters']:,} | {one['products']:.0f} | {one['cpu']:.2f} | {max(one['error'], one['rounding']):.1e} |"
+        looser = " | ".join(f"{best['products']:.0f}" if best else "not run" if best == {} else "none" for best in one["looser"])
+        lines.append(f"{start} {scipys} | {counted} | {others} | {looser} |")
     return lines
 
 

@@ -34,6 +34,11 @@ def standard(values: Any) -> Any:
     return ((values - values.mean(axis=0)) / values.std(axis=0)).astype(np.float32)
 
 
+def single(*arrays: Any) -> Batch:
+    """Numbers in single precision, as a job's examples are."""
+    return tuple(np.asarray(array, dtype=np.float32) for array in arrays)
+
+
 def dense(key: Any, inputs: int, outputs: int, gain: float = 2.0) -> dict[str, Any]:
     return {"w": jax.random.normal(key, (inputs, outputs)) * jnp.sqrt(gain / inputs), "b": jnp.zeros(outputs)}
 
@@ -54,6 +59,10 @@ def feed(params: list[dict[str, Any]], x: Any, activation: Callable[[Any], Any] 
     for layer in params[:-1]:
         x = activation(apply(layer, x))
     return apply(params[-1], x)
+
+
+def half_square(out: Any, wanted: Any) -> Any:
+    return 0.5 * jnp.mean((out - wanted) ** 2)
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 SEAL_SEED, SEALED_CONVEX, SEALED_NETWORKS = 20261125, 3, 7
 
@@ -160,9 +160,112 @@ def draw(jobs: list[Job], known: list[Job], seed: int = SEAL_SEED) -> set[str]:
     return sealed
 
 
-_SEALED = draw(_NEW, _known())
-JOBS: dict[str, Job] = {job.name: Job(**asdict(job) | {"sealed": job.name in _SEALED}) for job in [*_NEW, *_known()]}
-FROZEN = "68054ed7a7944c5b18ad3d90a63b7020b806cdc3076e9a3f34229e7374061bb1"
+# Appended on 27 November 2026, each a family of its own but for `point-clouds`; (steps, batch size), None for full batch.
+_LATER_CONVEX: dict[str, tuple[int, int | None]] = {
+    "chain-tags": (300, 16),
+    "ranking": (500, 20),
+    "exponential-cancer": (400, 24),
+    "softmax-words": (500, 32),
+    "ridge-student": (600, 16),
+    "gamma-times": (350, 25),
+    "kernel-rings": (800, 32),
+    "smooth-signal": (250, None),
+    "portfolio": (450, 12),
+    "graded-airfoil": (300, 10),
+    "fourth-powers": (500, 20),
+    "spins": (200, 20),
+    "precision-root": (400, 16),
+    "transport-prices": (600, 24),
+}
+_LATER_NETWORKS: dict[str, tuple[int, int | None]] = {
+    "graph-communities": (300, None),
+    "point-clouds": (400, 16),
+    "set-attention": (500, 32),
+    "sorting-transformer": (500, 16),
+    "modular-sum": (800, 40),
+    "mackey-glass-identity": (400, 20),
+    "signals-gated": (400, 16),
+    "word-boundaries": (400, 16),
+    "topics-bags": (600, 32),
+    "letters-bilinear": (700, 48),
+    "board-translations": (1000, 32),
+    "formula-trees": (600, 24),
+    "graph-triangles": (300, 12),
+    "keywords-hashed": (300, 32),
+    "digits-turned": (250, 16),
+    "digits-barred": (200, 8),
+    "digits-mixer": (300, 16),
+    "digits-depthwise": (300, 20),
+    "digits-sums": (500, 25),
+    "digits-halves": (400, 32),
+    "digits-sparse": (400, 25),
+    "adapter": (400, 16),
+    "liked-pairs": (700, 32),
+    "rings-transport": (600, 16),
+    "cells-automaton": (400, 24),
+    "pendulum-control": (250, 16),
+    "cancer-denoised": (300, 16),
+    "digits-triplets": (300, 24),
+    "diabetes-ranked": (250, 32),
+    "labels-many": (400, 25),
+    "focal-rare": (600, 40),
+    "wine-smoothed": (200, 10),
+    "distilled": (500, 20),
+    "survival-weibull": (400, 32),
+    "diabetes-ordered": (300, 16),
+    "costs-gamma": (500, 30),
+    "pixels-masked": (400, 48),
+    "cancer-two-heads": (450, 16),
+    "diabetes-raw": (400, 16),
+    "logcosh-heavy": (600, 24),
+    "margins-deep": (500, 32),
+    "policy-logged": (400, 64),
+    "angles-mises": (600, 32),
+    "shares-beta": (400, 20),
+    "picture-sines": (700, 32),
+    "pendulum-step": (500, 20),
+    "energy-slopes": (400, 10),
+    "heat-residual": (400, None),
+    "flow-moons": (600, 50),
+    "score-clouds": (800, 64),
+    "sets-width": (400, 16),
+    "operator-integral": (500, 40),
+    "checkerboard": (1000, 32),
+    "rings-turned": (300, None),
+    "stairs-huber": (600, 16),
+    "student-teacher": (500, None),
+    "fourier-tiny": (400, 24),
+    "experts": (600, 16),
+    "gated-products": (500, 32),
+    "maxout-planes": (400, 20),
+    "bells-franke": (700, 32),
+    "soft-tree": (600, 25),
+    "airfoil-additive": (300, 12),
+    "clicks-hashed": (500, 32),
+    "prototypes": (300, 20),
+    "tents-residual": (600, 16),
+    "roll-batchnorm": (400, 50),
+}
+LATER_SEEDS = 3
+
+
+def _later() -> list[Job]:
+    found = [_convex(name, *budget) for name, budget in _LATER_CONVEX.items()]
+    found += [_network(name, *budget, "sets" if name in ("point-clouds", "sets-width") else "") for name, budget in _LATER_NETWORKS.items()]
+    return [replace(job, seeds=LATER_SEEDS) for job in found]
+
+
+def draw_later(jobs: list[Job], seed: int = SEAL_SEED) -> set[str]:
+    """Names of the sealed jobs of those that were appended: two convex and eight networks, whatever their names."""
+    chance = random.Random(seed)
+    return {
+        name for kind, count in (("convex", 2), ("network", 8)) for name in chance.sample([j.name for j in jobs if j.kind == kind], count)
+    }
+
+
+_SEALED = draw(_NEW, _known()) | draw_later(_later())
+JOBS: dict[str, Job] = {job.name: replace(job, sealed=job.name in _SEALED) for job in [*_NEW, *_known(), *_later()]}
+FROZEN = "1038d222c42123b62f8edc0c9d9a8f89623a1cc7682d1188bc60c0b45943c148"
 
 
 def digest() -> str:

@@ -19,11 +19,12 @@ from inertia.problems.datasets import standardised
 from inertia.problems.linear_models import with_intercept
 from inertia.tasks.data import airfoil_table
 
-from . import convex, images, sequences, tables
+from . import convex, images, more_convex, pictures, points, sequences, shapes, tables
 from .jobs import JOBS, Job
 from .layers import Built, binary, cross_entropy
 
 BUILDERS = convex.BUILDERS | tables.BUILDERS | images.BUILDERS | sequences.BUILDERS
+BUILDERS |= more_convex.BUILDERS | shapes.BUILDERS | pictures.BUILDERS | points.BUILDERS
 _TUNER = Path(__file__).parents[1] / "tuner"
 
 

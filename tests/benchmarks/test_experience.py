@@ -31,11 +31,13 @@ def test_the_list_of_jobs_is_frozen():
 
 
 def test_sealed_jobs_are_the_ones_drawn_and_share_no_family_with_others():
-    from experience.jobs import _NEW, JOBS, _known, draw
+    from experience.jobs import _NEW, JOBS, _known, _later, draw, draw_later
 
     sealed = {job.name for job in JOBS.values() if job.sealed}
-    assert sealed == draw(_NEW, _known())
-    assert [sum(JOBS[name].kind == kind for name in sealed) for kind in ("convex", "network")] == [3, 7]
+    first, second = draw(_NEW, _known()), draw_later(_later())
+    assert sealed == first | second
+    assert [sum(JOBS[name].kind == kind for name in first) for kind in ("convex", "network")] == [3, 7]
+    assert [sum(JOBS[name].kind == kind for name in second) for kind in ("convex", "network")] == [2, 8]
     families = {JOBS[name].family for name in sealed}
     assert all(job.name in sealed for job in JOBS.values() if job.family in families)
 
@@ -162,6 +164,35 @@ def test_schedules():
     assert factors("constant", 3).tolist() == [1, 1, 1]
     assert factors("linear", 4).tolist() == [1, 0.75, 0.5, 0.25]
     assert factors("warmup-linear", 20)[[0, 1, 2, 11]].tolist() == [0.5, 1, 1, 0.5]
+
+
+def later():
+    sys.path.insert(0, str(FOLDER))
+    from experience import points
+    from experience.jobs import _later
+
+    return [job.name for job in _later() if job.name not in points.BUILDERS]  # those have tests of their own
+
+
+@pytest.mark.parametrize("name", later())
+def test_a_later_job_is_a_mean_over_examples_and_begins_elsewhere_with_every_seed(name):
+    from experience.problems import built
+
+    one = built(name)
+    params, other = one.init(0), one.init(1)
+    rows = jax.tree.leaves(one.data)[0].shape[0]
+    half = rows // 2
+    parts = [jax.tree.map(lambda array, part=part: array[part], one.data) for part in (slice(0, half), slice(half, 2 * half))]
+    whole = float(one.loss(params, jax.tree.map(lambda array: array[: 2 * half], one.data)))
+    assert math.isfinite(whole)
+    norms = [sum(float(np.sum(np.square(np.asarray(leaf)))) for leaf in jax.tree.leaves(each)) for each in (params, other)]
+    assert norms[0] != norms[1] or norms[0] == 0
+    if name not in BATCHED:  # the others see statistics of the batch
+        halves = [float(one.loss(params, part)) for part in parts]
+        assert np.mean(halves) == pytest.approx(whole, rel=1e-4, abs=1e-5 * max(map(abs, halves)))
+
+
+BATCHED = {"digits-barred"}
 
 
 @pytest.mark.skipif(not any(path.stem == "ridge" for path in FILES), reason="no data yet")

@@ -14,24 +14,22 @@ intervals, of ln(share of the fall that is left + 1 %) for what a run ends at be
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from playing import Answers, Played, laid, play
+from playing import Answers, LeftOut, Played, laid, play
+from trend import penalties, trends, written
 
-import inertia
 from inertia.tuning.experience.cells import Cell, shipped
 from inertia.tuning.experience.jobs import FAMILIES
 from inertia.tuning.experience.prior import Experience
 from inertia.tuning.experience.reading import FITTED, Fitted
 from inertia.tuning.experience.surfaces import EPSILON
 
-TARGET = Path(inertia.__file__).parent / "tuning" / "experience" / "data" / "fitted.json"
 WIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0]) / 5
 
@@ -47,10 +45,16 @@ class Bank:
         self.lay(FITTED[optimizer])
 
     def lay(self, fitted: Fitted) -> None:
-        """Every grid on the net: again where the unit of the net has changed."""
-        self.of = (fitted.network, fitted.convex, fitted.along)
-        self.surfaces = laid(self.cells, self.families, fitted, self.held_out)
-        self.taught = laid(self.known, self.families, fitted, self.held_out) or self.surfaces
+        """Every grid on the net: again where the unit of the net has changed. What is judged is laid as if its family were not known."""
+        self.of = _unit_of(fitted)
+        chosen = penalties(self.known or self.cells, self.optimizer, fitted)
+        whole = replace(fitted, trends=trends(self.known or self.cells, self.optimizer, fitted, chosen))
+        self.taught = laid(self.known or self.cells, self.families, whole, self.held_out)
+        self.without = {
+            family: trends(self.known or self.cells, self.optimizer, fitted, chosen, family) for family in {c.family for c in self.cells}
+        }
+        found = [laid([cell], self.families, replace(fitted, trends=self.without[cell.family]), self.held_out) for cell in self.cells]
+        self.surfaces = [each for one in found for each in one]
         self.answers = [Answers(s, self.families, fitted.along, self.held_out) for s in self.surfaces]
         self.convex = np.array([s.cell.facts.convex for s in self.surfaces])
         self.linear = np.array([s.cell.schedule == "linear" for s in self.surfaces])
@@ -59,16 +63,21 @@ class Bank:
         """Every cell (or each `every`th) played; one tuning seed a cell, in turn, unless `seeds` are given."""
         known: dict[str, Experience] = {}
         found = []
-        if self.of != (fitted.network, fitted.convex, fitted.along):
+        if self.of != _unit_of(fitted):
             self.lay(fitted)
         for number, (s, cell) in enumerate(zip(self.surfaces, self.answers, strict=True)):
             if number % every:
                 continue
             family = s.cell.family
             if family not in known:
-                known[family] = Experience(self.taught, self.families, fitted, skip=family)
+                known[family] = LeftOut(self.taught, self.families, replace(fitted, trends=self.without[family]), family)
             found.append(play(s, cell, known[family], seeds=seeds or (number % 3,)))
         return found
+
+
+def _unit_of(fitted: Fitted) -> tuple[object, ...]:
+    """What the places of grids on the net depend on."""
+    return fitted.network, fitted.convex, fitted.along
 
 
 def sealed(optimizer: str) -> tuple[Cell, ...]:
@@ -192,16 +201,9 @@ def fit(bank: Bank, passes: int, every: int) -> Fitted:
     return best
 
 
-def written(optimizer: str, fitted: Fitted) -> None:
-    """The numbers of one optimizer kept where the package reads them."""
-    kept = {name: asdict(each) for name, each in FITTED.items()} | {optimizer: asdict(fitted)}
-    TARGET.write_text(json.dumps(kept, indent=1) + "\n")
-
-
 def names() -> list[str]:
     """What is searched, the most telling first."""
-    units = ["network 0", "network 1", "network 2", "network 3", "convex 0", "convex 1"]
-    first = ["wander", "floor", "own", "tail", *units, "trust", "fall", "promise"]
+    first = ["wander", "floor", "own", "tail", "trust", "fall", "promise"]
     scales = [f"scales {i}" for i in range(len(FITTED["sgd"].scales))]
     return [*first, *scales, "level", "reach", "memory", "ahead", "along", "jitter", "margin", "slip", "gain"]
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inertia.tuning.experience.cells import Cell
-from inertia.tuning.experience.features import scale_of
+from inertia.tuning.experience.features import scale_of, unit
 from inertia.tuning.experience.policy import chosen, improvement, spread_of
 from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places
 from inertia.tuning.experience.reading import Fitted, quantiles
@@ -35,6 +36,23 @@ class Played:
 
 def laid(cells: list[Cell], families: tuple[Family, ...], fitted: Fitted, held_out: bool = False) -> list[Surface]:
     return [s for s in (surface(cell, families, fitted, held_out) for cell in cells) if s is not None]
+
+
+class LeftOut(Experience):
+    """What is known without one family: the trend of learning rates is fitted without it, too, and every known surface moved by that."""
+
+    def __init__(self, surfaces: list[Surface], families: tuple[Family, ...], without: Fitted, family: str) -> None:
+        super().__init__(surfaces, families, without, skip=family)
+        optimizer = families[0].optimizer
+        self.moved = np.array([
+            s.unit - unit(s.cell.facts, optimizer, without.units(s.cell.facts.convex), without.trend(s.cell.facts.convex))
+            for s in self.surfaces
+        ])  # fmt: skip
+
+    def prior(self, job: Job) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Hypotheses, moved."""
+        source, shift, weight, corrects = super().prior(job)
+        return source, shift + self.moved[source], weight, corrects
 
 
 def job_of(s: Surface) -> Job:

@@ -2,12 +2,14 @@
 
 Learning rates are compared in a unit of each job's own. 1/curvature is one, and what short runs showed are others: the rate whose
 loss is lowest after a few steps, and those above it from which on half, or all, of its fall is lost. The unit is a geometric
-mean of them whose weights are fitted (benchmarks/experience/fit.py); Adam's steps do not scale with the loss, so there 1 takes the place
-of 1/curvature.
+mean of them whose weights are fitted (benchmarks/experience/fit.py), moved by a straight line in all features that says how far
+from there other jobs had their best rate (benchmarks/experience/trend.py). Adam's steps do not scale with the loss, so there 1 takes the
+place of 1/curvature.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from .cells import Facts
 
-__all__ = ["FEATURES", "Short", "Units", "features", "scale_of", "unit"]
+__all__ = ["FEATURES", "Short", "Trend", "Units", "features", "regressors", "scale_of", "unit"]
 
 Array = NDArray[np.float64]
 
@@ -45,6 +47,29 @@ class Units(NamedTuple):
     grown: float  # of how much the curvature grew in the walk from the start; 0: the larger curvature counts, -1: that at the start
 
 
+@dataclass(frozen=True)
+class Trend:
+    """How many octaves from the mean of short runs and curvature the best learning rate lies: a straight line in `regressors`.
+
+    Beyond what the known jobs hold it goes on level, and what is not known counts as in the middle.
+
+    >>> line = Trend(0.5, (2.0, 1.0), (0.0, 0.0), (-1.0, -1.0), (1.0, 1.0))
+    >>> line.at(np.array([0.25, np.nan])), line.at(np.array([5.0, 0.0]))
+    (1.0, 2.5)
+    """
+
+    shift: float  # octaves, in the middle of the known jobs
+    weights: tuple[float, ...]  # octaves for one of each regressor
+    middle: tuple[float, ...]
+    low: tuple[float, ...]  # the least and the largest among known jobs
+    high: tuple[float, ...]
+
+    def at(self, x: Array) -> float:
+        """Octaves for one job's regressors."""
+        inside = np.clip(np.where(np.isnan(x), self.middle, x), self.low, self.high)
+        return float(self.shift + np.dot(self.weights, inside - np.array(self.middle)))
+
+
 class Short(NamedTuple):
     """What short runs show where there were any, else what they usually show: in log2 of the learning rate."""
 
@@ -63,14 +88,30 @@ class Short(NamedTuple):
         return Short(facts.short_best, facts.short_half, facts.short_edge, facts.short_fall)
 
 
-def unit(facts: Facts, optimizer: str, weights: Units) -> float:
+def unit(facts: Facts, optimizer: str, weights: Units, trend: Trend) -> float:
     """log2 of the learning rate that others are compared with."""
+    return shown(facts, optimizer, weights) + trend.at(regressors(facts, optimizer))
+
+
+def shown(facts: Facts, optimizer: str, weights: Units) -> float:
+    """The weighted mean of what short runs and the curvature show: log2 of a learning rate."""
     short = Short.of(facts, optimizer)
-    shown = weights.best * short.best + weights.half * short.half + weights.edge * short.edge
+    found = weights.best * short.best + weights.half * short.half + weights.edge * short.edge
     if optimizer != "sgd":
-        return shown
+        return found
     grown = np.log2(max(facts.largest / facts.largest_start, 1.0)) if facts.largest_start > 0 else 0.0
-    return shown - float((1 - sum(weights[:3])) * np.log2(facts.largest) + weights.grown * grown)
+    return found - float((1 - sum(weights[:3])) * np.log2(facts.largest) + weights.grown * grown)
+
+
+def regressors(facts: Facts, optimizer: str) -> Array:
+    """The features, and log2 of how far the first step at the best rate of short runs goes, over the norm of the parameters.
+
+    The step is the rate times the gradient's norm, for Adam the rate times the root of the number of parameters; nan where the
+    parameters start at 0 or their norm is not known.
+    """
+    step = facts.gradient_norm if optimizer == "sgd" else np.sqrt(facts.dimension)
+    norm = facts.parameter_norm or np.nan
+    return np.append(features(facts, optimizer), Short.of(facts, optimizer).best + np.log2(step / norm) if step > 0 else np.nan)
 
 
 def scale_of(facts: Facts, optimizer: str) -> float:

@@ -69,7 +69,7 @@ def foreseen(seen: Measurement, budget: Budget, recipes: list[Recipe], stays: fl
 def asked(seen: Measurement, budget: Budget, optimizer: str, fitted: Fitted) -> Job:
     """The job that experience is asked about."""
     facts = Facts.of(seen, budget, optimizer)
-    at = unit(facts, optimizer, fitted.units(facts.convex))
+    at = unit(facts, optimizer, fitted.units(facts.convex), fitted.trend(facts.convex))
     held = budget.objective.held_out
     start = seen.validation * budget.objective.sign if held else seen.loss
     most = np.inf if facts.lowest is None or held else facts.loss - facts.lowest

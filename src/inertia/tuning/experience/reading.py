@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import Units
+from .features import Trend, Units
 
 __all__ = ["FITTED", "Fitted", "quantiles"]
 
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Fitted:
-    """The numbers of the model for one optimizer, all fitted by benchmarks/experience/fit.py."""
+    """The numbers of the model for one optimizer, all fitted by benchmarks/experience/fit.py and trend.py."""
 
     scales: tuple[float, ...]  # of the features: a difference this large is a standard deviation
     network: tuple[float, ...]  # weights of the unit of learning rates: see features.Units
@@ -45,6 +45,7 @@ class Fitted:
     narrow: float  # the same once runs of the job are known
     worth: float  # expected fall of y by one more run, below which the search ends
     stays: float  # noise at the bottom of a quadratic, over the noise of its fall
+    trends: tuple[Trend, Trend]  # of networks, and of convex jobs
 
     def width(self, ran: bool) -> float:
         """How much wider than believed to tell what a run ends at, by whether the job has run."""
@@ -53,6 +54,10 @@ class Fitted:
     def units(self, convex: bool) -> Units:
         """Weights of the unit of learning rates."""
         return Units(*(self.convex if convex else self.network))
+
+    def trend(self, convex: bool) -> Trend:
+        """Where the best learning rate lies from the weighted mean."""
+        return self.trends[convex]
 
 
 def quantiles(values: Array, weights: Array, at: tuple[float, ...]) -> Array:
@@ -68,11 +73,14 @@ def quantiles(values: Array, weights: Array, at: tuple[float, ...]) -> Array:
 
 def _fitted() -> dict[str, Fitted]:
     found: dict[str, dict[str, Any]] = json.loads((Path(str(files(__package__))) / "data" / "fitted.json").read_text())
-    kept: dict[str, dict[str, Any]] = {
-        optimizer: {name: tuple(value) if isinstance(value, list) else value for name, value in numbers.items()}
-        for optimizer, numbers in found.items()
-    }
-    return {optimizer: Fitted(**numbers) for optimizer, numbers in kept.items()}
+    return {optimizer: Fitted(**{name: _plain(name, value) for name, value in numbers.items()}) for optimizer, numbers in found.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A number, a row of them, or lines."""
+    if name == "trends":
+        return tuple(Trend(line["shift"], *(tuple(line[row]) for row in ("weights", "middle", "low", "high"))) for line in value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 FITTED = _fitted()

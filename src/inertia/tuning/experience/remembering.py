@@ -100,7 +100,7 @@ def filled(known: Experience, cell: Cell) -> Surface | None:
     if not np.all(np.isfinite(fell)) or not np.any(fell > 0):
         return None
     facts = cell.facts
-    at = unit(facts, cell.optimizer, known.fitted.units(facts.convex))
+    at = unit(facts, cell.optimizer, known.fitted.units(facts.convex), known.fitted.trend(facts.convex))
     job = Job(features(facts, cell.optimizer), at, float(starts[0]), scale_of(facts, cell.optimizer), np.inf)
     x, along = np.log2([recipe.learning_rate for recipe in cell.recipes]) - at, known.fitted.along
     weighed = known.weigh(job, places(x, [recipe.family for recipe in cell.recipes], known.families, along), Seen(fell, fell == 0))

@@ -120,11 +120,12 @@ def surface(cell: Cell, families: tuple[Family, ...], fitted: Fitted, held_out: 
         "failing": np.nansum(share > 0.9, axis=1) / ended, "said": _said(cell, held_out),
         "risen": np.sum(losses >= starts, axis=1) / ended,
     }  # fmt: skip
-    at = unit(cell.facts, cell.optimizer, fitted.units(cell.facts.convex))
+    at = unit(cell.facts, cell.optimizer, fitted.units(cell.facts.convex), fitted.trend(cell.facts.convex))
     laid = _laid(cell, families, rows, at, fitted.along)
     plain = [i for i, recipe in enumerate(cell.recipes) if recipe.momentum == 0]
     gain = float(np.log((means[plain].min() - ref) / (means.min() - ref))) if plain and cell.full and means.min() > ref else np.nan
-    ran = np.array([any(recipe.family == family for recipe in cell.recipes) for family in families])
+    own = set(cell.families)
+    ran = np.array([family in own for family in families])
     lowest = None if held_out else cell.facts.lowest
     most = np.nan if lowest is None else max(start - lowest, start - ref)
     kept, promised = features(cell.facts, cell.optimizer), np.nan
@@ -140,14 +141,16 @@ def _laid(cell: Cell, families: tuple[Family, ...], rows: dict[str, Array], at: 
     """Values of recipes on the net."""
     x = np.log2([recipe.learning_rate for recipe in cell.recipes]) - at
     own = cell.families
+    number = {family: row for row, family in enumerate(own)}
+    whose = np.array([number[recipe.family] for recipe in cell.recipes])
     laid = {key: np.full((len(own), NET.size), np.nan) for key in rows}
-    for row, family in enumerate(own):
-        mine = np.flatnonzero([recipe.family == family for recipe in cell.recipes])
+    for row in range(len(own)):
+        mine = np.flatnonzero(whose == row)
         order = mine[np.argsort(x[mine])]
         for key, values in rows.items():
             laid[key][row] = _interpolated(x[order], values[order], key)
-    mixed = blend(own, families, along)
-    return {key: spread_over(values, *mixed) for key, values in laid.items()}
+    mixed = spread_over(np.stack(list(laid.values())), *blend(own, families, along))
+    return dict(zip(laid, mixed, strict=True))
 
 
 def _interpolated(x: Array, values: Array, key: str) -> Array:
@@ -190,12 +193,13 @@ def blend(own: tuple[Family, ...], wanted: tuple[Family, ...], along: float) -> 
 
 
 def spread_over(values: Array, rows: NDArray[np.intp], shifts: Array, weights: Array) -> Array:
-    """Rows of the net blended as `blend` said."""
-    found = np.zeros((rows.shape[0], NET.size))
-    for i in range(rows.shape[0]):
-        for side in range(2):
-            if weights[i, side] > 0:
-                found[i] += weights[i, side] * np.interp(NET + shifts[i, side], NET, values[rows[i, side]])
+    """Rows of the net (..., own, X) blended as `blend` said: (..., F, X)."""
+    found = np.zeros((*values.shape[:-2], rows.shape[0], NET.size))
+    for i, side in np.argwhere(weights > 0):
+        at = np.clip((NET + shifts[i, side] - NET[0]) / (NET[1] - NET[0]), 0.0, NET.size - 1)
+        low = np.minimum(at.astype(np.intp), NET.size - 2)
+        row = values[..., rows[i, side], :]
+        found[..., i, :] += weights[i, side] * (row[..., low] + (at - low) * (row[..., low + 1] - row[..., low]))
     return found
 
 

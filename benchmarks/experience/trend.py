@@ -1,0 +1,128 @@
+"""Where the best learning rate of a job lies, as a straight line in its features: ridge regression in closed form.
+
+    python benchmarks/experience/trend.py          prints how far off it is, leave one family out, and writes data/fitted.json
+
+The target is log2 of the best learning rate at momentum (beta1) 0.9, less the weighted mean of what short runs and the curvature show.
+A family weighs as much as another, however many jobs it has; the penalty is the one that is least off, leave one family out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import inertia
+from inertia.tuning.experience.cells import Cell, shipped
+from inertia.tuning.experience.features import FEATURES, Trend, regressors, shown
+from inertia.tuning.experience.reading import FITTED, Fitted
+from inertia.tuning.experience.surfaces import left, reference
+
+TARGET = Path(inertia.__file__).parent / "tuning" / "experience" / "data" / "fitted.json"
+PENALTIES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # in families, on weights of regressors with variance 1
+NEAR = 0.1  # rates whose y lies so near to the lowest count as best, too
+Array = NDArray[np.float64]
+
+
+def position(cell: Cell) -> float:
+    """log2 of the best learning rate at 0.9: the mean over rates, weighted by how near to the lowest they end; nan where none ran."""
+    rows = [k for k, recipe in enumerate(cell.recipes) if recipe.momentum == 0.9 and not recipe.nesterov]
+    means = np.nanmean(np.minimum(cell.training[rows], cell.start), axis=1) if rows else np.empty(0)
+    start = float(cell.start.mean())
+    if not means.size or not means.min() < start:
+        return float("nan")
+    ref = reference(start, float(means.min()), cell.bound)
+    y = left((means - ref) / (start - ref))
+    weight = np.exp((y.min() - y) / NEAR)
+    return float(weight @ np.log2([cell.recipes[k].learning_rate for k in rows]) / weight.sum())
+
+
+class Table:
+    """The known jobs of one kind: regressors, targets, families."""
+
+    def __init__(self, cells: Sequence[Cell], optimizer: str, convex: bool, fitted: Fitted) -> None:
+        mine = [(cell, position(cell)) for cell in cells if cell.facts.convex == convex and cell.optimizer == optimizer]
+        mine = [(cell, at) for cell, at in mine if np.isfinite(at)]
+        self.families = np.array([cell.family for cell, _ in mine])
+        self.x = np.array([regressors(cell.facts, optimizer) for cell, _ in mine]).reshape(-1, len(FEATURES) + 1)
+        self.y = np.array([at - shown(cell.facts, optimizer, fitted.units(convex)) for cell, at in mine])
+
+    def line(self, penalty: float, without: str = "") -> Trend:
+        """The regression on all families but one."""
+        use = self.families != without
+        families, x, y = self.families[use], self.x[use], self.y[use]
+        if not y.size:
+            width = len(FEATURES) + 1
+            return Trend(0.0, *(((0.0,) * width,) * 4))
+        weight = np.array([1 / np.sum(families == family) for family in families])
+        middle = np.array([_mean(column, weight) for column in x.T])
+        filled = np.where(np.isnan(x), middle, x)
+        spread = np.sqrt(weight @ (filled - middle) ** 2 / weight.sum())
+        scaled = np.divide(filled - middle, spread, out=np.zeros_like(filled), where=spread > 1e-9)
+        mean = float(weight @ y / weight.sum())
+        slopes = np.linalg.solve(scaled.T @ (weight[:, None] * scaled) + penalty * np.eye(x.shape[1]), scaled.T @ (weight * (y - mean)))
+        weights = np.divide(slopes, spread, out=np.zeros_like(slopes), where=spread > 1e-9)
+        return Trend(*(_told(each) for each in (mean, weights, middle, filled.min(axis=0), filled.max(axis=0))))  # type: ignore[arg-type]
+
+    def off(self, penalty: float) -> float:
+        """Root mean square error in octaves, leave one family out, families alike in weight."""
+        each = []
+        for family in sorted(set(self.families)):
+            line, mine = self.line(penalty, family), self.families == family
+            each.append(np.mean([(y - line.at(x)) ** 2 for x, y in zip(self.x[mine], self.y[mine], strict=True)]))
+        return float(np.sqrt(np.mean(each)))
+
+    def spread(self) -> float:
+        """The same of the mean alone."""
+        families = sorted(set(self.families))
+        means = np.array([self.y[self.families == family].mean() for family in families])
+        rest = [(means.sum() - mean) / max(len(means) - 1, 1) for mean in means]
+        return float(np.sqrt(np.mean([np.mean((self.y[self.families == f] - m) ** 2) for f, m in zip(families, rest, strict=True)])))
+
+
+def _mean(column: Array, weight: Array) -> float:
+    known = np.isfinite(column)
+    return float(weight[known] @ column[known] / weight[known].sum()) if known.any() else 0.0
+
+
+def _told(value: float | Array) -> float | tuple[float, ...]:
+    """Numbers to four digits."""
+    return tuple(float(f"{x:.4g}") for x in value) if isinstance(value, np.ndarray) else float(f"{value:.4g}")
+
+
+def penalties(cells: Sequence[Cell], optimizer: str, fitted: Fitted) -> tuple[float, float]:
+    """The penalty that is least off, of networks and of convex jobs."""
+    tables = [Table(cells, optimizer, convex, fitted) for convex in (False, True)]
+    return tuple(min(PENALTIES, key=table.off) if table.y.size else 1.0 for table in tables)  # type: ignore[return-value]
+
+
+def trends(cells: Sequence[Cell], optimizer: str, fitted: Fitted, penalty: tuple[float, float], without: str = "") -> tuple[Trend, Trend]:
+    """The lines of networks and of convex jobs, from all families but one."""
+    return tuple(Table(cells, optimizer, convex, fitted).line(penalty[convex], without) for convex in (False, True))  # type: ignore[return-value]
+
+
+def written(optimizer: str, fitted: Fitted) -> None:
+    """The numbers of one optimizer kept where the package reads them; those of the other stay as they are on disk."""
+    kept = json.loads(TARGET.read_text()) | {optimizer: asdict(fitted)}
+    TARGET.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def main() -> None:
+    for optimizer, fitted in FITTED.items():
+        chosen = penalties(shipped(), optimizer, fitted)
+        for convex in (False, True):
+            table, which = Table(shipped(), optimizer, convex, fitted), "convex" if convex else "networks"
+            if table.y.size:
+                off = f"{table.spread():.2f} by the mean, {table.off(chosen[convex]):.2f} by the line (penalty {chosen[convex]:g})"
+                print(f"{optimizer}, {which}: {len(set(table.families))} families, octaves off, leave one out: {off}")
+        written(optimizer, replace(fitted, trends=trends(shipped(), optimizer, fitted, chosen)))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    main()

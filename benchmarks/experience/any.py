@@ -1,6 +1,7 @@
 """SGD, AdamW, or whichever ends lower ("any"): the three played leave one family out on the jobs whose grids both optimizers have.
 
     python benchmarks/experience/any.py [--every K] [--json FILE]     the table of docs/adamw.md
+    ... --write                                                       and what advice without a run is worth, into data/fitted.json
 
 Judged by both grids together: a recommended setting ends at logreg = ln((L - ref + e)/(L* - ref + e)), where L* is the lowest loss of
 the better of both grids, ref its reference (as in scores.py) and e 1 % of the fall. "right" is the share of cells where the optimizer
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from fit import Bank, number
 from playing import Answers, job_of
+from trend import written
 
-from inertia.tuning.experience.either import apart, leads, told
+from inertia.tuning.experience.either import advised, apart, leads, told
 from inertia.tuning.experience.policy import chosen, improvement, reached, saved, settled, surpassed
 from inertia.tuning.experience.prior import Belief, Experience, Seen, Weighed
 from inertia.tuning.experience.reading import FITTED
@@ -98,7 +100,7 @@ def any_way(sides: tuple[Side, Side]) -> Iterator[tuple[int, float, tuple[float,
     for n in range(RUNS + 1):
         by_runs = told(*(settled(side.belief, side.best) for side in sides), likely)
         by_best = told(*(reached(side.belief, side.known.fitted) for side in sides), likely)
-        first = leads(by_runs, by_best)
+        first = leads(by_runs, by_best) if n else advised() == NAMES[0]
         order = sorted((0, 1), key=lambda k: (n > 0 and not sides[k].done, (k == 0) != first))
         best, other = (sides[k] for k in order)
         yield order[0], float(best.y[best.best]), tuple(map(float, by_best))
@@ -126,7 +128,7 @@ def games(every: int, seeds: tuple[int, ...]) -> Iterator[Game]:
         fall = max(s.fall for s, _ in found)
         for k, (s, _) in enumerate(found):
             if (s.cell.family, k) not in known:
-                known[s.cell.family, k] = Experience(banks[k].surfaces, banks[k].families, FITTED[NAMES[k]], skip=s.cell.family)
+                known[s.cell.family, k] = banks[k].left_out(s.cell.family, FITTED[NAMES[k]])
 
         for seed in seeds or (at % 3,):
 
@@ -173,6 +175,9 @@ def main() -> None:
     words: list[str] = sys.argv[1:]
     found = list(games(number(words, "--every", 1), (0, 1, 2) if "--all-seeds" in words else ()))
     table(found)
+    if "--write" in words:
+        for name in NAMES:
+            written(name, replace(FITTED[name], advice=float(f"{np.mean([game.logreg[name][0] for game in found]):.3g}")))
     if "--json" in words:
         kept: list[dict[str, Any]] = [game.__dict__ for game in found]
         Path(words[words.index("--json") + 1]).write_text(json.dumps(kept))

@@ -59,6 +59,10 @@ class Bank:
         self.convex = np.array([s.cell.facts.convex for s in self.surfaces])
         self.linear = np.array([s.cell.schedule == "linear" for s in self.surfaces])
 
+    def left_out(self, family: str, fitted: Fitted) -> Experience:
+        """What is known without a family."""
+        return LeftOut(self.taught, self.families, replace(fitted, trends=self.without[family]), family)
+
     def played(self, fitted: Fitted, seeds: tuple[int, ...] | None = None, every: int = 1) -> list[list[Played]]:
         """Every cell (or each `every`th) played; one tuning seed a cell, in turn, unless `seeds` are given."""
         known: dict[str, Experience] = {}
@@ -70,7 +74,7 @@ class Bank:
                 continue
             family = s.cell.family
             if family not in known:
-                known[family] = LeftOut(self.taught, self.families, replace(fitted, trends=self.without[family]), family)
+                known[family] = self.left_out(family, fitted)
             found.append(play(s, cell, known[family], seeds=seeds or (number % 3,)))
         return found
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from inertia.tuning.experience.cells import Cell, shipped
 from inertia.tuning.experience.jobs import FAMILIES
 from inertia.tuning.experience.policy import ExperiencePolicy
 from inertia.tuning.experience.prior import Experience
-from inertia.tuning.experience.reading import FITTED
+from inertia.tuning.experience.reading import FITTED, Fitted
 from inertia.tuning.experience.surfaces import EPSILON, Surface, surface
 from inertia.tuning.factors import budget_of
 from inertia.tuning.loop import tune
@@ -40,6 +41,7 @@ from .jobs import JOBS, Job
 from .problems import batch_size, built, dimension, examples
 from .reading import HERE, record
 from .runs import MOMENTA, run
+from .trend import penalties, trends
 
 SEED, FRESH, AFTER = 7, (100, 101, 102), (0, 2, 3)
 LARGEST, LONGEST = 60_000, 40e9  # parameters, and parameters times examples seen in a run: what is left out takes minutes a run
@@ -52,10 +54,17 @@ class Without:
     family: str
 
     def __call__(self, measured: Any, budget: Any, seed: int) -> ExperiencePolicy:
-        policy = ExperiencePolicy(measured, budget, seed)
+        policy = ExperiencePolicy(measured, budget, seed, fitted=_without(self.family))
         left = [each for each in policy.known.surfaces if each.cell.family != self.family]
         policy.known = Experience(left, policy.known.families, policy.known.fitted)
         return policy
+
+
+@cache
+def _without(family: str) -> Fitted:
+    """The numbers of the package, the line of learning rates from all other families."""
+    fitted = FITTED["sgd"]
+    return replace(fitted, trends=trends(shipped(), "sgd", fitted, penalties(shipped(), "sgd", fitted), family))
 
 
 def chosen(sealed: bool) -> list[Job]:

@@ -1,11 +1,12 @@
 """SGD with momentum, or AdamW: two policies side by side, and of every run the optimizer that it is worth most to.
 
-The first run is that of the optimizer whose best setting is expected to end lower, the second that of the other, so that both have been
-seen. Every further run goes where the loss of the better of both is expected to fall most. Which of two ends lower, each at its own best
-setting, is told by the ratio of what is left above the floor that both share: each policy thinks in what is left above a floor of its own.
-What is recommended has the better run, unless that ratio says otherwise for sure: the median of the same ratio at the best runs so far
-decides, for the mean loss is ruled by the few hypotheses under which an optimizer could fall very far (leave one family out, it chose SGD
-in nearly every job).
+The first run is that of the optimizer whose advice without a run ended nearer to the better of both on other jobs (where a forecast
+was made, of the one that is believed to end lower), the second that of the other, so that both have been seen. Nothing measured before
+a run foretold which of two ends lower (benchmarks/experience/any.py). Every further run goes where the loss of the better of both is
+expected to fall most. Which of two ends lower, each at its own best setting, is told by the ratio of what is left above the floor that
+both share: each policy thinks in what is left above a floor of its own. What is recommended has the better run, unless that ratio says
+otherwise for sure: the median of the same ratio at the best runs so far decides, for the mean loss is ruled by the few hypotheses under
+which an optimizer could fall very far (leave one family out, it chose SGD in nearly every job).
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from ..recipe import OPTIMIZERS, Recipe
 from .cells import Cell
 from .policy import ExperiencePolicy, settled
 from .prior import Experience, log_student
-from .reading import quantiles
+from .reading import FITTED, quantiles
 from .surfaces import EPSILON
 
-__all__ = ["Apart", "EitherPolicy", "apart", "leads", "ratios", "told"]
+__all__ = ["Apart", "EitherPolicy", "advised", "apart", "leads", "ratios", "told"]
 
 Array = NDArray[np.float64]
 _DRAWN = 16384  # pairs of what is believed of both: quantiles of their ratio to about 1 % of the spread
@@ -124,10 +125,24 @@ class EitherPolicy:
         return self._split[1:]
 
     def _order(self, history: History) -> list[str]:
-        """The optimizers, best first: one that ran before one that did not; else the one that is more likely than not to end lower."""
+        """The optimizers, best first: one that ran before one that did not; else the one that is more likely than not to end lower.
+
+        Without runs and without a forecast it is the one whose advice was nearer to the better of both on other jobs.
+        """
         parts, by_runs, by_best = self._asked(history)
         first = leads(by_runs, by_best)
+        if not history.trials and all(policy.job.said is None for policy in self.each.values()):
+            first = advised() == OPTIMIZERS[0]
         return sorted(self.each, key=lambda name: (not parts[name].trials, (name == OPTIMIZERS[0]) != first))
+
+
+def advised() -> str:
+    """The optimizer whose advice without a run ended nearer to the better of both, over all known jobs.
+
+    >>> advised()
+    'adamw'
+    """
+    return min(OPTIMIZERS, key=lambda name: FITTED[name].advice)
 
 
 def _later(falls: tuple[Array, Array, Array], ahead: float) -> tuple[Array, Array, Array]:

@@ -45,6 +45,7 @@ class Fitted:
     narrow: float  # the same once runs of the job are known
     worth: float  # expected fall of y by one more run, below which the search ends
     stays: float  # noise at the bottom of a quadratic, over the noise of its fall
+    advice: float  # mean logarithm of the excess of its advice over the best setting of both optimizers, by benchmarks/experience/any.py
     trends: tuple[Trend, Trend]  # of networks, and of convex jobs
 
     def width(self, ran: bool) -> float:

@@ -42,7 +42,7 @@ def games(optimizer: str) -> list[Game]:
     for s, cell in zip(bank.surfaces, bank.answers, strict=True):
         family = s.cell.family
         if family not in known:
-            known[family] = Experience(bank.surfaces, bank.families, FITTED[optimizer], skip=family)
+            known[family] = bank.left_out(family, FITTED[optimizer])
         here = known[family]
         weighed = here.weigh(job_of(s), cell.at([]), Seen(np.array([]), np.array([], dtype=bool)))
         pick = int(np.argmin(weighed.weight @ here.worth(weighed, cell.where)[0]))

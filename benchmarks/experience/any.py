@@ -47,7 +47,7 @@ class Side:
     def ask(self) -> None:
         """Everything believed after the runs made."""
         self.weighed: Weighed = self.known.weigh(
-            job_of(self.s), self.answers.at(self.done), Seen(np.array(self.fell), np.array(self.risen, bool))
+            job_of(self.s, self.known.fitted.gains), self.answers.at(self.done), Seen(np.array(self.fell), np.array(self.risen, bool))
         )
         self.belief: Belief = self.known.belief(self.weighed, self.answers.where)
         expected = self.belief.expected

@@ -5,7 +5,8 @@
     ... --held-out                                       the validation loss as objective;   --adamw    AdamW's cells
 
     ... --widths                                         only `broad` and `narrow`, with the rest as it is
-    ... --sealed                                         the table of the sealed jobs: once, when nothing more is changed
+    ... --sealed                                         the table of the jobs sealed last: once, when nothing more is changed
+    ... --sealed-first                                   the same of the first ten, which were opened on 26 November 2026
 
 What is minimised: the mean over cells of min(logreg, 1.5) after 0 to 3 runs (three weighs twice), one tuning seed a cell, nothing of
 the cell's family known. The widths `gain`, `broad` and `narrow` do not change choices; they are fitted by the pinball score of the
@@ -22,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from playing import Answers, LeftOut, Played, laid, play
-from trend import penalties, trends, written
+from trend import Table, penalties, trends, written
 
 from inertia.tuning.experience.cells import Cell, shipped
 from inertia.tuning.experience.jobs import FAMILIES
@@ -31,6 +32,7 @@ from inertia.tuning.experience.reading import FITTED, Fitted
 from inertia.tuning.experience.surfaces import EPSILON
 
 WIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+GAINS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0]) / 5
 
 
@@ -53,6 +55,9 @@ class Bank:
         self.without = {
             family: trends(self.known or self.cells, self.optimizer, fitted, chosen, family) for family in {c.family for c in self.cells}
         }
+        gained = Table.gains(self.taught)
+        penalty = gained.best()
+        self.gained = {family: gained.line(penalty, family) for family in self.without}
         found = [laid([cell], self.families, replace(fitted, trends=self.without[cell.family]), self.held_out) for cell in self.cells]
         self.surfaces = [each for one in found for each in one]
         self.answers = [Answers(s, self.families, fitted.along, self.held_out) for s in self.surfaces]
@@ -61,7 +66,7 @@ class Bank:
 
     def left_out(self, family: str, fitted: Fitted) -> Experience:
         """What is known without a family."""
-        return LeftOut(self.taught, self.families, replace(fitted, trends=self.without[family]), family)
+        return LeftOut(self.taught, self.families, replace(fitted, trends=self.without[family], gains=self.gained[family]), family)
 
     def played(self, fitted: Fitted, seeds: tuple[int, ...] | None = None, every: int = 1) -> list[list[Played]]:
         """Every cell (or each `every`th) played; one tuning seed a cell, in turn, unless `seeds` are given."""
@@ -84,14 +89,15 @@ def _unit_of(fitted: Fitted) -> tuple[object, ...]:
     return fitted.network, fitted.convex, fitted.along
 
 
-def sealed(optimizer: str) -> tuple[Cell, ...]:
-    """The cells of the sealed jobs."""
+def sealed(optimizer: str, first: bool = False) -> tuple[Cell, ...]:
+    """The cells of the jobs that were sealed last, or of the `first` ones."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from experience.build import cells
-    from experience.jobs import JOBS
+    from experience.jobs import _NEW, JOBS, _known, draw
     from experience.reading import record
 
-    found = [cell for job in JOBS.values() if job.sealed for cell in cells(record(job.name), {})]
+    names = draw(_NEW, _known())
+    found = [cell for job in JOBS.values() if job.sealed and (job.name in names) == first for cell in cells(record(job.name), {})]
     return tuple(cell for cell in found if cell.optimizer == optimizer and cell.facts.short_best is not None)
 
 
@@ -124,8 +130,12 @@ def ln_left(told: np.ndarray) -> np.ndarray:
 def widths(bank: Bank, fitted: Fitted) -> Fitted:
     """How much wider or narrower what a run ends at is to be told, before the first run of the job and after it."""
     tried = {width: bank.played(replace(fitted, broad=width, narrow=width), (0, 1, 2)) for width in WIDTHS}
+    gain = min(
+        GAINS,
+        key=lambda spread: pinball(np.array([g for rows in bank.played(replace(fitted, gain=spread)) for row in rows for g in row.gains])),
+    )
     broad, narrow = (min(WIDTHS, key=lambda width: foretold_badly(tried[width], after)) for after in (False, True))
-    return replace(fitted, broad=broad, narrow=narrow)
+    return replace(fitted, broad=broad, narrow=narrow, gain=gain)
 
 
 def constant_interval(bank: Bank) -> float:
@@ -231,8 +241,9 @@ def number(words: list[str], name: str, usual: int) -> int:
 if __name__ == "__main__":
     words = sys.argv[1:]
     which = "adamw" if "--adamw" in words else "sgd"
-    words += ["--table"] if "--sealed" in words else []
-    mine = Bank(which, "--held-out" in words, sealed(which) if "--sealed" in words else ())
+    shut = {"--sealed", "--sealed-first"} & set(words)
+    words += ["--table"] if shut else []
+    mine = Bank(which, "--held-out" in words, sealed(which, "--sealed-first" in shut) if shut else ())
     numbers = FITTED[mine.optimizer]
     if not {"--table", "--widths"} & set(words):
         numbers = fit(mine, number(words, "--passes", 1), number(words, "--every", 1))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inertia.tuning.experience.cells import Cell
-from inertia.tuning.experience.features import scale_of, unit
+from inertia.tuning.experience.features import Trend, regressors, scale_of, unit
 from inertia.tuning.experience.policy import chosen, improvement, spread_of
 from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places
 from inertia.tuning.experience.reading import Fitted, quantiles
@@ -55,12 +55,13 @@ class LeftOut(Experience):
         return source, shift + self.moved[source], weight, corrects
 
 
-def job_of(s: Surface) -> Job:
+def job_of(s: Surface, gains: Trend) -> Job:
     facts = s.cell.facts
     said = s.said if np.all(np.isfinite(s.said)) else None
     most = np.inf if np.isnan(s.most) else s.most
     told = 0.0 if np.isnan(s.promised) else s.promised
-    return Job(s.features, s.unit, s.start, scale_of(facts, s.cell.optimizer), most, said, told)
+    gain = gains.at(regressors(facts, s.cell.optimizer))
+    return Job(s.features, s.unit, s.start, scale_of(facts, s.cell.optimizer), most, said, told, gain)
 
 
 class Answers:
@@ -96,7 +97,7 @@ class Answers:
 
 
 def play(s: Surface, cell: Answers, experience: Experience, runs: int = 3, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Played]:
-    job, found = job_of(s), []
+    job, found = job_of(s, experience.fitted.gains), []
     for seed in seeds:
         ended_early = False
         picks, done, fell, risen, foreseen, again, gains = [], [], [], [], [], [], []

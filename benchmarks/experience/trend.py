@@ -3,6 +3,7 @@
     python benchmarks/experience/trend.py          prints how far off it is, leave one family out, and writes data/fitted.json
 
 The target is log2 of the best learning rate at momentum (beta1) 0.9, less the weighted mean of what short runs and the curvature show.
+A second line says how much momentum gains: the root of the logarithm of the ratio of losses, which is never negative.
 A family weighs as much as another, however many jobs it has; the penalty is the one that is least off, leave one family out.
 """
 
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 import inertia
 from inertia.tuning.experience.cells import Cell, shipped
 from inertia.tuning.experience.features import FEATURES, Trend, regressors, shown
+from inertia.tuning.experience.jobs import experience
 from inertia.tuning.experience.reading import FITTED, Fitted
-from inertia.tuning.experience.surfaces import left, reference
+from inertia.tuning.experience.surfaces import Surface, left, reference
 
 TARGET = Path(inertia.__file__).parent / "tuning" / "experience" / "data" / "fitted.json"
 PENALTIES = (0.5, 2.0, 8.0, 32.0, 128.0, 1e9)  # in families, on weights of regressors with variance 1; the last leaves the mean alone
@@ -43,14 +45,28 @@ def position(cell: Cell) -> float:
 
 
 class Table:
-    """The known jobs of one kind: regressors, targets, families."""
+    """Regressors and a target of known jobs, with their families."""
 
-    def __init__(self, cells: Sequence[Cell], optimizer: str, convex: bool, fitted: Fitted) -> None:
-        mine = [(cell, position(cell)) for cell in cells if cell.facts.convex == convex and cell.optimizer == optimizer]
-        mine = [(cell, at) for cell, at in mine if np.isfinite(at)]
-        self.families = np.array([cell.family for cell, _ in mine])
-        self.x = np.array([regressors(cell.facts, optimizer) for cell, _ in mine]).reshape(-1, len(FEATURES) + 1)
-        self.y = np.array([at - shown(cell.facts, optimizer, fitted.units(convex)) for cell, at in mine])
+    def __init__(self, rows: Sequence[tuple[Cell, float]]) -> None:
+        rows = [(cell, value) for cell, value in rows if np.isfinite(value)]
+        self.families = np.array([cell.family for cell, _ in rows])
+        self.x = np.array([regressors(cell.facts, cell.optimizer) for cell, _ in rows]).reshape(-1, len(FEATURES) + 1)
+        self.y = np.array([value for _, value in rows])
+
+    @staticmethod
+    def rates(cells: Sequence[Cell], optimizer: str, convex: bool, fitted: Fitted) -> Table:
+        """Where the best learning rate lies."""
+        mine = [cell for cell in cells if cell.facts.convex == convex and cell.optimizer == optimizer]
+        return Table([(cell, position(cell) - shown(cell.facts, optimizer, fitted.units(convex))) for cell in mine])
+
+    @staticmethod
+    def gains(surfaces: Sequence[Surface]) -> Table:
+        """The root of ln of momentum's gain."""
+        return Table([(s.cell, float(np.sqrt(max(s.gain, 0.0)))) for s in surfaces if np.isfinite(s.gain)])
+
+    def best(self) -> float:
+        """The penalty that is least off."""
+        return min(PENALTIES, key=self.off) if self.y.size else PENALTIES[-1]
 
     def line(self, penalty: float, without: str = "") -> Trend:
         """The regression on all families but one."""
@@ -97,13 +113,12 @@ def _told(value: float | Array) -> float | tuple[float, ...]:
 
 def penalties(cells: Sequence[Cell], optimizer: str, fitted: Fitted) -> tuple[float, float]:
     """The penalty that is least off, of networks and of convex jobs."""
-    tables = [Table(cells, optimizer, convex, fitted) for convex in (False, True)]
-    return tuple(min(PENALTIES, key=table.off) if table.y.size else 1.0 for table in tables)  # type: ignore[return-value]
+    return tuple(Table.rates(cells, optimizer, convex, fitted).best() for convex in (False, True))  # type: ignore[return-value]
 
 
 def trends(cells: Sequence[Cell], optimizer: str, fitted: Fitted, penalty: tuple[float, float], without: str = "") -> tuple[Trend, Trend]:
     """The lines of networks and of convex jobs, from all families but one."""
-    return tuple(Table(cells, optimizer, convex, fitted).line(penalty[convex], without) for convex in (False, True))  # type: ignore[return-value]
+    return tuple(Table.rates(cells, optimizer, convex, fitted).line(penalty[convex], without) for convex in (False, True))  # type: ignore[return-value]
 
 
 def written(optimizer: str, fitted: Fitted) -> None:
@@ -115,12 +130,14 @@ def written(optimizer: str, fitted: Fitted) -> None:
 def main() -> None:
     for optimizer, fitted in FITTED.items():
         chosen = penalties(shipped(), optimizer, fitted)
-        for convex in (False, True):
-            table, which = Table(shipped(), optimizer, convex, fitted), "convex" if convex else "networks"
+        tables = [Table.rates(shipped(), optimizer, convex, fitted) for convex in (False, True)]
+        gained = Table.gains(experience(optimizer, False, fitted).surfaces)
+        for table, what in zip([*tables, gained], ("rates of networks", "rates of convex jobs", "gains of momentum"), strict=True):
             if table.y.size:
-                off = f"{table.spread():.2f} by the mean, {table.off(chosen[convex]):.2f} by the line (penalty {chosen[convex]:g})"
-                print(f"{optimizer}, {which}: {len(set(table.families))} families, octaves off, leave one out: {off}")
-        written(optimizer, replace(fitted, trends=trends(shipped(), optimizer, fitted, chosen)))
+                off = f"{table.spread():.2f} by the mean, {table.off(table.best()):.2f} by the line (penalty {table.best():g})"
+                print(f"{optimizer}, {what}: {len(set(table.families))} families, off leave one out: {off}")
+        lines = trends(shipped(), optimizer, fitted, chosen)
+        written(optimizer, replace(fitted, trends=lines, gains=gained.line(gained.best())))
 
 
 if __name__ == "__main__":

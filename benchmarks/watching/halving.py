@@ -44,7 +44,7 @@ def games(optimizer: str) -> list[Game]:
         if family not in known:
             known[family] = bank.left_out(family, FITTED[optimizer])
         here = known[family]
-        weighed = here.weigh(job_of(s), cell.at([]), Seen(np.array([]), np.array([], dtype=bool)))
+        weighed = here.weigh(job_of(s, here.fitted.gains), cell.at([]), Seen(np.array([]), np.array([], dtype=bool)))
         pick = int(np.argmin(weighed.weight @ here.worth(weighed, cell.where)[0]))
         mine = cell.recipes[pick]
         off = {

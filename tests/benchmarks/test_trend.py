@@ -10,6 +10,7 @@ import pytest
 
 from inertia.tuning.experience.cells import shipped
 from inertia.tuning.experience.features import FEATURES, regressors, shown, unit
+from inertia.tuning.experience.jobs import experience
 from inertia.tuning.experience.reading import FITTED
 
 linear_model = pytest.importorskip("sklearn.linear_model")
@@ -28,7 +29,7 @@ def benchmark():
 def test_the_line_is_a_ridge_regression_with_families_alike_in_weight(optimizer, convex):
     from trend import Table
 
-    table = Table(shipped(), optimizer, convex, FITTED[optimizer])
+    table = Table.rates(shipped(), optimizer, convex, FITTED[optimizer])
     without = sorted(set(table.families))[0]
     use = table.families != without
     weight = np.array([1 / np.sum(table.families[use] == family) for family in table.families[use]])
@@ -44,17 +45,19 @@ def test_the_line_is_a_ridge_regression_with_families_alike_in_weight(optimizer,
 
 
 def test_the_shipped_lines_are_what_the_script_gives():
-    from trend import penalties, trends
+    from trend import Table, penalties, trends
 
     for optimizer, fitted in FITTED.items():
         assert fitted.trends == trends(shipped(), optimizer, fitted, penalties(shipped(), optimizer, fitted))
+        gained = Table.gains(experience(optimizer, False, fitted).surfaces)
+        assert fitted.gains == gained.line(gained.best())
 
 
 def test_the_line_is_nearer_than_the_mean_leave_one_family_out():
     from trend import Table, penalties
 
     for optimizer, convex, share in (("sgd", False, 0.9), ("sgd", True, 1.0), ("adamw", False, 0.9)):
-        table = Table(shipped(), optimizer, convex, FITTED[optimizer])  # of convex jobs nothing is foretold: the mean alone is left
+        table = Table.rates(shipped(), optimizer, convex, FITTED[optimizer])  # of convex jobs nothing is foretold: the mean alone is left
         assert table.off(penalties(shipped(), optimizer, FITTED[optimizer])[convex]) <= share * table.spread() + 1e-3
 
 

@@ -1,6 +1,8 @@
 """SGD or AdamW: both run, the further runs go where they are worth most, and the ratio says what a simulation of both says."""
 
 import json
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from inertia.tuning.asking import Asked, ask
 from inertia.tuning.ending import estimated
 from inertia.tuning.experience import policy
 from inertia.tuning.experience.cells import read
-from inertia.tuning.experience.either import Apart, EitherPolicy, ratios, told
+from inertia.tuning.experience.either import Apart, EitherPolicy, advised, leads, ratios, told
 from inertia.tuning.experience.policy import ExperiencePolicy
 from inertia.tuning.factors import budget_of
 from inertia.tuning.measuring import measure
@@ -108,9 +110,34 @@ def test_the_first_run_is_that_which_drawing_says_will_end_lower(seen):
     ratio = np.quantile(np.log(rest["adamw"] / rest["sgd"])[drawn_again], (0.1, 0.5, 0.9))
     so_far = told(*(policy.settled(how.each[name].standing(History()), 0) for name in ("sgd", "adamw")), how.apart)
     assert np.allclose(so_far, ratio, atol=0.2)  # of a spread of 4
+    at_best = told(*(how.each[name].at_best(History()) for name in ("sgd", "adamw")), how.apart)
     choice = how.chosen(History())
-    assert choice.chosen == ("sgd" if ratio[1] > 0 else "adamw")
+    assert choice.chosen == ("sgd" if leads(so_far, at_best) else "adamw")
     assert how.propose(History(), 3).candidates[0].recipe.optimizer == choice.chosen
+
+
+def test_without_a_forecast_the_first_run_is_that_of_the_better_advice(seen):
+    bent = replace(seen, convex=False)  # as of a network: then nothing is forecast
+    how = EitherPolicy(bent, BUDGET)
+    assert all(each.job.said is None for each in how.each.values())
+    assert how.propose(History(), 3).candidates[0].recipe.optimizer == how.chosen(History()).chosen == advised()
+
+
+def test_a_floor_above_the_other_start_is_as_good_as_impossible():
+    falls = np.array([0.5, 1.0])
+    known = falls, np.array([1.0, 2.0]), np.array([0.5, 0.5])
+    below = falls - 3, np.array([1.0, 2.0]) - 1.5, np.array([0.5, 0.5])  # one of its two floors lies above where it starts
+    with np.errstate(all="raise"):
+        found, weight = ratios(known, below, Apart(0.1, 3.0))
+    assert np.all(np.isfinite(found))
+    assert weight.max() == 1
+    assert weight.min() < 1e-6
+
+
+def test_starts_that_differ_from_seed_to_seed_warn_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        inertia.tune("linear-regression", optimizer="any")
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
@@ -211,7 +238,7 @@ def test_what_cannot_be_searched_together_is_refused():
 
 
 def test_sgd_wins_the_valley_and_the_answer_says_so():
-    found = inertia.tune(valley(), steps=40, optimizer="any")
+    found = inertia.tune(valley(), steps=20, optimizer="any")
     said = found.to_json()["optimizer"]
     assert (said["chosen"], said["other"]) == ("sgd", "adamw")
     assert 1 < said["low"] <= said["ratio"] <= said["high"]

@@ -184,7 +184,8 @@ def ratios(one: tuple[Array, Array, Array], two: tuple[Array, Array, Array], lik
     )
     floor = np.maximum(most, other_most)
     rest, other_rest = (np.maximum(1 - each / floor, 0.0) + EPSILON for each in (fell, other))
-    weight = log_student(np.log(other_most / most) / likely.spread, likely.tail)
+    possible = np.maximum(other_most, np.finfo(float).tiny)  # counted from the first one's start, a fall can be less than nothing
+    weight = log_student(np.log(possible / most) / likely.spread, likely.tail)
     return np.log(other_rest / rest), np.exp(weight - weight.max())
 
 

@@ -49,7 +49,7 @@ class Units(NamedTuple):
 
 @dataclass(frozen=True)
 class Trend:
-    """How many octaves from the mean of short runs and curvature the best learning rate lies: a straight line in `regressors`.
+    """A straight line in `regressors`: how many octaves from the mean of short runs and curvature the best learning rate lies.
 
     Beyond what the known jobs hold it goes on level, and what is not known counts as in the middle.
 
@@ -58,14 +58,14 @@ class Trend:
     (1.0, 2.5)
     """
 
-    shift: float  # octaves, in the middle of the known jobs
-    weights: tuple[float, ...]  # octaves for one of each regressor
+    shift: float  # in the middle of the known jobs
+    weights: tuple[float, ...]  # for one of each regressor
     middle: tuple[float, ...]
     low: tuple[float, ...]  # the least and the largest among known jobs
     high: tuple[float, ...]
 
     def at(self, x: Array) -> float:
-        """Octaves for one job's regressors."""
+        """What the line says for one job's regressors."""
         inside = np.clip(np.where(np.isnan(x), self.middle, x), self.low, self.high)
         return float(self.shift + np.dot(self.weights, inside - np.array(self.middle)))
 

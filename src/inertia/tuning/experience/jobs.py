@@ -15,7 +15,7 @@ from ..predict import forecast
 from ..quadratic import modelled
 from ..recipe import Family, Recipe
 from .cells import Cell, Facts, shipped
-from .features import features, scale_of, unit
+from .features import features, regressors, scale_of, unit
 from .prior import Experience, Job
 from .reading import Fitted
 from .remembering import filled
@@ -81,4 +81,6 @@ def asked(seen: Measurement, budget: Budget, optimizer: str, fitted: Fitted) -> 
             capped = np.minimum(share, 1.0)
             said = counted(capped).reshape(len(FAMILIES[optimizer]), NET.size)
             told = (facts.promised or 0.0) * (1 - bottom(capped))
-    return Job(features(facts, optimizer), at, start, scale_of(facts, optimizer), most, said, told)
+    return Job(
+        features(facts, optimizer), at, start, scale_of(facts, optimizer), most, said, told, fitted.gains.at(regressors(facts, optimizer))
+    )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..recipe import Family
-from .features import scale_of
+from .features import regressors, scale_of
 from .reading import Fitted
 from .surfaces import EPSILON, NET, Surface, blend, blurred, left, remains
 
@@ -51,6 +51,7 @@ class Job:
     most: float  # the fall cannot be larger; inf where no bound is known
     said: Array | None = None  # (F, X)
     promised: float = 0.0  # the fall that the forecast speaks of, in units of loss; 0 where there is none
+    gain: float = float("nan")  # the root of ln of momentum's gain that the line in the features says; nan where it was not asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,17 +154,23 @@ class Experience:
         self.overfell = np.array([np.log(each.fall / each.promised) for each in self.surfaces])  # nan where nothing was forecast
         self.shares = np.array([np.log(each.fall / each.most) for each in self.surfaces])  # nan where no bound is known
         self.gains = np.array([each.gain for each in self.surfaces])
+        optimizer = families[0].optimizer
+        self.lines = np.array([fitted.gains.at(regressors(each.cell.facts, optimizer)) for each in self.surfaces])
         self.said_gains = np.array([gain_said(each.said, families) for each in self.surfaces])
 
     def momentum(self, found: Weighed) -> tuple[Array, Array]:
-        """ln of how much higher the loss ends without momentum: values and weights."""
-        gains = self.gains[found.source]
-        if found.job.said is not None:
-            said = gain_said(found.job.said, self.families)
-            gains = np.where(found.corrects, np.maximum(said + gains - self.said_gains[found.source], 0.0), gains)
-        known = np.isfinite(gains)
+        """ln of how much higher the loss ends without momentum: values and weights.
+
+        A known job says what it gained, moved by what the line in the features says of both; beside a forecast, what that missed there.
+        """
+        gains, job = self.gains[found.source], found.job
+        roots = np.sqrt(np.maximum(gains, 0.0)) + (job.gain - self.lines[found.source] if np.isfinite(job.gain) else 0.0)
+        if job.said is not None:
+            said = np.maximum(gain_said(job.said, self.families) + gains - self.said_gains[found.source], 0.0)
+            roots = np.where(found.corrects, np.sqrt(said), roots)
+        known = np.isfinite(roots)
         nodes, weights = np.polynomial.hermite_e.hermegauss(9)
-        values = np.maximum(gains[known][:, None] + self.fitted.gain * nodes, 0.0)
+        values = np.maximum(roots[known][:, None] + self.fitted.gain * nodes, 0.0) ** 2
         return values.ravel(), (found.weight[known][:, None] * (weights / weights.sum())).ravel()
 
     def prior(self, job: Job) -> tuple[NDArray[np.intp], Array, Array, NDArray[np.bool_]]:

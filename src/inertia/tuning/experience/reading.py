@@ -40,13 +40,14 @@ class Fitted:
     trust: float  # of the forecast, where there is one
     fall: float  # spread of ln(fall/its scale) beyond what a known job had
     promise: float  # the same of ln(fall/what the forecast promised), where there is one
-    gain: float  # spread of ln of the gain of momentum beyond what a known job had
+    gain: float  # spread of the root of ln of the gain of momentum beyond what a known job had
     broad: float  # widens the distribution of what a run ends at, before the job has run
     narrow: float  # the same once runs of the job are known
     worth: float  # expected fall of y by one more run, below which the search ends
     stays: float  # noise at the bottom of a quadratic, over the noise of its fall
     advice: float  # mean logarithm of the excess of its advice over the best setting of both optimizers, by benchmarks/experience/any.py
     trends: tuple[Trend, Trend]  # of networks, and of convex jobs
+    gains: Trend  # the root of ln of the gain of momentum
 
     def width(self, ran: bool) -> float:
         """How much wider than believed to tell what a run ends at, by whether the job has run."""
@@ -80,8 +81,14 @@ def _fitted() -> dict[str, Fitted]:
 def _plain(name: str, value: Any) -> Any:
     """A number, a row of them, or lines."""
     if name == "trends":
-        return tuple(Trend(line["shift"], *(tuple(line[row]) for row in ("weights", "middle", "low", "high"))) for line in value)
+        return tuple(map(_line, value))
+    if name == "gains":
+        return _line(value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _line(numbers: dict[str, Any]) -> Trend:
+    return Trend(numbers["shift"], *(tuple(numbers[row]) for row in ("weights", "middle", "low", "high")))
 
 
 FITTED = _fitted()

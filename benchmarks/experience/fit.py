@@ -49,12 +49,11 @@ class Bank:
     def lay(self, fitted: Fitted) -> None:
         """Every grid on the net: again where the unit of the net has changed. What is judged is laid as if its family were not known."""
         self.of = _unit_of(fitted)
-        chosen = penalties(self.known or self.cells, self.optimizer, fitted)
-        whole = replace(fitted, trends=trends(self.known or self.cells, self.optimizer, fitted, chosen))
-        self.taught = laid(self.known or self.cells, self.families, whole, self.held_out)
-        self.without = {
-            family: trends(self.known or self.cells, self.optimizer, fitted, chosen, family) for family in {c.family for c in self.cells}
-        }
+        known = self.known or self.cells
+        chosen = penalties(known, self.optimizer, fitted)
+        whole = replace(fitted, trends=trends(known, self.optimizer, fitted, chosen))
+        self.taught = laid(known, self.families, whole, self.held_out)
+        self.without = {family: trends(known, self.optimizer, fitted, chosen, family) for family in {c.family for c in self.cells}}
         gained = Table.gains(self.taught)
         penalty = gained.best()
         self.gained = {family: gained.line(penalty, family) for family in self.without}

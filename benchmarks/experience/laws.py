@@ -152,13 +152,3 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "sets-width": _sets,
     "operator-integral": _operator,
 }
-BUDGETS: dict[str, tuple[int, int | None]] = {
-    "picture-sines": (700, 32),
-    "pendulum-step": (500, 20),
-    "energy-slopes": (400, 10),
-    "heat-residual": (400, None),
-    "flow-moons": (600, 50),
-    "score-clouds": (800, 64),
-    "sets-width": (400, 16),
-    "operator-integral": (500, 40),
-}

@@ -296,23 +296,3 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "angles-mises": _angles,
     "shares-beta": _shares,
 }
-BUDGETS: dict[str, tuple[int, int | None]] = {
-    "cancer-denoised": (300, 16),
-    "digits-triplets": (300, 24),
-    "diabetes-ranked": (250, 32),
-    "labels-many": (400, 25),
-    "focal-rare": (600, 40),
-    "wine-smoothed": (200, 10),
-    "distilled": (500, 20),
-    "survival-weibull": (400, 32),
-    "diabetes-ordered": (300, 16),
-    "costs-gamma": (500, 30),
-    "pixels-masked": (400, 48),
-    "cancer-two-heads": (450, 16),
-    "diabetes-raw": (400, 16),
-    "logcosh-heavy": (600, 24),
-    "margins-deep": (500, 32),
-    "policy-logged": (400, 64),
-    "angles-mises": (600, 32),
-    "shares-beta": (400, 20),
-}

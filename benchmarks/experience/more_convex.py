@@ -238,20 +238,3 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "precision-root": _precision,
     "transport-prices": _transport,
 }
-
-BUDGETS: dict[str, tuple[int, int | None]] = {
-    "chain-tags": (300, 16),
-    "ranking": (500, 20),
-    "exponential-cancer": (400, 24),
-    "softmax-words": (500, 32),
-    "ridge-student": (600, 16),
-    "gamma-times": (350, 25),
-    "kernel-rings": (800, 32),
-    "smooth-signal": (250, None),
-    "portfolio": (450, 12),
-    "graded-airfoil": (300, 10),
-    "fourth-powers": (500, 20),
-    "spins": (200, 20),
-    "precision-root": (400, 16),
-    "transport-prices": (600, 24),
-}

@@ -288,18 +288,3 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "cells-automaton": _automaton,
     "pendulum-control": _pendulum,
 }
-
-BUDGETS: dict[str, tuple[int, int | None]] = {
-    "digits-turned": (250, 16),
-    "digits-barred": (200, 8),
-    "digits-mixer": (300, 16),
-    "digits-depthwise": (300, 20),
-    "digits-sums": (500, 25),
-    "digits-halves": (400, 32),
-    "digits-sparse": (400, 25),
-    "adapter": (400, 16),
-    "liked-pairs": (700, 32),
-    "rings-transport": (600, 16),
-    "cells-automaton": (400, 24),
-    "pendulum-control": (250, 16),
-}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inertia.tuning.experience.cells import Cell
-from inertia.tuning.experience.features import Trend, regressors, scale_of, unit
+from inertia.tuning.experience.features import Trend, regressors, scale_of
 from inertia.tuning.experience.policy import chosen, improvement, spread_of
 from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places
 from inertia.tuning.experience.reading import Fitted, quantiles
@@ -43,11 +43,7 @@ class LeftOut(Experience):
 
     def __init__(self, surfaces: list[Surface], families: tuple[Family, ...], without: Fitted, family: str) -> None:
         super().__init__(surfaces, families, without, skip=family)
-        optimizer = families[0].optimizer
-        self.moved = np.array([
-            s.unit - unit(s.cell.facts, optimizer, without.units(s.cell.facts.convex), without.trend(s.cell.facts.convex))
-            for s in self.surfaces
-        ])  # fmt: skip
+        self.moved = np.array([s.unit - without.unit(s.cell.facts, s.cell.optimizer) for s in self.surfaces])
 
     def prior(self, job: Job) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         """Hypotheses, moved."""

@@ -271,24 +271,3 @@ BUILDERS: dict[str, Callable[[], Built]] = (
         "roll-batchnorm": _roll,
     }
 )
-BUDGETS: dict[str, tuple[int, int | None]] = (
-    losses.BUDGETS
-    | laws.BUDGETS
-    | {
-        "checkerboard": (1000, 32),
-        "rings-turned": (300, None),
-        "stairs-huber": (600, 16),
-        "student-teacher": (500, None),
-        "fourier-tiny": (400, 24),
-        "experts": (600, 16),
-        "gated-products": (500, 32),
-        "maxout-planes": (400, 20),
-        "bells-franke": (700, 32),
-        "soft-tree": (600, 25),
-        "airfoil-additive": (300, 12),
-        "clicks-hashed": (500, 32),
-        "prototypes": (300, 20),
-        "tents-residual": (600, 16),
-        "roll-batchnorm": (400, 50),
-    }
-)

@@ -297,20 +297,3 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "graph-triangles": _triangles,
     "keywords-hashed": _keywords,
 }
-
-BUDGETS: dict[str, tuple[int, int | None]] = {
-    "graph-communities": (300, None),
-    "point-clouds": (400, 16),
-    "set-attention": (500, 32),
-    "sorting-transformer": (500, 16),
-    "modular-sum": (800, 40),
-    "mackey-glass-identity": (400, 20),
-    "signals-gated": (400, 16),
-    "word-boundaries": (400, 16),
-    "topics-bags": (600, 32),
-    "letters-bilinear": (700, 48),
-    "board-translations": (1000, 32),
-    "formula-trees": (600, 24),
-    "graph-triangles": (300, 12),
-    "keywords-hashed": (300, 32),
-}

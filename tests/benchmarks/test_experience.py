@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +13,6 @@ pytest.importorskip("sklearn")
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 FILES = sorted((FOLDER / "experience" / "data").rglob("*.json"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def benchmark():
-    before = list(sys.path)
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path[:] = before
 
 
 def test_the_list_of_jobs_is_frozen():
@@ -164,35 +155,6 @@ def test_schedules():
     assert factors("constant", 3).tolist() == [1, 1, 1]
     assert factors("linear", 4).tolist() == [1, 0.75, 0.5, 0.25]
     assert factors("warmup-linear", 20)[[0, 1, 2, 11]].tolist() == [0.5, 1, 1, 0.5]
-
-
-def later():
-    sys.path.insert(0, str(FOLDER))
-    from experience import points
-    from experience.jobs import _later
-
-    return [job.name for job in _later() if job.name not in points.BUILDERS]  # those have tests of their own
-
-
-@pytest.mark.parametrize("name", later())
-def test_a_later_job_is_a_mean_over_examples_and_begins_elsewhere_with_every_seed(name):
-    from experience.problems import built
-
-    one = built(name)
-    params, other = one.init(0), one.init(1)
-    rows = jax.tree.leaves(one.data)[0].shape[0]
-    half = rows // 2
-    parts = [jax.tree.map(lambda array, part=part: array[part], one.data) for part in (slice(0, half), slice(half, 2 * half))]
-    whole = float(one.loss(params, jax.tree.map(lambda array: array[: 2 * half], one.data)))
-    assert math.isfinite(whole)
-    norms = [sum(float(np.sum(np.square(np.asarray(leaf)))) for leaf in jax.tree.leaves(each)) for each in (params, other)]
-    assert norms[0] != norms[1] or norms[0] == 0
-    if name not in BATCHED:  # the others see statistics of the batch
-        halves = [float(one.loss(params, part)) for part in parts]
-        assert np.mean(halves) == pytest.approx(whole, rel=1e-4, abs=1e-5 * max(map(abs, halves)))
-
-
-BATCHED = {"digits-barred"}
 
 
 @pytest.mark.skipif(not any(path.stem == "ridge" for path in FILES), reason="no data yet")

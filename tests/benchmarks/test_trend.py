@@ -1,7 +1,6 @@
 """The line that says where the best learning rate lies: against scikit-learn's ridge regression, and what must not change it."""
 
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,20 +8,12 @@ import numpy as np
 import pytest
 
 from inertia.tuning.experience.cells import shipped
-from inertia.tuning.experience.features import FEATURES, regressors, shown, unit
+from inertia.tuning.experience.features import FEATURES, regressors, shown
 from inertia.tuning.experience.jobs import experience
 from inertia.tuning.experience.reading import FITTED
 
 linear_model = pytest.importorskip("sklearn.linear_model")
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "experience"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def benchmark():
-    before = list(sys.path)
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path[:] = before
 
 
 @pytest.mark.parametrize(("optimizer", "convex"), [("sgd", False), ("sgd", True), ("adamw", False)])
@@ -73,15 +64,14 @@ def test_no_scale_of_loss_or_parameters_changes_the_learning_rate_in_its_own_uni
         short_best=facts.short_best - math.log2(bend), short_half=facts.short_half - math.log2(bend),
         short_edge=facts.short_edge - math.log2(bend), short_fall=facts.short_fall * by,
     )  # fmt: skip
-    units, trend = fitted.units(facts.convex), fitted.trend(facts.convex)
     assert regressors(moved, "sgd") == pytest.approx(regressors(facts, "sgd"), abs=1e-9, nan_ok=True)
-    assert unit(moved, "sgd", units, trend) == pytest.approx(unit(facts, "sgd", units, trend) - math.log2(bend), abs=1e-9)
+    assert fitted.unit(moved, "sgd") == pytest.approx(fitted.unit(facts, "sgd") - math.log2(bend), abs=1e-9)
 
 
 def test_beyond_the_known_jobs_the_line_goes_on_level():
-    trend = FITTED["sgd"].trend(False)
+    fitted = FITTED["sgd"]
     facts = shipped()[0].facts
     far, farther = (replace(facts, steps=10**power, convex=False) for power in (9, 12))
-    assert len(trend.weights) == len(FEATURES) + 1
-    off = [unit(each, "sgd", FITTED["sgd"].units(False), trend) - shown(each, "sgd", FITTED["sgd"].units(False)) for each in (far, farther)]
+    assert len(fitted.trends[False].weights) == len(FEATURES) + 1
+    off = [fitted.unit(each, "sgd") - shown(each, "sgd", fitted.units(False)) for each in (far, farther)]
     assert off[0] == pytest.approx(off[1], abs=1e-9)

@@ -1,6 +1,5 @@
 """The tuner's benchmark: rivals see the grid's runs exactly, searches pick what they saw, rules read known curves."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,6 @@ optax = pytest.importorskip("optax")
 pytest.importorskip("sklearn")
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "tuner"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def benchmark():
-    before = list(sys.path)
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path[:] = before
 
 
 @pytest.fixture

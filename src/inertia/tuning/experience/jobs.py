@@ -15,7 +15,7 @@ from ..predict import forecast
 from ..quadratic import modelled
 from ..recipe import Family, Recipe
 from .cells import Cell, Facts, shipped
-from .features import features, regressors, scale_of, unit
+from .features import features, regressors, scale_of
 from .prior import Experience, Job
 from .reading import Fitted
 from .remembering import filled
@@ -69,7 +69,7 @@ def foreseen(seen: Measurement, budget: Budget, recipes: list[Recipe], stays: fl
 def asked(seen: Measurement, budget: Budget, optimizer: str, fitted: Fitted) -> Job:
     """The job that experience is asked about."""
     facts = Facts.of(seen, budget, optimizer)
-    at = unit(facts, optimizer, fitted.units(facts.convex), fitted.trend(facts.convex))
+    at = fitted.unit(facts, optimizer)
     held = budget.objective.held_out
     start = seen.validation * budget.objective.sign if held else seen.loss
     most = np.inf if facts.lowest is None or held else facts.loss - facts.lowest

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..recipe import Family
 from .features import regressors, scale_of
 from .reading import Fitted
-from .surfaces import EPSILON, NET, Surface, blend, blurred, left, remains
+from .surfaces import EPSILON, NET, Surface, blend, blurred, left, on_net, remains
 
 __all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places"]
 
@@ -112,15 +112,13 @@ def places(x: Array, families: list[Family], net: tuple[Family, ...], along: flo
 
 def gathered(tables: Sequence[Array], source: NDArray[np.intp], where: Places, moved: Array) -> list[Array]:
     """Tables (S, F, X) of the surfaces `source` (H,), read at candidates whose x is moved by (H,): (H, C) each."""
-    step, size = NET[1] - NET[0], NET.size
+    size = NET.size
     found = [np.zeros((source.size, where.x.size)) for _ in tables]
     for side in range(2):
         use = np.flatnonzero(where.weights[:, side])
         if not use.size:
             continue
-        at = np.clip((where.x[use] + where.shifts[use, side] - moved[:, None] - NET[0]) / step, 0, size - 1 - 1e-9)
-        low = at.astype(np.intp)
-        part = at - low
+        low, part = on_net(where.x[use] + where.shifts[use, side] - moved[:, None])
         cell = low + (source * (tables[0].shape[1] * size))[:, None] + where.rows[use, side] * size
         for table, sums in zip(tables, found, strict=True):
             flat = table.ravel()

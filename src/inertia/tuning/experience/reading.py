@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import Trend, Units
+from .cells import Facts
+from .features import Trend, Units, unit
 
 __all__ = ["FITTED", "Fitted", "quantiles"]
 
@@ -57,9 +58,9 @@ class Fitted:
         """Weights of the unit of learning rates."""
         return Units(*(self.convex if convex else self.network))
 
-    def trend(self, convex: bool) -> Trend:
-        """Where the best learning rate lies from the weighted mean."""
-        return self.trends[convex]
+    def unit(self, facts: Facts, optimizer: str) -> float:
+        """log2 of the learning rate that those of a job are compared with."""
+        return unit(facts, optimizer, self.units(facts.convex), self.trends[facts.convex])
 
 
 def quantiles(values: Array, weights: Array, at: tuple[float, ...]) -> Array:

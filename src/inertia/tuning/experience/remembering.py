@@ -19,7 +19,7 @@ from ..measurement import Measurement
 from ..policy import History
 from ..recipe import Recipe
 from .cells import Cell, Facts, read
-from .features import features, scale_of, unit
+from .features import features, scale_of
 from .prior import Experience, Job, Seen, places
 from .surfaces import NET, Surface
 
@@ -100,7 +100,7 @@ def filled(known: Experience, cell: Cell) -> Surface | None:
     if not np.all(np.isfinite(fell)) or not np.any(fell > 0):
         return None
     facts = cell.facts
-    at = unit(facts, cell.optimizer, known.fitted.units(facts.convex), known.fitted.trend(facts.convex))
+    at = known.fitted.unit(facts, cell.optimizer)
     job = Job(features(facts, cell.optimizer), at, float(starts[0]), scale_of(facts, cell.optimizer), np.inf)
     x, along = np.log2([recipe.learning_rate for recipe in cell.recipes]) - at, known.fitted.along
     weighed = known.weigh(job, places(x, [recipe.family for recipe in cell.recipes], known.families, along), Seen(fell, fell == 0))

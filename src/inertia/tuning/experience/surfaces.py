@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from ..recipe import Family
 from .cells import Cell
-from .features import features, unit
+from .features import features
 from .reading import Fitted
 
-__all__ = ["EPSILON", "NET", "Surface", "blend", "blurred", "bottom", "counted", "left", "reference", "remains", "surface"]
+__all__ = ["EPSILON", "NET", "Surface", "blend", "blurred", "bottom", "counted", "left", "on_net", "reference", "remains", "surface"]
 
 Array = NDArray[np.float64]
 
@@ -120,7 +120,7 @@ def surface(cell: Cell, families: tuple[Family, ...], fitted: Fitted, held_out: 
         "failing": np.nansum(share > 0.9, axis=1) / ended, "said": _said(cell, held_out),
         "risen": np.sum(losses >= starts, axis=1) / ended,
     }  # fmt: skip
-    at = unit(cell.facts, cell.optimizer, fitted.units(cell.facts.convex), fitted.trend(cell.facts.convex))
+    at = fitted.unit(cell.facts, cell.optimizer)
     laid = _laid(cell, families, rows, at, fitted.along)
     plain = [i for i, recipe in enumerate(cell.recipes) if recipe.momentum == 0]
     gain = float(np.log((means[plain].min() - ref) / (means.min() - ref))) if plain and cell.full and means.min() > ref else np.nan
@@ -192,14 +192,24 @@ def blend(own: tuple[Family, ...], wanted: tuple[Family, ...], along: float) -> 
     return rows, shifts, weights
 
 
+def on_net(x: Array) -> tuple[NDArray[np.intp], Array]:
+    """Where places lie: which one of the net is next below, and how far on the way to the one above; outside, the nearest end.
+
+    >>> [each.round(3).tolist() for each in on_net(np.array([NET[0] - 1, NET[2] + 0.1, NET[-1] + 1]))]
+    [[0, 2, 41], [0.0, 0.2, 1.0]]
+    """
+    at = np.clip((x - NET[0]) / (NET[1] - NET[0]), 0, NET.size - 1 - 1e-9)
+    low = at.astype(np.intp)
+    return low, at - low
+
+
 def spread_over(values: Array, rows: NDArray[np.intp], shifts: Array, weights: Array) -> Array:
     """Rows of the net (..., own, X) blended as `blend` said: (..., F, X)."""
     found = np.zeros((*values.shape[:-2], rows.shape[0], NET.size))
     for i, side in np.argwhere(weights > 0):
-        at = np.clip((NET + shifts[i, side] - NET[0]) / (NET[1] - NET[0]), 0.0, NET.size - 1)
-        low = np.minimum(at.astype(np.intp), NET.size - 2)
+        low, part = on_net(NET + shifts[i, side])
         row = values[..., rows[i, side], :]
-        found[..., i, :] += weights[i, side] * (row[..., low] + (at - low) * (row[..., low + 1] - row[..., low]))
+        found[..., i, :] += weights[i, side] * (row[..., low] + part * (row[..., low + 1] - row[..., low]))
     return found
 
 

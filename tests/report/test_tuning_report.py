@@ -51,6 +51,26 @@ def test_an_interval_that_reaches_zero_does_not_flatten_what_is_expected(found):
     assert "below the axis" not in plain.caption
 
 
+@pytest.mark.parametrize("shift", [0.0, -20.0])
+def test_curves_far_below_the_start_fill_their_picture_whatever_the_sign_of_the_loss(found, shift):
+    land = found.landscape
+    lowest = min(float(run.training[-1]) for run in found.runs)
+    middle = np.linspace(2.0, 1.0, land.loss.size).reshape(land.loss.shape) * lowest + shift
+    runs = [
+        replace(trial, run=replace(trial.run, training=np.append(trial.run.training[:-1], lowest) + shift))
+        for trial in found.history.trials
+    ]
+    held = replace(
+        found, landscape=replace(land, loss=middle, low=middle - 0.1 * lowest, high=middle + 0.1 * lowest),
+        history=replace(found.history, trials=tuple(runs)), measurement=replace(found.measurement, loss=found.measurement.loss + shift),
+    )  # fmt: skip
+    for view in (tuning.by_learning_rate(held), tuning.by_momentum(held)):
+        every = np.concatenate([each.y for each in view.lines])
+        low, top = view.limits
+        assert low < every.min() <= every.max() < top
+        assert np.ptp(every) > 0.6 * (top - low)
+
+
 def test_the_spectrum_shows_shares(found):
     view = tuning.measured(found)
     for heights in view.heights:

@@ -264,10 +264,15 @@ def _dots(found: Tuning, place: Any) -> list[Line]:
 
 
 def _limits(found: Tuning, drawn: Sequence[Line], bottom: float | None) -> tuple[float, float] | None:
-    """Limits of the loss axis that leave the diverging end of the curves out, and on a logarithmic axis what an interval has far below."""
+    """Limits of the loss axis that leave the diverging end of the curves out, and on a logarithmic axis what an interval has far below.
+
+    They go up to a little above the start or the highest run, and no higher than the curves do.
+    """
     fine = _heights(drawn)
-    top = 1.3 * max(found.measurement.loss, *(item.y[0] for item in drawn if item.dots)) if found.runs else float(fine.max())
-    low = float(fine.min())
+    low, top = float(fine.min()), float(fine.max())
+    if found.runs:
+        start = max(found.measurement.loss, *(item.y[0] for item in drawn if item.dots))
+        top = min(start + 0.3 * abs(start), 1.3 * top if bottom is not None else top + 0.08 * (top - low))
     return (low - 0.08 * (top - low), top) if bottom is None else (bottom, top)
 
 

@@ -220,14 +220,14 @@ def rows(results):
     """The table of the page."""
     lines = [
         "| model | parameters | products | CPU seconds | true error | over scipy's eigsh | the same in products | over PyHessian "
-        "| eigsh's products for 1e-5 | for 1 % |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| eigsh's products for 1e-5, 1 % |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, one in results.items():
         scipys, others = (_ratio(one["peers"].get(peer, {})) for peer in ("eigsh", "PyHessian"))
         counted = f"{one['products'] / one['peers']['eigsh']['products']:.2f}" if one["peers"].get("eigsh") else "-"
         start = f"| {name} | {one['parameters']:,} | {one['products']:.0f} | {one['cpu']:.2f} | {max(one['error'], one['rounding']):.1e} |"
-        looser = " | ".join(f"{best['products']:.0f}" if best else "not run" if best == {} else "none" for best in one["looser"])
+        looser = ", ".join(f"{best['products']:.0f}" if best else "not run" if best == {} else "none" for best in one["looser"])
         lines.append(f"{start} {scipys} | {counted} | {others} | {looser} |")
     return lines
 

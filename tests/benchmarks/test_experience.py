@@ -178,3 +178,25 @@ def test_short_runs_are_kept_an_octave_apart_with_every_seed(path):
         assert np.all(np.diff(found["rates"]) == 1)
         assert np.all(np.diff(found["steps"]) > 0)
         assert np.shape(found["losses"]) == (min(3, len(start)), len(found["rates"]), 3)
+
+
+@pytest.mark.parametrize(("optimizer", "momenta"), [("sgd", ("0", "nesterov-0.9", "0.98")), ("adamw", ("0", "0.9"))])
+def test_grids_on_an_accelerator_train_as_those_on_a_processor(optimizer: str, momenta: tuple[str, ...]) -> None:
+    """`wide.py` runs every seed and schedule side by side; below the edge its runs end where those of `runs.py` do."""
+    from experience.jobs import JOBS
+    from experience.runs import run
+    from experience.wide import Lane, Wide
+
+    job, rates = JOBS["wine-mlp"], (-9.0, -7.0)
+    lanes = [
+        Lane(schedule, momentum, rate, seed)
+        for schedule in ("constant", "linear")
+        for momentum in momenta
+        for rate in rates
+        for seed in (0, 1)
+    ]
+    for lane, ended in zip(lanes, Wide(job, optimizer).run(lanes), strict=True):
+        [alone] = run(job, optimizer, lane.schedule, [(lane.family, lane.rate)], lane.seed, curve=True)
+        assert ended.train == pytest.approx(alone.train, rel=1e-3)  # float32 sums in another order, a hundred steps
+        assert ended.validation == pytest.approx(alone.validation, rel=1e-3)
+        assert ended.curve == pytest.approx(alone.curve, rel=2e-3)

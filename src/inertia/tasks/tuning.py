@@ -54,7 +54,10 @@ def job_of(task: Task, *, validate: bool | None = None, executor: Any = None, **
         require("torch", "torch")
         from ..torch.door import TorchJob
 
+        from ..torch.schedules import factored
+
         extra, settings = task.extra, task.extra["settings"]
+        words["schedule"] = factored(words["schedule"], words["steps"])
         job = TorchJob(
             extra["model"], extra["loss_fn"], extra["data"], validation=extra["validation"], batch_size=words["batch_size"],
             steps=words["steps"],

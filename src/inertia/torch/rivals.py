@@ -19,6 +19,7 @@ from ..tuning.recipe import Recipe
 from ..tuning.trainable import Run
 from .door import TorchJob
 from .running import train
+from .schedules import factored
 
 __all__ = ["RIVALS", "compare", "run_rival"]
 
@@ -69,7 +70,7 @@ def compare(
     ['MoMo', 'Prodigy', 'schedule-free SGD']
     """
     job = TorchJob(model, loss_fn, data, validation=validation, batch_size=batch_size, forward=forward, steps=steps, seed=seed)
-    budget = budget_of(job.examples, steps=steps, batch_size=job.batch_size, schedule=schedule, **added)
+    budget = budget_of(job.examples, steps=steps, batch_size=job.batch_size, schedule=factored(schedule, steps), **added)
     found: list[dict[str, Any]] = []
     for name in RIVALS:
         run = run_rival(job, budget, name, seed)

@@ -21,6 +21,7 @@ from ..tuning.underway import setting_of
 from .door import TorchJob
 from .led import decided
 from .processes import assembled
+from .schedules import factored
 
 __all__ = ["check", "posed", "tune"]
 
@@ -73,7 +74,8 @@ def tune(
         data: tensors (inputs, targets), a dict of tensors, a DataLoader, a Dataset, or an iterable of batches.
         steps: optimizer steps of one run; at least 16.
         batch_size: examples of one step; default the loader's own, else all of them.
-        schedule: of the learning rate: "constant", "linear", "cosine", or a function step -> factor of the peak.
+        schedule: of the learning rate: "constant", "linear", "cosine", a function step -> factor of the peak, or a torch scheduler
+            (of any optimizer, stepped once a step) or a function optimizer -> scheduler.
         warmup: steps of linear warm-up.
         weight_decay: added to the gradient as decay times the parameters (SGD), or decoupled and times the rate (AdamW).
         clip: gradients are clipped to this norm.
@@ -207,7 +209,7 @@ def posed(
 
     job = made() if group is None else group.guarded(made)
     budget = budget_of(
-        job.examples, steps=steps, batch_size=job.batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
-        objective=Objective.of(validation is not None, metric is not None, maximize), uniform=job.uniform,
+        job.examples, steps=steps, batch_size=job.batch_size, schedule=factored(schedule, steps), warmup=warmup,
+        weight_decay=weight_decay, clip=clip, objective=Objective.of(validation is not None, metric is not None, maximize), uniform=job.uniform,
     )  # fmt: skip
     return job, budget

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import inertia
 import inertia.torch as room
 from inertia.core.method import Method
-from inertia.errors import BadInput
+from inertia.errors import BadInput, InertiaWarning
 
 torch.set_num_threads(1)
 ENDS = {"noise": 0, "weights": False}
@@ -125,3 +126,69 @@ def test_a_graph_is_kept_also_where_attention_had_to_be_replaced():
 
     found = room.measure(Attention(), nn.MSELoss(), (X, Y), **ENDS)
     assert found.provenance["products"] == "exact, 1 of 1 batches' gradient graphs kept"
+
+
+def normed(kind):
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1)).double()
+    kind(model[0])
+    return model
+
+
+@pytest.mark.parametrize("kind", [nn.utils.parametrizations.weight_norm, nn.utils.weight_norm])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_weight_norm_is_measured_by_differences_where_its_second_derivative_is_wrong(kind):
+    """Against the dense Hessian of the same loss with the weight g v/|v| written out, to the bar asked for."""
+    model, x, y = normed(kind), X.double(), Y.double()
+    words = dict(model.named_parameters())
+    names = list(words)
+
+    def written(flat):
+        at = dict(
+            zip(
+                names,
+                (part.view_as(words[n]) for n, part in zip(names, flat.split([p.numel() for p in words.values()]), strict=True)),
+                strict=True,
+            )
+        )
+        g, v = (next(at[n] for n in names if n.endswith(ends)) for ends in (("original0", "weight_g"), ("original1", "weight_v")))
+        hidden = torch.tanh(x @ (g * v / v.norm(dim=1, keepdim=True)).T + at["0.bias"])
+        return F.mse_loss(hidden @ at["2.weight"].T + at["2.bias"], y)
+
+    whole = torch.autograd.functional.hessian(written, torch.cat([p.detach().flatten() for p in words.values()]))
+    with pytest.warns(InertiaWarning, match="torch's weight norm: wrong second derivative"):
+        found = room.measure(model, nn.MSELoss(), (x, y), rtol=1e-3, **ENDS)
+    largest = float(torch.linalg.eigvalsh(whole)[-1])
+    assert abs(found.L - largest) < 1e-3 * largest
+
+
+def test_what_a_forward_pass_leaves_on_the_model_does_not_keep_it_from_being_copied():
+    """A loss beside the output, in an attribute, a list and an object: measured and tuned as the same loss written as one is."""
+
+    class Kept:
+        pass
+
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(4)
+            self.inside, self.out, self.held = nn.Linear(6, 4), nn.Linear(4, 1), Kept()
+
+        def forward(self, x):
+            hidden = torch.tanh(self.inside(x))
+            self.beside, self.held.all = hidden.square().mean(), [hidden]
+            return self.out(hidden)
+
+    def both(m, batch):
+        return F.mse_loss(m(batch[0]), batch[1]) + 0.1 * m.beside
+
+    def one(m, batch):
+        hidden = torch.tanh(m.inside(batch[0]))
+        return F.mse_loss(m.out(hidden), batch[1]) + 0.1 * hidden.square().mean()
+
+    budget = {"steps": 16, "batch_size": 8, "runs": 1}
+    used = Beside()
+    used(X)  # as after a step of the user's own
+    losses = [inertia.tune(model, None, (X, Y), forward=f, **budget).verified_loss for model, f in ((used, both), (Beside(), one))]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert used.beside.requires_grad  # the user's model is as it was

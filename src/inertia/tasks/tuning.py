@@ -53,7 +53,6 @@ def job_of(task: Task, *, validate: bool | None = None, executor: Any = None, **
     else:
         require("torch", "torch")
         from ..torch.door import TorchJob
-
         from ..torch.schedules import factored
 
         extra, settings = task.extra, task.extra["settings"]

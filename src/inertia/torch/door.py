@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from ..tuning.penalty import penalised
 from ..tuning.recipe import Recipe
 from ..tuning.trainable import Metric, Progress, Readings, Run, Sample
 from .batches import Batches, Everything, Indexed, in_order
+from .copying import copied
 from .frozen import NORMS, trainable
 from .grouping import shares_of
 from .losses import Loss, lowest_of
@@ -205,7 +205,7 @@ class TorchJob:
     def walk(self, at: State, recipe: Recipe, budget: Budget, steps: int, seed: int) -> State | None:
         """Where steps at the constant peak rate lead."""
         task = self.task(at, recipe, np.ones(steps), seed, (steps,), budget)
-        model = copy.deepcopy(task.model)
+        model = copied(task.model)
         task = task._replace(data=self.data, held=None, metric=None)
         found = train(task._replace(marks=()), model=model)
         there = state_of(model)
@@ -267,7 +267,7 @@ class TorchJob:
     ) -> Training:  # fmt: skip
         """A run from a point; the model in it is a copy of its own."""
         with torch.inference_mode(False):
-            model = copy.deepcopy(self._model)
+            model = copied(self._model)
             load(model, at)
         size = self.examples if budget is None else budget.batch_size
         decay, clip = (0.0, None) if budget is None else (budget.weight_decay, budget.clip)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 
-__all__ = ["REENTRANT", "foreign_functions", "fused_attention", "gradient_of", "graph_bytes", "misses_second", "reentrant"]
+__all__ = ["REENTRANT", "foreign_functions", "fused_attention", "gradient_of", "graph_bytes", "misses_second", "reentrant", "wrong_second"]
 
 REENTRANT = "checkpoint(use_reentrant=True) has a first derivative only; use_reentrant=False has a second one"
 
@@ -64,6 +65,27 @@ def misses_second(foreign: set[str], start: torch.Tensor, product: Callable[[tor
     second = image / max(size, 1e-300)
     skew = abs(float(second @ image) - float(first @ product(second)))
     return any("Compiled" in name for name in foreign) or size == 0 or skew > 1e-3 * size
+
+
+def wrong_second(loss: torch.Tensor) -> str:
+    """The function of torch's own in the graph whose second derivative is known to be wrong, where this torch still has it so; else ''.
+
+    torch's weight norm takes the norm of its direction for a constant when its gradient is differentiated
+    (`_weight_norm_differentiable_backward`, torch 2.13).
+    """
+    normed = any(node.name().startswith("WeightNormInterface") for node in _nodes(loss))
+    return "torch's weight norm: wrong second derivative" if normed and _weight_norm_forgets() else ""
+
+
+@functools.cache
+def _weight_norm_forgets() -> bool:
+    """Whether H v = -(gradient) fails along v, where it must hold: g v/|v| does not change with the length of v (Euler)."""
+    with torch.enable_grad():
+        v = torch.tensor([[3.0, 4.0]], dtype=torch.float64, requires_grad=True)
+        value = torch._weight_norm(v, torch.ones(1, 1, dtype=torch.float64), 0)[0, 0]
+        (first,) = torch.autograd.grad(value, v, create_graph=True)
+        (second,) = torch.autograd.grad(first, v, v.detach())
+    return not torch.allclose(second, -first.detach())
 
 
 def graph_bytes(evaluate: Callable[[], torch.Tensor], params: Sequence[torch.Tensor]) -> int:

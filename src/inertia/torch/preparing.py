@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 
 from ..errors import BadInput, takes
 from .batches import Batches, Indexed, batches_of
+from .copying import copied
 from .frozen import trainable
 
 __all__ = ["check_functions", "fed", "module_of"]
@@ -54,6 +54,6 @@ def module_of(model: Any, seed: int) -> nn.Module:
             raise BadInput("the model has lazy modules without parameters yet: call it once on a batch, then pass it")
         trainable(made)
         try:
-            return copy.deepcopy(made)
+            return copied(made)
         except Exception as error:
             raise BadInput(f"the model cannot be copied ({type(error).__name__}: {error}): runs start from copies of it") from error

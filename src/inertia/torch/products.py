@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..errors import BadInput, InertiaWarning
 from .batches import Batches, Everything, Indexed, moved
 from .frozen import Frozen, displaced
-from .graphs import REENTRANT, foreign_functions, fused_attention, gradient_of, graph_bytes, misses_second, reentrant
+from .graphs import REENTRANT, foreign_functions, fused_attention, gradient_of, graph_bytes, misses_second, reentrant, wrong_second
 from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
@@ -245,9 +245,11 @@ class TorchSource(Sampled):
         return value, grads, weight
 
     def _distrust(self, loss: torch.Tensor, grads: Any) -> None:
-        """Functions outside torch may forget their second derivative without a word: then products are not symmetric, or zero."""
+        """Where a second derivative is missing or wrong without a word, products are not symmetric, or zero: of functions outside torch."""
         foreign = foreign_functions(loss)
-        if foreign:
+        if wrong := wrong_second(loss):
+            self._fall_back(RuntimeError(wrong), last=True)
+        elif foreign:
             start = self._zeros()
             self._add(start, grads, 1.0)
             if misses_second(foreign, start, lambda vector: self._through(grads, vector)):

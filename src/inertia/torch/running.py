@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from ..tuning.numpy_door import ADAM_BETA2, ADAM_EPSILON
 from ..tuning.recipe import Recipe
 from ..tuning.trainable import Run
 from .batches import Batches, Everything, Indexed, moved, seed_everything
+from .copying import copied
 from .frozen import alone, in_mode, trainable
 from .losses import Loss
 from .processes import Elsewhere, Portion, Processes
@@ -74,7 +74,7 @@ def train(task: Training, tell: Callable[[int], None] | None = None, *, model: n
     error, here = "", task.model
     with alone(), torch.inference_mode(False), torch.enable_grad():
         try:
-            here = copy.deepcopy(task.model) if model is None else model
+            here = copied(task.model) if model is None else model
             _steps(task, here, read, tell)
         except Exception as raised:  # whatever a user's model raises is a result
             if isinstance(raised, Elsewhere) and isinstance(raised.__cause__, KeyboardInterrupt):

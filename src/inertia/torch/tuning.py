@@ -210,6 +210,7 @@ def posed(
     job = made() if group is None else group.guarded(made)
     budget = budget_of(
         job.examples, steps=steps, batch_size=job.batch_size, schedule=factored(schedule, steps), warmup=warmup,
-        weight_decay=weight_decay, clip=clip, objective=Objective.of(validation is not None, metric is not None, maximize), uniform=job.uniform,
+        weight_decay=weight_decay, clip=clip, objective=Objective.of(validation is not None, metric is not None, maximize),
+        uniform=job.uniform,
     )  # fmt: skip
     return job, budget

@@ -192,3 +192,89 @@ def test_what_a_forward_pass_leaves_on_the_model_does_not_keep_it_from_being_cop
     losses = [inertia.tune(model, None, (X, Y), forward=f, **budget).verified_loss for model, f in ((used, both), (Beside(), one))]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert used.beside.requires_grad  # the user's model is as it was
+
+
+class Two(nn.Module):
+    """Two inputs, and more than one output."""
+
+    def __init__(self, made=lambda out, hidden: out):
+        super().__init__()
+        torch.manual_seed(5)
+        self.left, self.right, self.made = nn.Linear(3, 2), nn.Linear(3, 1), made
+
+    def forward(self, a, b):
+        return self.made(self.left(a).sum(1, keepdim=True).tanh() + self.right(b), a)
+
+
+def penalised(model, batch):
+    """A gradient penalty: the loss differentiates the model by itself."""
+    at = batch[0].clone().requires_grad_(True)
+    out = model(at)
+    (slope,) = torch.autograd.grad(out.sum(), at, create_graph=True)
+    return F.mse_loss(out, batch[1]) + 0.1 * (slope.norm(dim=1) - 1).square().mean()
+
+
+def test_a_loss_that_differentiates_by_itself():
+    """The curvature is that of the dense Hessian, and a run begins and ends where a loop of our own does."""
+    torch.manual_seed(6)
+    model = nn.Sequential(nn.Linear(6, 3), nn.Tanh(), nn.Linear(3, 1)).double()
+    x, y = X.double(), Y.double()
+    sizes, names = [p.numel() for p in model.parameters()], [n for n, _ in model.named_parameters()]
+
+    def flat(vector):
+        at = {n: v.view_as(p) for n, v, p in zip(names, vector.split(sizes), model.parameters(), strict=True)}
+        return penalised(lambda z: torch.func.functional_call(model, at, (z,)), (x, y))
+
+    whole = torch.autograd.functional.hessian(flat, torch.cat([p.detach().flatten() for p in model.parameters()]))
+    largest = float(torch.linalg.eigvalsh(whole)[-1])
+    found = room.measure(model, None, (x, y), forward=penalised, rtol=1e-3, **ENDS)
+    assert abs(found.L - largest) < 1e-3 * largest
+    budget = {"steps": 16, "runs": 1, "validation": (x[:9], y[:9]), "schedule": "constant", "momentum": 0.0}
+    tuned = inertia.tune(model, None, (x, y), forward=penalised, **budget)
+    optimizer, _ = tuned.torch(model.parameters())
+    assert tuned.runs[0].training[0] == pytest.approx(penalised(model, (x, y)).item())
+    for _ in range(16):
+        optimizer.zero_grad()
+        penalised(model, (x, y)).backward()
+        optimizer.step()
+    assert tuned.runs[0].training[-1] == pytest.approx(penalised(model, (x, y)).item(), rel=1e-9)
+    assert tuned.runs[0].validation[-1] == pytest.approx(penalised(model, (x[:9], y[:9])).item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("pack", [tuple, list, lambda pair: dict(zip("ab", pair, strict=True))])
+def test_inputs_in_a_tuple_list_or_dict_of_their_own(pack):
+    """Tensors, and a loader that collates them, measure and train as the same inputs side by side do."""
+    a, b = X[:, :3], X[:, 3:]
+    rows = [(pack((a[i], b[i])), Y[i]) for i in range(len(Y))]
+    words = {"steps": 16, "runs": 1}
+
+    def forward(model, batch):
+        inputs = batch[0]
+        return model(**inputs) if isinstance(inputs, dict) else model(*inputs)
+
+    plain = inertia.tune(Two(), nn.MSELoss(), (a, b, Y), batch_size=8, **words)
+    nested = inertia.tune(Two(), nn.MSELoss(), (pack((a, b)), Y), forward=forward, batch_size=8, **words)
+    loader = torch.utils.data.DataLoader(rows, batch_size=8, shuffle=True)
+    loaded = inertia.tune(Two(), nn.MSELoss(), loader, forward=forward, **words)
+    for found in (nested, loaded):
+        assert found.verified_loss == pytest.approx(plain.verified_loss, rel=1e-5)
+    with pytest.raises(BadInput, match=r"takes them one by one: pass forward=lambda model, batch: model\(\*"):
+        inertia.tune(Two(), nn.MSELoss(), (pack((a, b)), Y), batch_size=8, **words)
+    with pytest.raises(BadInput, match=r"the tensors hold \[32, 31, 32\] examples"):
+        inertia.tune(Two(), nn.MSELoss(), (pack((a, b[:31])), Y), forward=forward, batch_size=8, **words)
+
+
+@pytest.mark.parametrize(
+    ("made", "part"),
+    [
+        (lambda out, hidden: (out, hidden), r"a tuple.*output\[0\]"),
+        (lambda out, hidden: {"pred": out, "hidden": hidden}, r"a dict.*output\['pred'\]"),
+    ],
+)
+def test_a_model_of_several_outputs_with_a_loss_of_one(made, part):
+    """The sentence names what came and a change that works."""
+    data, words = (X[:, :3], X[:, 3:], Y), {"steps": 16, "runs": 1}
+    with pytest.raises(BadInput, match=part) as told:
+        inertia.tune(Two(made), nn.MSELoss(), data, **words)
+    loss_fn = eval(str(told.value).partition("loss_fn=")[2], {"nn": nn})  # what it says, as it stands
+    assert inertia.tune(Two(made), loss_fn, data, **words).verified_loss == inertia.tune(Two(), nn.MSELoss(), data, **words).verified_loss

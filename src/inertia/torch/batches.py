@@ -235,21 +235,37 @@ def _sampler(loader: Any) -> Any:
 
 
 def as_tensors(data: Any) -> Any:
-    """The data as tensors with one leading axis of examples, or None where they are batches."""
-    if isinstance(data, torch.Tensor | np.ndarray):
-        _length(torch.as_tensor(data))
-        return torch.as_tensor(data)
-    if isinstance(data, tuple) and data and all(isinstance(item, torch.Tensor | np.ndarray) for item in data):
-        found: Any = tuple(torch.as_tensor(item) for item in data)
-        lengths = [_length(item) for item in found]
-    elif isinstance(data, Mapping) and data and all(isinstance(item, torch.Tensor | np.ndarray) for item in data.values()):
-        found = {name: torch.as_tensor(item) for name, item in data.items()}
-        lengths = [_length(item) for item in found.values()]
-    else:
+    """The data as tensors with one leading axis of examples, or None where they are batches.
+
+    Inputs may be several, in a tuple or dict of their own, `((images, texts), labels)`; a tuple of tuples alone is one of batches.
+
+    >>> as_tensors(((torch.zeros(3), torch.zeros(3)), torch.ones(3)))[1]
+    tensor([1., 1., 1.])
+    >>> as_tensors(((torch.zeros(3), torch.zeros(3)), (torch.ones(3), torch.ones(3)))) is None
+    True
+    """
+    one = isinstance(data, torch.Tensor | np.ndarray | Mapping)
+    if not one and not (isinstance(data, tuple) and any(isinstance(item, torch.Tensor | np.ndarray) for item in data)):
         return None
-    if len(set(lengths)) > 1:
+    lengths: list[int] = []
+    found = _tree(data, lengths)
+    if found is not None and len(set(lengths)) > 1:
         raise BadInput(f"the tensors hold {lengths} examples: inputs and targets must have the same first dimension")
     return found
+
+
+def _tree(data: Any, lengths: list[int]) -> Any:
+    """Arrays as tensors in tuples, lists and dicts, and how many examples each holds; None where anything else is among them."""
+    if isinstance(data, torch.Tensor | np.ndarray):
+        tensor = torch.as_tensor(data)
+        lengths.append(_length(tensor))
+        return tensor
+    if not isinstance(data, Mapping | tuple | list) or not data:
+        return None
+    parts = [_tree(item, lengths) for item in (data.values() if isinstance(data, Mapping) else data)]
+    if any(part is None for part in parts):
+        return None
+    return dict(zip(data, parts, strict=True)) if isinstance(data, Mapping) else parts if isinstance(data, list) else tuple(parts)
 
 
 def _length(tensor: torch.Tensor) -> int:
@@ -288,10 +304,12 @@ def examples_in(batch: Any) -> int:
 
 
 def taken(tensors: Any, rows: Any) -> Any:
-    """The chosen rows of a tensor, a tuple or a dict of them."""
+    """The chosen rows of a tensor, or of tensors in tuples, lists and dicts."""
     if isinstance(tensors, torch.Tensor):
         return tensors[rows]
-    return {k: v[rows] for k, v in tensors.items()} if isinstance(tensors, Mapping) else tuple(item[rows] for item in tensors)
+    if isinstance(tensors, Mapping):
+        return {name: taken(item, rows) for name, item in tensors.items()}
+    return type(tensors)(taken(item, rows) for item in tensors)
 
 
 def moved(batch: Any, device: torch.device, widen: bool) -> Any:

@@ -19,7 +19,7 @@ from ..errors import BadInput
 from ..measurement.asked import MEAN, METRIC, OTHER, SUM, TWO, Parts, beside, unequal
 from .batches import examples_in
 
-__all__ = ["Loss", "lowest_of"]
+__all__ = ["Loss", "lowest_of", "without_graph"]
 
 _NUMBERS = int | float | np.number | np.ndarray
 _ASK = "return (sum, weight) from the loss, such as (loss * n, n) for n tokens, and every batch is weighted right"
@@ -50,6 +50,39 @@ def lowest_of(loss_fn: Any) -> float | None:
     return 0.0 if known else None
 
 
+def without_graph(ask: Callable[[], Any], differentiates: list[bool]) -> Any:
+    """What `ask` returns, made without a graph, or with one where it differentiates by itself (a gradient penalty, forces).
+
+    That it does is seen once, by its failing without and not with one, and then remembered in `differentiates`.
+
+    >>> at = torch.ones(2, requires_grad=True)
+    >>> with torch.no_grad():
+    ...     slope = without_graph(lambda: torch.autograd.grad((at**2).sum(), at)[0], [])
+    >>> slope.tolist()
+    [2.0, 2.0]
+    """
+    if not differentiates and not torch.is_grad_enabled():
+        try:
+            return ask()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:
+            pass
+    elif torch.is_grad_enabled():
+        return ask()
+    with torch.enable_grad():
+        made = _detached(ask())
+    differentiates[:] = [True]
+    return made
+
+
+def _detached(made: Any) -> Any:
+    """A tensor, or a tuple or list of them, without a graph; anything else as it is."""
+    if isinstance(made, torch.Tensor):
+        return made.detach()
+    return type(made)(_detached(each) for each in made) if type(made) in (tuple, list) else made
+
+
 class Loss:
     """The loss of a model on a batch, with the weight that the batch has among others.
 
@@ -68,13 +101,14 @@ class Loss:
     ) -> None:
         self.model, self.loss_fn, self.forward, self.size_of, self.scale = model, loss_fn, forward, size_of or examples_in, scale
         self.weighed = False  # whether it was seen to tell the weight of a batch
+        self.differentiates: list[bool] = []  # [True] once it was seen to need a graph of its own
         declared = getattr(loss_fn, "reduction", None)
         self.kind = kind or {"sum": SUM, "mean": MEAN}.get(declared if isinstance(declared, str) else "")
 
     def of(self, model: nn.Module) -> Loss:
         """The same loss of another model."""
         same = Loss(model, self.loss_fn, self.forward, self.size_of, self.scale, self.kind)
-        same.weighed = self.weighed
+        same.weighed, same.differentiates = self.weighed, self.differentiates
         return same
 
     def __call__(self, batch: Any) -> tuple[torch.Tensor, float]:
@@ -105,7 +139,7 @@ class Loss:
 
     def _pair(self, batch: Any) -> tuple[torch.Tensor, float | None]:
         """What the loss returned: a tensor, and the number beside it."""
-        value, weight = self._evaluated(batch), None
+        value, weight = without_graph(lambda: self._evaluated(batch), self.differentiates), None
         if isinstance(value, tuple | list) and len(value) == 2:
             value, second = value
             tensor = isinstance(second, torch.Tensor)
@@ -142,16 +176,28 @@ class Loss:
                 )
             return value
         if isinstance(batch, Mapping):
-            return loss_fn(model(**batch), batch)
+            return self._of(model(**batch), batch)
         if isinstance(batch, tuple | list):
-            return loss_fn(model(*batch[:-1]), batch[-1])
-        return loss_fn(model(batch), batch)
+            return self._of(_given(model, batch[:-1]), batch[-1])
+        return self._of(model(batch), batch)
 
     def _judged(self, output: Any, batch: Any) -> Any:
         """loss_fn of what `forward` made: with the targets, where the batch has them last."""
         if isinstance(output, torch.Tensor) and output.ndim == 0:
             raise BadInput("forward returned a loss already, and loss_fn is given too: leave one out, or let forward return the outputs")
-        return self.loss_fn(output, batch[-1] if isinstance(batch, tuple | list) and len(batch) > 1 else batch)
+        return self._of(output, batch[-1] if isinstance(batch, tuple | list) and len(batch) > 1 else batch)
+
+    def _of(self, output: Any, target: Any) -> Any:
+        """loss_fn of the outputs; torch's own losses take one tensor."""
+        if isinstance(self.loss_fn, nn.modules.loss._Loss) and not isinstance(output, torch.Tensor):
+            name, kind = type(self.loss_fn).__name__, type(output).__name__
+            first = next((str(key) for key in output), "name") if isinstance(output, Mapping) else ""
+            part = f"[{first!r}]" if first else "[0]" if isinstance(output, tuple | list) else ".logits"
+            raise BadInput(
+                f"the model returns a {kind}, and {name} takes one tensor: say which of them, such as "
+                f"loss_fn=lambda output, target: nn.{name}()(output{part}, target)"
+            )
+        return self.loss_fn(output, target)
 
     def _own_weight(self, batch: Any, size: float) -> float:
         """Sum of class weights of the targets that count, for torch's own classification losses; else the examples."""
@@ -223,6 +269,23 @@ class Loss:
             return f"the loss is a sum over the batch: everything is of the sum over {self.scale:g} examples"
         asked = "" if self.weighed else f"; {_ASK}"
         return f"the loss of a batch is {OTHER}: whole losses are means over batches{asked}" if self.kind == OTHER else ""
+
+
+def _given(model: nn.Module, inputs: Any) -> Any:
+    """The model of its inputs; several in one tuple or dict, which its forward takes one by one, are refused."""
+    if len(inputs) == 1 and isinstance(inputs[0], tuple | list | Mapping):
+        named = isinstance(inputs[0], Mapping)
+        takes = inspect.signature(model.forward)
+        try:
+            takes.bind(*inputs)
+        except TypeError:
+            how = "**batch[0]" if named else "*batch[0]"
+            held = f"{'a dict' if named else 'one tuple'} of {len(inputs[0])}"
+            raise BadInput(
+                f"the inputs of a batch are {held}, and the model's forward takes them one by one: pass "
+                f"forward=lambda model, batch: model({how})"
+            ) from None
+    return model(*inputs)
 
 
 def _called(model: nn.Module, batch: Any) -> Any:

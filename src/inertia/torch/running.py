@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from ..tuning.trainable import Run
 from .batches import Batches, Everything, Indexed, moved, seed_everything
 from .copying import copied
 from .frozen import alone, in_mode, trainable
-from .losses import Loss
+from .losses import Loss, without_graph
 from .processes import Elsewhere, Portion, Processes
 from .wrappers import like, plain
 
@@ -251,7 +252,7 @@ def _judged(task: Training, model: nn.Module, loss: Loss, device: torch.device) 
     """The metric, else the loss on the validation data; nan where there is neither."""
     if task.metric is not None:
         with in_mode(model, "eval"), torch.no_grad():
-            value = float(task.metric(model))
+            value = float(without_graph(partial(task.metric, model), []))
         return value if task.group is None else float(task.group.gather(value)[0])
     return float("nan") if task.held is None else whole(model, loss, task.held, device, task.group)
 

@@ -1,6 +1,7 @@
 """The lines to copy make the run that was verified: they are executed, and their learning rates are those of the budget's table."""
 
 import math
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 import inertia.jax.made
 import inertia.torch.made
+from inertia.errors import InertiaWarning
 from inertia.tuning.code import lines, settings
 from inertia.tuning.factors import budget_of
 from inertia.tuning.recipe import Recipe
@@ -90,3 +92,25 @@ def test_settings_are_the_frameworks_arguments(recipe):
     words = settings(recipe)
     (torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.SGD)(params(), **words["torch"])
     (optax.adamw if recipe.optimizer == "adamw" else optax.sgd)(**words["optax"])
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: str(r.family))
+def test_parameter_groups_stand_in_the_line_and_in_the_object(recipe):
+    """The line names groups, the object scales them: both take the steps of the run, the frameworks that have one group say so."""
+    given = replace(budget("linear", 0, weight_decay=0.02), uniform=False)
+    code = lines(recipe, given)
+    assert "optimizer = torch.optim." in code["torch"]
+    assert "(groups, lr=" in code["torch"]
+    assert all(code[name].endswith("each with a learning rate or weight decay of its own") for name in ("optax", "keras"))
+
+    def groups(of, **words):
+        return [{"params": of[:1], "weight_decay": 0.0, **words}, {"params": of[1:]}]
+
+    first, second = params(), params()
+    space = {"torch": torch, "math": math, "groups": groups(first, lr=0.1 * recipe.learning_rate)}
+    exec(code["torch"], space)
+    copied = torch_path(space["optimizer"], space["scheduler"], first)
+    made = torch_path(*inertia.torch.made.optimizer_of(recipe, given, groups(second, scale=0.1)), second)
+    np.testing.assert_allclose(copied, made, rtol=1e-12)
+    with pytest.warns(InertiaWarning, match="the runs had parameter groups"):
+        inertia.torch.made.optimizer_of(recipe, given, params())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from ..errors import InertiaWarning
 from ..tuning.budget import Budget
 from ..tuning.recipe import Recipe
 
@@ -17,7 +20,7 @@ def optimizer_of(recipe: Recipe, budget: Budget, params: Any) -> tuple[Any, Any]
 
     Args:
         params: what torch's optimizers take: an iterable of parameters, or of groups as dicts (their `lr` and `weight_decay` stay).
-            A module is accepted too.
+            A group may say `scale`, as in `tune(groups=)`: its rate is then that many times the recommended one. A module is accepted too.
 
     >>> import numpy as np
     >>> model = torch.nn.Linear(2, 1)
@@ -26,7 +29,15 @@ def optimizer_of(recipe: Recipe, budget: Budget, params: Any) -> tuple[Any, Any]
     >>> optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"], optimizer.param_groups[0]["nesterov"]
     (0.5, 0.9, True)
     """
-    given = params.parameters() if isinstance(params, torch.nn.Module) else params
+    given = [
+        _scaled(one, recipe.learning_rate) if isinstance(one, Mapping) else one
+        for one in (params.parameters() if isinstance(params, torch.nn.Module) else params)
+    ]
+    if not budget.uniform and not any(isinstance(one, Mapping) for one in given):
+        warnings.warn(
+            "the runs had parameter groups, and this optimizer has one for all parameters: give it the groups, as to tune",
+            InertiaWarning, stacklevel=3,
+        )  # fmt: skip
     factors = budget.factors
     optimizer: torch.optim.Optimizer
     if recipe.optimizer == "adamw":
@@ -39,3 +50,11 @@ def optimizer_of(recipe: Recipe, budget: Budget, params: Any) -> tuple[Any, Any]
     last = len(factors) - 1
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: float(factors[min(step, last)]))
     return optimizer, scheduler
+
+
+def _scaled(group: Mapping[str, Any], rate: float) -> dict[str, Any]:
+    """A group as torch takes it."""
+    made = dict(group)
+    if "scale" in made:
+        made["lr"] = rate * float(made.pop("scale"))
+    return made

@@ -83,7 +83,7 @@ def tune(
         metric: metric(model) is what runs are compared by, in evaluation mode; it is to rise if `maximize`.
         forward: forward(model, batch) in place of model(inputs); without `loss_fn` it returns the loss.
         size_of: counts the examples of a batch that does not show them.
-        groups: parameter groups [{"params": ..., "scale": 0.1, "weight_decay": 0.0}, ...].
+        groups: parameter groups [{"params": ..., "scale": 0.1, "weight_decay": 0.0}, ...]; what is in none is trained at the plain rate.
         accumulate: micro-batches whose gradients are averaged in one step.
         examples: how many there are in data without a length.
         executor: anything with `submit`, where runs are made as picklable jobs; default here, one after the other.

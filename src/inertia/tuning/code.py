@@ -10,6 +10,8 @@ from .recipe import Recipe
 __all__ = ["keras_note", "lines", "settings"]
 
 _TORCH = {"constant": "1.0", "linear": "max(0.0, 1 - step / {steps})", "cosine": "0.5 + 0.5 * math.cos(math.pi * min(step / {steps}, 1.0))"}
+_GROUPS = "  # your parameter groups, lr = scale times this one in those that have a scale"
+_ALIKE = "  # one group; the runs had several, each with a learning rate or weight decay of its own"
 _BETA2, _EPS = 0.999, 1e-8  # of every AdamW run of the tuner: the defaults of torch and optax
 
 
@@ -41,17 +43,19 @@ def lines(recipe: Recipe, budget: Budget) -> dict[str, str]:
     >>> lines(Recipe(0.1, 0.9), run)["optax"]
     'optimizer = optax.sgd(optax.linear_schedule(0.1, 0.0, 500), momentum=0.9)'
     """
-    return {"torch": _torch(recipe, budget), "optax": _optax(recipe, budget), "keras": _keras(recipe, budget)}
+    alike = "" if budget.uniform else _ALIKE
+    return {"torch": _torch(recipe, budget), "optax": _optax(recipe, budget) + alike, "keras": _keras(recipe, budget) + alike}
 
 
 def _torch(recipe: Recipe, budget: Budget) -> str:
     decay = f", weight_decay={budget.weight_decay!r}" if budget.weight_decay or recipe.optimizer == "adamw" else ""
+    params = "model.parameters()" if budget.uniform else "groups"
     if recipe.optimizer == "adamw":
-        made = f"torch.optim.AdamW(model.parameters(), lr={recipe.learning_rate!r}, betas=({recipe.momentum!r}, {_BETA2}){decay})"
+        made = f"torch.optim.AdamW({params}, lr={recipe.learning_rate!r}, betas=({recipe.momentum!r}, {_BETA2}){decay})"
     else:
         form = f", momentum={recipe.momentum!r}" + (", nesterov=True" if recipe.nesterov else "") if recipe.momentum else ""
-        made = f"torch.optim.SGD(model.parameters(), lr={recipe.learning_rate!r}{form}{decay})"
-    found = [f"optimizer = {made}"]
+        made = f"torch.optim.SGD({params}, lr={recipe.learning_rate!r}{form}{decay})"
+    found = [f"optimizer = {made}{'' if budget.uniform else _GROUPS}"]
     factor = _factor(budget)
     if factor != "1.0":
         found.append(

@@ -153,6 +153,8 @@ class Tuning:
     def torch(self, params: Any) -> tuple[Any, Any]:
         """A torch optimizer and its learning-rate scheduler, as verified: call `scheduler.step()` after every `optimizer.step()`.
 
+        Where `tune` was given parameter groups, pass them here, too.
+
         Raises:
             MissingExtra: torch is not installed.
         """

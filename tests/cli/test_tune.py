@@ -169,7 +169,7 @@ def test_prove_adds_the_run_without_momentum(inertia):
     found = inertia("tune", "linear-regression", "--runs", 1, "--prove", "--json").json
     assert len(found["runs"]) == 1
     assert found["proof"]["momentum"] == 0
-    assert "run here without momentum" in found["verdict"]
+    assert "run without momentum, at learning rate " in found["verdict"]
 
 
 def test_a_real_interrupt_of_a_real_tuning(tmp_path, real_interrupt):

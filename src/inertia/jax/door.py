@@ -18,6 +18,7 @@ from ..errors import BadInput, takes
 from ..measurement.model import Source
 from ..tuning.batches import batch_order, sample_part, sample_rows
 from ..tuning.budget import Budget
+from ..tuning.given import bound_of
 from ..tuning.penalty import penalised
 from ..tuning.recipe import Recipe
 from ..tuning.trainable import Group, Metric, Progress, Readings, Run, Sample
@@ -51,6 +52,8 @@ class JaxJob:
     Raises:
         BadInput: something that cannot be trained, in one sentence.
     """
+
+    bounds_batches = True  # `lowest` holds for every batch
 
     def __init__(
         self,
@@ -90,7 +93,7 @@ class JaxJob:
         first = self.feed.whole if self.feed.batches is None else next(iter(self.feed.batches))
         weighed.learn(self._begin, first, float(self.batch_size or self.examples))
         self._programs = Programs(weighed)  # compiled with this job, and freed with it
-        self._checked, self.lowest = False, lowest
+        self._checked, self.lowest = False, bound_of(lowest)
 
     def start(self, seed: int) -> Any:
         """Where a run of this seed begins."""

@@ -65,12 +65,12 @@ def torch_task(
 ) -> Task:
     """A task in torch: a module (or a function seed -> module), its loss, tensors or a DataLoader.
 
-    `settings` are the budget's others, warmup, weight_decay and clip, and forward and executor as for `inertia.torch.tune`.
+    `settings` are the budget's others, warmup, weight_decay and clip, and forward, lowest and executor as for `inertia.torch.tune`.
 
     >>> torch_task(None, None, None, steps=100).kind
     'torch'
     """
-    _checked(steps, settings, "forward", "executor")
+    _checked(steps, settings, "forward", "lowest", "executor")
     extra = {"model": model, "loss_fn": loss_fn, "data": data, "validation": validation, "judged": judged, "settings": settings}
     return Task(name, _NOTHING, steps, batch_size, schedule, about, "torch", extra)
 

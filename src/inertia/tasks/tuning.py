@@ -59,7 +59,7 @@ def job_of(task: Task, *, validate: bool | None = None, executor: Any = None, **
         words["schedule"] = factored(words["schedule"], words["steps"])
         job = TorchJob(
             extra["model"], extra["loss_fn"], extra["data"], validation=extra["validation"], batch_size=words["batch_size"],
-            steps=words["steps"],
+            steps=words["steps"], lowest=settings.get("lowest"),
             forward=settings.get("forward"), executor=executor or settings.get("executor"), name=task.name,
         )  # fmt: skip
     return job, budget_of(job.examples, objective=objective, **words)

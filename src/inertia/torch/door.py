@@ -18,6 +18,7 @@ from ..measurement.asked import MEAN, OTHER
 from ..measurement.model import Source
 from ..tuning.batches import sample_part, sample_rows
 from ..tuning.budget import Budget
+from ..tuning.given import bound_of
 from ..tuning.penalty import penalised
 from ..tuning.recipe import Recipe
 from ..tuning.trainable import Metric, Progress, Readings, Run, Sample
@@ -63,6 +64,8 @@ class TorchJob:
         BadInput: something that cannot be trained, in one sentence.
     """
 
+    bounds_batches = True  # `lowest` holds for every batch
+
     @torch.inference_mode(False)
     def __init__(
         self,
@@ -78,6 +81,7 @@ class TorchJob:
         groups: Any = None,
         accumulate: int = 1,
         examples: int | None = None,
+        lowest: float | None = None,
         steps: int | None = None,
         executor: Any = None,
         mode: str | None = None,
@@ -115,7 +119,8 @@ class TorchJob:
             self.held.limit = min(total, max(8, (steps or 1000) // _READ) * first) if more else None
         self.validated, self.reseeded = validation is not None or metric is not None, self._make is not None
         scale = (self.batch_size or self.examples) / accumulate / parts
-        self.loss, self.lowest = Loss(nn.Identity(), loss_fn, forward, size_of, scale), lowest_of(loss_fn)
+        self.loss = Loss(nn.Identity(), loss_fn, forward, size_of, scale)
+        self.lowest = lowest_of(loss_fn) if lowest is None else bound_of(lowest)
         self.shares = shares_of(groups, model, self._model)
         self.uniform = not self.shares
         self._chunk, self._checked = 0, False

@@ -45,6 +45,7 @@ def tune(
     groups: Any = None,
     accumulate: int = 1,
     examples: int | None = None,
+    lowest: float | None = None,
     executor: Any = None,
     mode: str | None = None,
     runs: int = 3,
@@ -86,6 +87,7 @@ def tune(
         groups: parameter groups [{"params": ..., "scale": 0.1, "weight_decay": 0.0}, ...]; what is in none is trained at the plain rate.
         accumulate: micro-batches whose gradients are averaged in one step.
         examples: how many there are in data without a length.
+        lowest: a number that the loss cannot go below, such as 0; expected losses keep to it. For torch's own losses it is known.
         executor: anything with `submit`, where runs are made as picklable jobs; default here, one after the other.
         mode: "train", "eval" or None (each module as it is): how the model is measured.
         runs: full runs, at most; 0 gives advice from the measurement alone.
@@ -118,7 +120,7 @@ def tune(
     job, budget = posed(
         model, loss_fn, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
         validation=validation, metric=metric, maximize=maximize, forward=forward, size_of=size_of, groups=groups,
-        accumulate=accumulate, examples=examples, executor=executor, mode=mode, name=name, seed=seed, verb="tune",
+        accumulate=accumulate, examples=examples, lowest=lowest, executor=executor, mode=mode, name=name, seed=seed, verb="tune",
     )  # fmt: skip
     return decided(job, lambda job: ask(job, budget, asked, journal=journal, resume=resume, progress=progress, on_run=on_run))
 
@@ -148,6 +150,7 @@ def check(
     groups: Any = None,
     accumulate: int = 1,
     examples: int | None = None,
+    lowest: float | None = None,
     executor: Any = None,
     mode: str | None = None,
     seed: int = 0,
@@ -177,7 +180,7 @@ def check(
     job, budget = posed(
         model, loss_fn, data, steps=steps, batch_size=batch_size, schedule=schedule, warmup=warmup, weight_decay=weight_decay, clip=clip,
         validation=validation, metric=metric, maximize=maximize, forward=forward, size_of=size_of, groups=groups,
-        accumulate=accumulate, examples=examples, executor=executor, mode=mode, name=name, seed=seed, verb="check",
+        accumulate=accumulate, examples=examples, lowest=lowest, executor=executor, mode=mode, name=name, seed=seed, verb="check",
     )  # fmt: skip
     return decided(job, lambda job: second_opinion(job, budget, setting, seed=seed, progress=progress))
 

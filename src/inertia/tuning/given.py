@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from inspect import Parameter, signature
+from numbers import Real
 from typing import Any
 
 from ..errors import BadInput, nearest
 
-__all__ = ["check_call", "check_words", "unknown"]
+__all__ = ["bound_of", "check_call", "check_words", "unknown"]
 
 _STEPS = "such as steps=epochs * len(loader)"
 _MEANT = {  # words that people write first, and what to write instead
@@ -19,6 +21,22 @@ _MEANT = {  # words that people write first, and what to write instead
     **dict.fromkeys(("val", "val_data", "valid", "validation_data", "eval_data", "test_data"), "give validation, data in the same form"),
     **dict.fromkeys(("betas", "beta1"), "give momentum, which is beta1 where optimizer='adamw'"),
 }
+
+
+def bound_of(lowest: Any) -> float | None:
+    """`lowest`, the number that a loss cannot go below; None where it was not given.
+
+    Raises:
+        BadInput: no finite number.
+
+    >>> bound_of(0)
+    0.0
+    """
+    if lowest is None:
+        return None
+    if isinstance(lowest, bool) or not isinstance(lowest, Real) or not math.isfinite(lowest):
+        raise BadInput(f"lowest = {lowest!r}: give a number that the loss cannot go below, such as 0, or leave it out")
+    return float(lowest)
 
 
 def check_call(name: str, function: Callable[..., Any], given: tuple[Any, ...], options: dict[str, Any]) -> None:

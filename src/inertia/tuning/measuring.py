@@ -40,7 +40,7 @@ def measure(
     Deterministic under `seed`.
 
     Raises:
-        BadInput: a start without gradient or without positive curvature; a validation loss that is not finite.
+        BadInput: a start without gradient or without positive curvature; a validation loss that is not finite; a start below `lowest`.
         Diverged: the loss is not finite at the start.
 
     >>> import numpy as np
@@ -60,7 +60,11 @@ def measure(
         if not math.isfinite(held.validation):
             raise BadInput(f"the loss on the validation data is {held.validation} at the start: look at their inputs and targets")
         probe.spent += Cost(0.0, 0.0, job.examples / 3)  # a loss is a third of a gradient: forward without backward
-    found = _start(probe, at)
+    found, lowest = _start(probe, at), getattr(job, "lowest", None)
+    if lowest is not None and found.loss < lowest and getattr(job, "bounds_batches", False):
+        raise BadInput(
+            f"lowest = {lowest:g}, but the loss at the start is {found.loss:.4g}: give a number that it never goes below, such as 0"
+        )
     places, convex, tail = [found.curvature], found.convex, None
     if convex:
         later, tail = along_the_way(probe, at, found.curvature, found.direction, found.promised)
@@ -71,8 +75,8 @@ def measure(
         later = _walked(probe, at, found)
         places += [later] if later is not None else []
         places += [curvature_at(probe, job.start(seed + further), "another start", work.after) for further in range(1, others + 1)]
-    lowest = max(abs(place.smallest) for place in places)
-    if not max(place.largest for place in places) > math.sqrt(probe.rounding) * lowest:
+    bent = max(abs(place.smallest) for place in places)
+    if not max(place.largest for place in places) > math.sqrt(probe.rounding) * bent:
         raise BadInput("no positive curvature at the start, so a learning rate has no scale there: start somewhere else")
     upper = max(place.upper for place in places)
     climbs = [_climbed(probe, at, upper, each) for each in searched(optimizer)]
@@ -80,7 +84,7 @@ def measure(
     cost = Cost(probe.spent.products, probe.spent.gradients, probe.spent.example_gradients, time.perf_counter() - begun)
     return Measurement(
         dimension=job.dimension, examples=job.examples, used=work.examples, loss=found.loss,
-        validation=float("nan") if held is None else held.validation, lowest=getattr(job, "lowest", None),
+        validation=float("nan") if held is None else held.validation, lowest=lowest,
         gradient_norm=found.gradient_norm, parameter_norm=job.norm(at), gradient=found.gradient, noise=found.noise, at=tuple(places),
         convex=convex, tail=tail, decay=budget.weight_decay, cost=cost, ladders=ladders, notes=probe.notes,
     )  # fmt: skip

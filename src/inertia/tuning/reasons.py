@@ -9,7 +9,8 @@ import math
 from typing import TYPE_CHECKING
 
 from .code import lines
-from .judging import final
+from .experience.surfaces import reference
+from .judging import final, score
 from .policy import Choice, Evidence, Expectation, Gain, Reason, Trial
 from .trainable import Run
 
@@ -53,8 +54,9 @@ _WHY = {
 _FROM = {
     Evidence.FORECAST: "from a forecast with the curvature at the start",
     Evidence.EXPERIENCE: "from experience with other jobs",
-    Evidence.RUNS: "from the runs made here",
+    Evidence.RUNS: "from other jobs and the runs of this one",
 }
+_LARGE = 1e7  # from here on numbers are written with their power of ten
 _NAMES = {"sgd": "SGD", "adamw": "AdamW"}
 
 
@@ -70,12 +72,15 @@ def why(reason: Reason) -> str:
 def figure(value: float | None, digits: int = 4) -> str:
     """A number for people.
 
-    >>> figure(0.0123456), figure(None), figure(float("inf"))
-    ('0.01235', 'unknown', 'infinite')
+    >>> figure(0.0123456), figure(None), figure(float("inf")), figure(1234.0, 2)
+    ('0.01235', 'unknown', 'infinite', '1200')
     """
     if value is None or math.isnan(value):
         return "unknown"
-    return "infinite" if math.isinf(value) else f"{value:.{digits}g}"
+    if math.isinf(value):
+        return "infinite"
+    short = f"{value:.{digits}g}"
+    return f"{float(short):.0f}" if "e+" in short and abs(value) < _LARGE else short
 
 
 def interval(expected: Expectation) -> str:
@@ -133,14 +138,54 @@ def on_rivals(found: Tuning) -> str:
 
 
 def on_momentum(found: Tuning) -> str:
-    """Whether momentum matters here, and what the run without it did, where it was asked for."""
-    optimizer = found.recipe.optimizer
-    if found.proof is None:
-        return on_gain(found.gain, optimizer)
-    end = figure(_last(found.proof, found))
-    rate = figure(found.proof.recipe.learning_rate, 3)
-    without = "without momentum" if optimizer == "sgd" else "with beta1 = 0"
-    return f"{on_gain(found.gain, optimizer)}; run here {without} at learning rate {rate}: {end}, against {figure(found.verified_loss)}"
+    """Whether momentum matters here, and beside it what losses that means, or the runs with and without it that were made."""
+    gain, recipe = found.gain, found.recipe
+    judged = "metric" if found.budget.objective.metric else "loss"
+    return on_gain(gain, recipe.optimizer, used=recipe.momentum > 0, judged=judged) + (_on_plain(found) or _in_losses(found))
+
+
+def _on_plain(found: Tuning) -> str:
+    """The runs with and without momentum, as a clause; empty where they were not made, or nothing trained."""
+    recipe, objective = found.recipe, found.budget.objective
+    made = [trial.run for trial in found.history.of(recipe.optimizer).trials]
+    made += [found.proof] if found.proof is not None else []
+    plain = [run for run in made if run.recipe.momentum == 0]
+    moving = [run for run in made if run.recipe.momentum > 0]
+    if not plain or not found.trained:
+        return ""
+    best = min(plain, key=lambda run: score(run, objective))
+    without = "without momentum" if recipe.optimizer == "sgd" else "with beta1 = 0"
+    which = f"the run {without}" if len(plain) == 1 else f"the best run {without}"
+    rate = figure(best.recipe.learning_rate, 3)
+    likely = next((figure(each.learning_rate, 3) for each, _ in found.references if each.family == best.recipe.family), rate)
+    rate += "" if likely == rate else f" (its best is expected at {likely})"
+    said = f"; {which}, at learning rate {rate}, {_end_of(best, found)}"
+    if not moving or best.diverged_at is not None or best.error:
+        return said
+    other = min(moving, key=lambda run: score(run, objective))
+    if other.diverged_at is not None or other.error:
+        return said
+    return f"{said}, {'that' if len(moving) == 1 else 'the best'} with it at {figure(_last(other, found))}"
+
+
+def _end_of(run: Run, found: Tuning) -> str:
+    if run.error:
+        return f"failed ({run.error})"
+    return f"diverged at step {run.diverged_at}" if run.diverged_at is not None else f"ended at {figure(_last(run, found))}"
+
+
+def _in_losses(found: Tuning) -> str:
+    """What the ratio makes of the loss expected, as a clause; empty without a run, which tells where the floor is.
+
+    The floor is that of the grids by which the ratio is known: 2 % of the fall below the best loss, never below a known bound.
+    """
+    gain, expected, objective = found.gain, found.expected, found.budget.objective
+    if gain is None or expected is None or objective.metric or found.best is None or not found.trained or not found.recipe.momentum:
+        return ""
+    low = found.measurement.lowest
+    floor = reference(_start(found), expected.loss, low if not objective.held_out else None)
+    ends = [figure(floor + ratio * (expected.loss - floor), 3) for ratio in (gain.ratio, gain.low, gain.high)]
+    return f"; in losses, {ends[0]} ({ends[1]} to {ends[2]}) instead of {figure(expected.loss, 3)}"
 
 
 def on_choice(choice: Choice) -> str:
@@ -160,29 +205,39 @@ def on_choice(choice: Choice) -> str:
     return f"Which of {chosen} and {other} ends lower here cannot be told: {rest}"
 
 
-def on_gain(gain: Gain | None, optimizer: str = "sgd") -> str:
+def on_gain(gain: Gain | None, optimizer: str = "sgd", *, used: bool = True, judged: str = "loss") -> str:
     """Whether momentum (beta1, as users of AdamW know it) matters here, with its interval and evidence.
+
+    Args:
+        used: whether the setting spoken of has momentum.
+        judged: what runs are judged by, a loss or a metric.
 
     >>> on_gain(Gain(2.0, 1.5, 3.0, Evidence.RUNS), "adamw")[:18]
     'beta1 matters here'
+    >>> on_gain(Gain(1.03, 1.0, 1.4, Evidence.RUNS), used=False).partition(": ")[2][:61]
+    'without it, at its own best learning rate, the loss would end'
     """
-    if optimizer != "sgd":
-        return _on_beta1(gain)
+    sgd = optimizer == "sgd"
+    name = "momentum" if sgd else "beta1"
     if gain is None:
-        return "Whether momentum matters here cannot be told from what was measured and run; --prove adds the run without it"
-    low, high, ratio = (figure(value, 2) for value in (gain.low, gain.high, gain.ratio))
-    rest = f"{ratio} times as high (80 % interval {low} to {high}, {_FROM[gain.evidence]})"
-    said = "Momentum pays here" if gain.low > 1 else "Whether momentum matters here is not certain"
-    return f"{said}: without it, at its own best learning rate, the loss above its floor would end {rest}"
-
-
-def _on_beta1(gain: Gain | None) -> str:
-    if gain is None:
-        return "Whether beta1 matters here cannot be told from what was measured and run; --prove adds the run with beta1 = 0"
-    low, high, ratio = (figure(value, 2) for value in (gain.low, gain.high, gain.ratio))
-    rest = f"{ratio} times as high (80 % interval {low} to {high}, {_FROM[gain.evidence]})"
-    said = "beta1 matters here" if gain.low > 1 else "Whether beta1 matters here is not certain"
-    return f"{said}: at beta1 = 0, with its own best learning rate, the loss above its floor would end {rest}"
+        add = "without it" if sgd else "with beta1 = 0"
+        return f"Whether {name} matters here cannot be told from what was measured and run; --prove adds the run {add}"
+    if gain.low > 1:
+        said = ("Momentum pays here" if used else "Momentum would pay here") if sgd else "beta1 matters here"
+    else:
+        said = f"Whether {name} matters here is not certain"
+    without = "without it, at its own best learning rate" if sgd else "at beta1 = 0, with its own best learning rate"
+    ratio = figure(gain.ratio, 2)
+    low = figure(gain.low, 2)
+    if low == "1" and gain.low > 1:  # what is said rests on its being above
+        low = figure(gain.low) if figure(gain.low) != "1" else "just above 1"
+    within = f"(80 % interval {low} to {figure(gain.high, 2)}, {_FROM[gain.evidence]})"
+    if ratio == "1":
+        within = f"(80 % interval of the ratio {within.removeprefix('(80 % interval ')}"
+        return f"{said}: {without}, the {judged} would end about where it does with it {within}"
+    far = "the loss above its floor would end" if judged == "loss" else "the metric would end"
+    how = f"{ratio} times as high" if judged == "loss" else f"{ratio} times as far from its best value"
+    return f"{said}: {without}, {far} {how} {within}"
 
 
 def on_margin(found: Tuning) -> str:
@@ -213,9 +268,8 @@ def _ended(trial: Trial, found: Tuning) -> str:
     if run.diverged_at is not None:
         return f"diverged at step {run.diverged_at}"
     theirs = _last(run, found)
-    return f"ended at {figure(theirs)}, against {figure(mine)}: do not go higher" if mine is not None and theirs > mine else (
-        f"ended at {figure(theirs)}"
-    )  # fmt: skip
+    worse = mine is not None and found.budget.objective.sign * (theirs - mine) > 0
+    return f"ended at {figure(theirs)}, against {figure(mine)}: do not go so high" if worse else f"ended at {figure(theirs)}"
 
 
 def on_run(trial: Trial, found: Tuning) -> str:
@@ -261,13 +315,28 @@ def remarks(found: Tuning) -> list[str]:
             f"A fresh run with another seed is expected to end at {interval(found.expected)}; the run made here ended at "
             f"{figure(found.verified_loss)}."
         )
-    said += [_WARNINGS.get(name, name) for name in found.pick.warnings]
+    said += [*_below(found), *(_WARNINGS.get(name, name) for name in found.pick.warnings)]
     if found.trained and found.choice is None and found.recipe.optimizer == "sgd" and not found.measurement.convex:
         said.append('AdamW was not tried. On networks either may end lower: optimizer="any" (--optimizer any) tries both.')
     if found.end_unknown:
         said.append(f"The curvature where the run ended was not measured: {found.end_unknown}.")
     said += [str(note) for note in found.measurement.notes.get("remarks", [])]
     return said
+
+
+def _below(found: Tuning) -> list[str]:
+    """Whether a run went below the loss that was said to be the lowest, by more than rounding."""
+    lowest, objective = found.measurement.lowest, found.budget.objective
+    ends = [final(run, objective) for run in found.runs]
+    if lowest is None or objective.metric or not ends:
+        return []
+    deepest = min(ends)
+    if not deepest < lowest - 1e-6 * abs(_start(found) - lowest):
+        return []
+    return [
+        f"A run ended at {objective.name} {figure(deepest)}, below {figure(lowest)}, which was given as the lowest: what was expected of "
+        "the runs rests on a bound that does not hold."
+    ]
 
 
 _WARNINGS = {

@@ -309,3 +309,60 @@ def test_bad_input_is_refused_with_the_smallest_change(call, message):
         warnings.simplefilter("ignore", RuntimeWarning)
         with pytest.raises(BadInput, match=message):
             call()
+
+
+class _Counted(Vectors):
+    """How often all of the basis was taken out."""
+
+    def __init__(self, dimension, dtype=np.float64):
+        super().__init__(dimension, dtype)
+        self.whole = 0
+
+    def _take(self, rows, vector):
+        self.whole += len(rows) == self.count
+        return super()._take(rows, vector)
+
+    def loss(self):
+        """The largest inner product between two members, or of one with itself beyond 1."""
+        rows = self._rows[: self.count].astype(np.longdouble)
+        return float(np.max(np.abs(rows @ rows.T - np.eye(self.count))))
+
+
+SPECTRA = {
+    "outliers": np.concatenate([np.linspace(-1, 1, 380), 2.0 ** np.arange(1, 21)]),  # they converge early: plain Lanczos loses them
+    "one far out": np.concatenate([np.linspace(0, 1e-6, 399), [1e6]]),
+    "spread": 10.0 ** np.linspace(-12, 3, 400),
+    "even": np.linspace(-1, 1, 400),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", SPECTRA)
+def test_the_basis_stays_orthogonal_to_rounding(kind, dtype):
+    """What a pass over the basis leaves in it is the rounding of its sums: at most their number of terms times eps, times sqrt(2)."""
+    values, depth = SPECTRA[kind], 80
+    turn = np.linalg.qr(np.random.default_rng(3).standard_normal((len(values), len(values))))[0]
+    matrix, space = (turn * values) @ turn.T, _Counted(len(values), dtype)
+    space.source_rounding = lambda: (float(np.finfo(dtype).eps), 1.0)
+    run = krylov(lambda v: (matrix @ v).astype(dtype), space, rtol=None, depth=depth, seed=1)
+    assert space.loss() <= 2**0.5 * (len(values) + depth) * np.finfo(dtype).eps
+    assert run.largest == pytest.approx(values[-1], rel=1e-9 if dtype == np.float64 else 1e-4, abs=1e-3 if kind == "even" else 0)
+    if kind == "even":  # nothing converges early here: one pass a product, but for the first few
+        assert space.whole <= depth + 4
+
+
+@pytest.mark.parametrize("near", [1e-3, 1e-8, 1e-13])
+def test_a_vector_nearly_in_the_basis_is_reduced_twice(near):
+    rng, space = np.random.default_rng(5), _Counted(500)
+    for row in np.linalg.qr(rng.standard_normal((500, 40)))[0].T.copy():
+        space.append(row, 1.0)
+    inside, outside = space.mix(rng.standard_normal((1, 40)), space._rows[:40])[0], rng.standard_normal(500)
+    vector = inside + near * outside
+    whole = vector.copy()
+    before = space.whole
+    coefficients, left = space.reduce(vector)
+    assert space.whole - before == 2
+    assert left == pytest.approx(np.linalg.norm(vector), rel=1e-12)
+    np.testing.assert_allclose(space.mix(coefficients[None], space._rows[:40])[0] + vector, whole, atol=1e-13)
+    seen = np.abs(space._rows[:40].astype(np.longdouble) @ vector.astype(np.longdouble))
+    assert float(seen.max()) <= 540 * np.finfo(float).eps * left  # relative to what is left, however little that is

@@ -10,6 +10,7 @@ import inertia
 import inertia.torch as room
 from inertia.core.method import Method
 from inertia.errors import BadInput, InertiaWarning
+from inertia.torch.wrappers import cut, joined
 
 torch.set_num_threads(1)
 ENDS = {"noise": 0, "weights": False}
@@ -278,3 +279,17 @@ def test_a_model_of_several_outputs_with_a_loss_of_one(made, part):
         inertia.tune(Two(made), nn.MSELoss(), data, **words)
     loss_fn = eval(str(told.value).partition("loss_fn=")[2], {"nn": nn})  # what it says, as it stands
     assert inertia.tune(Two(made), loss_fn, data, **words).verified_loss == inertia.tune(Two(), nn.MSELoss(), data, **words).verified_loss
+
+
+@pytest.mark.parametrize("kinds", [(torch.float32, torch.float32), (torch.float32, torch.float64)])
+def test_flat_vectors_and_their_pieces_are_the_same_numbers(kinds):
+    """Cut and joined again, whatever the precision of the parameters and however a piece lies in memory."""
+    params = [torch.zeros(3, 2, dtype=kinds[0]), torch.zeros((), dtype=kinds[1]), torch.zeros(2, 2, dtype=kinds[0])]
+    vector = torch.arange(11, dtype=torch.float64)
+    pieces = cut(vector, params)
+    assert [(piece.shape, piece.dtype) for piece in pieces] == [(p.shape, p.dtype) for p in params]
+    turned = [pieces[0].T.contiguous().T, pieces[1], None]
+    made = joined(turned, params, vector)
+    assert made.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 0.0, 0.0, 0.0, 0.0]
+    made += 1
+    assert vector.tolist() == list(range(11))  # a fresh vector

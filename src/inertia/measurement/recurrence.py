@@ -89,16 +89,15 @@ class Run:
     def advance(self, product: Product, vector: Any) -> Any:
         """One product: orthogonalise the image in place, record alpha and beta, and return it; beta is 0 at a happy breakdown."""
         space, image = product.space, product(vector)
-        found = space.project(image)
+        found, beta = space.reduce(image)
         links, coefficients = (found[: self.locked], found[self.locked :]) if space.full else (found[:0], found)
         block = self.blocks[-1]
-        expected = np.zeros_like(coefficients)
-        expected[-1] = coefficients[-1]
+        sizes = np.abs(coefficients)
+        self.scale = max(self.scale, float(sizes.max()), beta)
+        sizes[-1] = 0.0  # the other coefficients are what a symmetric operator has: the last beta, and zeros
         if block.alphas and len(coefficients) > 1 and block.betas[-1] > 0:
-            expected[-2] = block.betas[-1]
-        beta = space.norm(image)
-        self.scale = max(self.scale, float(np.max(np.abs(coefficients))), beta)
-        self.skew = max(self.skew, float(np.max(np.abs(coefficients - expected))))
+            sizes[-2] = abs(coefficients[-2] - block.betas[-1])
+        self.skew = max(self.skew, float(sizes.max()))
         epsilon, allowed = space.rounding(image)
         if self.skew > allowed * self.scale:
             product.symmetry.judge(product, self.skew / self.scale, vector, self.asked.rtol)
@@ -127,7 +126,8 @@ class Run:
             return False  # after a breakdown from a given start, other directions may hide other curvatures
         if self.hvps > 64 and self.hvps % 8:  # the check costs m^3: look less often late in a long run
             return False
-        values = np.sort(np.concatenate([tridiagonal(block.alphas, block.betas) for block in self.blocks]))
+        parts = [tridiagonal(block.alphas, block.betas) for block in self.blocks]
+        values = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
         tiny = 1e-6 * self.scale  # a relative bar means nothing on a value that is zero
         low, high = (rtol * max(abs(float(values[at])), tiny) for at in (0, -1))
         if self.floor is None:
@@ -225,5 +225,4 @@ def walk(product: Product, run: Run, rng: np.random.Generator, limit: int) -> No
 def elsewhere(space: Vectors, rng: np.random.Generator) -> Any:
     """A random unit vector orthogonal to the basis so far."""
     vector = space.random(rng)
-    space.project(vector)
-    return space.append(vector, space.norm(vector))
+    return space.append(vector, space.reduce(vector)[1])

@@ -44,7 +44,7 @@ def ritz(alphas: ArrayLike, betas: ArrayLike) -> Ritz:
     >>> ritz([1.0, 1.0], [0.5, 0.0]).values.round(9)
     array([0.5, 1.5])
     """
-    values, vectors = np.linalg.eigh(_matrix(alphas, betas))
+    values, vectors = np.linalg.eigh(_matrix(np.asarray(alphas, dtype=float), np.asarray(betas, dtype=float)), "L")
     return Ritz(values, vectors[0] ** 2, np.abs(np.asarray(betas, dtype=float)[-1] * vectors[-1]), vectors)
 
 
@@ -54,14 +54,15 @@ def tridiagonal(alphas: Sequence[float], betas: Sequence[float]) -> Array:
     >>> tridiagonal([1.0, 1.0], [0.5, 0.0]).round(9)
     array([0.5, 1.5])
     """
-    return np.asarray(np.linalg.eigvalsh(_matrix(alphas, betas)), dtype=float)
+    return np.asarray(np.linalg.eigvalsh(_matrix(alphas, betas), "L"), dtype=float)
 
 
-def _matrix(alphas: ArrayLike, betas: ArrayLike) -> Array:
-    """The tridiagonal matrix of a run; its last beta leads out of it."""
-    made = np.diag(np.asarray(alphas, dtype=float))
-    at = np.arange(len(made) - 1)
-    made[at, at + 1] = made[at + 1, at] = np.asarray(betas, dtype=float)[:-1]
+def _matrix(alphas: Sequence[float] | Array, betas: Sequence[float] | Array) -> Array:
+    """The tridiagonal matrix of a run, up to its diagonal: what LAPACK reads. The last beta leads out of it."""
+    size = len(alphas)
+    made = np.zeros((size, size))
+    made.flat[:: size + 1] = alphas
+    made.flat[size :: size + 1] = betas[:-1]
     return made
 
 

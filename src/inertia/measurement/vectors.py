@@ -21,13 +21,14 @@ from ..errors import BadInput
 __all__ = ["Vectors"]
 
 CHUNK = 1 << 18  # elements at a time where a temporary of full length would double the memory
+ROOM = 1 << 21  # elements of the first room for short vectors: to move them into a larger one later costs more than the room
 SAFE = (2.0**-900, 2.0**900)  # sums of squares that lost nothing to underflow or overflow
 
 
 class Vectors:
     """A growing orthonormal basis of numpy vectors (keep=True), or its last two members (keep=False)."""
 
-    first = 16  # vectors that room is made for at once
+    first = 16  # vectors that room is made for at once: more where they are short
 
     def __init__(self, dimension: int, dtype: Any = np.float64, keep: bool = True) -> None:
         self.dimension, self.dtype, self.full = dimension, dtype, keep
@@ -75,16 +76,17 @@ class Vectors:
                 raise BadInput(f"product {product} is not finite: the operator or the loss behind it overflows there")
 
     def append(self, vector: Any, norm: float) -> Any:
-        """Divide by the norm in place, remember, and return the new member."""
-        vector /= norm
+        """Divide by the norm (in place, where the basis does not keep its own copy), remember, and return the new member."""
         if not self.full:
+            vector /= norm
             self._rows = [*(self._rows or [])[-1:], vector]
             return vector
         if self._rows is None or self.count == len(self._rows):
-            self._rows = self._grown(max(self.first, 2 * self.count))
-        self._rows[self.count] = vector
+            self._rows = self._grown(max(self.first, ROOM // self.dimension, 2 * self.count))
+        row = self._rows[self.count]
+        self._divide(vector, norm, row)
         self.count += 1
-        return self._rows[self.count - 1]
+        return row
 
     def newest(self) -> Any:
         """The last member of the basis."""
@@ -97,14 +99,39 @@ class Vectors:
 
     def project(self, vector: Any) -> NDArray[np.float64]:
         """Coefficients along the basis, and the vector reduced in place to what is orthogonal to it."""
+        return self.reduce(vector)[0]
+
+    def reduce(self, vector: Any) -> tuple[NDArray[np.float64], float]:
+        """`project`, and the length of what is left.
+
+        The image of the newest member under a symmetric operator has nearly all that it has in the basis along the last two: these
+        are taken out by themselves, and then one pass over the whole basis is enough unless it takes out as much as it leaves. What
+        rounding leaves in the basis is some eps times the length before the pass, and so at most sqrt(2) times that share of the
+        length after it. Where it takes out more, a second pass is: twice is enough.
+
+        Source: Daniel, Gragg, Kaufman and Stewart 1976 (when a pass is repeated); Kahan in Parlett 1980 (twice is enough).
+        """
         if not self.full:
-            return np.array([self._strip(row, vector) for row in self._rows])
-        rows = self._rows[: self.count]
+            return np.array([self._strip(row, vector) for row in self._rows]), self.norm(vector)
+        rows, last = self._rows[: self.count], self._rows[max(self.count - 2, 0) : self.count]
+        found = self._take(last, vector)
+        if len(found) == self.count:  # that was a pass over the whole basis
+            taken, coefficients = math.inf, found
+        else:
+            again = self._take(rows, vector)
+            taken, coefficients = float(np.linalg.norm(again)), again
+            coefficients[-2:] += found
+        left = self.norm(vector)
+        if not taken <= left:
+            coefficients = coefficients + self._take(rows, vector)
+            left = self.norm(vector)
+        return coefficients, left
+
+    def _take(self, rows: Any, vector: Any) -> NDArray[np.float64]:
+        """One pass of Gram and Schmidt in place, and the coefficients along the rows."""
         coefficients = self.dots(rows, vector)
         self._subtract(vector, rows, coefficients)
-        second = self.dots(rows, vector)  # twice is enough (Kahan; Parlett 1980)
-        self._subtract(vector, rows, second)
-        return coefficients + second
+        return coefficients
 
     def dot(self, one: Any, other: Any) -> float:
         """Inner product, summed in float64."""
@@ -139,6 +166,9 @@ class Vectors:
         if self._rows is not None:
             rows[: self.count] = self._rows
         return rows
+
+    def _divide(self, vector: Any, norm: float, row: Any) -> None:
+        np.divide(vector, norm, out=row, casting="same_kind")
 
     def _subtract(self, vector: Any, rows: Any, coefficients: NDArray[np.float64]) -> None:
         vector -= coefficients.astype(self.dtype) @ rows

@@ -7,6 +7,7 @@ second derivative does not exist, differences of gradients step in and say so.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -24,8 +25,8 @@ from .graphs import REENTRANT, foreign_functions, fused_attention, gradient_of, 
 from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
-from .space import QuickVectors, TensorVectors
-from .wrappers import cut, plain
+from .space import QuickVectors, TensorVectors, finite
+from .wrappers import cut, joined, plain
 
 __all__ = ["FULL", "TorchSource"]
 
@@ -54,6 +55,7 @@ class TorchSource(Sampled):
         self.params, self.batches, self.evaluate, self.handle, self.memory, self.way = list(params), batches, evaluate, handle, memory, way
         self.dimension = sum(p.numel() for p in self.params)
         self.device, self.dtype = self.params[0].device, self.params[0].dtype
+        self.epsilon = max(float(torch.finfo(dtype).eps) for dtype in {p.dtype for p in self.params})  # of mixed ones, the coarsest
         self.sizes: list[int] = []  # examples in each batch
         self.weights, self.lazy = list[float](), lazy  # what the loss of each batch weighs
         self.shares = list[float]()  # the same of all processes together; `sizes` are so, too
@@ -89,7 +91,7 @@ class TorchSource(Sampled):
 
     def rounding(self) -> tuple[float, float]:
         """Relative rounding and asymmetry to expect of a product: of the model's precision, or of a difference of gradients."""
-        epsilon = max(float(torch.finfo(p.dtype).eps) for p in self.params)  # of mixed parameters, the coarsest
+        epsilon = self.epsilon
         return (epsilon, epsilon**0.5) if self.way != "differences" else (epsilon ** (2 / 3), 0.3)
 
     def gradient(self, parts: Sequence[int] | None = None) -> tuple[float, torch.Tensor]:
@@ -142,7 +144,7 @@ class TorchSource(Sampled):
         while True:
             way = self.way
             try:
-                out = self._differences(vector, chosen) if way == "differences" else self._exact(vector, chosen)
+                out = self._differences(vector, chosen, weight) if way == "differences" else self._exact(vector, chosen, weight)
                 if way == self.way:  # a graph that turns out not to be trusted changes it
                     break
             except RuntimeError as error:
@@ -152,8 +154,7 @@ class TorchSource(Sampled):
         self.spent["hvps"] += share
         if self.group is not None:
             self.group.add(out)
-        out.div_(weight)
-        if not bool(torch.isfinite(out.sum())):
+        if not finite(out):
             for index in asked if len(asked) > 1 else ():
                 self.hvp(vector, [index])  # raises at the batch where it happens
             raise BadInput(
@@ -171,9 +172,14 @@ class TorchSource(Sampled):
         """Let go of the graphs: before parameters move, and at the end."""
         self.graphs.clear()
 
-    def _exact(self, vector: torch.Tensor, chosen: list[int]) -> torch.Tensor:
-        """Sum over batches of size times Hessian times vector, through the gradient's graph."""
-        out, pieces = torch.zeros_like(vector), self._pieces(vector)
+    def _share(self, index: int, total: float) -> float:
+        """Of a batch in the weight of all that are asked for, which may be nothing."""
+        return self.weights[index] / total if total else math.nan
+
+    def _exact(self, vector: torch.Tensor, chosen: list[int], total: float) -> torch.Tensor:
+        """The mean over batches of Hessian times vector, through the gradient's graph."""
+        out: torch.Tensor | None = None
+        pieces = self._pieces(vector)
         for index, batch in self._needed(chosen):  # a graph that fits is made late, or again after another way of making products
             grads = self.graphs.get(index) or self._differentiated(index, batch, keep=len(self.graphs) < self.room, graph=True)[1]
             kept = index in self.graphs
@@ -184,18 +190,24 @@ class TorchSource(Sampled):
                 found = torch.autograd.grad(
                     [g for g, _ in live], self.params, [piece for _, piece in live], retain_graph=kept, allow_unused=True
                 )
-            self._add(out, found, self.weights[index])
+            share = self._share(index, total)
+            if out is not None:
+                self._add(out, found, share)
+            else:
+                out = joined(found, self.params, vector)
+                if share != 1.0:
+                    out *= share
             del grads, live, found  # two vectors that the next batch need not wait for
-        return out
+        return torch.full_like(vector, 0.0 if total else math.nan) if out is None else out
 
-    def _differences(self, vector: torch.Tensor, chosen: list[int]) -> torch.Tensor:
-        """Sum over batches of size times (gradient(w + e v) - gradient(w - e v))/(2 e)."""
+    def _differences(self, vector: torch.Tensor, chosen: list[int], total: float) -> torch.Tensor:
+        """The mean over batches of (gradient(w + e v) - gradient(w - e v))/(2 e)."""
         reach = float(torch.finfo(self.dtype).eps ** (1 / 3))  # along a unit vector: balances rounding and curvature
         out = torch.zeros_like(vector)
         for sign in (1.0, -1.0):
             with displaced(self.params, self._pieces(vector), sign * reach):
                 for index, batch in self._needed(chosen):
-                    self._add(out, self._differentiated(index, batch)[1], sign * self.weights[index] / (2 * reach))
+                    self._add(out, self._differentiated(index, batch)[1], sign * self._share(index, total) / (2 * reach))
         return out
 
     def gradient_at(self, vector: torch.Tensor) -> torch.Tensor:
@@ -233,7 +245,7 @@ class TorchSource(Sampled):
                     raise  # a product in the making falls back as a whole
                 self._fall_back(error)
                 return self._differentiated(index, batch, keep=self.way != "differences")
-        if any(g is not None and not bool(torch.isfinite(g.detach().sum())) for g in grads):
+        if any(g is not None and not finite(g.detach()) for g in grads):
             raise BadInput(f"the gradient of {self.batches.name(index)} is not finite: look at its inputs, or measure at other parameters")
         if (keep or graph) and not self.trusted:
             self.trusted = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,18 @@ from numpy.typing import NDArray
 from ..errors import BadInput
 from ..measurement.vectors import CHUNK, Vectors
 
-__all__ = ["QuickVectors", "TensorVectors"]
+__all__ = ["QuickVectors", "TensorVectors", "finite"]
 
 _BLOCK = 1 << 18  # products that a processor sums in the vectors' own precision: off by some 1e-6 of their size
+
+
+def finite(tensor: torch.Tensor) -> bool:
+    """Whether every entry is; the sum says so in one pass, unless it overflows.
+
+    >>> finite(torch.tensor([3e38, 3e38])), finite(torch.tensor([1.0, float("nan")]))
+    (True, False)
+    """
+    return math.isfinite(float(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 class TensorVectors(Vectors):
@@ -48,7 +58,7 @@ class TensorVectors(Vectors):
 
     def check(self, image: torch.Tensor, product: int) -> None:
         """Refuse a product that is not finite."""
-        if not (bool(torch.isfinite(image.sum())) or bool(torch.isfinite(image).all())):
+        if not finite(image):
             raise BadInput(f"product {product} is not finite: the loss or its derivatives overflow there")
 
     def dots(self, rows: torch.Tensor, vector: torch.Tensor) -> NDArray[np.float64]:
@@ -74,6 +84,9 @@ class TensorVectors(Vectors):
         if self._rows is not None:
             rows[: self.count] = self._rows
         return rows
+
+    def _divide(self, vector: torch.Tensor, norm: float, row: torch.Tensor) -> None:
+        torch.div(vector, norm, out=row)
 
     def _subtract(self, vector: torch.Tensor, rows: torch.Tensor, coefficients: Any) -> None:
         vector.addmv_(rows.T, torch.as_tensor(coefficients, dtype=self.dtype, device=self.device), alpha=-1)

@@ -17,7 +17,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from ..errors import BadInput
 
-__all__ = ["Wrapped", "bare", "kind_of", "like", "plain", "unwrapped"]
+__all__ = ["Wrapped", "bare", "cut", "joined", "kind_of", "like", "plain", "unwrapped"]
 
 _MARKS = ("__composable_api", "_is_fsdp", "_fsdp")  # attributes that fully_shard leaves
 
@@ -106,8 +106,21 @@ def like(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 def cut(vector: torch.Tensor, params: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """A flat vector in pieces like the parameters."""
+    if len({p.dtype for p in params}) == 1:
+        vector = vector.to(params[0].dtype)  # once: in a small model it is calls that cost
     pieces = torch.split(vector, [p.numel() for p in params])
     return [like(piece.view(p.shape).to(p.dtype), p) for piece, p in zip(pieces, params, strict=True)]
+
+
+def joined(parts: Sequence[torch.Tensor | None], params: Sequence[torch.Tensor], vector: torch.Tensor) -> torch.Tensor:
+    """The reverse of `cut`: a fresh flat vector in the precision of the one given; a part that is None is zero."""
+    made = torch.empty_like(vector)
+    for home, part, p in zip(torch.split(made, [p.numel() for p in params]), parts, params, strict=True):
+        if part is None:
+            home.zero_()
+        else:
+            home.view(p.shape).copy_(plain(part))
+    return made
 
 
 def _distributed(tensor: torch.Tensor) -> bool:

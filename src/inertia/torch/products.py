@@ -26,7 +26,7 @@ from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
 from .space import QuickVectors, TensorVectors, finite
-from .wrappers import cut, joined, plain
+from .wrappers import joined
 
 __all__ = ["FULL", "TorchSource"]
 
@@ -314,16 +314,6 @@ class TorchSource(Sampled):
     def _attention(self) -> Any:
         """Attention without a second derivative (flash, memory-efficient) replaced by its plain form where needed."""
         return sdpa_kernel(SDPBackend.MATH) if self.way == "math attention" else nullcontext()
-
-    def _pieces(self, vector: torch.Tensor) -> list[torch.Tensor]:
-        return cut(vector, self.params)
-
-    def _add(self, out: torch.Tensor, parts: Any, scale: float) -> None:
-        at = 0
-        for p, part in zip(self.params, parts, strict=True):
-            if part is not None:
-                out[at : at + p.numel()].view(p.shape).add_(plain(part.detach()), alpha=scale)
-            at += p.numel()
 
     def _zeros(self) -> torch.Tensor:
         return torch.zeros(self.dimension, dtype=torch.float64 if self.dimension <= FULL else self.dtype, device=self.device)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .batches import Batches, Everything, Indexed
 from .processes import Portion, Processes
+from .wrappers import cut, plain
 
 __all__ = ["Sampled"]
 
@@ -35,10 +36,14 @@ class Sampled:
         raise TypeError("a source makes its own vectors")
 
     def _add(self, out: torch.Tensor, parts: Any, scale: float) -> None:
-        raise TypeError("a source adds up its own gradients")
+        at = 0
+        for p, part in zip(self.params, parts, strict=True):
+            if part is not None:
+                out[at : at + p.numel()].view(p.shape).add_(plain(part.detach()), alpha=scale)
+            at += p.numel()
 
     def _pieces(self, vector: torch.Tensor) -> Sequence[torch.Tensor]:
-        raise TypeError("a source cuts its own vectors")
+        return cut(vector, self.params)
 
     def _differentiated(self, index: int, batch: Any, keep: bool = False, graph: bool = False) -> tuple[float, Any, float]:
         raise TypeError("a source differentiates its own loss")

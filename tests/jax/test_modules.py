@@ -95,3 +95,11 @@ def test_nnx_state_that_is_not_trained_is_refused_and_its_split_is_tuned():
         with pytest.raises(BadInput, match=r"params hold a (BatchStat|RngCount|RngKey), which no gradient trains: .*nnx\.split"):
             inertia.tune(loss, whole, (X, Y), steps=16, batch_size=8)
     assert inertia.tune(loss, params, (X, Y), steps=16, batch_size=8, runs=0).measurement.dimension == 6
+
+
+def test_arrays_that_are_not_real_are_told_by_what_they_are():
+    """A complex array gets a remedy of its own; an article fits its noun."""
+    job = (lambda w, x: jnp.mean(jnp.abs(x * w["a"]) ** 2), jnp.ones(4))
+    for kind, told in ((jnp.complex64, r"a complex64 array, .*jax\.lax\.complex$"), (jnp.int32, "an int32 array: .*eqx.partition")):
+        with pytest.raises(BadInput, match=told):
+            inertia.tune(job[0], {"a": jnp.ones((), kind)}, job[1], steps=16)

@@ -170,3 +170,25 @@ def test_methods_that_are_not_linear_get_the_step_alone(tx, words):
 def test_what_cannot_be_read_is_refused(tx, state, words):
     with pytest.raises(BadInput, match=words):
         measure(loss, start(), data(), optimizer=tx, opt_state=state, walk=2)
+
+
+def test_rounding_of_single_precision_makes_no_groups():
+    """One AdamW in single precision has one learning rate, the one it was given; two that differ by a tenth stay two."""
+    tree = {"a": jnp.full((8, 16), 0.1, jnp.float32), "b": jnp.full((16, 1), 0.2, jnp.float32)}
+
+    def loss(w, x):
+        return jnp.mean((jnp.tanh(x @ w["a"]) @ w["b"]) ** 2)
+
+    x = jax.random.normal(jax.random.key(0), (32, 8), jnp.float32)
+
+    def measured(tx):
+        state, params = tx.init(tree), tree
+        for _ in range(5):
+            moved, state = tx.update(jax.grad(loss)(params, x), state, params)
+            params = optax.apply_updates(params, moved)
+        return inertia.jax.measure(loss, params, x, optimizer=tx, opt_state=state, noise=0, weights=False).optimizer
+
+    one = measured(optax.adamw(0.01))
+    assert [dict(group) for group in one.groups] == [{"learning_rate": 0.01, "parameters": 144}]
+    two = measured(optax.multi_transform({"x": optax.adam(0.01), "y": optax.adam(0.011)}, {"a": "x", "b": "y"}))
+    assert [group["learning_rate"] for group in two.groups] == [0.01, 0.011]

@@ -6,6 +6,7 @@ number: its answer to a small gradient, from the state as it is, must be the lea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = ["in_metric"]
 
 Array = NDArray[np.float64]
 _SMALL = 1e-3  # of the root of the second moment: a gradient whose square moves it by less than 1e-6
+_LIKE = 1e-2  # relative difference up to which the numbers of one leaf are of one learning rate
 
 
 def in_metric(known: Nature, opt_state: Any, params: Any) -> InMetric:
@@ -54,7 +56,7 @@ def in_metric(known: Nature, opt_state: Any, params: Any) -> InMetric:
     if any(group.accumulation > 1 for group in (found.groups or (found,))):
         raise BadInput("the transformation accumulates gradients (optax.MultiSteps): pass the inner one, with its own state")
     if found.linear or (found.groups and all(group.linear for group in found.groups)):
-        return _plain(found, update, sizes)
+        return _plain(found, update, sizes, _rounding(params))
     metric = _one(found)
     steps = max((int(np.max(np.asarray(count))) for count in found_fields(state, ("count",))), default=0)
     squares, mean = moments(metric, state, params)
@@ -68,7 +70,7 @@ def in_metric(known: Nature, opt_state: Any, params: Any) -> InMetric:
     elif metric.kind in ("", "amsgrad hat") and metric.beta1 and not (metric.before or metric.look or metric.rectified):
         metric = _corrections(metric, known.bare, state, params, (squares, mean, small, steps), answer)
         below, later = denominator(metric, squares, mean, steps), after(metric, squares, mean, small, steps, state, params)
-    rates = _by_leaf(answer * later / factor(metric, steps), sizes, metric)
+    rates = _by_leaf(answer * later / factor(metric, steps), sizes, metric, _rounding(params))
     rate = rates[0]
     method = method_in(metric, rate * (1.0 if not metric.rectified else rectified(metric, steps)))
     wide = np.repeat(rates, sizes) / rate
@@ -118,13 +120,13 @@ def _cleared(state: Any) -> Any:
     return replaced_fields(state, names, iter([jax.tree.map(lambda leaf: leaf * 0, tree) for tree in trees]))
 
 
-def _plain(found: Identified, update: Callable[[Array, Array | None], Array], sizes: list[int]) -> InMetric:
+def _plain(found: Identified, update: Callable[[Array, Array | None], Array], sizes: list[int], rounding: float) -> InMetric:
     """Gradient descent with momentum: the metric is 1, or the ratio of the groups' learning rates."""
     methods = [group.method for group in (found.groups or (found,)) if group.method is not None]
     if len({(round(float(m.beta), 6), round(float(m.gamma), 6)) for m in methods}) > 1:
         raise BadInput("the groups of the transformation differ in momentum, so no one Method describes it: measure one group at a time")
     one = np.ones(sum(sizes))
-    rates = _by_leaf(-update(one, None) / (1 + float(methods[0].gamma)), sizes, None)
+    rates = _by_leaf(-update(one, None) / (1 + float(methods[0].gamma)), sizes, None, rounding)
     decays = [group.weight_decay for group in (found.groups or (found,)) if not group.decoupled]
     if len(set(decays)) > 1:
         raise BadInput("the groups of the transformation differ in weight decay inside the gradient: measure one group at a time")
@@ -172,20 +174,32 @@ def _aged(part: Any) -> bool:
     return "count" in names and ("nu" in names or "mu" in names)
 
 
-def _by_leaf(values: Array, sizes: list[int], metric: Metric | None) -> list[float]:
-    """One learning rate for each leaf, which all its numbers must show."""
-    rates = []
+def _by_leaf(values: Array, sizes: list[int], metric: Metric | None, rounding: float) -> list[float]:
+    """One learning rate for each leaf, which all its numbers must show; to five digits, in single precision to four.
+
+    The bias corrections of the first steps lose most digits, so rates that differ by less than the root of the rounding are alike.
+    """
+    close = max(1e-6, min(rounding**0.5, _LIKE))
+    digits = min(5, int(-math.log10(close)) + 1)
+    rates: list[float] = []
     for part in np.split(values, np.cumsum(sizes)[:-1]):
         middle = float(np.median(part)) if part.size else 0.0
         if not middle > 0:
             raise BadInput(
                 "the learning rate of some parameters is 0 in the next step (or their step goes up): measure where it is above 0"
             )
-        if np.max(np.abs(part / middle - 1)) > 1e-2:
+        if np.max(np.abs(part / middle - 1)) > _LIKE:
             what = "gradient descent" if metric is None else "the metric that its state seems to hold"
             raise BadInput(f"the next step of this transformation is not that of {what}: it cannot be read as momentum in a metric")
-        rates.append(float(f"{middle:.5g}") if abs(float(f"{middle:.5g}") / middle - 1) < 1e-6 else middle)
+        short = float(f"{middle:.{digits}g}")
+        middle = short if abs(short / middle - 1) < close else middle
+        rates.append(next((rate for rate in rates if abs(rate / middle - 1) < close), middle))
     return rates
+
+
+def _rounding(params: Any) -> float:
+    """Of the coarsest of the parameters."""
+    return max((float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(params)), default=0.0)
 
 
 def _decay(

@@ -268,8 +268,14 @@ def _arrays(params: Any) -> Any:
     odd = next((leaf for leaf in leaves if not _real(leaf)), None)
     if odd is not None:
         what = type(odd).__name__ if not hasattr(odd, "dtype") else f"{odd.dtype} array"
+        if what.startswith("complex"):
+            raise BadInput(
+                f"params hold a {what}, and curvature is along real numbers: keep its real and imaginary part as two arrays, and put them "
+                "together in the loss with jax.lax.complex"
+            )
+        held = f"{'an' if what[0] in 'aeiouAEIO' else 'a'} {what}"
         raise BadInput(
-            f"params hold a {what}: they must be real floating-point arrays; split a module first, in Equinox with params, static = "
+            f"params hold {held}: they must be real floating-point arrays; split a module first, in Equinox with params, static = "
             "eqx.partition(model, eqx.is_inexact_array), in Flax NNX with graph, params, rest = nnx.split(model, nnx.Param, ...), and "
             "put it together again in the loss"
         )

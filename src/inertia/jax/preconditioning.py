@@ -67,7 +67,7 @@ def _state(transform: Any, opt_state: Any, params: Any) -> Any:
 def _reason(known: Nature) -> str:
     """Why there is no metric, if that is in the nature of the transformation."""
     natures = {group.nature for group in (known.found.groups or (known.found,))} - {""}
-    return next((text.format("the transformation") for name, text in NATURES.items() if name in natures), "")
+    return next((text.format("The transformation") for name, text in NATURES.items() if name in natures), "")
 
 
 def _rate(known: Nature, transform: Any, state: Any, params: Any) -> float:

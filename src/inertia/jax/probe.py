@@ -40,7 +40,7 @@ def identify(transform: Any, *, params: Any = None, slower: Any = None, declared
         seed: of the run that must be reproduced.
 
     Raises:
-        BadInput: not a transformation, one that takes no tree that we can make.
+        BadInput: not a transformation, one that takes no tree that we can make, or that cannot be stepped with gradients alone.
 
     >>> identify(optax.sgd(0.1, momentum=0.9)).verdict
     'heavy ball'
@@ -50,9 +50,23 @@ def identify(transform: Any, *, params: Any = None, slower: Any = None, declared
             raise BadInput(f"{type(one).__name__} is not an optax transformation: it needs init and update")
     with double():
         tree = _tree(transform, params)
-        bench, outcomes = examine(lambda width: _Bench(transform, slower, tree, width), seed)
+        bench, outcomes = _examined(transform, slower, tree, seed)
         names = bench.names if len(outcomes) > 1 else ("",)
         return verdict(bench, outcomes, [declared] * len(outcomes), names, seed)
+
+
+def _examined(transform: Any, slower: Any, tree: Any, seed: int) -> Any:
+    """The bench and its outcomes; one that asks for more than gradients and parameters is refused."""
+    try:
+        return examine(lambda width: _Bench(transform, slower, tree, width), seed)
+    except BadInput:
+        raise
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        said = str(error).strip().splitlines()[0][:160] if str(error).strip() else "no reason given"
+        raise BadInput(
+            f"this transformation cannot be stepped with gradients and parameters alone ({type(error).__name__}: {said}): methods with a "
+            "line search (optax.lbfgs) or with points of their own (optax.lookahead) are none that a learning rate and momentum describe"
+        ) from error
 
 
 def double() -> Any:

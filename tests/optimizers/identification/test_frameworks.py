@@ -228,3 +228,34 @@ def test_a_jitted_step_that_closes_over_its_state_has_no_momentum():
         return np.asarray(updates)
 
     assert identify(open_step, declared=0.9).verdict == "heavy ball"
+
+
+@pytest.mark.parametrize("adam_first", [True, False])
+def test_tensors_stepped_in_other_ways_are_told_apart(adam_first):
+    """SGD beside Adam in one transformation is what it is alone, whichever comes first; what stands still is said to."""
+    optax, jnp = pytest.importorskip("optax"), pytest.importorskip("jax.numpy")
+    from inertia.jax import identify
+
+    labels = {"a": "x", "b": "y"} if adam_first else {"a": "y", "b": "x"}
+    tree = {"a": jnp.ones((8, 4)), "b": jnp.ones(4)}
+    for other in (optax.sgd(0.01), optax.sgd(0.01, momentum=0.9), optax.set_to_zero()):
+        alone = identify(other, params={"b": tree["b"]})
+        both = identify(optax.multi_transform({"x": optax.adam(0.02), "y": other}, labels), params=tree)
+        told = {group.name: group for group in both.groups}
+        first, second = (told[f"['{name}']"] for name in ("ab" if adam_first else "ba"))
+        assert first.verdict == "Adam, learning rate 0.02, beta1 0.9, beta2 0.999"
+        assert (second.verdict, second.method) == (alone.verdict, alone.method)
+        assert not any("divides by their size" in text for text in second.evidence)
+
+
+def test_what_asks_for_more_than_gradients_is_refused():
+    optax = pytest.importorskip("optax")
+    from inertia.jax import identify
+
+    tree = {"kernel": np.ones((4, 2), np.float32)}
+    for transform, why in (
+        (optax.lbfgs(), "TypeError: .*line search"),
+        (optax.lookahead(optax.sgd(0.1), 5, 0.5), "AttributeError: .*fast"),
+    ):
+        with pytest.raises(BadInput, match=rf"cannot be stepped with gradients and parameters alone \({why}"):
+            identify(transform, params=tree)

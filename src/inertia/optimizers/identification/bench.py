@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .clipping import clipped
 from .kernel import SLACK, accumulation, compressed, decays, gathers, recursion
@@ -155,12 +156,17 @@ def _judged(bench: Bench, look: Look, rounding: float, seed: int) -> list[Outcom
         outcomes = [out if out.found is not None else _untold(out, look, i) for i, out in enumerate(outcomes)]
     if all(out.still for out in outcomes):
         return outcomes
-    gains, same = _sizes(bench, look, tolerance)
-    if not any(same):
-        return [Outcome(None, why="the size of the gradient changes what it does", gains=gains[i]) for i in range(len(found))]
+    gains, alike = _sizes(bench, look, tolerance)
+    same = alike.all(axis=1)
+    if not same.any():  # tensors that are stepped in another way than those beside them may be linear all the same
+        linear = [bool(np.all(alike[:, i])) for i in range(len(found))]
+        why = "the size of the gradient changes what it does"
+        outcomes = [out if linear[i] else Outcome(None, why=why, gains=gains[i]) for i, out in enumerate(outcomes)]
+        if not any(linear):
+            return outcomes
     outcomes = [_where_the_rate_sits(bench, look, i, out, tolerance) for i, out in enumerate(outcomes)]
     generator = np.random.default_rng(seed)
-    if not all(same):
+    if same.any() and not same.all():
         return _bounded(bench, look, outcomes, gains, generator)
     return _reproduced(bench, look, outcomes, None, BASE, generator)
 
@@ -210,8 +216,8 @@ def _recursion(look: Look, leaf: int, tolerance: float, home: Home) -> Recursion
     return None if found is None else decays(look.kernels[leaf], look.pulls[leaf], found, look.rounding, tolerance, look.fine)
 
 
-def _sizes(bench: Bench, look: Look, tolerance: float) -> tuple[list[tuple[float, ...]], list[bool]]:
-    """Gains |move|/|gradient| at every size by tensor, and whether each other size shows the kernel of the main look."""
+def _sizes(bench: Bench, look: Look, tolerance: float) -> tuple[list[tuple[float, ...]], NDArray[np.bool_]]:
+    """Gains |move|/|gradient| at every size by tensor, and whether the other sizes show the kernel of the look: (sizes, tensors)."""
     steps = min(look.kernels.shape[1], max(8, 2)) * look.every
     blocks = steps // look.every
     index, tensors, width = np.arange(steps), len(bench.names), 3 * look.steps
@@ -224,8 +230,8 @@ def _sizes(bench: Bench, look: Look, tolerance: float) -> tuple[list[tuple[float
         moves = bench.run(grads, grads * 0)[:, :, :steps].transpose(1, 0, 2) / size
         kernels = np.array([compressed(one, look.every) for one in moves])
         gains.append(np.linalg.norm(kernels, axis=(1, 2)))
-        same.append(bool(np.all(np.abs(kernels - base) <= tolerance * scale)))
-    return [tuple(float(gain[i]) for gain in gains) for i in range(tensors)], same
+        same.append(np.all(np.abs(kernels - base) <= tolerance * scale, axis=(1, 2)))
+    return [tuple(float(gain[i]) for gain in gains) for i in range(tensors)], np.array(same)
 
 
 def _where_the_rate_sits(bench: Bench, look: Look, leaf: int, out: Outcome, tolerance: float) -> Outcome:

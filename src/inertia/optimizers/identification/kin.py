@@ -23,13 +23,13 @@ def verdict(bench: Bench, outcomes: Sequence[Outcome], declared: Sequence[float 
     metrics = adaptive(bench, seed) if any(unknown) else [None] * len(outcomes)
     known = [one if new else None for one, new in zip(metrics, unknown, strict=True)]
     verdicts = []
-    for out, metric, asked, name, new in zip(outcomes, known, declared, names, unknown, strict=True):
+    for at, (out, metric, asked, name, new) in enumerate(zip(outcomes, known, declared, names, unknown, strict=True)):
         if metric is not None:
             verdicts.append(_kin(metric, name))
         else:
             said = told(out, asked, name)
             if new and not out.still:
-                nature, texts = _known(bench)
+                nature, texts = _known(bench, at)
                 said = Identified(said.verdict, None, residual=1.0, evidence=(*texts, *said.evidence), name=name, nature=nature)
             verdicts.append(said)
     return grouped(verdicts)
@@ -140,17 +140,17 @@ def _decay(metric: Metric) -> tuple[float, bool | None, str]:
     return 0.0, None, "no weight decay"
 
 
-def _known(bench: Bench) -> tuple[str, list[str]]:
-    """Of an optimizer that is none of these: its nature, and what its moves still say."""
+def _known(bench: Bench, at: int) -> tuple[str, list[str]]:
+    """Of an optimizer that is none of these on a tensor: its nature, and what its moves still say."""
     generator = np.random.default_rng(3)
     grads = generator.standard_normal(SHAPE)
     zero = grads * 0
-    plain = run_alike(bench, grads, zero)[:, 0]
+    plain = run_alike(bench, grads, zero)[:, at]
     if not np.all(np.isfinite(plain)) or not np.any(plain):
         return "", []
-    larger, shifted = run_alike(bench, grads * 1e3, zero)[:, 0], run_alike(bench, grads, zero + 1)[:, 0]
+    larger, shifted = run_alike(bench, grads * 1e3, zero)[:, at], run_alike(bench, grads, zero + 1)[:, at]
     alone = grads * (np.arange(SHAPE[1]) == 0)
-    single = run_alike(bench, alone, zero)[:, 0]
+    single = run_alike(bench, alone, zero)[:, at]
     nature, texts = "", []
     sizes = np.abs(plain)
     if np.ptp(sizes) <= 1e-6 * sizes.max():

@@ -293,3 +293,12 @@ def test_flat_vectors_and_their_pieces_are_the_same_numbers(kinds):
     assert made.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 0.0, 0.0, 0.0, 0.0]
     made += 1
     assert vector.tolist() == list(range(11))  # a fresh vector
+
+
+def test_a_gradient_whose_sum_overflows_is_finite_all_the_same():
+    model = nn.Linear(4, 1, bias=False)
+    nn.init.constant_(model.weight, 0.25)
+    data = torch.ones(3, 4), torch.zeros(3, 1)
+    found = room.measure(model, lambda output, target: (output - target).square().mean() * 5e37, data, **ENDS)
+    assert found.provenance["gradient_norm"] == pytest.approx(2e38, rel=1e-6)  # four entries of 1e38: their sum is beyond float32
+    assert found.upper == pytest.approx(4e38, rel=1e-6)  # 2 * 5e37 x x'

@@ -70,7 +70,7 @@ __all__ = [
 ]
 
 
-_ROOMS = ("hf", "jax", "keras", "lightning", "optuna", "problems", "torch")  # loaded when first used, as `inertia.torch`
+_ROOMS = ("hf", "jax", "keras", "lightning", "optuna", "problems", "tasks", "torch")  # loaded when first used, as `inertia.torch`
 
 
 def __getattr__(name: str) -> Any:

@@ -53,3 +53,20 @@ def test_a_run_below_the_bound_that_was_given_is_told():
     assert found.verified_loss < 0.4
     (told,) = (line for line in remarks(found) if "which was given as the lowest" in line)
     assert figure(found.verified_loss) in told
+
+
+@pytest.mark.parametrize("job", ["absolute error", "hinge"])
+def test_a_loss_of_flat_pieces_has_no_scale_and_says_so(job):
+    """A linear model under an absolute error or a hinge has no curvature anywhere; its rounded form is tuned."""
+    x = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    y = x.sum(dim=1, keepdim=True)
+    sharp, rounded = {
+        "absolute error": (torch.nn.L1Loss(), torch.nn.HuberLoss()),
+        "hinge": (lambda o, t: (1 - o * t.sign()).clamp(min=0).mean(), lambda o, t: (1 - o * t.sign()).clamp(min=0).square().mean()),
+    }[job]
+    words = {"steps": 20, "batch_size": 10}
+    for call in (inertia.tune, inertia.check, inertia.measure):
+        more = {"lr": 0.1} if call is inertia.check else {"runs": 1} if call is inertia.tune else {}
+        with pytest.raises(BadInput, match="the curvature is 0 at the start: the loss is made of flat pieces"):
+            call(torch.nn.Linear(3, 1), sharp, (x, y), **words, **more)
+    assert inertia.tune(torch.nn.Linear(3, 1), rounded, (x, y), runs=1, **words).trained

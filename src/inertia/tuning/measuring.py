@@ -65,6 +65,11 @@ def measure(
         raise BadInput(
             f"lowest = {lowest:g}, but the loss at the start is {found.loss:.4g}: give a number that it never goes below, such as 0"
         )
+    if not (found.curvature.upper > 0 or found.curvature.smallest < 0):
+        raise BadInput(
+            "the curvature is 0 at the start: the loss is made of flat pieces, as an absolute error or a hinge of a linear model is, so a "
+            "learning rate has no scale there; a rounded loss has one, such as nn.HuberLoss() or the square of the hinge"
+        )
     places, convex, tail = [found.curvature], found.convex, None
     if convex:
         later, tail = along_the_way(probe, at, found.curvature, found.direction, found.promised)

@@ -88,3 +88,13 @@ def test_momentum_would_pay_where_the_setting_has_none(found):
     trial = replace(found.history.trials[0], run=found.proof)
     plain = replace(found, history=History((trial,)), pick=replace(found.pick, index=0, recipe=found.proof.recipe), proof=None, gain=gain)
     assert on_momentum(plain).startswith("Momentum would pay here")
+
+
+def test_the_recommended_run_is_not_said_to_have_a_better_rate(found):
+    """Beside a run without momentum stands where its best rate is expected, unless it is itself what is recommended."""
+    proof, other = found.proof, replace(found.proof.recipe, learning_rate=2 * found.proof.recipe.learning_rate)
+    elsewhere = replace(of(found, moving(found)[0], proof=proof), references=((other, found.expected),))
+    assert f"(its best is expected at {figure(other.learning_rate, 3)})" in on_momentum(elsewhere)
+    trial = replace(found.history.trials[0], run=proof)
+    mine = replace(elsewhere, history=History((trial,)), pick=replace(found.pick, index=0, recipe=proof.recipe), proof=None)
+    assert "its best is expected" not in on_momentum(mine)

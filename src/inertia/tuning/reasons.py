@@ -158,7 +158,7 @@ def _on_plain(found: Tuning) -> str:
     which = f"the run {without}" if len(plain) == 1 else f"the best run {without}"
     rate = figure(best.recipe.learning_rate, 3)
     likely = next((figure(each.learning_rate, 3) for each, _ in found.references if each.family == best.recipe.family), rate)
-    rate += "" if likely == rate else f" (its best is expected at {likely})"
+    rate += "" if likely == rate or best.recipe == recipe else f" (its best is expected at {likely})"
     said = f"; {which}, at learning rate {rate}, {_end_of(best, found)}"
     if not moving or best.diverged_at is not None or best.error:
         return said

@@ -99,6 +99,17 @@ def test_another_tuning_is_refused_and_each_difference_is_named(tmp_path):
     store.close()
 
 
+@pytest.mark.parametrize("empty", ["", None, []])
+def test_what_was_not_given_has_a_word(tmp_path, empty):
+    first = Journal(tmp_path)
+    first.open({"experience": empty})
+    first.close()
+    second = Journal(tmp_path, resume=True)
+    with pytest.raises(BadInput, match="experience was not given, is now a folder"):
+        second.open({"experience": "a folder"})
+    second.close()
+
+
 def test_two_tunings_cannot_share_a_folder(tmp_path):
     code = "import sys; from inertia.tuning.store import Journal; j = Journal(sys.argv[1]); print('locked', flush=True); sys.stdin.read()"
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

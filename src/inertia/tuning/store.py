@@ -216,9 +216,9 @@ def _line(digest: str, text: str) -> bytes:
 
 
 def _word(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list) and value:
         return f"a list of {len(value)}" if len(value) > 9 else ", ".join(map(_word, value))
-    return "not given" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "not given" if value is None or value in ("", []) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _locked(folder: Path) -> int | None:

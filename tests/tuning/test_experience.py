@@ -102,11 +102,11 @@ def test_a_constant_added_to_the_loss_and_its_unit_change_nothing(job):
 def test_a_finished_tuning_is_remembered_in_a_folder_and_helps_the_next(job, tmp_path):
     budget = budget_of(200, steps=100, batch_size=10)
     found = tune(job, budget, ExperiencePolicy, runs=2)
-    before = pinned(tmp_path)
+    before = pinned(recalled(tmp_path))
     keep(tmp_path / "mine", "mine", found.measurement, budget, found.history)
     keep(tmp_path / "mine", "mine", found.measurement, budget, found.history)
     own = recalled(tmp_path / "mine")
-    assert (before, len(own), len(pinned(tmp_path / "mine"))) == ("", 1, 12)
+    assert (before, len(own), len(pinned(own))) == ("", 1, 12)
     again = ExperiencePolicy(found.measurement, budget, own=own)
     assert len(again.known.surfaces) == len(ExperiencePolicy(found.measurement, budget).known.surfaces) + 1
     assert again.pick(History()).expected is not None

@@ -21,7 +21,7 @@ from .checking import Check, check
 from .experience.cells import Cell
 from .experience.either import EitherPolicy
 from .experience.policy import ExperiencePolicy
-from .experience.remembering import folder_of, keep, pinned, recalled
+from .experience.remembering import files_in, folder_of, keep, pinned, recalled
 from .loop import Maker, estimate, tune
 from .policy import Trial
 from .recipe import searched
@@ -32,6 +32,8 @@ from .trainable import Progress, Trainable
 from .underway import Setting
 
 __all__ = ["Asked", "Line", "ask", "policy_of", "second_opinion", "shown"]
+
+_FILES = "experience_from"  # of a journal: the names of the tunings that its tuning began with
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,18 @@ def ask(
     if on_estimate is not None:
         on_estimate(told)
     folder = folder_of(None if asked.experience is None else os.fspath(asked.experience))
-    own, known = recalled(folder), pinned(folder)
-    known = "+".join(part for part in (known, before.pin) if part)
     store: Store = Memory() if journal is None else Journal(journal, resume=resume)
     try:
+        there = files_in(folder)
+        # a tuning that is taken up rests on what was there when it began, whatever the folder has gained since, by itself or by others
+        files = [name for name in there if store.asked is None or name in store.asked.get(_FILES, ())]
+        own = recalled(folder, files)
+        known = "+".join(part for part in (pinned(own), before.pin) if part)
         with shown(progress) as tell:
             found = tune(
                 job, budget, policy_of(asked, own, before), runs=asked.runs, max_cost=asked.max_cost, seed=asked.seed, prove=asked.prove,
-                store=store, progress=tell, on_run=on_run, asked=_searched(asked), experience=known,
-                optimizer=asked.optimizer,
+                store=store, progress=tell, on_run=on_run, asked=_searched(asked) | ({_FILES: files} if files else {}),
+                experience=known, optimizer=asked.optimizer,
             )  # fmt: skip
     finally:
         if isinstance(store, Journal):

@@ -31,6 +31,7 @@ class Store(Protocol):
     """Keeps facts by kind, in order; hands back those that are known already instead of making them again."""
 
     resumed: int  # runs that were not made again
+    asked: dict[str, Any] | None  # what the tuning that is taken up was asked; None where none is
 
     def open(self, asked: dict[str, Any]) -> None:
         """Begin, or take up, the tuning that `asked` describes."""
@@ -57,6 +58,7 @@ class Memory:
     """
 
     def __init__(self) -> None:
+        self.asked: dict[str, Any] | None = None
         self.resumed, self._ends, self._made = 0, dict[int, bytes | None](), 0
 
     def open(self, asked: dict[str, Any]) -> None:
@@ -96,6 +98,7 @@ class Journal:
             if self.path.is_symlink():
                 raise BadInput(f"{self.path} is a symbolic link, which is not followed: remove it, or choose another folder")
             self._known, self._whole = self._read() if resume else ([], 0)
+            self.asked: dict[str, Any] | None = self._known[0]["data"] if self._known else None
         except BaseException:
             self.close()
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from .features import features, scale_of
 from .prior import Experience, Job, Seen, places
 from .surfaces import NET, Surface
 
-__all__ = ["filled", "folder_of", "keep", "pinned", "recalled", "remembered"]
+__all__ = ["files_in", "filled", "folder_of", "keep", "pinned", "recalled", "remembered"]
 
 VARIABLE = "INERTIA_EXPERIENCE"
 
@@ -43,16 +44,19 @@ def folder_of(named: str | Path | None) -> Path | None:
     return path
 
 
-def recalled(folder: Path | None) -> tuple[Cell, ...]:
-    """The tunings kept in a folder, in the order of their names."""
-    if folder is None or not folder.exists():
-        return ()
-    return tuple(cell for path in sorted(folder.glob("tuning-*.json")) for cell in read(path))
+def files_in(folder: Path | None) -> tuple[str, ...]:
+    """The names of the tunings kept in a folder, in order."""
+    return () if folder is None or not folder.exists() else tuple(sorted(path.name for path in folder.glob("tuning-*.json")))
 
 
-def pinned(folder: Path | None) -> str:
-    """Which experience this is, in twelve letters: the same tunings give the same ones; "" without a folder."""
-    cells = recalled(folder)
+def recalled(folder: Path | None, among: Collection[str] | None = None) -> tuple[Cell, ...]:
+    """The tunings kept in a folder, in the order of their names; only those named in `among`, where it is given."""
+    names = [name for name in files_in(folder) if among is None or name in among]
+    return () if folder is None else tuple(cell for name in names for cell in read(folder / name))
+
+
+def pinned(cells: Sequence[Cell]) -> str:
+    """Which experience this is, in twelve letters: the same tunings give the same ones; "" without any."""
     return hashlib.sha256(json.dumps([cell.to_json() for cell in cells]).encode()).hexdigest()[:12] if cells else ""
 
 

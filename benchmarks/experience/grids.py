@@ -1,7 +1,7 @@
 """Which cells of a job are computed: second octaves first, then octaves about each momentum's best, then half octaves.
 
 A full grid: every momentum, all seeds within three octaves of its best, half octaves next to it. A thin one: three momenta, all
-seeds within one octave and one seed within two. A "few" one: a single momentum searched, two others at its best.
+seeds within two octaves. A "few" one: a single momentum searched, two others at its best.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Reach:
 
 
 # A full grid of slow runs is filled as a thin one is, in every momentum, before it is completed.
-REACH = {"full": Reach(3, 3, True), "thin": Reach(2, 1, False), "few": Reach(1, 0, False)}
+REACH = {"full": Reach(3, 3, True), "thin": Reach(2, 2, False), "few": Reach(1, 0, False)}
 
 
 def families(job: Job, optimizer: str, schedule: str) -> tuple[str, ...]:

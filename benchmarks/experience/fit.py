@@ -1,6 +1,7 @@
 """Fit every number of the prior by leaving one family out, and print the leave-one-family-out table.
 
     python benchmarks/experience/fit.py [--passes N] [--every K]   coordinate search (on each Kth cell); writes data/fitted.json
+    ... --only NAME ...                                  searches these numbers alone
     python benchmarks/experience/fit.py --table          the table of the numbers that are there
     ... --held-out                                       the validation loss as objective;   --adamw    AdamW's cells
 
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from playing import Answers, LeftOut, Played, laid, play
+from playing import Answers, LeftOut, Played, Told, laid, play
 from trend import Table, penalties, trends, written
 
 from inertia.tuning.experience.cells import Cell, shipped
@@ -107,18 +108,21 @@ def pinball(rows: np.ndarray) -> float:
     return float(np.mean([np.maximum(q * x, (q - 1) * x) for q, x in off]))
 
 
-def objective(found: list[list[Played]]) -> float:
+def objective(found: list[list[Played]], fitted: Fitted) -> float:
     logreg = np.array([np.mean([np.minimum(row.logreg, 1.5) for row in rows], axis=0) for rows in found])
-    gains = np.array([g for rows in found for row in rows for g in row.gains])
-    return float(logreg.mean(axis=0) @ WEIGHTS + 0.1 * pinball(gains))
+    return float(logreg.mean(axis=0) @ WEIGHTS + 0.1 * gained_badly(found, fitted.gain))
 
 
-def foretold_badly(found: list[list[Played]], after: bool) -> float:
+def gained_badly(found: list[list[Played]], spread: float) -> float:
+    """Pinball score of momentum's gain."""
+    return pinball(np.array([gained.row(spread) for rows in found for row in rows for gained in row.gains]))
+
+
+def foretold_badly(found: list[list[Played]], after: bool, width: float) -> float:
     """Pinball score of what runs were believed to end at, before the first run of the job or after it."""
     rows = [row for rows in found for row in rows]
-    told = [f for row in rows for f in (row.foreseen[1:] if after else row.foreseen[:1])]
-    told += [f for row in rows for each in (row.again[1:] if after else row.again[:1]) for f in each]
-    return pinball(-ln_left(np.array(told)))
+    told = [each for row in rows for part in (row.foreseen, row.again) for each in (part[1:] if after else part[:1])]
+    return pinball(-ln_left(np.array([each for one in told for each in one.rows(width)])))
 
 
 def ln_left(told: np.ndarray) -> np.ndarray:
@@ -128,12 +132,9 @@ def ln_left(told: np.ndarray) -> np.ndarray:
 
 def widths(bank: Bank, fitted: Fitted) -> Fitted:
     """How much wider or narrower what a run ends at is to be told, before the first run of the job and after it."""
-    tried = {width: bank.played(replace(fitted, broad=width, narrow=width), (0, 1, 2)) for width in WIDTHS}
-    gain = min(
-        GAINS,
-        key=lambda spread: pinball(np.array([g for rows in bank.played(replace(fitted, gain=spread)) for row in rows for g in row.gains])),
-    )
-    broad, narrow = (min(WIDTHS, key=lambda width: foretold_badly(tried[width], after)) for after in (False, True))
+    found = bank.played(fitted, (0, 1, 2))
+    gain = min(GAINS, key=lambda spread: gained_badly(found, spread))
+    broad, narrow = (min(WIDTHS, key=lambda width: foretold_badly(found, after, width)) for after in (False, True))
     return replace(fitted, broad=broad, narrow=narrow, gain=gain)
 
 
@@ -149,7 +150,7 @@ def constant_interval(bank: Bank) -> float:
     return pinball(np.array(rows))
 
 
-def table(bank: Bank, found: list[list[Played]]) -> None:
+def table(bank: Bank, found: list[list[Played]], fitted: Fitted) -> None:
     mean = np.array([np.mean([row.logreg for row in rows], axis=0) for rows in found])
     worst = np.array([np.max([row.logreg for row in rows], axis=0) for rows in found])
     failed = np.array([np.sum([row.failed for row in rows], axis=0) for rows in found])
@@ -171,20 +172,22 @@ def table(bank: Bank, found: list[list[Played]]) -> None:
         print(f"  {bank.surfaces[k].cell.name}, {bank.surfaces[k].cell.schedule}: " + " ".join(f"{x:.2f}" for x in mean[k]))
     constant = constant_interval(bank)
     for n in range(4):
-        gains = np.array([row.gains[n] for rows in found for row in rows if row.gains])
+        gains = np.array([row.gains[n].row(fitted.gain) for rows in found for row in rows if row.gains])
         inside = np.mean((gains[:, 0] <= gains[:, 3]) & (gains[:, 3] <= gains[:, 2]))
         print(f"momentum's gain after {n} runs: interval holds it in {100 * inside:.0f} %, pinball {pinball(gains):.3f} "
               f"(constant interval {constant:.3f}: {100 * (1 - pinball(gains) / constant):.0f} % below)")  # fmt: skip
     print(f"runs made of three: {np.mean([row.made for rows in found for row in rows]):.2f}")
     for n in range(3):
-        foretold(f"run {n + 1}: its loss", [row.foreseen[n] for rows in found for row in rows if len(row.foreseen) > n])
+        runs = [row.foreseen[n] for rows in found for row in rows if len(row.foreseen) > n]
+        foretold(f"run {n + 1}: its loss", runs, fitted.width(n > 0))
     for n in range(4):
-        foretold(f"recommended after {n} runs: its loss on a fresh seed", [each for rows in found for row in rows for each in row.again[n]])
+        again = [row.again[n] for rows in found for row in rows]
+        foretold(f"recommended after {n} runs: its loss on a fresh seed", again, fitted.width(n > 0))
 
 
-def foretold(what: str, told: list[tuple[float, ...]]) -> None:
-    """How well intervals of falls held what came, of which (10 %, median, 90 %, what came, what was possible) are told."""
-    runs = np.array(told)
+def foretold(what: str, told: list[Told], width: float) -> None:
+    """How well intervals of falls held what came."""
+    runs = np.array([row for each in told for row in each.rows(width)])
     inside = np.mean((runs[:, 0] <= runs[:, 3]) & (runs[:, 3] <= runs[:, 2]))
     left = ln_left(runs)
     off = left[:, 3] - left[:, 1]
@@ -193,18 +196,18 @@ def foretold(what: str, told: list[tuple[float, ...]]) -> None:
           f"{100 * near:.0f} %, ended above it by {np.mean(off):.2f}, width {wide:.2f} in ln; pinball {pinball(-left):.3f}")  # fmt: skip
 
 
-def fit(bank: Bank, passes: int, every: int) -> Fitted:
+def fit(bank: Bank, passes: int, every: int, searched: list[str]) -> Fitted:
     best = FITTED[bank.optimizer]
-    now = objective(bank.played(best, every=every))
+    now = objective(bank.played(best, every=every), best)
     print(f"from {now:.4f}", flush=True)
     step = 1.7
     for _ in range(passes):
-        for name in names():
+        for name in searched:
             for factor in (step, 1 / step):
                 tried = changed(best, name, factor)
                 if tried is None:
                     continue
-                value = objective(bank.played(tried, every=every))
+                value = objective(bank.played(tried, every=every), tried)
                 if value < now - 1e-4:
                     best, now = tried, value
                     print(f"{now:.4f}  {name} x {factor:.3g}", flush=True)
@@ -216,7 +219,7 @@ def fit(bank: Bank, passes: int, every: int) -> Fitted:
 
 def names() -> list[str]:
     """What is searched, the most telling first."""
-    first = ["wander", "floor", "own", "tail", "trust", "fall", "promise"]
+    first = ["wander", "floor", "own", "tail", "trust", "fall", "share", "promise"]
     scales = [f"scales {i}" for i in range(len(FITTED["sgd"].scales))]
     return [*first, *scales, "level", "reach", "memory", "ahead", "along", "jitter", "margin", "slip", "gain"]
 
@@ -245,8 +248,9 @@ if __name__ == "__main__":
     mine = Bank(which, "--held-out" in words, sealed(which, "--sealed-first" in shut) if shut else ())
     numbers = FITTED[mine.optimizer]
     if not {"--table", "--widths"} & set(words):
-        numbers = fit(mine, number(words, "--passes", 1), number(words, "--every", 1))
+        only = words[words.index("--only") + 1 :] if "--only" in words else names()
+        numbers = fit(mine, number(words, "--passes", 1), number(words, "--every", 1), [name for name in only if name in names()])
     if "--table" not in words:
         numbers = widths(mine, numbers)
         written(mine.optimizer, numbers)
-    table(mine, mine.played(numbers, (0, 1, 2) if "--all-seeds" in words else None))
+    table(mine, mine.played(numbers, (0, 1, 2) if "--all-seeds" in words else None), numbers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from inertia.tuning.experience.cells import Cell
 from inertia.tuning.experience.features import Trend, regressors, scale_of
 from inertia.tuning.experience.policy import chosen, improvement, spread_of
-from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places
+from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places, squared
 from inertia.tuning.experience.reading import Fitted, quantiles
 from inertia.tuning.experience.surfaces import EPSILON, Surface, surface
 from inertia.tuning.recipe import Family
@@ -19,7 +18,34 @@ from inertia.tuning.recipe import Family
 TENTHS = (0.1, 0.5, 0.9)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What was believed of one candidate, and how far its runs fell."""
+
+    belief: Belief
+    fell: tuple[float, ...]
+    possible: float
+
+    def rows(self, width: float) -> list[tuple[float, ...]]:
+        """10 %, median and 90 % of the fall, widened, beside what every run fell and what was possible."""
+        low, middle, high = quantiles(*spread_of(self.belief, 0, width), TENTHS)
+        return [(low, middle, high, fell, self.possible) for fell in self.fell]
+
+
+@dataclass(frozen=True, eq=False)
+class Gained:
+    """What was believed of momentum's gain, as roots of its logarithm and weights, and what it is."""
+
+    roots: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    gain: float
+
+    def row(self, spread: float) -> tuple[float, ...]:
+        """10 %, median and 90 % of ln of the gain, its roots widened by a spread, beside what it is."""
+        return (*quantiles(*squared(self.roots, self.weights, spread), TENTHS), self.gain)
+
+
+@dataclass(frozen=True, eq=False)
 class Played:
     """One cell and tuning seed: logreg of what is recommended after 0, 1, ... runs, and whether any seed fails to train there."""
 
@@ -28,10 +54,10 @@ class Played:
     seed: int
     logreg: tuple[float, ...]
     failed: tuple[bool, ...]
-    foreseen: list[tuple[float, ...]]  # of every run: 10 %, median and 90 % of its fall, what it was, what was possible
+    foreseen: list[Told]  # of every run
     made: int  # runs, of those allowed: the search ends where one more is not worth it
-    again: list[list[tuple[float, ...]]]  # after 0, 1, ... runs: as `foreseen`, of what is recommended, on seeds on which it did not run
-    gains: list[tuple[float, ...]]  # after 0, 1, ... runs: 10 %, median and 90 % of ln of momentum's gain, what it is
+    again: list[Told]  # after 0, 1, ... runs, of what is recommended, on seeds on which it did not run
+    gains: list[Gained]  # after 0, 1, ... runs; none where that is not known
 
 
 def laid(cells: list[Cell], families: tuple[Family, ...], fitted: Fitted, held_out: bool = False) -> list[Surface]:
@@ -102,7 +128,7 @@ def play(s: Surface, cell: Answers, experience: Experience, runs: int = 3, seeds
             worth = experience.worth(weighed, cell.where)
             expected = weighed.weight @ worth[0]
             if np.isfinite(s.gain):
-                gains.append((*quantiles(*experience.momentum(weighed), TENTHS), s.gain))
+                gains.append(Gained(*experience.gain_roots(weighed), s.gain))
             if n == 0:
                 picks.append(int(np.argmin(expected)))
                 ask = picks[0]
@@ -114,21 +140,13 @@ def play(s: Surface, cell: Answers, experience: Experience, runs: int = 3, seeds
                 ended_early = ended_early or improved[ask] < experience.fitted.worth
             ran = {(seed + at) % cell.fell.shape[1] for at, each in enumerate(done) if each == picks[-1]}
             fresh = [k for k in range(cell.fell.shape[1]) if k not in ran]
-            again.append(
-                told(experience.belief(weighed, cell.at(picks[-1:])), experience.fitted.width(n > 0), cell.fell[picks[-1], fresh], s.fall)
-            )
+            again.append(Told(experience.belief(weighed, cell.at(picks[-1:])), tuple(cell.fell[picks[-1], fresh]), s.fall))
             if n < runs and not ended_early:
                 ended = cell.fell[ask, (seed + n) % cell.fell.shape[1]]
-                foreseen += told(experience.belief(weighed, cell.at([ask])), experience.fitted.width(n > 0), [ended], s.fall)
+                foreseen.append(Told(experience.belief(weighed, cell.at([ask])), (ended,), s.fall))
                 done.append(ask)
                 fell.append(ended)
                 risen.append(cell.risen[ask, (seed + n) % cell.fell.shape[1]])
         scores = tuple(cell.logreg[picks]), tuple(cell.failed[picks])
         found.append(Played(s.cell.name, s.cell.schedule, seed, *scores, foreseen, len(done), again, gains))
     return found
-
-
-def told(belief: Belief, width: float, ended: Sequence[float], possible: float) -> list[tuple[float, ...]]:
-    """10 %, median and 90 % of the fall that is believed of the one candidate, beside what its runs fell and what was possible."""
-    low, middle, high = quantiles(*spread_of(belief, 0, width), TENTHS)
-    return [(low, middle, high, float(fell), possible) for fell in ended]

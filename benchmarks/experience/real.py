@@ -64,7 +64,12 @@ class Without:
 def _without(family: str) -> Fitted:
     """The numbers of the package, the line of learning rates from all other families."""
     fitted = FITTED["sgd"]
-    return replace(fitted, trends=trends(shipped(), "sgd", fitted, penalties(shipped(), "sgd", fitted), family))
+    return replace(fitted, trends=trends(shipped(), "sgd", fitted, _penalties(), family))
+
+
+@cache
+def _penalties() -> tuple[float, float]:
+    return penalties(shipped(), "sgd", FITTED["sgd"])
 
 
 def chosen(sealed: bool) -> list[Job]:

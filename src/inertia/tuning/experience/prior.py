@@ -21,7 +21,7 @@ from .features import regressors, scale_of
 from .reading import Fitted
 from .surfaces import EPSILON, NET, Surface, blend, blurred, left, on_net, remains
 
-__all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places"]
+__all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places", "squared"]
 
 Array = NDArray[np.float64]
 _REMAINING = np.array([0.001, 0.003, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 0.85, 0.95])
@@ -157,7 +157,11 @@ class Experience:
         self.said_gains = np.array([gain_said(each.said, families) for each in self.surfaces])
 
     def momentum(self, found: Weighed) -> tuple[Array, Array]:
-        """ln of how much higher the loss ends without momentum: values and weights.
+        """ln of how much higher the loss ends without momentum: values and weights."""
+        return squared(*self.gain_roots(found), self.fitted.gain)
+
+    def gain_roots(self, found: Weighed) -> tuple[Array, Array]:
+        """The root of that logarithm under every hypothesis that knows it, and weights.
 
         A known job says what it gained, moved by what the line in the features says of both; beside a forecast, what that missed there.
         """
@@ -167,9 +171,7 @@ class Experience:
             said = np.maximum(gain_said(job.said, self.families) + gains - self.said_gains[found.source], 0.0)
             roots = np.where(found.corrects, np.sqrt(said), roots)
         known = np.isfinite(roots)
-        nodes, weights = np.polynomial.hermite_e.hermegauss(9)
-        values = np.maximum(roots[known][:, None] + self.fitted.gain * nodes, 0.0) ** 2
-        return values.ravel(), (found.weight[known][:, None] * (weights / weights.sum())).ravel()
+        return roots[known], found.weight[known]
 
     def prior(self, job: Job) -> tuple[NDArray[np.intp], Array, Array, NDArray[np.bool_]]:
         """Hypotheses before any run: (surface, shift, log weight, whether it corrects the forecast)."""
@@ -268,32 +270,60 @@ class Experience:
 
     def _falls(self, job: Job, source: NDArray[np.intp], seen: Seen) -> tuple[Array, Array]:
         """Falls that are possible (G,), and their log weights for every hypothesis (H, G)."""
-        f = self.fitted
         deepest, most = float(np.max(seen.fell, initial=0.0)), job.most if job.most > 0 else np.inf
-        middle, width = np.log(job.scale) + self.falls[source], f.fall
-        told = 0.0
-        if job.promised > 0:  # a forecast that knew a bound says nothing of one that knew none, and is short by much the same on all jobs
-            told, width = job.promised, f.promise
-            missed = self.overfell[np.isfinite(self.shares)] if np.isfinite(most) else self.overfell
-            middle = np.full(source.size, np.log(told) + (np.nanmedian(missed) if np.isfinite(missed).any() else 0.0))
-        elif np.isfinite(most):
-            told, shares = most, self.shares
-            usual = np.nanmedian(shares) if np.isfinite(shares).any() else 0.0
-            middle = np.log(told) + np.where(np.isnan(shares), usual, shares)[source]
+        top = np.log(max(most, deepest))
+        middle, width, about = self._usual(job, source, most)
         if seen.fell.size:
             nodes = np.log(max(deepest, 1e-3 * job.scale)) - np.log1p(-_REMAINING)
         else:
             nodes = np.linspace(middle.min() - 1, middle.max() + 1, 25)
             near = np.log1p(-_REMAINING)
-            nodes = np.unique(np.concatenate([nodes, np.log(told) + near, np.log(told) - near])) if told else nodes
-        top = np.log(max(most, deepest))
+            nodes = np.unique(np.concatenate([nodes, about + near, about - near])) if np.isfinite(about) else nodes
         nodes = np.append(nodes[nodes < top - 1e-9], top) if np.isfinite(top) else nodes
+        if np.isfinite(most) and job.promised <= 0:
+            return np.exp(nodes), self._kept(np.exp(nodes), max(most, deepest), source)
         apart = np.gradient(nodes) if nodes.size > 1 else np.ones(1)
-        weight = log_student((nodes - middle[:, None]) / width, f.tail) + np.log(apart)
+        weight = log_student((nodes - middle[:, None]) / width, self.fitted.tail) + np.log(apart)
         if np.isfinite(top):  # what would fall further than is possible falls as far as is possible
-            beyond = log_student((top + _BEYOND - middle[:, None]) / width, f.tail) + np.log(_BEYOND[1] - _BEYOND[0])
+            beyond = log_student((top + _BEYOND - middle[:, None]) / width, self.fitted.tail) + np.log(_BEYOND[1] - _BEYOND[0])
             weight[:, -1] = np.logaddexp.reduce(np.column_stack([weight[:, -1], beyond]), axis=1)
         return np.exp(nodes), weight
+
+    def _usual(self, job: Job, source: NDArray[np.intp], most: float) -> tuple[Array, float, float]:
+        """ln of the fall that each hypothesis says is possible, its spread, and about where falls are looked at more closely."""
+        f = self.fitted
+        if job.promised > 0:  # a forecast that knew a bound says nothing of one that knew none, and is short by much the same on all jobs
+            missed = self.overfell[np.isfinite(self.shares)] if np.isfinite(most) else self.overfell
+            about = float(np.log(job.promised))
+            return np.full(source.size, about + (np.nanmedian(missed) if np.isfinite(missed).any() else 0.0)), f.promise, about
+        if np.isfinite(most):
+            return np.log(most) + self._shares()[source], f.share, float(np.log(most))
+        return np.log(job.scale) + self.falls[source], f.fall, float("nan")
+
+    def _shares(self) -> Array:
+        """ln of the share of the most possible that every surface fell: (S,), the usual one where no bound is known."""
+        return np.where(np.isnan(self.shares), np.nanmedian(self.shares) if np.isfinite(self.shares).any() else 0.0, self.shares)
+
+    def _kept(self, falls: Array, most: float, source: NDArray[np.intp]) -> Array:
+        """Log weights (H, G) of falls where the most possible is known: a known job says which share of it stays for ever.
+
+        Of two jobs that learn nearly everything, one may leave ten times as much as the other: shares are compared by their logarithm y.
+        """
+        y, middle = left(1 - falls / most), left(1 - np.exp(self._shares()))[source]
+        apart = np.abs(np.gradient(y)) if y.size > 1 else np.ones(1)
+        return log_student((y - middle[:, None]) / self.fitted.share, self.fitted.tail) + np.log(np.maximum(apart, 1e-9))
+
+
+def squared(roots: Array, weights: Array, spread: float) -> tuple[Array, Array]:
+    """Squares of normal densities of that spread about the roots, cut off at 0: values and weights.
+
+    >>> values, weights = squared(np.array([0.5]), np.array([1.0]), 0.1)
+    >>> round(float(np.average(values, weights=weights)), 4)
+    0.26
+    """
+    nodes, share = np.polynomial.hermite_e.hermegauss(9)
+    values = np.maximum(roots[:, None] + spread * nodes, 0.0) ** 2
+    return values.ravel(), (weights[:, None] * (share / share.sum())).ravel()
 
 
 def log_student(off: Array, tail: float) -> Array:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inertia.tuning.experience.cells import Cell
+from inertia.tuning.experience.densities import squared
 from inertia.tuning.experience.features import Trend, regressors, scale_of
 from inertia.tuning.experience.policy import chosen, improvement, spread_of
-from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places, squared
+from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places
 from inertia.tuning.experience.reading import Fitted, quantiles
 from inertia.tuning.experience.surfaces import EPSILON, Surface, surface
 from inertia.tuning.recipe import Family

@@ -5,6 +5,7 @@
 The target is log2 of the best learning rate at momentum (beta1) 0.9, less the weighted mean of what short runs and the curvature show.
 A second line says how much momentum gains: the root of the logarithm of the ratio of losses, which is never negative.
 A family weighs as much as another, however many jobs it has; the penalty is the one that is least off, leave one family out.
+A last number says how far the best rate moves between schedules.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 
 import inertia
 from inertia.tuning.experience.cells import Cell, shipped
-from inertia.tuning.experience.features import FEATURES, Trend, regressors, shown
+from inertia.tuning.experience.features import FEATURES, Trend, octaves_apart, regressors, shown
 from inertia.tuning.experience.jobs import experience
 from inertia.tuning.experience.reading import FITTED, Fitted
 from inertia.tuning.experience.surfaces import Surface, left, reference
+from inertia.tuning.factors import factors_of
 
 TARGET = Path(inertia.__file__).parent / "tuning" / "experience" / "data" / "fitted.json"
 PENALTIES = (0.5, 2.0, 8.0, 32.0, 128.0, 1e9)  # in families, on weights of regressors with variance 1; the last leaves the mean alone
@@ -111,6 +113,21 @@ def _told(value: float | Array) -> float | tuple[float, ...]:
     return tuple(float(f"{x:.4g}") for x in value) if isinstance(value, np.ndarray) else float(f"{value:.4g}")
 
 
+def shape(cells: Sequence[Cell], optimizer: str) -> float:
+    """How many octaves the best learning rate moves where a schedule is one octave apart: root mean square over families.
+
+    Of jobs that are known with a constant and with a linearly falling learning rate; see features.octaves_apart.
+    """
+    at = {(cell.name, cell.schedule): (position(cell), cell) for cell in cells if cell.optimizer == optimizer}
+    moved: dict[str, list[float]] = {}
+    for (name, schedule), (where, cell) in at.items():
+        other = at.get((name, "constant"))
+        if schedule == "linear" and other is not None and np.isfinite(where - other[0]):
+            apart = octaves_apart(*(factors_of(each, cell.facts.steps)[1] for each in ("constant", "linear")))
+            moved.setdefault(cell.family, []).append((where - other[0]) / apart)
+    return float(f"{np.sqrt(np.mean([np.mean(np.square(each)) for each in moved.values()])):.3g}")
+
+
 def penalties(cells: Sequence[Cell], optimizer: str, fitted: Fitted) -> tuple[float, float]:
     """The penalty that is least off, of networks and of convex jobs."""
     return tuple(Table.rates(cells, optimizer, convex, fitted).best() for convex in (False, True))  # type: ignore[return-value]
@@ -137,7 +154,9 @@ def main() -> None:
                 off = f"{table.spread():.2f} by the mean, {table.off(table.best()):.2f} by the line (penalty {table.best():g})"
                 print(f"{optimizer}, {what}: {len(set(table.families))} families, off leave one out: {off}")
         lines = trends(shipped(), optimizer, fitted, chosen)
-        written(optimizer, replace(fitted, trends=lines, gains=gained.line(gained.best())))
+        moves = shape(shipped(), optimizer)
+        print(f"{optimizer}: the best rate moves by {moves} octaves where a schedule is one octave apart")
+        written(optimizer, replace(fitted, trends=lines, gains=gained.line(gained.best()), shape=moves))
 
 
 if __name__ == "__main__":

@@ -75,3 +75,12 @@ def test_beyond_the_known_jobs_the_line_goes_on_level():
     assert len(fitted.trends[False].weights) == len(FEATURES) + 1
     off = [fitted.unit(each, "sgd") - shown(each, "sgd", fitted.units(False)) for each in (far, farther)]
     assert off[0] == pytest.approx(off[1], abs=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_how_far_schedules_move_the_best_rate_is_what_the_script_gives(optimizer):
+    from trend import shape
+
+    moved = shape(shipped(), optimizer)
+    assert FITTED[optimizer].shape == moved
+    assert 0.2 < moved < 1  # from constant to linear, three octaves apart, the best rate moves by one to two octaves

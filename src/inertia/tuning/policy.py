@@ -6,7 +6,7 @@ Every sentence about a reason stands in `reasons`; nothing here is prose.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
@@ -18,6 +18,7 @@ from .trainable import Run
 
 __all__ = [
     "Candidate",
+    "Caution",
     "Choice",
     "Choosing",
     "Evidence",
@@ -56,6 +57,14 @@ class Reason(Enum):
     NOTHING_TO_GAIN = "one more run is expected to gain less than it is worth"
     BUDGET_SPENT = "no run is left in the budget"
     CONVERGED = "the run reached the bottom"
+
+
+class Caution(Enum):
+    """What makes an answer less sure than others."""
+
+    UNLIKE_OTHERS = "no known job is like this one"
+    UNKNOWN_SCHEDULE = "no known job had a schedule like this one"
+    FORECAST_WITHHELD = "what is done to the gradients is none of what the quadratic's forecast holds for"
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,7 @@ class Pick:
     expected: Expectation | None
     stopped: Reason = Reason.BUDGET_SPENT
     gain: float = float("nan")  # expected decrease of the recommended run's loss by one more run; nan where it cannot be told
-    warnings: tuple[str, ...] = field(default=())  # names of facts that `reasons` turns into sentences
+    cautions: tuple[Caution, ...] = ()
 
 
 class Policy(Protocol):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .code import lines
 from .experience.surfaces import reference
 from .judging import final, score
-from .policy import Choice, Evidence, Expectation, Gain, Reason, Trial
+from .policy import Caution, Choice, Evidence, Expectation, Gain, Reason, Trial
 from .trainable import Run
 
 if TYPE_CHECKING:
@@ -315,7 +315,7 @@ def remarks(found: Tuning) -> list[str]:
             f"A fresh run with another seed is expected to end at {interval(found.expected)}; the run made here ended at "
             f"{figure(found.verified_loss)}."
         )
-    said += [*_below(found), *(_WARNINGS.get(name, name) for name in found.pick.warnings)]
+    said += [*_below(found), *(_CAUTIONS[caution] for caution in found.pick.cautions)]
     if found.trained and found.choice is None and found.recipe.optimizer == "sgd" and not found.measurement.convex:
         said.append('AdamW was not tried. On networks either may end lower: optimizer="any" (--optimizer any) tries both.')
     if found.end_unknown:
@@ -339,11 +339,10 @@ def _below(found: Tuning) -> list[str]:
     ]
 
 
-_WARNINGS = {
-    "near-a-cliff": "A run with a larger learning rate ended far higher. Do not raise this one: near it, runs with other seeds may fail.",
-    "unlike-others": "This job is unlike the earlier jobs, on which forecasts rest, so the search and the intervals are wider.",
-    "unknown-schedule": "The earlier jobs had constant or linearly falling learning rates, so the search is wider for this schedule.",
-    "forecast-withheld": "The curvature gave no forecast, because clipping, parameter groups or a custom schedule change the steps.",
+_CAUTIONS = {
+    Caution.UNLIKE_OTHERS: "This job is unlike the earlier jobs, on which forecasts rest, so the search and the intervals are wider.",
+    Caution.UNKNOWN_SCHEDULE: "The earlier jobs had constant or linearly falling learning rates, so the search is wider for this schedule.",
+    Caution.FORECAST_WITHHELD: "The curvature gave no forecast, because clipping or parameter groups change the steps.",
 }
 
 

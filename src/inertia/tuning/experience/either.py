@@ -22,8 +22,9 @@ from ..measurement import Measurement
 from ..policy import Choice, Evidence, Expectation, Gain, History, Pick, Proposal, Reason
 from ..recipe import OPTIMIZERS, Recipe
 from .cells import Cell
+from .densities import log_student
 from .policy import ExperiencePolicy, settled
-from .prior import Experience, log_student
+from .prior import Experience
 from .reading import FITTED, quantiles
 from .surfaces import EPSILON
 

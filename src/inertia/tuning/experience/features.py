@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .cells import Facts
 
-__all__ = ["FEATURES", "Short", "Trend", "Units", "features", "regressors", "scale_of", "unit"]
+__all__ = ["FEATURES", "Short", "Trend", "Units", "features", "octaves_apart", "regressors", "scale_of", "unit"]
 
 Array = NDArray[np.float64]
 
@@ -112,6 +112,23 @@ def regressors(facts: Facts, optimizer: str) -> Array:
     step = facts.gradient_norm if optimizer == "sgd" else np.sqrt(facts.dimension)
     norm = facts.parameter_norm or np.nan
     return np.append(features(facts, optimizer), Short.of(facts, optimizer).best + np.log2(step / norm) if step > 0 else np.nan)
+
+
+def octaves_apart(factors: Array, others: Array) -> float:
+    """How unlike two schedules are: octaves between their means over the whole run and between those over its second half, summed.
+
+    >>> falling = 1 - np.arange(1000) / 1000
+    >>> round(octaves_apart(np.ones(1000), falling), 2), octaves_apart(falling, 3 * falling)
+    (3.0, 0.0)
+    """
+    one, two = (_levels(each) for each in (factors, others))
+    return float(np.sum(np.abs(one - two)))
+
+
+def _levels(factors: Array) -> Array:
+    """log2 of the mean factor of a run and of its second half, over the largest."""
+    part = np.asarray(factors, dtype=float) / np.max(factors)
+    return np.log2(np.maximum([part.mean(), part[part.size // 2 :].mean()], 2.0**-20))
 
 
 def scale_of(facts: Facts, optimizer: str) -> float:

@@ -8,20 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.method import Method
-from ...core.schedule import Scaled
+from ...core.schedule import SHAPES, Scaled
 from ..budget import Budget
+from ..factors import factors_of
 from ..measurement import Measurement
 from ..predict import forecast
 from ..quadratic import modelled
 from ..recipe import Family, Recipe
 from .cells import Cell, Facts, shipped
-from .features import features, regressors, scale_of
+from .features import features, octaves_apart, regressors, scale_of
 from .prior import Experience, Job
 from .reading import Fitted
 from .remembering import filled
 from .surfaces import NET, bottom, counted, surface
 
-__all__ = ["FAMILIES", "TRIED", "asked", "experience", "extended", "foreseen", "scheduled"]
+__all__ = ["FAMILIES", "TRIED", "asked", "experience", "extended", "foreseen", "schedule_apart", "scheduled"]
 
 Array = NDArray[np.float64]
 
@@ -64,6 +65,17 @@ def foreseen(seen: Measurement, budget: Budget, recipes: list[Recipe], stays: fl
     fields = Method(*(np.array(column, dtype=float) for column in zip(*(tuple(r.method) for r in recipes), strict=True)))
     final = forecast(model, scheduled(budget, fields), budget.steps).final
     return np.asarray((final - model.floor) / (model.start - model.floor), dtype=float)
+
+
+def schedule_apart(known: Experience, budget: Budget) -> float:
+    """Octaves between the budget's schedule and the nearest that a known job had: 0 where one had the same."""
+    factors = np.asarray(budget.factors, dtype=float)
+    mine = float(factors.mean() / factors.max()), float(factors[-1] / factors.max())
+    had = {(each.cell.schedule, each.cell.facts.mean_factor, each.cell.facts.last_factor) for each in known.surfaces}
+    if any(name == budget.schedule and np.allclose(mine, theirs, atol=1 / budget.steps) for name, *theirs in had):
+        return 0.0
+    named = [factors_of(name, budget.steps)[1] for name in {name for name, *_ in had} & set(SHAPES)]
+    return min(octaves_apart(factors, each) for each in named)
 
 
 def asked(seen: Measurement, budget: Budget, optimizer: str, fitted: Fitted) -> Job:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from ..budget import Budget
 from ..judging import score, values
 from ..measurement import Measurement
-from ..policy import Candidate, Evidence, Expectation, Gain, History, Pick, Proposal, Reason
+from ..policy import Candidate, Caution, Evidence, Expectation, Gain, History, Pick, Proposal, Reason
 from ..recipe import Family, Recipe
 from ..sweeps import Sweep
 from .cells import Cell
-from .jobs import TRIED, asked, experience, extended
+from .jobs import TRIED, asked, experience, extended, schedule_apart
 from .prior import Belief, Places, Seen, Weighed, places
 from .reading import FITTED, Fitted, quantiles
 from .surfaces import NET, left, remains
@@ -63,7 +63,8 @@ class ExperiencePolicy:
         held_out = budget.objective.held_out
         fitted = fitted or FITTED[optimizer]
         self.known = extended(experience(optimizer, held_out, fitted), own, optimizer, held_out)
-        self.job = asked(measured, budget, optimizer, fitted)
+        self.job = replace(asked(measured, budget, optimizer, fitted), apart=schedule_apart(self.known, budget))
+        self.cautions = tuple(self._cautions())
         tried = [f for f in TRIED[optimizer] if nesterov is None or f.nesterov == nesterov or f.momentum == 0]
         if momentum is not None:
             tried = [Family(momentum, bool(nesterov), optimizer)]
@@ -101,10 +102,20 @@ class ExperiencePolicy:
         if not history.trials:
             belief = self._tried(history)
             best = int(np.argmin(belief.expected))
-            return Pick(self.recipes[best], None, Reason.ADVICE, self._expected(belief, best, history))
+            return Pick(self.recipes[best], None, Reason.ADVICE, self._expected(belief, best, history), cautions=self.cautions)
         index = self._best(history)
         recipe = history.trials[index].run.recipe
-        return Pick(recipe, index, Reason.BEST_EXPECTED, self.expect([recipe], history)[0], gain=self._next(history)[2])
+        expected, gain = self.expect([recipe], history)[0], self._next(history)[2]
+        return Pick(recipe, index, Reason.BEST_EXPECTED, expected, gain=gain, cautions=self.cautions)
+
+    def _cautions(self) -> Iterator[Caution]:
+        """What makes answers about this job less sure than others."""
+        if self.job.said is None and self.known.unlike(self.job):
+            yield Caution.UNLIKE_OTHERS
+        if self.job.apart > 0:
+            yield Caution.UNKNOWN_SCHEDULE
+        if self.measured.convex and self.optimizer == "sgd" and (self.budget.clip is not None or not self.budget.uniform):
+            yield Caution.FORECAST_WITHHELD
 
     def expect(self, recipes: Sequence[Recipe], history: History) -> list[Expectation | None]:
         """Where a run of each recipe would end, on a fresh seed."""

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..recipe import Family
+from .densities import log_student, squared
 from .features import regressors, scale_of
 from .reading import Fitted
 from .surfaces import EPSILON, NET, Surface, blend, blurred, left, on_net, remains
 
-__all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places", "squared"]
+__all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places"]
 
 Array = NDArray[np.float64]
 _REMAINING = np.array([0.001, 0.003, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 0.85, 0.95])
@@ -52,6 +53,7 @@ class Job:
     said: Array | None = None  # (F, X)
     promised: float = 0.0  # the fall that the forecast speaks of, in units of loss; 0 where there is none
     gain: float = float("nan")  # the root of ln of momentum's gain that the line in the features says; nan where it was not asked
+    apart: float = 0.0  # octaves between its schedule and the nearest that is known: see features.octaves_apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,10 +178,10 @@ class Experience:
     def prior(self, job: Job) -> tuple[NDArray[np.intp], Array, Array, NDArray[np.bool_]]:
         """Hypotheses before any run: (surface, shift, log weight, whether it corrects the forecast)."""
         f = self.fitted
-        gap = (self.features - job.features) / np.array(f.scales)
-        alike = self.among + np.log(np.exp(-0.5 * np.sum(gap**2, axis=1)) + f.floor * np.exp(-0.5 * np.sum(gap**2, axis=1) / 9) + 1e-12)
+        near, far = self._alike(job)
+        alike = self.among + np.log(near + far + 1e-12)
         nodes = np.arange(-3.0, 3.01, 0.5)
-        spread = -0.5 * (f.tail + 1) * np.log1p((nodes / f.wander) ** 2 / f.tail)
+        spread = -0.5 * (f.tail + 1) * np.log1p((nodes / np.hypot(f.wander, f.shape * job.apart)) ** 2 / f.tail)
         n = len(self.surfaces)
         source, shift = np.repeat(np.arange(n), nodes.size), np.tile(nodes, n)
         weight = (alike[:, None] + spread).ravel()
@@ -197,6 +199,16 @@ class Experience:
         weight -= np.logaddexp.reduce(weight)
         kept = weight > weight.max() - 12
         return source[kept], shift[kept], weight[kept], corrects[kept]
+
+    def _alike(self, job: Job) -> tuple[Array, Array]:
+        """How alike every known job is: by a narrow kernel of the features, and by the broad one that no job is outside of."""
+        gap = np.sum(((self.features - job.features) / np.array(self.fitted.scales)) ** 2, axis=1)
+        return np.exp(-0.5 * gap), self.fitted.floor * np.exp(-0.5 * gap / 9)
+
+    def unlike(self, job: Job) -> bool:
+        """Whether no known job is alike but by the broad kernel: then all of them count, and the search is wide."""
+        near, far = self._alike(job)
+        return not np.any(near > far)
 
     def weigh(self, job: Job, where: Places, seen: Seen, most: int = 150) -> Weighed:
         """Hypotheses by how likely they are after the runs seen, of which `where` says the places."""
@@ -312,23 +324,6 @@ class Experience:
         y, middle = left(1 - falls / most), left(1 - np.exp(self._shares()))[source]
         apart = np.abs(np.gradient(y)) if y.size > 1 else np.ones(1)
         return log_student((y - middle[:, None]) / self.fitted.share, self.fitted.tail) + np.log(np.maximum(apart, 1e-9))
-
-
-def squared(roots: Array, weights: Array, spread: float) -> tuple[Array, Array]:
-    """Squares of normal densities of that spread about the roots, cut off at 0: values and weights.
-
-    >>> values, weights = squared(np.array([0.5]), np.array([1.0]), 0.1)
-    >>> round(float(np.average(values, weights=weights)), 4)
-    0.26
-    """
-    nodes, share = np.polynomial.hermite_e.hermegauss(9)
-    values = np.maximum(roots[:, None] + spread * nodes, 0.0) ** 2
-    return values.ravel(), (weights[:, None] * (share / share.sum())).ravel()
-
-
-def log_student(off: Array, tail: float) -> Array:
-    """Logarithm of Student's density, up to a constant."""
-    return -0.5 * (tail + 1) * np.log1p(off**2 / tail)
 
 
 def kernel(a: Places, b: Places, f: Fitted) -> Array:

@@ -28,6 +28,7 @@ class Fitted:
     convex: tuple[float, ...]  # the same for convex jobs
     floor: float  # weight of a job however unlike, relative to an equal one
     wander: float  # octaves: spread of the shift between jobs, beyond what the unit foretells
+    shape: float  # octaves of that spread more, for every octave that a schedule is apart from the nearest known one
     own: float  # what is peculiar to a job at one candidate: standard deviation of y
     level: float  # the same for all candidates together
     reach: float  # octaves of the learning rate over which that is alike

@@ -103,6 +103,13 @@ def test_the_answer_says_so(job):
     assert not any("wider" in each or "gave no forecast" in each for each in remarks(usual))
 
 
+def test_a_check_says_so_too():
+    said = inertia.check("breast-cancer", lr=0.01, momentum=0.9, schedule="cosine")
+    assert str(said).count("wider for this schedule") == 1
+    assert any("wider for this schedule" in note for note in said.to_json()["notes"])
+    assert "wider" not in str(inertia.check("breast-cancer", lr=0.01, momentum=0.9))
+
+
 def test_a_job_unlike_all_others_is_said_to_be(seen):
     how = policy(seen, "linear")
     far = replace(how.job, features=how.job.features + 40 * np.array(how.known.fitted.scales))

@@ -16,7 +16,7 @@ from .measurement import Measurement
 from .measuring import measure
 from .policy import Expectation, Gain, History, Pick
 from .preconditioned import Preconditioned
-from .reasons import figure, interval, on_gain
+from .reasons import figure, interval, on_cautions, on_gain
 from .recipe import Recipe
 from .trainable import Progress, Trainable
 from .underway import Setting, under_adamw
@@ -136,7 +136,7 @@ def check(job: Trainable, budget: Budget, setting: Setting, policy: Maker, *, se
         near = [rate for rate, expected in known if start - expected.loss >= 0.9 * (start - best.loss)]
         usual = (float(min(near)), float(max(near))) if near else None
     return Check(
-        job.name, budget, recipe, seen, room, mine, advised, usual, how.momentum(nothing), under, notes
+        job.name, budget, recipe, seen, room, mine, advised, usual, how.momentum(nothing), under, (*on_cautions(advised), *notes)
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .code import lines
 from .experience.surfaces import reference
 from .judging import final, score
-from .policy import Caution, Choice, Evidence, Expectation, Gain, Reason, Trial
+from .policy import Caution, Choice, Evidence, Expectation, Gain, Pick, Reason, Trial
 from .trainable import Run
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "interval",
     "named",
     "on_answer",
+    "on_cautions",
     "on_choice",
     "on_cost",
     "on_gain",
@@ -315,7 +316,7 @@ def remarks(found: Tuning) -> list[str]:
             f"A fresh run with another seed is expected to end at {interval(found.expected)}; the run made here ended at "
             f"{figure(found.verified_loss)}."
         )
-    said += [*_below(found), *(_CAUTIONS[caution] for caution in found.pick.cautions)]
+    said += [*_below(found), *on_cautions(found.pick)]
     if found.trained and found.choice is None and found.recipe.optimizer == "sgd" and not found.measurement.convex:
         said.append('AdamW was not tried. On networks either may end lower: optimizer="any" (--optimizer any) tries both.')
     if found.end_unknown:
@@ -337,6 +338,11 @@ def _below(found: Tuning) -> list[str]:
         f"A run ended at {objective.name} {figure(deepest)}, below {figure(lowest)}, which was given as the lowest: what was expected of "
         "the runs rests on a bound that does not hold."
     ]
+
+
+def on_cautions(pick: Pick) -> list[str]:
+    """What makes the answer less sure than others, a sentence each."""
+    return [_CAUTIONS[caution] for caution in pick.cautions]
 
 
 _CAUTIONS = {

@@ -2,15 +2,22 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 import inertia
 from inertia.problems import logistic
+from inertia.tuning.experience import ExperiencePolicy
+from inertia.tuning.factors import budget_of
 from inertia.tuning.judging import final, score
-from inertia.tuning.policy import Evidence, Gain, History
+from inertia.tuning.loop import tune
+from inertia.tuning.measuring import measure
+from inertia.tuning.numpy_door import ProblemJob
+from inertia.tuning.policy import Candidate, Evidence, Gain, History, Trial
 from inertia.tuning.reasons import figure, on_gain, on_momentum
+from inertia.tuning.recipe import Recipe
 
 NUMBER = r"-?[0-9.]+(?:e[+-]\d+)?"
 
@@ -99,3 +106,48 @@ def test_the_recommended_run_is_not_said_to_have_a_better_rate(found):
     trial = replace(found.history.trials[0], run=proof)
     mine = replace(elsewhere, history=History((trial,)), pick=replace(found.pick, index=0, recipe=proof.recipe), proof=None)
     assert "its best is expected" not in on_momentum(mine)
+
+
+def runs_of(job, budget, *recipes):
+    """A history of real runs of these recipes, each on a seed of its own."""
+    marks, history = np.array([0, budget.steps // 2, budget.steps]), History()
+    for seed, recipe in enumerate(recipes):
+        (run,) = job.run([recipe], budget, [seed], marks=marks)
+        history = history.more([Trial(Candidate(recipe, seed, None), run, score(run, budget.objective))])
+    return history
+
+
+@pytest.fixture(scope="module")
+def plain_job():
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((120, 5))
+    return ProblemJob(logistic(x, (x[:, 0] + rng.standard_normal(120) > 0).astype(float))), budget_of(120, steps=40, batch_size=12)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_the_best_without_momentum_is_not_expected_to_end_above_a_run_without(plain_job, optimizer):
+    """Whatever ran: it is the recommended run where that has momentum 0, else no run at momentum 0 is expected to end lower."""
+    job, budget = plain_job
+    policy = ExperiencePolicy(measure(job, budget, optimizer=optimizer), budget, optimizer=optimizer)
+    middle = policy.pick(History()).recipe.learning_rate
+    recommended = set()
+    for plain in (0.3, 1.07, 4.3, 17.1):  # rates between those that the policy proposes
+        for moving in ((), (0.01,), (1.0,)):
+            recipes = [Recipe(float(f"{plain * middle:.3g}"), 0.0, False, optimizer)]
+            recipes += [Recipe(float(f"{each * middle:.3g}"), 0.9, False, optimizer) for each in moving]
+            history = runs_of(job, budget, *recipes)
+            said, pick = policy.without_momentum(history), policy.pick(history).recipe
+            recommended.add(pick.momentum)
+            assert said.momentum == 0
+            assert said == pick or pick.momentum > 0
+            expected = policy.known.belief(policy._weighed(history), policy._places([said, recipes[0]])).expected
+            assert said == pick or expected[0] <= expected[1]
+    assert recommended == {0.0, 0.9}
+
+
+def test_a_proof_of_what_is_recommended_is_on_another_seed(plain_job):
+    job, budget = plain_job
+    found = tune(job, budget, partial(ExperiencePolicy, momentum=0.0), runs=1, prove=True)
+    assert found.proof.recipe == found.recipe
+    assert found.proof.seed != found.runs[0].seed
+    assert found.references[-1] == (found.recipe, found.expected)

@@ -185,6 +185,8 @@ def _proof(job: Trainable, budget: Budget, policy: Policy, history: History, see
     """The run without momentum, at the learning rate that is expected to be best for it."""
     tell("running without momentum", 0, budget.steps)
     recipe: Recipe = from_plain(Recipe, store.fact("without momentum", lambda: policy.without_momentum(history)))
+    if any((trial.run.recipe, trial.run.seed) == (recipe, seed) for trial in history.trials):
+        seed += len(history.trials)  # the same run again would tell nothing
     return _made(job, budget, [Candidate(recipe, seed, policy.expect([recipe], history)[0])], store, tell, None)[0].run
 
 

@@ -154,8 +154,15 @@ class ExperiencePolicy:
         return Gain(float(middle), float(low), float(high), Evidence.RUNS if self._ran(history) else Evidence.EXPERIENCE)
 
     def without_momentum(self, history: History) -> Recipe:
-        """The learning rate with the smallest loss expected for momentum 0."""
+        """The learning rate with the smallest loss expected for momentum 0, of those that may be proposed and those that ran.
+
+        Where what is recommended has momentum 0 itself, it is that.
+        """
+        best = self.pick(history).recipe
+        if best.momentum == 0:
+            return best
         plain = [self._recipe(x, Family(0.0, False, self.optimizer)) for x in NET if _LOW <= x <= _HIGH]
+        plain += [trial.run.recipe for trial in history.trials if trial.run.recipe.momentum == 0]
         return plain[int(np.argmin(self.known.belief(self._weighed(history), self._places(plain)).expected))]
 
     def _recipe(self, x: float, family: Family) -> Recipe:

@@ -9,7 +9,19 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-__all__ = ["BadData", "BadInput", "Diverged", "InertiaError", "InertiaWarning", "MissingExtra", "Unstable", "nearest", "require", "takes"]
+__all__ = [
+    "BadData",
+    "BadInput",
+    "Diverged",
+    "InertiaError",
+    "InertiaWarning",
+    "MissingExtra",
+    "Unstable",
+    "in_words",
+    "nearest",
+    "require",
+    "takes",
+]
 
 
 class InertiaError(Exception):
@@ -42,6 +54,16 @@ class MissingExtra(InertiaError, ImportError):
 
 class InertiaWarning(UserWarning):
     """Something that works but that the reader should know about."""
+
+
+def in_words(error: BaseException) -> str:
+    """An exception in one line: one of inertia's own in its own words, any other with its kind.
+
+    >>> in_words(BadInput("steps = 0 is too few")), in_words(KeyError("x"))
+    ('steps = 0 is too few', "KeyError: 'x'")
+    """
+    text = str(error) if isinstance(error, InertiaError) else f"{type(error).__name__}: {error}"
+    return (text.strip().splitlines() or [type(error).__name__])[0]
 
 
 def require(module: str, extra: str) -> ModuleType:

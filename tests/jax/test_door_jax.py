@@ -132,6 +132,41 @@ def test_bad_input_is_one_sentence(fn, params, data, message):
         JaxJob(fn, params, data)
 
 
+def apart(w, x, y):
+    return loss(w, (x, y))
+
+
+def apart_with_key(w, x, y, key):
+    return loss(w, (x, y))
+
+
+def optional(w, x, y=None):
+    return loss(w, (x, y))
+
+
+@pytest.mark.parametrize("fn", [apart, optional], ids=["third taken for a key", "with a default"])
+@pytest.mark.parametrize(
+    ("data", "stars"), [((X, Y), "*"), ({"x": X, "y": Y}, "**"), ([(X, Y), (X, Y)], "*")], ids=["tuple", "dict", "batches"]
+)
+def test_a_loss_of_the_parts_of_a_batch_is_refused_with_the_line_that_works(fn, data, stars):
+    line = f"lambda p, batch: loss(p, {stars}batch)"
+    for ask in (lambda: JaxJob(fn, W, data), lambda: inertia.jax.measure(fn, W, data)):
+        with pytest.raises(BadInput, match="one by one") as caught:
+            ask()
+        assert str(caught.value).endswith(f"write {line}")
+    ended(JaxJob(eval(line, {"loss": fn}), W, data))
+
+
+def test_a_loss_with_a_mistake_of_its_own_is_not_taken_for_that():
+    def wrong(w, batch, key):
+        return batch[0].nope
+
+    with pytest.raises(AttributeError, match="nope"):
+        JaxJob(wrong, W, (X, Y))
+    with pytest.raises(BadInput, match=r"with a key lambda p, batch, key: loss\(p, \*batch, key\)"):
+        JaxJob(apart_with_key, W, (X, Y))
+
+
 class Ahead:
     """An endless series whose iterators read 500 batches ahead, as Grain's do; it counts what is read and begun."""
 

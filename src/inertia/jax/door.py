@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BadInput, takes
+from ..errors import BadInput, in_words, takes
 from ..measurement.model import Source
 from ..tuning.batches import batch_order, sample_part, sample_rows
 from ..tuning.budget import Budget
@@ -215,7 +215,7 @@ class JaxJob:
                 if not np.any(np.isfinite(training[-1])):
                     break
         except Exception as raised:  # whatever a user's loss raises is a result
-            error = f"{type(raised).__name__}: {raised}".splitlines()[0]
+            error = in_words(raised)
         curves, judged = (np.array(rows).reshape(len(training), len(recipes)) for rows in (training, held))
         done = []
         for index, recipe in enumerate(recipes):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import BadInput
+from ..errors import BadInput, InertiaError
 from ..measurement.asked import METRIC, OTHER, SUM, TWO, Parts, beside, unequal
 
 __all__ = ["Loss", "rows_in", "taken"]
@@ -47,7 +47,13 @@ class Loss:
     def _pair(self, params: Any, batch: Any, key: Any = None) -> tuple[Any, Any]:
         """What the loss returned: an array, and the number beside it."""
         given = (jax.random.key(0) if key is None else key,) if self.keyed else ()
-        value, second = self.loss(params, batch, *given), None
+        try:
+            value, second = self.loss(params, batch, *given), None
+        except InertiaError:
+            raise
+        except Exception as error:
+            self._refuse_parts(params, batch, error)
+            raise
         paired = isinstance(value, tuple | list) and len(value) == 2
         if paired:
             value, second = value
@@ -57,6 +63,25 @@ class Loss:
         if not hasattr(value, "ndim") or not jnp.issubdtype(value.dtype, jnp.floating):
             raise BadInput(f"the loss returned {type(value).__name__}: loss(params, batch) must return a real jax array")
         return value, jnp.asarray(second, value.dtype).reshape(()) if paired else None
+
+    def _refuse_parts(self, params: Any, batch: Any, error: Exception) -> None:
+        """Say so where the loss, which failed, works on the parts of the batch one by one.
+
+        Raises:
+            BadInput: it does.
+        """
+        if not isinstance(batch, tuple | list | dict):
+            return
+        named = isinstance(batch, dict)
+        try:
+            jax.eval_shape(lambda: self.loss(params, **batch) if isinstance(batch, dict) else self.loss(params, *batch))
+        except Exception:  # whatever it raises: it is not that
+            return
+        held = f"a dict of {', '.join(map(str, batch))}" if named else f"a {type(batch).__name__} of {len(batch)}"
+        raise BadInput(
+            f"the loss takes what is in a batch ({held}) one by one, and it is called as loss(params, batch), or as "
+            f"loss(params, batch, key) with a random key: write lambda p, batch: loss(p, {'**' if named else '*'}batch)"
+        ) from error
 
     def learn(self, params: Any, batch: Any, scale: float) -> None:
         """Find out whether it is a mean or a sum over examples, by asking two unequal parts and both together.
@@ -132,4 +157,7 @@ def _takes_key(loss: Callable[..., Any]) -> bool:
         except TypeError:
             continue
         return keyed
-    raise BadInput("the loss takes other arguments than loss(params, batch) or loss(params, batch, key)")
+    raise BadInput(
+        "the loss takes other arguments than loss(params, batch) or loss(params, batch, key): if it takes what is in a batch one by one, "
+        "write lambda p, batch: loss(p, *batch), or with a key lambda p, batch, key: loss(p, *batch, key)"
+    )

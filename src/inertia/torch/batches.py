@@ -18,7 +18,19 @@ from ..errors import BadInput
 from ..measurement.asked import ended, listed
 from ..measurement.model import has_end
 
-__all__ = ["Batches", "Everything", "Indexed", "as_tensors", "batches_of", "examples_in", "in_order", "moved", "seed_everything", "taken"]
+__all__ = [
+    "Batches",
+    "Everything",
+    "Indexed",
+    "as_tensors",
+    "batches_of",
+    "examples_in",
+    "in_order",
+    "moved",
+    "present",
+    "seed_everything",
+    "taken",
+]
 
 Size = Callable[[Any], int]  # examples in a batch
 
@@ -41,7 +53,7 @@ class Batches:
         seed_everything(self.seed)
         seen = 0
         try:
-            for batch in ended(self.source) if self.sought and self.limit is None and not self.sized else self.source:
+            for batch in present(ended(self.source) if self.sought and self.limit is None and not self.sized else self.source):
                 yield batch
                 seen += self.size_of(batch)
                 if self.limit is not None and seen >= self.limit:
@@ -94,11 +106,11 @@ class Indexed(Batches):
     def read(self, order: Iterable[Any]) -> Iterator[Any]:
         """A batch for each set of rows of the dataset, in the loader's own worker processes where it has some."""
         if not self.workers:
-            yield from (self.collate([self.dataset[int(row)] for row in rows]) for rows in order)
+            yield from present(self.collate([self.dataset[int(row)] for row in rows]) for rows in order)
             return
         rows = [[int(row) for row in part] for part in order]
         words: dict[str, Any] = {"num_workers": self.workers, "collate_fn": self.collate, "generator": torch.Generator().manual_seed(0)}
-        yield from DataLoader(self.dataset, batch_sampler=rows, **words)
+        yield from present(DataLoader(self.dataset, batch_sampler=rows, **words))
 
     def take(self, rows: Any) -> Any:
         """The chosen of its rows, as one batch."""
@@ -135,6 +147,21 @@ class Everything(Batches):
     def part(self, rows: Any, chunk: int) -> Everything:
         """Some of its rows."""
         return Everything(self.tensors if rows is None else self.take(rows), chunk)
+
+
+def present(source: Iterable[Any]) -> Iterator[Any]:
+    """The batches of a source, each seen to be there.
+
+    Raises:
+        BadInput: one is None.
+    """
+    for index, batch in enumerate(source):
+        if batch is None:
+            raise BadInput(
+                f"batch {index} of the data is None: return a batch of examples (does the collate_fn return nothing, or drop them all?), "
+                "or leave that batch out"
+            )
+        yield batch
 
 
 def batches_of(

@@ -34,6 +34,7 @@ from .products import TorchSource
 from .running import State, Training, load, packed, state_of, train, unpacked, whole
 from .sending import outcome, sendable, sent
 from .sharing import held_by_all
+from .sparse import refuse_sparse
 from .wrappers import bare
 
 __all__ = ["TorchJob"]
@@ -127,6 +128,10 @@ class TorchJob:
         self._learn(seed)
         if executor is not None:
             sendable(executor, (self._model, self.loss, self.data, self.held, metric))
+
+    def refuse(self, optimizers: Sequence[str], budget: Budget) -> None:
+        """Refuse settings that torch does not train this model with."""
+        refuse_sparse(self._model, optimizers, budget, self.shares, 1 if self.group is None else self.group.parts)
 
     @torch.inference_mode(False)
     def start(self, seed: int) -> State:

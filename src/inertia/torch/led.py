@@ -270,6 +270,10 @@ class LedJob:
                 progress(f"running in {self.group.size} processes", done, len(recipes))
         return found
 
+    def refuse(self, optimizers: Sequence[str], budget: Budget) -> None:
+        """Refuse settings that torch does not train this model with."""
+        self.own.refuse(optimizers, budget)
+
     def pack(self, at: State) -> bytes:
         """A point as bytes."""
         return self.own.pack(at)

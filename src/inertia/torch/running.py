@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..errors import BadInput
+from ..errors import BadInput, in_words
 from ..measurement.asked import OTHER
 from ..tuning.batches import batch_order
 from ..tuning.numpy_door import ADAM_BETA2, ADAM_EPSILON
 from ..tuning.recipe import Recipe
 from ..tuning.trainable import Run
-from .batches import Batches, Everything, Indexed, moved, seed_everything
+from .batches import Batches, Everything, Indexed, moved, present, seed_everything
 from .copying import copied
 from .frozen import alone, in_mode, trainable
 from .losses import Loss, without_graph
@@ -83,7 +83,7 @@ def train(task: Training, tell: Callable[[int], None] | None = None, *, model: n
             if task.group is not None and not isinstance(raised, Elsewhere):
                 task.group.tell(raised)
             cause = raised.__cause__ if isinstance(raised, Elsewhere) and raised.__cause__ else raised
-            error = f"{type(cause).__name__}: {cause}".splitlines()[0]
+            error = in_words(cause)
     finite = [math.isfinite(training) and not (task.held and not math.isfinite(held)) for _, training, held in read]
     kept = finite.index(False) if False in finite else len(read)
     diverged = read[kept][0] if kept < len(read) else None
@@ -217,7 +217,7 @@ def _stream(task: Training) -> Iterator[Any]:
     passes = 0
     while True:
         passes, found = passes + 1, False
-        for batch in data.source:
+        for batch in present(data.source):
             found = True
             yield batch
         if not found:

@@ -28,7 +28,7 @@ from .recipe import searched
 from .result import Tuning
 from .store import Journal, Memory, Store
 from .sweeps import Sweep, sweep_of
-from .trainable import Progress, Trainable
+from .trainable import Limited, Progress, Trainable
 from .underway import Setting
 
 __all__ = ["Asked", "Line", "ask", "policy_of", "second_opinion", "shown"]
@@ -85,6 +85,8 @@ def ask(
     Raises:
         BadInput, Diverged: see `loop.tune`.
     """
+    if isinstance(job, Limited):
+        job.refuse(searched(asked.optimizer), budget)
     before = Sweep() if asked.past is None else sweep_of(asked.past, asked.optimizer, maximize=budget.objective.sign < 0)
     told = estimate(job, budget, asked.runs, prove=asked.prove, max_cost=asked.max_cost, optimizer=asked.optimizer)
     if on_estimate is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.method import Method, step
-from ..errors import Diverged
+from ..errors import Diverged, in_words
 from ..measurement.model import Source
 from ..measurement.vectors import Vectors
 from ..problems.base import Array, Problem, Rows
@@ -186,7 +186,7 @@ class ProblemJob:
                     if budget.steps in read:
                         losses.append(np.asarray(self.problem.value(moving.params), dtype=float))
             except (ArithmeticError, ValueError, TypeError, IndexError) as raised:
-                error = f"{type(raised).__name__}: {raised}".splitlines()[0]
+                error = in_words(raised)
         curves = np.array(losses).reshape(len(losses), len(recipes))
         return [
             _run(recipe, seed, budget, marks, curves[:, index], error, self.pack(moving.params[index]) if keep else None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from ..measurement.model import Source
 from .budget import Budget
 from .recipe import Recipe
 
-__all__ = ["Group", "Metric", "Point", "Progress", "Readings", "Run", "Sample", "Trainable"]
+__all__ = ["Group", "Limited", "Metric", "Point", "Progress", "Readings", "Run", "Sample", "Trainable"]
 
 Point: TypeAlias = Any  # where a model stands: parameters and buffers, in the door's own form
 Progress: TypeAlias = Callable[[str, int, int], None]  # (what is being done, done, of how many)
@@ -133,4 +133,17 @@ class Trainable(Protocol):
 
     def unpack(self, data: bytes) -> Point | None:
         """The point that `pack` wrote; None where these bytes are of something else."""
+        ...
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """A job that not every optimizer can train."""
+
+    def refuse(self, optimizers: Sequence[str], budget: Budget) -> None:
+        """Nothing, where runs of all these optimizers can be made on this budget.
+
+        Raises:
+            BadInput: they cannot, and why.
+        """
         ...

@@ -1,11 +1,16 @@
 """`inertia tune` on networks and on a user's own file: the answer, what survives a kill, whose exception it was."""
 
 import json
+import os
+import re
 import signal
 import sys
 import time
+from functools import partial
 
 import pytest
+
+from inertia.cli.loaded import theirs
 
 pytest.importorskip("torch")
 pytest.importorskip("jax")
@@ -121,9 +126,46 @@ def test_what_cannot_be_tuned_is_one_line(refused, mine, change, said):
     text = MINE.replace(*change)
     if "return (" in change[1]:
         text = text.replace(", steps=40, batch_size=16", "")
-    import re
-
     assert re.search(said, refused("tune", mine(text)))
+
+
+@pytest.fixture
+def said_of(refused, mine):
+    """The one line for this change of the file."""
+    return lambda *change: refused("tune", mine(MINE.replace(*change)))
+
+
+def test_a_line_of_the_user_is_blamed_through_libraries_and_neighbours(refused, mine, said_of, tmp_path):
+    through = "torch.utils.data.default_collate([object()]); return torch_task"
+    assert re.search(r"your code in .*mine.py:9 raised TypeError: default_collate.*the line is: ", said_of("return torch_task", through))
+    (tmp_path / "beside_mine.py").write_text("def loss(a, b):\n    return a.nope\n")
+    beside = mine(MINE.replace("torch.nn.MSELoss()", "__import__('beside_mine').loss"))
+    assert beside.parent == tmp_path
+    assert re.search(r"your code in .*beside_mine.py:2 raised AttributeError: .*nope", refused("tune", beside))
+    (tmp_path / "broken_mine.py").write_text("x = 1\ndef (\n")
+    broken = mine(MINE.replace("return torch_task", "import broken_mine; return torch_task"))
+    assert re.search(r"your code in .*broken_mine.py:2 raised SyntaxError", refused("tune", broken))
+
+
+def test_a_library_that_inertia_called_is_named_and_the_file_is_not_blamed(said_of):
+    said = said_of("x, x.prod(dim=1", "x[:, :1], x.prod(dim=1")
+    assert re.search(r"inertia: RuntimeError: mat1 and mat2 .*, raised in nn/modules/linear.py:\d+ when inertia called it at ", said)
+    assert "your code" not in said
+
+
+@pytest.mark.parametrize("place", ["inertia.tuning.asking.estimate", "inertia.torch.door.TorchJob.read", "inertia.tuning.loop.measure"])
+def test_a_fault_of_inertia_is_called_that(refused, mine, monkeypatch, place):
+    path = mine()
+    monkeypatch.setattr(place, None)
+    said = refused("tune", path)
+    assert re.search(r"inertia: a fault of inertia itself at inertia/tuning/\w+.py:\d+, while it worked on .*mine.py: TypeError: ", said)
+    assert "your code" not in said
+
+
+def test_what_the_machine_refuses_is_the_machines_doing(mine):
+    """The command line has its own words for it (see main)."""
+    with pytest.raises(FileNotFoundError):
+        theirs(mine(), partial(os.stat, "/nowhere/at/all"))
 
 
 def test_other_refusals(refused, mine, tmp_path):

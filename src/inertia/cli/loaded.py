@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -60,17 +61,66 @@ def _free_name(path: Path) -> str:
 
 
 def theirs(path: Path, call: Callable[[], Any]) -> Any:
-    """Run the user's code; an exception there is shown as theirs, with file and line. What it prints goes to stderr."""
+    """Run the user's code; an exception there is shown as theirs, with file and line. What it prints goes to stderr.
+
+    Raises:
+        BadInput: an exception of the user's code, of a library that inertia called, or of inertia itself, said as what it is.
+    """
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the answer, and with --json for nothing else
             return call()
     except InertiaError:
         raise
     except SystemExit as stop:
+        if _culprit(path, stop) is None:
+            raise
         raise BadInput(f"your code in {path} called exit({'' if stop.code is None else repr(stop.code)}): return instead") from stop
     except Exception as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == path.resolve()]
-        where = f"{path}:{frames[-1].lineno}" if frames else str(path)
-        shown = f"; the line is: {frames[-1].line}" if frames and frames[-1].line else ""
-        line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
-        raise BadInput(f"your code in {f'{path}:{line}' if line else where} raised {type(error).__name__}: {error}{shown}") from error
+        if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
+            raise BadInput(f"your code in {error.filename}:{error.lineno} raised {type(error).__name__}: {error}") from error
+        frame = _culprit(path, error)
+        if frame is None and isinstance(error, OSError | MemoryError):
+            raise  # the machine's doing: a full disk, a folder that went away
+        if frame is None:
+            raise BadInput(_not_theirs(path, error)) from error
+        shown = f"; the line is: {frame.line}" if frame.line else ""
+        raise BadInput(f"your code in {_named(path, frame)}:{frame.lineno} raised {type(error).__name__}: {error}{shown}") from error
+
+
+_OURS = Path(__file__).resolve().parents[1]
+_LIBRARIES = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+def _culprit(path: Path, error: BaseException) -> traceback.FrameSummary | None:
+    """The innermost frame outside libraries, where it lies in the user's file or one beside it; None where it is inertia's own."""
+    folder = path.resolve().parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename).resolve()
+        if file == path.resolve():
+            return frame
+        if file.is_relative_to(_OURS):
+            return None
+        library = any(file.is_relative_to(place) for place in _LIBRARIES) or {"site-packages", "dist-packages"} & set(file.parts)
+        if file.is_file() and file.is_relative_to(folder) and not library:
+            return frame
+    return None
+
+
+def _named(path: Path, frame: traceback.FrameSummary) -> str:
+    """The user's file as the user wrote it, or the one beside it."""
+    return str(path) if Path(frame.filename).resolve() == path.resolve() else frame.filename
+
+
+def _not_theirs(path: Path, error: Exception) -> str:
+    """Who raised what, where it was no line of the user's: a library that inertia called, or inertia itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f"{Path(frame.filename).resolve().relative_to(_OURS.parent)}:{frame.lineno}" for frame in frames if _is_ours(frame)]
+    what = f"{type(error).__name__}: {error}"
+    if _is_ours(frames[-1]):
+        return f"a fault of inertia itself at {ours[-1]}, while it worked on {path}: {what}; please report it, with that file"
+    last = f"{'/'.join(Path(frames[-1].filename).parts[-3:])}:{frames[-1].lineno}"
+    return f"{what}, raised in {last} when inertia called it at {ours[-1]} for {path}"
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return Path(frame.filename).resolve().is_relative_to(_OURS)

@@ -249,10 +249,11 @@ def test_sgd_wins_the_valley_and_the_answer_says_so():
 
 def test_margins_and_pictures_hold_the_recommended_optimizer_alone(job):
     found = ask(job, BUDGET, Asked(optimizer="any"))
-    from inertia.report.tuning import blocks, by_learning_rate
+    from inertia.report.tuning import blocks, by_learning_rate, by_momentum
 
-    mine = found.history.of(found.recipe.optimizer).trials
-    assert sum(each.dots for each in by_learning_rate(found).lines) == len(mine) < len(found.runs)
+    mine = [trial.run.recipe.family for trial in found.history.of(found.recipe.optimizer).trials]
+    assert sum(each.dots for each in by_momentum(found).lines) == len(mine) < len(found.runs)
+    assert sum(each.dots for each in by_learning_rate(found).lines) == mine.count(found.recipe.family)
     assert any(getattr(block, "words", getattr(block, "text", "")) == "Which optimizer?" for block in blocks(found))
 
 

@@ -13,6 +13,7 @@ from ..tuning.code import keras_note, lines
 from ..tuning.judging import final, values
 from ..tuning.policy import Trial
 from ..tuning.reasons import figure, interval, on_answer, on_choice, on_cost, on_margin, on_momentum, on_run, remarks, span
+from ..tuning.recipe import Family
 from ..tuning.result import Tuning
 from .folder import Folder
 from .landscape import thinned
@@ -66,7 +67,7 @@ def by_learning_rate(found: Tuning) -> Curves | None:
         line(land.learning_rates, land.high[row], "80 % interval", "pale", width=1.0),
         line(land.learning_rates, land.loss[row], "expected", "ink", width=2.0),
     ]
-    drawn += _dots(found, lambda trial: trial.run.recipe.learning_rate)
+    drawn += _dots(found, lambda trial: trial.run.recipe.learning_rate, recipe.family)
     bottom = _bottom(drawn)
     marks: tuple[Mark, ...] = ()
     if recipe.optimizer == "sgd" and found.measurement.upper > 0:
@@ -74,7 +75,7 @@ def by_learning_rate(found: Tuning) -> Curves | None:
         marks = (Mark(limit, "stability limit"),)
     caption = (
         f"Expected {found.budget.objective.name} at the end of a run against its learning rate, with {recipe.family}: median and "
-        "80 % interval over seeds, with everything known after the runs. Points: the runs that were made (orange: recommended)."
+        "80 % interval over seeds, with everything known after the runs. Points: the runs that were made with it (orange: recommended)."
     ) + _cut(drawn, bottom)
     limits = _limits(found, drawn, bottom)
     return Curves(
@@ -250,12 +251,14 @@ def _facts(found: Tuning) -> Table:
     return Table(("measured", "value"), rows)
 
 
-def _dots(found: Tuning, place: Any) -> list[Line]:
-    """The runs as points; those that diverged are left out (the table says so)."""
+def _dots(found: Tuning, place: Any, family: Family | None = None) -> list[Line]:
+    """The runs (of one momentum, where it is given) as points; those that diverged are left out (the table says so)."""
     made = []
     for index, trial in enumerate(found.history.trials):
         if trial.run.recipe.optimizer != found.recipe.optimizer:
             continue  # its learning rates and momenta are others
+        if family is not None and trial.run.recipe.family != family:
+            continue  # at another momentum the same learning rate is another step
         ended = final(trial.run, found.budget.objective)
         if np.isfinite(ended):
             best = index == found.best

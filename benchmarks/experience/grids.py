@@ -45,14 +45,17 @@ def families(job: Job, optimizer: str, schedule: str) -> tuple[str, ...]:
     return SGD if optimizer == "sgd" else ADAMW
 
 
+def centre(store: Store) -> int:
+    """log2 of 1/largest curvature, the larger of start and walk; of a job whose features were measured."""
+    return round(-math.log2(statistics.median(max(seen["upper"], seen.get("walked_upper", 0.0)) for seen in store.head["features"])))
+
+
 def reach_of(job: Job, store: Store) -> range:
-    """Powers of two of SGD's coarse grid, about 1/largest curvature where it was measured (the larger of start and walk)."""
+    """Powers of two of SGD's coarse grid, about 1/largest curvature where it was measured."""
     if not store.head["features"]:
         return range(-13, 4, 2)
     low, high = (-5, 3) if job.sgd == "few" else (-8, 3) if job.kind == "network" else (-10, 3)
-    upper = statistics.median(max(seen["upper"], seen.get("walked_upper", 0.0)) for seen in store.head["features"])
-    centre = round(-math.log2(upper))
-    return range(centre + low, centre + high, 2)
+    return range(centre(store) + low, centre(store) + high, 2)
 
 
 def coarse(job: Job, optimizer: str, schedule: str, store: Store) -> Iterator[Task]:

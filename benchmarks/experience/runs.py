@@ -76,6 +76,11 @@ def run(
     read, early = marks(steps, curve)
     engine = _sgd if optimizer == "sgd" else _adamw
     losses, held = engine(job, built(job.name), cells, factors(schedule, steps), read, seed)
+    return ended(losses, held, early)
+
+
+def ended(losses: Any, held: Any, early: int) -> list[Ended]:
+    """Runs from their losses at the read steps, (cells, reads), of which the `early` first are none of the tail."""
     with np.errstate(all="ignore"):
         return [
             Ended(float(np.mean(row[early:])), float(np.mean(other[early:])), tuple(map(float, (*row[:early], row[-1]))))
@@ -117,13 +122,23 @@ def _adamw(job: Job, one: Built, cells: list[Cell], plan: Any, read: list[int], 
         rates, betas = jnp.array([2.0**k for _, k in some]), jnp.array([float(beta) for beta, _ in some])
         point = jnp.broadcast_to(flat, (together, flat.size))
         state = (point, jnp.zeros_like(point), jnp.zeros_like(point))
-        seen: list[tuple[Any, Any]] = []
-        for begin, end in itertools.pairwise([0, *read]):
-            state = advance(state, rates, betas, data, *stream, begin, end)
-            there = np.asarray(evaluate(state[0], data), float)
-            seen.append((there, np.asarray(evaluate(state[0], held), float) if held else np.full(together, np.nan)))
-        parts.append([np.stack(column, axis=1) for column in zip(*seen, strict=True)])
+
+        def step_on(state: Any, begin: int, end: int, rates: Any = rates, betas: Any = betas) -> Any:
+            return advance(state, rates, betas, data, *stream, begin, end)
+
+        parts.append(along(state, step_on, evaluate, data, held, read))
     losses, other = (np.concatenate([part[i] for part in parts])[: len(cells)] for i in (0, 1))
+    return losses, other
+
+
+def along(state: Any, step_on: Callable[..., Any], evaluate: Any, data: Any, held: Any, read: list[int]) -> tuple[Any, Any]:
+    """Losses of states (their points first) at the read steps, (lanes, reads), training and validation; inf once one was not finite."""
+    seen: list[tuple[Any, Any]] = []
+    for begin, end in itertools.pairwise([0, *read]):
+        state = step_on(state, begin, end)
+        there = np.asarray(evaluate(state[0], data), float)
+        seen.append((there, np.asarray(evaluate(state[0], held), float) if held else np.full(there.shape, np.nan)))
+    losses, other = (np.stack(column, axis=1) for column in zip(*seen, strict=True))
     lost = np.maximum.accumulate(~np.isfinite(losses), axis=1)
     return np.where(lost, np.inf, losses), np.where(lost, np.inf, other)
 

@@ -9,7 +9,6 @@ what is there already is not run again. `tests/benchmarks` holds its runs equal 
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from . import grids
 from .computing import CURVED, opened
 from .jobs import JOBS, Job
 from .problems import batch_size, built, examples
-from .runs import MOMENTA, Ended, adamw_stretch, factors, marks
+from .runs import MOMENTA, Ended, adamw_stretch, along, ended, factors, marks
 from .store import Store
 
 REACH = {"sgd": (-8, 4), "adamw": (-14, 1)}  # octaves from and to; those of SGD are about 1/largest curvature
@@ -88,11 +87,7 @@ class Wide:
             some = lanes[first : first + TOGETHER]
             filled = [*some, *[some[-1]] * (-len(some) % READ_TOGETHER if len(lanes) < TOGETHER else TOGETHER - len(some))]
             losses, other = self._losses(filled, data, held, read)
-            with np.errstate(all="ignore"):
-                found += [
-                    Ended(float(np.mean(row[early:])), float(np.mean(out[early:])), tuple(map(float, (*row[:early], row[-1]))))
-                    for row, out in zip(losses[: len(some)], other[: len(some)], strict=True)
-                ]
+            found += ended(losses[: len(some)], other[: len(some)], early)
         return found
 
     def _losses(self, lanes: list[Lane], data: Any, held: Any, read: list[int]) -> tuple[Any, Any]:
@@ -106,19 +101,16 @@ class Wide:
             momenta, state = jnp.array([float(lane.family) for lane in lanes]), (point, jnp.zeros_like(point), jnp.zeros_like(point))
         order = jnp.asarray(self.orders[[lane.seed for lane in lanes]])
         plan = jnp.asarray(np.stack([factors(lane.schedule, self.job.steps) for lane in lanes]), jnp.float32)
-        seen: list[tuple[Any, Any]] = []
-        for begin, end in itertools.pairwise([0, *read]):
-            state = self.advance(state, rates, momenta, data, order, plan, begin, end)
-            there = np.asarray(self.evaluate(state[0], data), float)
-            seen.append((there, np.asarray(self.evaluate(state[0], held), float) if held else np.full(len(lanes), np.nan)))
-        losses, other = (np.stack(column, axis=1) for column in zip(*seen, strict=True))
-        lost = np.maximum.accumulate(~np.isfinite(losses), axis=1)
-        return np.where(lost, np.inf, losses), np.where(lost, np.inf, other)
+
+        def step_on(state: Any, begin: int, end: int) -> Any:
+            return self.advance(state, rates, momenta, data, order, plan, begin, end)
+
+        return along(state, step_on, self.evaluate, data, held, read)
 
 
 def octaves(job: Job, optimizer: str, store: Store) -> list[Lane]:
     """Every octave of every momentum, on every schedule and seed, that the file does not hold."""
-    centre = grids.reach_of(job, store).start - (-5 if job.sgd == "few" else -8) if optimizer == "sgd" else 0
+    centre = grids.centre(store) if optimizer == "sgd" else 0
     low, high = REACH[optimizer]
     return [
         Lane(schedule, family, float(centre + k), seed)

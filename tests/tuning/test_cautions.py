@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 import inertia
-from inertia.problems import least_squares
 from inertia.tuning.experience.jobs import schedule_apart
 from inertia.tuning.experience.policy import ExperiencePolicy
 from inertia.tuning.experience.remembering import keep, recalled
 from inertia.tuning.factors import budget_of
 from inertia.tuning.loop import tune
 from inertia.tuning.measuring import measure
-from inertia.tuning.numpy_door import ProblemJob
 from inertia.tuning.policy import Caution, History
 from inertia.tuning.reasons import remarks
 
@@ -32,13 +30,6 @@ def one_cycle(step):
 
 def thirds(step):
     return 0.1 ** (3 * step // STEPS)
-
-
-@pytest.fixture(scope="module")
-def job():
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((200, 6)) * np.array([3, 2, 1, 1, 0.5, 0.3])
-    return ProblemJob(least_squares(x, x @ rng.standard_normal(6) + rng.standard_normal(200)))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from scipy import stats
 
 import inertia
 from inertia.errors import BadInput
-from inertia.problems import least_squares, valley
+from inertia.problems import valley
 from inertia.tuning.asking import Asked, ask
 from inertia.tuning.ending import estimated
 from inertia.tuning.experience import policy
@@ -19,19 +19,11 @@ from inertia.tuning.experience.either import Apart, EitherPolicy, advised, leads
 from inertia.tuning.experience.policy import ExperiencePolicy
 from inertia.tuning.factors import budget_of
 from inertia.tuning.measuring import measure
-from inertia.tuning.numpy_door import ProblemJob
 from inertia.tuning.policy import Choice, History, Reason, Trial
 from inertia.tuning.reasons import on_choice
 from inertia.tuning.trainable import Run
 
 BUDGET = budget_of(200, steps=60, batch_size=20)
-
-
-@pytest.fixture(scope="module")
-def job():
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((200, 6)) * np.array([3, 2, 1, 1, 0.5, 0.3])
-    return ProblemJob(least_squares(x, x @ rng.standard_normal(6) + rng.standard_normal(200)))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from inertia.errors import BadInput
-from inertia.problems import least_squares
 from inertia.tuning.budget import Objective
 from inertia.tuning.experience import ExperiencePolicy
 from inertia.tuning.experience.cells import read, shipped, written
@@ -18,13 +17,6 @@ from inertia.tuning.measuring import measure
 from inertia.tuning.numpy_door import ProblemJob
 from inertia.tuning.policy import History, Trial
 from inertia.tuning.trainable import Run
-
-
-@pytest.fixture(scope="module")
-def job():
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((200, 6)) * np.array([3, 2, 1, 1, 0.5, 0.3])
-    return ProblemJob(least_squares(x, x @ rng.standard_normal(6) + rng.standard_normal(200)))
 
 
 def test_three_runs_end_near_the_exact_minimum(job):

@@ -8,7 +8,7 @@ from .budget import Budget
 from .measurement import Measurement
 from .predict import Model, grounded, joined
 
-__all__ = ["modelled", "promised"]
+__all__ = ["bent", "modelled", "promised"]
 
 
 def modelled(seen: Measurement, budget: Budget, stays: float = 0.3) -> Model | None:
@@ -25,7 +25,7 @@ def modelled(seen: Measurement, budget: Budget, stays: float = 0.3) -> Model | N
     >>> round(found.spectrum.excess, 9)
     2.333333333
     """
-    if not seen.convex or budget.clip is not None or not budget.uniform:
+    if not seen.convex or bent(budget):
         return None
     nodes, shares = seen.gradient.nodes, seen.gradient.shares
     kept, tail = shares > 0, seen.tail
@@ -46,6 +46,11 @@ def modelled(seen: Measurement, budget: Budget, stays: float = 0.3) -> Model | N
     if tail is None:
         return Model(spectrum, spectrum.excess * (1 + stays), epoch=epoch)
     return Model(spectrum, spectrum.excess, epoch=epoch, knee=tail.knee, bend=tail.bend, slack=slack)
+
+
+def bent(budget: Budget) -> bool:
+    """Whether steps under a budget are other ones than the quadratic's: gradients are clipped, or groups have rates of their own."""
+    return budget.clip is not None or not budget.uniform
 
 
 def promised(seen: Measurement, budget: Budget) -> float | None:

@@ -264,13 +264,10 @@ def on_margin(found: Tuning) -> str:
 
 def _ended(trial: Trial, found: Tuning) -> str:
     run, mine = trial.run, found.verified_loss
-    if run.error:
-        return f"failed ({run.error})"
-    if run.diverged_at is not None:
-        return f"diverged at step {run.diverged_at}"
-    theirs = _last(run, found)
-    worse = mine is not None and found.budget.objective.sign * (theirs - mine) > 0
-    return f"ended at {figure(theirs)}, against {figure(mine)}: do not go so high" if worse else f"ended at {figure(theirs)}"
+    if run.error or run.diverged_at is not None or mine is None:
+        return _end_of(run, found)
+    worse = found.budget.objective.sign * (_last(run, found) - mine) > 0
+    return _end_of(run, found) + (f", against {figure(mine)}: do not go so high" if worse else "")
 
 
 def on_run(trial: Trial, found: Tuning) -> str:

@@ -12,6 +12,7 @@ from ..budget import Budget
 from ..judging import score, values
 from ..measurement import Measurement
 from ..policy import Candidate, Caution, Evidence, Expectation, Gain, History, Pick, Proposal, Reason
+from ..quadratic import bent
 from ..recipe import Family, Recipe
 from ..sweeps import Sweep
 from .cells import Cell
@@ -114,7 +115,7 @@ class ExperiencePolicy:
             yield Caution.UNLIKE_OTHERS
         if self.job.apart > 0:
             yield Caution.UNKNOWN_SCHEDULE
-        if self.measured.convex and self.optimizer == "sgd" and (self.budget.clip is not None or not self.budget.uniform):
+        if self.measured.convex and self.optimizer == "sgd" and bent(self.budget):
             yield Caution.FORECAST_WITHHELD
 
     def expect(self, recipes: Sequence[Recipe], history: History) -> list[Expectation | None]:

@@ -281,7 +281,11 @@ class Experience:
         return found
 
     def _falls(self, job: Job, source: NDArray[np.intp], seen: Seen) -> tuple[Array, Array]:
-        """Falls that are possible (G,), and their log weights for every hypothesis (H, G)."""
+        """Falls that are possible (G,), and their log weights for every hypothesis (H, G).
+
+        Where only a bound is known, hypotheses say which share of the most possible stays for ever. Of two jobs that learn nearly
+        everything one may leave ten times as much as the other, so these shares are compared by their logarithm y, other falls by theirs.
+        """
         deepest, most = float(np.max(seen.fell, initial=0.0)), job.most if job.most > 0 else np.inf
         top = np.log(max(most, deepest))
         middle, width, about = self._usual(job, source, most)
@@ -292,11 +296,11 @@ class Experience:
             near = np.log1p(-_REMAINING)
             nodes = np.unique(np.concatenate([nodes, about + near, about - near])) if np.isfinite(about) else nodes
         nodes = np.append(nodes[nodes < top - 1e-9], top) if np.isfinite(top) else nodes
-        if np.isfinite(most) and job.promised <= 0:
-            return np.exp(nodes), self._kept(np.exp(nodes), max(most, deepest), source)
-        apart = np.gradient(nodes) if nodes.size > 1 else np.ones(1)
-        weight = log_student((nodes - middle[:, None]) / width, self.fitted.tail) + np.log(apart)
-        if np.isfinite(top):  # what would fall further than is possible falls as far as is possible
+        stays = np.isfinite(most) and not job.promised > 0
+        at, middle = (left(1 - np.exp(nodes - top)), left(1 - np.exp(middle - np.log(most)))) if stays else (nodes, middle)
+        apart = np.maximum(np.abs(np.gradient(at)), 1e-9) if at.size > 1 else np.ones(1)
+        weight = log_student((at - middle[:, None]) / width, self.fitted.tail) + np.log(apart)
+        if np.isfinite(top) and not stays:  # what would fall further than is possible falls as far as is possible
             beyond = log_student((top + _BEYOND - middle[:, None]) / width, self.fitted.tail) + np.log(_BEYOND[1] - _BEYOND[0])
             weight[:, -1] = np.logaddexp.reduce(np.column_stack([weight[:, -1], beyond]), axis=1)
         return np.exp(nodes), weight
@@ -309,21 +313,9 @@ class Experience:
             about = float(np.log(job.promised))
             return np.full(source.size, about + (np.nanmedian(missed) if np.isfinite(missed).any() else 0.0)), f.promise, about
         if np.isfinite(most):
-            return np.log(most) + self._shares()[source], f.share, float(np.log(most))
+            usual = np.nanmedian(self.shares) if np.isfinite(self.shares).any() else 0.0
+            return np.log(most) + np.where(np.isnan(self.shares), usual, self.shares)[source], f.share, float(np.log(most))
         return np.log(job.scale) + self.falls[source], f.fall, float("nan")
-
-    def _shares(self) -> Array:
-        """ln of the share of the most possible that every surface fell: (S,), the usual one where no bound is known."""
-        return np.where(np.isnan(self.shares), np.nanmedian(self.shares) if np.isfinite(self.shares).any() else 0.0, self.shares)
-
-    def _kept(self, falls: Array, most: float, source: NDArray[np.intp]) -> Array:
-        """Log weights (H, G) of falls where the most possible is known: a known job says which share of it stays for ever.
-
-        Of two jobs that learn nearly everything, one may leave ten times as much as the other: shares are compared by their logarithm y.
-        """
-        y, middle = left(1 - falls / most), left(1 - np.exp(self._shares()))[source]
-        apart = np.abs(np.gradient(y)) if y.size > 1 else np.ones(1)
-        return log_student((y - middle[:, None]) / self.fitted.share, self.fitted.tail) + np.log(np.maximum(apart, 1e-9))
 
 
 def kernel(a: Places, b: Places, f: Fitted) -> Array:

@@ -41,7 +41,7 @@ class Fitted:
     tail: float  # degrees of freedom: smaller is searched wider
     trust: float  # of the forecast, where there is one
     fall: float  # spread of ln(fall/its scale) beyond what a known job had
-    share: float  # the same of ln(fall/the most that it can be), where that is known and nothing was forecast
+    share: float  # the same of y of the share that stays of the most possible, where that is known and nothing was forecast
     promise: float  # the same of ln(fall/what the forecast promised), where there is one
     gain: float  # spread of the root of ln of the gain of momentum beyond what a known job had
     broad: float  # widens the distribution of what a run ends at, before the job has run

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .errors import BadInput, require
-from .tuning.recipe import searched_as
+from .errors import BadInput, InertiaWarning, in_words, require
 
 if TYPE_CHECKING:
     from .core.spectrum import Spectrum
@@ -30,10 +30,10 @@ def tune(module: Any, data: Any = None, *, trainer: Any = None, validate: bool =
     Args:
         module: a LightningModule with automatic optimization.
         data: a LightningDataModule, or data of any kind that `inertia.torch.tune` takes; None: the module's own `train_dataloader`.
-        trainer: the Trainer to be used: says steps (max_steps, or max_epochs), gradient clipping and accumulation.
+        trainer: the Trainer to be used: says steps (max_steps, max_epochs, limit_train_batches), clipping, accumulation and precision.
         validate: compare runs by the loss that `training_step` gives on `val_dataloader`.
-        options: those of `inertia.torch.tune` (steps is required without a trainer). The optimizer and its weight decay are read from
-            `configure_optimizers`, the schedule is linear unless given.
+        options: those of `inertia.torch.tune` (steps is required without a trainer). The kind of optimizer, its parameters and their
+            groups, weight decay and schedule are read from `configure_optimizers`; the schedule is linear where it has none.
 
     Raises:
         BadInput: manual optimization, several optimizers, no number of steps, or what `inertia.torch.tune` raises.
@@ -45,6 +45,8 @@ def tune(module: Any, data: Any = None, *, trainer: Any = None, validate: bool =
 def check(module: Any, data: Any = None, *, trainer: Any = None, lr: float, **options: Any) -> Check:
     """A second opinion on a learning rate; arguments as for `tune`, and those of `inertia.torch.check`.
 
+    Momentum (or betas and eps) are those of the module's own optimizer where they are not given.
+
     Raises:
         BadInput: as `tune`.
     """
@@ -52,24 +54,43 @@ def check(module: Any, data: Any = None, *, trainer: Any = None, lr: float, **op
 
 
 def measure(module: Any, data: Any = None, **options: Any) -> Spectrum:
-    """Curvature and gradient noise of a LightningModule's training loss; options are those of `inertia.torch.measure`.
+    """Curvature and gradient noise of a LightningModule's training loss, along the parameters that its optimizer holds.
+
+    The options are those of `inertia.torch.measure`.
 
     Raises:
         BadInput: as `tune`.
     """
     require("torch", "torch")
     _refuse(module)
-    return _asked("measure", module, _loader(module, data, "train_dataloader"), options)  # type: ignore[no-any-return]
+    try:
+        optimizer, _ = _made_by(module.configure_optimizers, {"optimizer": "any"})
+    except BadInput:  # several of them: the loss is measured along all parameters
+        optimizer = None
+    return _asked("measure", module, _loader(module, data, "train_dataloader"), options, optimizer)  # type: ignore[no-any-return]
 
 
 def use(module: Any, found: Tuning) -> None:
-    """Let the module train as was verified: `configure_optimizers` gives that optimizer with its schedule, stepped every batch."""
+    """Let the module train as was verified: `configure_optimizers` gives that optimizer with its schedule, stepped every batch.
+
+    It holds the parameters that the module's own optimizer holds, in the same groups: their learning rates stay in proportion.
+    """
+    own = module.configure_optimizers
 
     def configure_optimizers() -> dict[str, Any]:
-        optimizer, scheduler = found.torch([p for p in module.parameters() if p.requires_grad])
+        optimizer, scheduler = found.torch(_to_step(module, _made_by(own, {"optimizer": found.recipe.optimizer})[0]))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     module.configure_optimizers = configure_optimizers
+
+
+def _to_step(module: Any, optimizer: Any) -> list[Any]:
+    """The parameters that are trained, in the groups of the module's own optimizer where those differ."""
+    from .torch.theirs import groups_in
+
+    if optimizer is None:
+        return [p for p in module.parameters() if p.requires_grad]
+    return groups_in(optimizer) or [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def _carried(verb: str, module: Any, data: Any, trainer: Any, validate: bool, options: dict[str, Any]) -> Any:
@@ -77,21 +98,52 @@ def _carried(verb: str, module: Any, data: Any, trainer: Any, validate: bool, op
     require("torch", "torch")
     _refuse(module)
     loader = _loader(module, data, "train_dataloader")
-    words = _words(module, loader, trainer, options) | options
+    optimizer, schedulers = _made_by(module.configure_optimizers, options)
+    words = _budget(loader, trainer, options) | _optimizer(verb, optimizer, options)
+    if "schedule" not in options and schedulers:
+        words |= _schedule(schedulers, loader, trainer, options.get("steps") or words["steps"])
+    words |= options
     if validate:
         words["validation"] = _loader(module, data, "val_dataloader")
-    return _asked(verb, module, loader, words)
+    return _asked(verb, module, loader, words, optimizer, trainer)
 
 
-def _asked(verb: str, module: Any, loader: Any, words: dict[str, Any]) -> Any:
-    """A verb of the torch room, on the module in training mode, as the Trainer trains it."""
+def _asked(verb: str, module: Any, loader: Any, words: dict[str, Any], optimizer: Any = None, trainer: Any = None) -> Any:
+    """A verb of the torch room, on the module in training mode and in the Trainer's precision, as the Trainer trains it."""
     from . import torch as verbs
     from .torch.frozen import in_mode
+    from .torch.theirs import alone_in
     from .tuning.given import check_words
 
     check_words(verb, getattr(verbs, verb), words)
-    with in_mode(module, "train"):
-        return getattr(verbs, verb)(module, None, loader, forward=training_loss, **words)
+    with in_mode(module, "train"), alone_in(optimizer, module):
+        return getattr(verbs, verb)(module, None, loader, forward=_forward(trainer), **words)
+
+
+def _forward(trainer: Any) -> Any:
+    """The loss of `training_step`, under autocast where the Trainer mixes its precision."""
+    precision = str(getattr(trainer, "precision", "32-true"))
+    kind = {"bf16-mixed": "bfloat16", "16-mixed": "float16"}.get(precision)
+    if kind is None and not precision.startswith("32"):
+        warnings.warn(
+            f"the Trainer's precision = '{precision}' is not taken over: the runs have the numbers that the module holds, so convert it "
+            "first, as with module.double()",
+            InertiaWarning, stacklevel=2,
+        )  # fmt: skip
+    return training_loss if kind is None else _Mixed(kind)
+
+
+class _Mixed:
+    """The loss of `training_step` under autocast to a type of numbers."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __call__(self, module: Any, batch: Any) -> Any:
+        """The loss, in float32."""
+        torch: Any = require("torch", "torch")
+        with torch.autocast(next(module.parameters()).device.type, dtype=getattr(torch, self.kind)):
+            return training_loss(module, batch).float()
 
 
 def training_loss(module: Any, batch: Any, *, otherwise: str = "") -> Any:
@@ -144,7 +196,13 @@ def _loader(module: Any, data: Any, name: str) -> Any:
     if data is not None:
         data.prepare_data()
         data.setup("fit")
-    found = getattr(home, name)()
+    try:
+        found = getattr(home, name)()
+    except Exception as error:
+        if type(error).__name__ != "MisconfigurationException":
+            raise
+        other = "pass the data beside the module" if name == "train_dataloader" else "give it one, or pass validation=... instead"
+        raise BadInput(f"the {type(home).__name__} has no {name}: {other}") from None
     if isinstance(found, list | tuple) and len(found) == 1:
         (found,) = found
     if isinstance(found, list | tuple | dict) or found is None:
@@ -152,25 +210,86 @@ def _loader(module: Any, data: Any, name: str) -> Any:
     return found
 
 
-def _words(module: Any, loader: Any, trainer: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """Budget and optimizer, from the Trainer and from `configure_optimizers`."""
+def _budget(loader: Any, trainer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Steps, clipping and accumulation, as the Trainer says."""
     words: dict[str, Any] = {}
     if trainer is not None:
-        accumulate = int(getattr(trainer, "accumulate_grad_batches", 1))
-        if trainer.max_steps and trainer.max_steps > 0:
-            words["steps"] = int(trainer.max_steps)
-        elif trainer.max_epochs and trainer.max_epochs > 0 and hasattr(loader, "__len__"):
-            words["steps"] = int(trainer.max_epochs) * math.ceil(len(loader) / accumulate)
-        words |= {"clip": getattr(trainer, "gradient_clip_val", None), "accumulate": accumulate}
+        words |= {"clip": getattr(trainer, "gradient_clip_val", None), "accumulate": _accumulated(trainer)}
+        algorithm = getattr(trainer, "gradient_clip_algorithm", None)
+        if words["clip"] and str(getattr(algorithm, "value", algorithm)) == "value" and "clip" not in given:
+            raise BadInput(
+                f"the Trainer clips every entry of the gradient to {words['clip']:g} (gradient_clip_algorithm='value'), which no run does: "
+                "clip by norm, or say clip=None to search without clipping"
+            )
+        epoch = _steps_of_an_epoch(loader, trainer)
+        ends = [int(trainer.max_steps)] if trainer.max_steps and trainer.max_steps > 0 else []
+        ends += [int(trainer.max_epochs) * epoch] if epoch and trainer.max_epochs and trainer.max_epochs > 0 else []
+        words |= {"steps": min(ends)} if ends else {}
     if "steps" not in words and "steps" not in given:
         raise BadInput("the number of steps is not known: pass trainer=Trainer(max_steps=1000), or steps=1000")
-    made = module.configure_optimizers()
-    optimizer = made.get("optimizer") if isinstance(made, dict) else made
-    while isinstance(optimizer, list | tuple):
-        if not optimizer or (len(optimizer) > 1 and not isinstance(optimizer[0], list | tuple)):
-            raise BadInput("configure_optimizers gives several optimizers, so no single loss is minimised: use inertia.torch.tune with one")
-        optimizer = optimizer[0]
-    if optimizer is not None and "optimizer" not in given:
-        words["optimizer"] = searched_as(optimizer)
-        words["weight_decay"] = float(optimizer.param_groups[0].get("weight_decay", 0.0))
     return words
+
+
+def _accumulated(trainer: Any) -> int:
+    return 1 if trainer is None else int(getattr(trainer, "accumulate_grad_batches", 1))
+
+
+def _steps_of_an_epoch(loader: Any, trainer: Any) -> int | None:
+    """Optimizer steps of one epoch, of as many batches as `limit_train_batches` says; None where the loader has no length."""
+    limit = getattr(trainer, "limit_train_batches", None)
+    try:
+        batches = len(loader)
+    except TypeError:
+        batches = limit if isinstance(limit, int) else 0
+    if limit is not None:
+        batches = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
+    return math.ceil(batches / _accumulated(trainer)) or None
+
+
+def _made_by(configure: Any, given: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+    """(optimizer, scheduler configurations) of `configure_optimizers`; (None, []) of one that needs a Trainer, where the kind is given."""
+    try:
+        made = configure()
+    except Exception as error:
+        if "optimizer" in given:
+            return None, []
+        raise BadInput(
+            f"configure_optimizers raises {in_words(error)}: say here what it would make, optimizer='adamw' or 'sgd', with weight_decay= "
+            "and schedule="
+        ) from error
+    made, schedulers = (made[0], made[1]) if _two_lists(made) else (made, [])
+    while isinstance(made, list | tuple):
+        if len(made) != 1:
+            raise BadInput("configure_optimizers gives several optimizers, so no single loss is minimised: use inertia.torch.tune with one")
+        made = made[0]
+    if isinstance(made, dict):
+        schedulers = [made["lr_scheduler"]] if made.get("lr_scheduler") is not None else []
+        made = made.get("optimizer")
+    return made, list(schedulers) if isinstance(schedulers, list | tuple) else [schedulers]
+
+
+def _two_lists(made: Any) -> bool:
+    """Whether it is a list of optimizers and one of schedulers."""
+    return isinstance(made, list | tuple) and len(made) == 2 and isinstance(made[0], list | tuple)
+
+
+def _optimizer(verb: str, optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The optimizer in the words of the verb, where nothing else is given."""
+    from .torch.theirs import optimizer_words, own_setting
+
+    if optimizer is None:
+        return {}
+    words = optimizer_words(optimizer) if "optimizer" not in given else {}
+    return words | (own_setting(optimizer, given) if verb == "check" else {})
+
+
+def _schedule(schedulers: list[Any], loader: Any, trainer: Any, steps: int) -> dict[str, Any]:
+    """The module's own schedule, stepped as its configuration says."""
+    from .torch.theirs import schedule_of
+
+    first = schedulers[0] if isinstance(schedulers[0], Mapping) else {"scheduler": schedulers[0]}
+    every = int(first.get("frequency") or 1)
+    if first.get("interval", "epoch") == "epoch":
+        every *= _steps_of_an_epoch(loader, trainer) or steps
+    found = schedule_of(first["scheduler"], steps, every)
+    return {} if found is None else {"schedule": found}

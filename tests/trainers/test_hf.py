@@ -95,6 +95,103 @@ def test_any_schedule_of_transformers_is_read(tmp_path):
     assert found.recipe.optimizer == "sgd"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"num_train_epochs": 5},
+        {"num_train_epochs": 5, "dataloader_drop_last": True, "gradient_accumulation_steps": 1},
+        {"num_train_epochs": 4.5},
+        {"num_train_epochs": 5, "max_steps": 17},
+    ],
+    ids=str,
+)
+def test_steps_are_those_that_the_trainer_makes(tmp_path, words):
+    def made():
+        one = trainer(tmp_path, **({"max_steps": -1} | words))
+        one.train_dataset = texts(27)
+        return one
+
+    real = made()
+    real.train()
+    assert inertia.hf.tune(made(), runs=0).budget.steps == real.state.global_step
+
+
+def test_the_optimizer_and_schedule_that_a_trainer_was_given_are_those_of_the_runs(tmp_path):
+    made = trainer(tmp_path)
+    head = list(made.model.transformer.h.parameters())
+    groups = [{"params": head[:4]}, {"params": head[4:], "lr": 0.01, "weight_decay": 0.0}]
+    made.optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.7, weight_decay=1e-3)
+    made.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(made.optimizer, lambda step: 0.9**step)
+    found = inertia.hf.tune(made, runs=0)
+    assert (found.recipe.optimizer, found.budget.weight_decay, found.budget.uniform) == ("sgd", 1e-3, False)
+    np.testing.assert_allclose(found.budget.factors, 0.9 ** np.arange(16), rtol=1e-12)
+    assert found.measurement.dimension == sum(p.numel() for p in head)
+    checked = inertia.hf.check(made).recipe
+    assert (checked.momentum, checked.nesterov, checked.optimizer) == (0.7, False, "sgd")
+    assert all(p.requires_grad for p in made.model.parameters())
+    inertia.hf.use(made, found)
+    rates = [group["initial_lr"] for group in made.optimizer.param_groups]
+    assert rates == pytest.approx([found.recipe.learning_rate, 0.1 * found.recipe.learning_rate])
+    assert [len(group["params"]) for group in made.optimizer.param_groups] == [4, len(head) - 4]
+
+
+def test_what_no_run_does_is_told(tmp_path):
+    told = {
+        "beta2 = 0.95 and eps = 1e-06, which is not searched": {"adam_beta2": 0.95, "adam_epsilon": 1e-6},
+        r"adds noise to the embeddings \(neftune_noise_alpha\)": {"neftune_noise_alpha": 5.0},
+        "ReduceLROnPlateau follows a metric": {"lr_scheduler_type": "reduce_lr_on_plateau", "eval_strategy": "steps"},
+        "GreedyLR follows a metric": {"lr_scheduler_type": "greedy", "eval_strategy": "steps"},
+    }
+    for sentence, words in told.items():
+        with pytest.warns(inertia.errors.InertiaWarning, match=sentence):
+            assert inertia.hf.tune(trainer(tmp_path, **words), runs=0).budget.schedule == "linear"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", inertia.errors.InertiaWarning)
+        inertia.hf.tune(trainer(tmp_path), runs=0)
+
+
+def test_check_judges_the_trainers_betas_and_eps(tmp_path):
+    with pytest.warns(inertia.errors.InertiaWarning, match="not searched"):
+        own = inertia.hf.check(trainer(tmp_path, adam_beta1=0.7, adam_beta2=0.95))
+    direct = it.check(
+        gpt(), None, padded([texts()[k] for k in range(32)]), lr=1e-3, betas=(0.7, 0.95), optimizer="adamw", steps=16, batch_size=8
+    )
+    assert (own.recipe.momentum, direct.recipe.momentum) == (0.7, 0.7)
+    assert inertia.hf.check(trainer(tmp_path), optimizer="sgd").recipe.momentum == 0.0  # beta1 is none of SGD's
+
+
+def test_settings_of_a_named_schedule_are_kept(tmp_path):
+    made = trainer(tmp_path, lr_scheduler_type="cosine", lr_scheduler_kwargs={"num_cycles": 1.5})
+    factors = inertia.hf.tune(made, runs=0).budget.factors
+    np.testing.assert_allclose(factors, 0.5 + 0.5 * np.cos(3 * np.pi * np.arange(16) / 16), atol=1e-12)
+
+
+def test_mixed_precision_is_that_of_the_trainer(tmp_path):
+    made = trainer(tmp_path, bf16=True)
+    with torch.no_grad():
+        made.model.transformer.wte.weight.mul_(20)  # so that rounding shows
+    found = inertia.hf.measure(made, noise=0, weights=False)
+    batch = padded([texts()[k] for k in range(32)])
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = made.model(**batch).loss.item()
+    with torch.no_grad():
+        exact = made.model(**batch).loss.item()
+    assert abs(found.provenance["loss"] - rounded) < 0.1 * abs(exact - rounded)  # cut otherwise, batches round otherwise
+
+
+def test_a_loss_of_ones_own_is_told_how_many_tokens_count(tmp_path):
+    def loss(outputs, labels, num_items_in_batch):
+        logits, target = outputs.logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
+        return nn.functional.cross_entropy(logits, target, reduction="sum") / num_items_in_batch
+
+    made = trainer(tmp_path)
+    plain = inertia.hf.measure(made, noise=0, weights=False)
+    made.compute_loss_func = loss
+    own = inertia.hf.measure(made, noise=0, weights=False)
+    assert own.provenance["loss"] == pytest.approx(plain.provenance["loss"], rel=1e-5)
+    assert pytest.approx(plain.L, rel=1e-3) == own.L
+
+
 @pytest.mark.parametrize("word", ["epochs", "learning_rate", "eval_data", "max_grad_norm", "bathc_size"])
 @pytest.mark.parametrize("verb", ["tune", "measure"])
 def test_words_that_are_not_known_are_answered_with_what_to_write(tmp_path, verb, word):

@@ -79,6 +79,127 @@ def test_epochs_accumulation_and_plain_loaders():
     assert inertia.lightning.check(Model(), Data(), lr=0.05, steps=24).stable
 
 
+def test_steps_are_those_that_the_trainer_makes():
+    def steps(data=None, **words):
+        return inertia.lightning.tune(Model(), Data() if data is None else data, trainer=fitted(**words), runs=0).budget.steps
+
+    def made(**words):  # by the Trainer itself
+        trainer = fitted(**words)
+        trainer.fit(Model(), datamodule=Data())
+        return trainer.global_step
+
+    cases = [
+        {"max_epochs": 4},
+        {"max_epochs": 8, "limit_train_batches": 3},
+        {"max_epochs": 8, "limit_train_batches": 0.5},
+        {"max_epochs": 3, "max_steps": 1000},
+        {"max_epochs": 9, "max_steps": 20},
+        {"max_epochs": 12, "limit_train_batches": 5, "accumulate_grad_batches": 3},
+    ]
+    for words in cases:
+        assert steps(**words) == made(**words), words
+
+    class Endless(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            while True:
+                yield from zip(X, Y, strict=True)
+
+    assert steps(DataLoader(Endless(), batch_size=8), max_epochs=4, limit_train_batches=5) == 20
+
+
+class Grouped(Model):
+    """A module that leaves one part out of its optimizer and trains another one at a tenth of the rate."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.left_out = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        return nn.functional.mse_loss(self.net(self.left_out(self.first(x))), y)
+
+    def configure_optimizers(self):
+        groups = [{"params": self.net.parameters()}, {"params": self.first.parameters(), "lr": 0.01, "weight_decay": 0.0}]
+        optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3)
+        return [optimizer], [torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)]
+
+
+def test_what_the_modules_optimizer_holds_is_what_is_trained_and_how():
+    torch.manual_seed(1)
+    module = Grouped()
+    found = inertia.lightning.tune(module, Data(), trainer=fitted(max_epochs=4), runs=1)
+    assert all(p.requires_grad for p in module.parameters())
+    assert (found.budget.weight_decay, found.budget.uniform, found.measurement.dimension) == (1e-3, False, 16)
+    assert found.budget.factors.tolist() == [0.5 ** (step // 6) for step in range(24)]
+    inertia.lightning.use(module, found)
+    made = module.configure_optimizers()["optimizer"]
+    assert [len(group["params"]) for group in made.param_groups] == [2, 2]
+    rate = found.recipe.learning_rate
+    assert [group["weight_decay"] for group in made.param_groups] == [1e-3, 0.0]
+    assert [group["initial_lr"] for group in made.param_groups] == pytest.approx([rate, 0.1 * rate], rel=1e-12)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    trainer = fitted(max_epochs=4)
+    trainer.fit(module, datamodule=Data())
+    moved = {name.split(".")[0] for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"net", "first"}
+    assert inertia.lightning.measure(module, Data(), noise=0).dimension == 16
+
+
+def test_check_judges_the_modules_own_momentum():
+    own = inertia.lightning.check(Grouped(), Data(), lr=0.01, steps=24).recipe
+    assert (own.momentum, own.nesterov, own.optimizer) == (0.9, True, "sgd")
+    assert inertia.lightning.check(Grouped(), Data(), lr=0.01, momentum=0.5, steps=24).recipe.momentum == 0.5
+    adam = Model()
+    adam.configure_optimizers = lambda: torch.optim.Adam(adam.parameters(), betas=(0.7, 0.95))
+    with pytest.warns(inertia.errors.InertiaWarning, match=r"your Adam has beta2 = 0.95, which is not searched"):
+        assert inertia.lightning.check(adam, Data(), lr=0.01, steps=24).recipe.momentum == 0.7
+
+
+def test_mixed_precision_is_that_of_the_trainer():
+    module = Model()
+    found = inertia.lightning.tune(module, Data(), trainer=fitted(max_steps=24, precision="bf16-mixed"), runs=0)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = float(nn.functional.mse_loss(module.net(X), Y))
+    with torch.no_grad():
+        exact = float(nn.functional.mse_loss(module.net(X), Y))
+    assert found.measurement.loss == pytest.approx(rounded, rel=1e-6)
+    assert rounded != pytest.approx(exact, rel=1e-6)
+    with pytest.warns(inertia.errors.InertiaWarning, match="precision = '64-true' is not taken over"):
+        inertia.lightning.tune(Model(), Data(), trainer=fitted(max_steps=24, precision="64-true"), runs=0)
+
+
+def test_a_schedule_that_follows_a_metric_is_told():
+    module = Model()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    module.configure_optimizers = lambda: {
+        "optimizer": optimizer,
+        "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer), "monitor": "train_loss"},
+    }
+    with pytest.warns(inertia.errors.InertiaWarning, match="ReduceLROnPlateau follows a metric"):
+        assert inertia.lightning.tune(module, Data(), steps=24, runs=0).budget.schedule == "linear"
+
+
+def test_what_only_a_trainer_knows_is_asked_for():
+    class Bound(Model):
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=1 / self.trainer.estimated_stepping_batches)
+
+    with pytest.raises(BadInput, match="configure_optimizers raises RuntimeError: .*: say here what it would make"):
+        inertia.lightning.tune(Bound(), Data(), steps=24)
+    assert inertia.lightning.tune(Bound(), Data(), steps=24, runs=0, optimizer="sgd").recipe.optimizer == "sgd"
+    with pytest.raises(BadInput, match="clips every entry of the gradient to 0.5"):
+        inertia.lightning.tune(Model(), Data(), trainer=fitted(max_steps=24, gradient_clip_val=0.5, gradient_clip_algorithm="value"))
+
+    class Bare(lightning.LightningDataModule):
+        def train_dataloader(self):
+            return DataLoader(TensorDataset(X, Y), batch_size=8, shuffle=True)
+
+    with pytest.raises(BadInput, match="the Bare has no val_dataloader"):
+        inertia.lightning.tune(Model(), Bare(), steps=24, validate=True)
+    with pytest.raises(BadInput, match="the Model has no train_dataloader: pass the data beside the module"):
+        inertia.lightning.tune(Model(), steps=24)
+
+
 def test_refusals():
     module = Model()
     module.automatic_optimization = False

@@ -30,15 +30,28 @@ def factors_of(schedule: Shape, steps: int, warm: int = 0) -> tuple[str, NDArray
 
     >>> factors_of(lambda step: 0.5 ** step, 3)
     ('custom', array([1.  , 0.5 , 0.25]))
+    >>> factors_of(lambda step: 1 - step / 4, 4)[0]  # a function that is one of the three is called by its name
+    'linear'
     """
     made = _made(schedule, steps)
     if warm:
         made = warmup(made if isinstance(made, Scaled) else Scaled(Method(1.0), _own(made), "custom"), warm)
     name = getattr(made, "name", "custom")
     try:
-        return name, np.asarray(tabulate(made, steps).alpha, dtype=float)
+        factors = np.asarray(tabulate(made, steps).alpha, dtype=float)
     except (TypeError, ValueError) as error:
         raise BadInput(f"the schedule gave no number for some step ({error}): it must give one factor for each step") from error
+    return name if isinstance(schedule, str) else _named(factors, warm) or name, factors
+
+
+def _named(factors: NDArray[np.float64], warm: int) -> str | None:
+    """The name of the shape whose factors these are, up to rounding."""
+    steps, close = len(factors), float(np.finfo(float).eps) ** 0.5
+    for shape in SHAPES:
+        name, usual = factors_of(shape, steps, warm)
+        if np.allclose(factors, usual, rtol=0.0, atol=close):
+            return name
+    return None
 
 
 def _made(schedule: Any, steps: int) -> Schedule:

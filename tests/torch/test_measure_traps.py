@@ -375,3 +375,47 @@ def test_bad_input_is_refused_with_the_smallest_change(change, message):
     model, loss, given = (settings.pop(name) for name in ("model", "loss_fn", "data"))
     with pytest.raises(BadInput, match=message):
         room.measure(model, loss, given, **settings)
+
+
+class Codebook(nn.Module):
+    """A frozen parameter that every forward pass in training mode moves, as VQ-VAE's codes do, and a large one that none does."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.out = nn.Linear(4, 3), nn.Linear(3, 4)
+        self.codes = nn.Parameter(torch.randn(5, 3), requires_grad=False)
+        self.fixed = nn.Parameter(torch.randn(40, 40), requires_grad=False)
+
+    def forward(self, x):
+        inner = self.into(x)
+        nearest = torch.cdist(inner.detach(), self.codes).argmin(1)
+        chosen = self.codes[nearest].clone()
+        if self.training:
+            with torch.no_grad():
+                self.codes.index_add_(0, nearest, 0.1 * (inner.detach() - chosen))
+        return self.out(inner + (chosen - inner).detach()) + self.fixed.mean()
+
+
+def test_frozen_parameters_that_a_forward_pass_moves_are_put_back_before_each_pass_and_at_the_end():
+    torch.manual_seed(0)
+    model, x = Codebook().double(), torch.randn(30, 4, dtype=torch.float64)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = room.measure(model, nn.MSELoss(), (x, x), noise=0, rtol=1e-6)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with torch.no_grad():  # straight through: the output is linear in the last layer, and the first one sees the identity
+        inner = model.into(x)
+        chosen = model.codes[torch.cdist(inner, model.codes).argmin(1)]
+
+    def loss(*values):
+        weights = dict(zip(("into.weight", "into.bias", "out.weight", "out.bias"), values, strict=True))
+        inner = x @ weights["into.weight"].T + weights["into.bias"]
+        code = inner + (chosen - inner).detach()
+        return nn.functional.mse_loss(code @ weights["out.weight"].T + weights["out.bias"] + model.fixed.mean(), x)
+
+    start = [p.detach() for p in model.parameters() if p.requires_grad]
+    blocks = torch.autograd.functional.hessian(loss, tuple(start))
+    whole = torch.cat([torch.cat([b.reshape(p.numel(), -1) for b in row], 1) for p, row in zip(start, blocks, strict=True)])
+    assert pytest.approx(float(torch.linalg.eigvalsh(whole)[-1]), rel=1e-5) == found.L
+    tuned = room.tune(model, nn.MSELoss(), (x, x), steps=24, batch_size=10, runs=1)
+    assert tuned.trained
+    assert torch.equal(model.codes, before["codes"])

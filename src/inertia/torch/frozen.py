@@ -54,6 +54,7 @@ class Frozen:
         self.model, self.seed = model, seed
         self.wide = any(p.dtype in HALVES for p in model.parameters())
         self.buffers: list[_Buffer] = []
+        self.still: list[_Still] = []
         self.drops = any(isinstance(m, DROPOUTS) and m.training and m.p > 0 for m in model.modules())
         self.report = _report(model)
         if self.wide:
@@ -63,17 +64,22 @@ class Frozen:
         """Take the buffers as they are now for what every forward pass starts from."""
         homes = ((module, name) for module in self.model.modules() for name in module._buffers)
         self.buffers = [_Buffer(module, name, value) for module, name in homes if (value := module._buffers[name]) is not None]
+        self.still = [_Still(p) for p in _small([p for p in self.model.parameters() if not p.requires_grad], self.model)]
 
     def rewind(self, index: int) -> None:
         """Buffers and random state as at the start, for the index-th batch."""
         for buffer in self.buffers:
             buffer.renew()
+        for parameter in self.still:
+            parameter.renew()
         seed_everything(self.seed + 1000 * index)
 
     def restore(self) -> None:
-        """Every buffer's original object in its place."""
+        """Every buffer's original object in its place, and every frozen parameter at its value."""
         for buffer in self.buffers:
             buffer.restore()
+        for parameter in self.still:
+            parameter.restore()
 
 
 class _Buffer:
@@ -92,6 +98,45 @@ class _Buffer:
     def restore(self) -> None:
         """The original object in its place."""
         self.module._buffers[self.name] = self.original
+
+
+class _Still:
+    """A parameter without a gradient, which a forward pass may write all the same: a codebook, Keras's moving statistics."""
+
+    def __init__(self, parameter: torch.Tensor) -> None:
+        self.parameter, self.value = parameter, parameter.detach().clone()
+        self.moves: bool | None = None  # not known before the first forward pass
+        self.begun = False
+
+    def renew(self) -> None:
+        """As it was, unless the first pass has shown that nothing is written."""
+        if self.moves is None and not self._same():  # also what was asked of the loss before the first pass
+            self.moves = True
+        elif self.moves is None and self.begun:
+            self.moves = False
+        if self.moves:
+            self.parameter.data.copy_(self.value)
+        self.begun = True
+
+    def restore(self) -> None:
+        """As it was; written past the graphs that hold it."""
+        if self.moves is not False and not self._same():
+            self.parameter.data.copy_(self.value)
+
+    def _same(self) -> bool:
+        return torch.equal(self.parameter.detach(), self.value)
+
+
+def _small(stills: Sequence[torch.Tensor], model: nn.Module) -> list[torch.Tensor]:
+    """Those whose copies take, from the smallest on, no more than one vector of the trainable parameters."""
+    left = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    found = []
+    for p in sorted(stills, key=torch.numel):
+        left -= p.numel()
+        if left < 0:
+            break
+        found.append(p)
+    return found
 
 
 @contextmanager

@@ -172,6 +172,14 @@ def test_what_cannot_be_read_is_refused(tx, state, words):
         measure(loss, start(), data(), optimizer=tx, opt_state=state, walk=2)
 
 
+def test_a_state_with_a_random_key_is_looked_at():
+    x, y = data()
+    params = {"w": jnp.asarray(np.linspace(-0.3, 0.3, 6).reshape(3, 2), jnp.float32)}
+    transform = optax.chain(optax.add_noise(0.01, 0.55, jax.random.key(0)), optax.sgd(0.1))
+    with pytest.raises(BadInput, match="no one metric"):
+        measure(lambda w, batch: jnp.mean((batch[0] @ w["w"] - batch[1]) ** 2), params, (x, y), optimizer=transform, noise=0)
+
+
 def test_rounding_of_single_precision_makes_no_groups():
     """One AdamW in single precision has one learning rate, the one it was given; two that differ by a tenth stay two."""
     tree = {"a": jnp.full((8, 16), 0.1, jnp.float32), "b": jnp.full((16, 1), 0.2, jnp.float32)}

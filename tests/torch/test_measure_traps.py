@@ -1,6 +1,7 @@
 """The traps that curvature tools fall into on ordinary PyTorch code, one test each."""
 
 import os
+import re
 import warnings
 from contextlib import nullcontext
 
@@ -419,3 +420,46 @@ def test_frozen_parameters_that_a_forward_pass_moves_are_put_back_before_each_pa
     tuned = room.tune(model, nn.MSELoss(), (x, x), steps=24, batch_size=10, runs=1)
     assert tuned.trained
     assert torch.equal(model.codes, before["codes"])
+
+
+def test_parts_of_a_batch_that_the_models_forward_does_not_take_are_told():
+    x, y = data()
+    with pytest.raises(BadInput, match=r"a batch has 3 parts: the model's forward gets all but the last.*pass loss_fn=None and forward="):
+        room.measure(network(), CE, (x, y, y))
+    with pytest.raises(BadInput, match="a batch has 3 parts"):
+        room.tune(network(), CE, DataLoader(TensorDataset(x, y, y), batch_size=8, shuffle=True), steps=20)
+
+    class Faulty(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) + len(1)
+
+    with pytest.raises(TypeError, match="has no len"):  # the model's own fault keeps its own words
+        room.measure(Faulty(4, 3).double(), CE, (x, y))
+
+
+@pytest.mark.parametrize("verb", [room.measure, lambda *job: room.tune(*job, steps=20, batch_size=8)])
+@pytest.mark.parametrize(
+    ("inputs", "targets", "note"),
+    [
+        (lambda x: x.float(), lambda y: y, r"float32 of shape \(\d+, 4\), int64 of shape \(\d+,\); the parameters are float64"),
+        (lambda x: x, lambda y: y + 1, r"float64 of shape \(\d+, 4\), int64"),
+        (lambda x: x, lambda y: y[:, None], r"int64 of shape \(\d+, 1\)"),
+    ],
+)
+def test_what_a_model_or_loss_raises_at_first_says_what_they_were_given(verb, inputs, targets, note):
+    x, y = data()
+    with pytest.raises((RuntimeError, IndexError)) as raised:
+        verb(network(), CE, (inputs(x), targets(y)))
+    (told,) = raised.value.__notes__
+    assert "your model or loss raised this on a batch of" in told
+    assert re.search(note, told)
+
+
+def test_hooks_on_gradients_that_no_copy_has_are_told():
+    model, (x, y) = network(), data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InertiaWarning)
+        room.tune(model, CE, (x, y), steps=20, batch_size=8, runs=0)
+    model[2].weight.register_hook(lambda grad: grad.clamp(-0.01, 0.01))
+    with pytest.warns(InertiaWarning, match="the parameter '2.weight' has a hook on its gradient"):
+        room.tune(model, CE, (x, y), steps=20, batch_size=8, runs=0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -79,4 +80,9 @@ def stepped(opt_state: Any, fresh: Any) -> bool:
     False
     """
     pairs = zip(jax.tree.leaves(opt_state), jax.tree.leaves(fresh), strict=True)
-    return any(not np.array_equal(np.asarray(one), np.asarray(other), equal_nan=True) for one, other in pairs)
+    return any(not np.array_equal(_numbers(one), _numbers(other), equal_nan=True) for one, other in pairs)
+
+
+def _numbers(leaf: Any) -> Any:
+    """A leaf as numbers; a random key, which noise in gradients keeps, as its data."""
+    return np.asarray(jax.random.key_data(leaf) if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)

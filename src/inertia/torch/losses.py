@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import BadInput
+from ..errors import BadInput, InertiaError
 from ..measurement.asked import MEAN, METRIC, OTHER, SUM, TWO, Parts, beside, unequal
 from .batches import examples_in
 
@@ -160,6 +160,18 @@ class Loss:
         return value, weight
 
     def _evaluated(self, batch: Any) -> Any:
+        """What the loss makes of a batch; what the model or loss raises is told with what they were given."""
+        try:
+            return self._computed(batch)
+        except InertiaError:
+            raise
+        except Exception as error:
+            kinds = ", ".join(dict.fromkeys(_in_short(p) for p in self.model.parameters() if p.requires_grad))
+            given = ", ".join(f"{_in_short(t)} of shape {tuple(t.shape)}" for t in _tensors_in(batch)) or f"a {type(batch).__name__}"
+            error.add_note(f"inertia: your model or loss raised this on a batch of {given}; the parameters are {kinds}")
+            raise
+
+    def _computed(self, batch: Any) -> Any:
         loss_fn, model = self.loss_fn, self.model
         if self.forward is not None:
             made = self.forward(model, batch)
@@ -271,6 +283,19 @@ class Loss:
         return f"the loss of a batch is {OTHER}: whole losses are means over batches{asked}" if self.kind == OTHER else ""
 
 
+def _in_short(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _tensors_in(batch: Any) -> Iterator[torch.Tensor]:
+    """The tensors of a batch in their order."""
+    if isinstance(batch, torch.Tensor):
+        yield batch
+    elif isinstance(batch, Mapping | tuple | list):
+        for part in batch.values() if isinstance(batch, Mapping) else batch:
+            yield from _tensors_in(part)
+
+
 def _given(model: nn.Module, inputs: Any) -> Any:
     """The model of its inputs; several in one tuple or dict, which its forward takes one by one, are refused."""
     if len(inputs) == 1 and isinstance(inputs[0], tuple | list | Mapping):
@@ -285,7 +310,22 @@ def _given(model: nn.Module, inputs: Any) -> Any:
                 f"the inputs of a batch are {held}, and the model's forward takes them one by one: pass "
                 f"forward=lambda model, batch: model({how})"
             ) from None
-    return model(*inputs)
+    try:
+        return model(*inputs)
+    except TypeError:
+        _refuse_parts(model, inputs)
+        raise
+
+
+def _refuse_parts(model: nn.Module, inputs: Any) -> None:
+    """Say that a batch has more or fewer parts than the model's forward and one target take."""
+    try:
+        inspect.signature(model.forward).bind(*inputs)
+    except TypeError as error:
+        raise BadInput(
+            f"a batch has {len(inputs) + 1} parts: the model's forward gets all but the last, which the loss gets, and it does not take "
+            f"them ({error}); pass loss_fn=None and forward=, a function (model, batch) -> loss"
+        ) from None
 
 
 def _called(model: nn.Module, batch: Any) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..errors import BadInput, takes
+from ..errors import BadInput, InertiaWarning, takes
 from .batches import Batches, Indexed, batches_of
 from .copying import copied
 from .frozen import trainable
@@ -52,6 +53,13 @@ def module_of(model: Any, seed: int) -> nn.Module:
             raise BadInput("the model is on the device 'meta', which holds no numbers: move it (model.to('cpu')) and initialise it")
         if any(isinstance(p, nn.parameter.UninitializedParameter) for p in made.parameters()):
             raise BadInput("the model has lazy modules without parameters yet: call it once on a batch, then pass it")
+        hooked = [name for name, p in made.named_parameters() if p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None)]
+        if hooked:
+            warnings.warn(
+                f"the parameter '{hooked[0]}' has a hook on its gradient, which copies of the model do not have: the runs are made without "
+                "it; clip= clips gradients by their norm",
+                InertiaWarning, stacklevel=2,
+            )  # fmt: skip
         trainable(made)
         try:
             return copied(made)

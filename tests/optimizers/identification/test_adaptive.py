@@ -144,6 +144,16 @@ def test_what_it_is_not(name, said):
     assert said in str(found)
 
 
+def test_an_adam_behind_clipping_by_norm_is_not_denied():
+    pytest.importorskip("jax")
+    import optax
+
+    found = inertia.identify(optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3, weight_decay=0.1)))
+    assert found.metric is None
+    assert "unless one stands behind a clipping by norm: then identify it without the clipping" in str(found)
+    assert "it decays them, keeps points of its own" in str(found)
+
+
 def test_one_direction_betrays_what_learns_its_own_rate():
     """Prodigy's first steps under random gradients are those of an Adam with a tiny rate; under one direction they are not."""
     pytest.importorskip("torch")

@@ -170,7 +170,9 @@ def _known(bench: Bench, at: int) -> tuple[str, list[str]]:
     if not np.allclose(shifted, plain, rtol=1e-3, atol=1e-6 * sizes.max()):
         nature = nature or "own points"
         texts.append(
-            "its moves depend on where the parameters are: it keeps points of its own (as schedule-free methods) or scales by their size"
+            "its moves depend on where the parameters are: it decays them, keeps points of its own (as schedule-free methods) or scales by"
+            " their size"
         )
-    texts.append("it is none of: SGD with momentum, Adam, AdamW, NAdam, RAdam, AMSGrad, Adamax, RMSprop, Adagrad")
+    behind = ", unless one stands behind a clipping by norm: then identify it without the clipping" if nature == "whole tensors" else ""
+    texts.append(f"it is none of: SGD with momentum, Adam, AdamW, NAdam, RAdam, AMSGrad, Adamax, RMSprop, Adagrad{behind}")
     return nature, texts

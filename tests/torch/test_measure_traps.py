@@ -182,6 +182,44 @@ def test_a_loss_that_is_not_deterministic_is_refused_and_what_makes_it_so_is_nam
         room.measure(network(), lambda out, t: CE(out, t) * (1 + int.from_bytes(os.urandom(2), "big")), (x, y))
 
 
+class ByGraph(nn.Module):
+    """Other kernels with a graph than without one: a difference far above rounding, and none between two looks of a kind."""
+
+    def forward(self, x):
+        return x * (1.01 if torch.is_grad_enabled() else 1.0)
+
+
+@pytest.mark.parametrize("layer", [nn.Identity, ByGraph])
+def test_the_loss_of_the_first_gradient_is_the_second_look_at_whether_it_is_one_function(layer):
+    """One look without a graph, and one more only where the gradient's loss is another number."""
+    x, y = data()
+    seen = []
+
+    def loss(model, batch):
+        if len(batch[0]) == len(x):
+            seen.append(torch.is_grad_enabled())
+        return CE(model(batch[0]), batch[1])
+
+    room.measure(network(layer()), None, (x, y), forward=loss, **ENDS)
+    assert seen == ([False, True] if layer is nn.Identity else [False, True, False])
+
+
+class Always(nn.Module):
+    """What `ByGraph` is with a graph."""
+
+    def forward(self, x):
+        return x * 1.01
+
+
+def test_a_look_in_the_midst_of_a_reading_changes_nothing_of_what_is_read():
+    found = [
+        room.measure(network(layer()), CE, DataLoader(Augmented(), batch_size=7, shuffle=True), rtol=1e-4, **ENDS)
+        for layer in (ByGraph, Always)
+    ]
+    assert found[0].provenance["loss"] == found[1].provenance["loss"]
+    assert found[0].L == found[1].L
+
+
 def test_augmentation_from_the_global_generators_is_made_the_same_at_each_reading():
     loader = DataLoader(Augmented(), batch_size=7, shuffle=True)
     found = room.measure(network(), CE, loader, memory=0, rtol=1e-4, **ENDS)

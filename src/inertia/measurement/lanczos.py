@@ -140,6 +140,7 @@ def krylov(
     if not (math.isfinite(norm) and norm > 0):
         raise BadInput(f"the start vector has norm {norm:g}: give a finite vector that is not zero, or none for a random start")
     product, run = Product(matvec, space, watch), Run(asked, space.dimension, start is None)
+    space.ends = run.random and top == 1 and rtol is not None and not vectors
     space.append(vector, norm)
     del vector, start  # a run needs no more than its basis
     walk(product, run, rng, min(most, space.dimension))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .ritz import bar, ritz, smallest_share, tridiagonal, within
+from .ritz import Lookout, bar, ritz, smallest_share, tridiagonal, within
 from .symmetry import Symmetry
 from .vectors import Vectors
 
@@ -85,11 +85,14 @@ class Run:
         self.left: Any = None  # what the last image has outside the basis
         self.hvps, self.skew, self.scale, self.reason, self.interrupted, self.verified = 0, 0.0, 0.0, "", False, False
         self._gains: list[int] = []  # products after which one more of the largest was good enough
+        self._lookout: Lookout | None = None
+        self._top = 0.0  # the largest value when it was last computed
+        self._assembled: tuple[int, Any] = (-1, None)  # after how many products, and what `assemble` found
 
     def advance(self, product: Product, vector: Any) -> Any:
         """One product: orthogonalise the image in place, record alpha and beta, and return it; beta is 0 at a happy breakdown."""
         space, image = product.space, product(vector)
-        found, beta = space.reduce(image)
+        found, beta = space.reduce(image, image=True)
         links, coefficients = (found[: self.locked], found[self.locked :]) if space.full else (found[:0], found)
         block = self.blocks[-1]
         sizes = np.abs(coefficients)
@@ -126,6 +129,9 @@ class Run:
             return False  # after a breakdown from a given start, other directions may hide other curvatures
         if self.hvps > 64 and self.hvps % 8:  # the check costs m^3: look less often late in a long run
             return False
+        look, block = self._lookout, self.blocks[-1]
+        if look is not None and 1e-6 * self.scale <= look.above and look.wide(block.alphas, block.betas):
+            return False
         parts = [tridiagonal(block.alphas, block.betas) for block in self.blocks]
         values = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
         tiny = 1e-6 * self.scale  # a relative bar means nothing on a value that is zero
@@ -138,9 +144,19 @@ class Run:
             room = self.floor + 0.5 * rtol * max(abs(self.floor), tiny) - float(values[-1])
             self.verified = room >= 0 and self._small(values, None, room)
             enough = self.verified or (room < 0 and self._several(tiny, closed))
+        self._look_out(float(values[-1]), high, tiny)
         if enough:
             self.reason = f"the bars are below rtol = {rtol:g}"
         return enough
+
+    def _look_out(self, top: float, high: float, tiny: float) -> None:
+        """Where only one start's largest value is asked for: it is computed anew once it rises by more than it did last, or may be good."""
+        block, rise, self._top = self.blocks[-1], top - self._top, top
+        simple = self.asked.ends == "largest" and self.asked.top == len(self.blocks) == 1 and not self.locked and self.floor is None
+        self._lookout = None
+        if simple and block.betas[-1] > 0 and tiny < top and rise > 0:
+            above = top + rise
+            self._lookout = Lookout(above, above + high / top * above, smallest_share(self.dimension, self.asked.failure))
 
     def _several(self, tiny: float, closed: bool) -> bool:
         """Whether all that was asked for is good, or waiting for the next one costs as much as a fresh start would."""
@@ -162,6 +178,11 @@ class Run:
 
     def assemble(self) -> tuple[Array, Array, Array, list[Any], NDArray[np.intp]]:
         """All blocks' Ritz values ascending, weights of the start, residuals, the parts and the order."""
+        if self._assembled[0] != self.hvps:
+            self._assembled = self.hvps, self._assemble()
+        return self._assembled[1]  # type: ignore[no-any-return]
+
+    def _assemble(self) -> tuple[Array, Array, Array, list[Any], NDArray[np.intp]]:
         parts = [ritz(block.alphas, block.betas) for block in self.blocks]
         values = np.concatenate([part.values for part in parts])
         weights = np.concatenate([part.weights * (index == 0) for index, part in enumerate(parts)])
@@ -183,7 +204,7 @@ class Run:
         block = self.blocks[-1]
         seen = self.hvps - len(block.alphas)  # earlier blocks are invariant: exact
         share = smallest_share(self.dimension - seen, self.asked.failure)
-        own = ritz(block.alphas, block.betas).values
+        own = self.assemble()[3][-1].values
         alphas = np.asarray(block.alphas)
         high = own[-1] + bar(alphas, block.betas, float(own[-1]), share) - values[-1]
         low = values[0] - own[0] + bar(-alphas, block.betas, float(-own[0]), share)

@@ -16,13 +16,14 @@ more products than it saves (benchmarks/proof_products.py).
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Ritz", "bar", "ritz", "smallest_share", "tridiagonal", "within"]
+__all__ = ["Lookout", "Ritz", "bar", "ritz", "smallest_share", "tridiagonal", "within"]
 
 Array = NDArray[np.float64]
 
@@ -97,17 +98,18 @@ def bar(alphas: ArrayLike, betas: ArrayLike, top: float, share: float) -> float:
     a, b = np.asarray(alphas, dtype=float), np.asarray(betas, dtype=float)
     if b[-1] == 0:
         return 0.0
-    target = -math.log(share)
+    target, scalars = -math.log(share), (a.tolist(), b.tolist())
     unit = float(np.max(np.abs(a - top)) + np.max(b))
     high = unit
-    while _log_kernel(a, b, np.array([top + high]))[0] < target:
+    while _log_kernel(*scalars, top + high) < target:
         high *= 8
     exponents = np.linspace(math.log(1e-17 * unit), math.log(high), 48)  # log of the distance: bars span many decades
     for _ in range(3):  # each pass narrows 47-fold; 3 digits of a bar are plenty
-        inside = _log_kernel(a, b, top + np.exp(exponents)) >= target
-        first = int(np.argmax(inside))
+        points = (top + np.exp(exponents)).tolist()
+        first = bisect_left(points, True, key=lambda point: _log_kernel(*scalars, point) >= target)  # K grows with u
         if first == 0:
             return float(np.exp(exponents[0]))
+        first = min(first, len(points) - 1)
         exponents = np.linspace(exponents[first - 1], exponents[first], 48)
     return float(f"{np.exp(exponents[-1]):.6g}")
 
@@ -122,23 +124,46 @@ def within(alphas: Sequence[float], betas: Sequence[float], top: float, share: f
         return False
     if betas[-1] == 0:
         return True
-    before, now, beta, shift, target, point = 0.0, 1.0, 0.0, 0.0, -math.log(share), top + distance
-    for alpha, following in zip(alphas, betas, strict=True):  # `_log_kernel` on one number: this is asked after every product
+    return _log_kernel(alphas, betas, top + distance) >= -math.log(share)
+
+
+def _log_kernel(alphas: Sequence[float], betas: Sequence[float], point: float) -> float:
+    """log K(u), rescaled on the way so that nothing overflows; one number at a time, as this is asked after every product."""
+    before, now, beta, shift = 0.0, 1.0, 0.0, 0.0
+    for alpha, following in zip(alphas, betas, strict=True):
         before, now, beta = now, ((point - alpha) * now - beta * before) / following, following
         total = 1.0 + now * now
         size = math.sqrt(total)
         before, now, shift = before / size, now / size, shift + math.log(total)
-    return shift >= target
-
-
-def _log_kernel(alphas: Array, betas: Array, points: Array) -> Array:
-    """log K(u) at each point, rescaled on the way so that nothing overflows."""
-    before, now, total, shift = np.zeros_like(points), np.ones_like(points), np.ones_like(points), np.zeros_like(points)
-    beta = 0.0
-    for alpha, following in zip(alphas, betas, strict=True):
-        before, now = now, ((points - alpha) * now - beta * before) / following
-        beta = following
-        total = total + now * now
-        size = np.sqrt(total)
-        before, now, total, shift = before / size, now / size, np.ones_like(total), shift + np.log(total)
     return shift
+
+
+class Lookout:
+    """Says of a growing run that `within` is still false, at a few operations a row: `above` is a guess of where its values stay below.
+
+    While all pivots of above - T are positive, every Ritz value is below `above` (Sturm); K grows with u, and so the bar cannot end below
+    `point` = the largest value + distance before K(point) >= 1/share.
+
+    >>> look = Lookout(above=0.5, point=1.1, share=0.2)
+    >>> look.wide([0.0], [1.0]), look.wide([0.0, 0.0], [1.0, 1.0])  # K(1.1) is 1 + 1.1^2; then a Ritz value of 1 is above
+    (True, False)
+    """
+
+    def __init__(self, above: float, point: float, share: float) -> None:
+        self.above, self.point, self.target = above, point, -math.log(share)
+        self.rows, self.pivot = 0, 1.0
+        self.before, self.now, self.beta, self.shift = 0.0, 1.0, 0.0, 0.0
+
+    def wide(self, alphas: Sequence[float], betas: Sequence[float]) -> bool:
+        """Whether the bar is certainly wider; False: not known."""
+        for alpha, following in zip(alphas[self.rows :], betas[self.rows :], strict=True):
+            if self.pivot > 0:
+                self.pivot = self.above - alpha - self.beta * self.beta / self.pivot
+            if not (self.pivot > 0 and following > 0):
+                return False  # and from now on
+            now = ((self.point - alpha) * self.now - self.beta * self.before) / following
+            total = 1.0 + now * now
+            size = math.sqrt(total)
+            self.before, self.now, self.shift = self.now / size, now / size, self.shift + math.log(total)
+            self.beta, self.rows = following, self.rows + 1
+        return self.shift < self.target

@@ -34,7 +34,10 @@ class Vectors:
         self.dimension, self.dtype, self.full = dimension, dtype, keep
         self.count = 0
         self.source_rounding: Callable[[], tuple[float, float]] | None = None  # where products are coarser than they look
+        self.ends = False  # whether the ends of the spectrum are all that is asked: the basis need be orthogonal to half the digits only
         self._rows: Any = None
+        self._whole, self._slip = True, 0.0  # whether the newest member was freed from all; what the last that was not has in the basis
+        self._most = 0.0  # the longest image so far
 
     def random(self, rng: np.random.Generator) -> Any:
         """A vector with a uniformly random direction."""
@@ -101,31 +104,52 @@ class Vectors:
         """Coefficients along the basis, and the vector reduced in place to what is orthogonal to it."""
         return self.reduce(vector)[0]
 
-    def reduce(self, vector: Any) -> tuple[NDArray[np.float64], float]:
-        """`project`, and the length of what is left.
+    def reduce(self, vector: Any, image: bool = False) -> tuple[NDArray[np.float64], float]:
+        """`project`, and the length of what is left; `image`: the vector is what the operator made of the newest member.
 
         The image of the newest member under a symmetric operator has nearly all that it has in the basis along the last two: these
         are taken out by themselves, and then one pass over the whole basis is enough unless it takes out as much as it leaves. What
         rounding leaves in the basis is some eps times the length before the pass, and so at most sqrt(2) times that share of the
-        length after it. Where it takes out more, a second pass is: twice is enough.
+        length after it. Where it takes out more, a second pass is: twice is enough. (To take out all in one pass would let the
+        errors grow: what the basis lacks of being orthogonal would come back times alpha and beta.) `ends`: every other image is
+        freed from the last two alone, as far as `_spared` allows it.
 
         Source: Daniel, Gragg, Kaufman and Stewart 1976 (when a pass is repeated); Kahan in Parlett 1980 (twice is enough).
         """
         if not self.full:
             return np.array([self._strip(row, vector) for row in self._rows]), self.norm(vector)
-        rows, last = self._rows[: self.count], self._rows[max(self.count - 2, 0) : self.count]
-        found = self._take(last, vector)
-        if len(found) == self.count:  # that was a pass over the whole basis
-            taken, coefficients = math.inf, found
-        else:
-            again = self._take(rows, vector)
-            taken, coefficients = float(np.linalg.norm(again)), again
-            coefficients[-2:] += found
+        rows, coefficients = self._rows[: self.count], np.zeros(self.count)
+        coefficients[-2:] = self._take(rows[-2:], vector)
+        if image and self.ends and self._whole and self.count > 2 and self._spared(coefficients, left := self.norm(vector), vector):
+            return coefficients, left
+        taken = math.inf  # of up to two vectors, that was a pass over the whole basis
+        if self.count > 2:
+            found = self._take(rows, vector)
+            taken = math.sqrt(float(found @ found))
+            coefficients += found
         left = self.norm(vector)
         if not taken <= left:
-            coefficients = coefficients + self._take(rows, vector)
+            coefficients += self._take(rows, vector)
             left = self.norm(vector)
+        self._slip, self._whole = 0.0 if self._whole else self._slip, True
+        self._most = max(self._most, _length(coefficients, left)) if image else self._most
         return coefficients, left
+
+    def _spared(self, coefficients: NDArray[np.float64], left: float, image: Any) -> bool:
+        """Whether what an image still has in the basis is at most the root of the rounding of products, in what is left of it.
+
+        It has there the rounding of its product, and what the last member but one has, times the coefficient along that one: the last
+        was freed from all. A basis that is orthogonal to sqrt(rounding) gives the coefficients of an orthogonal one to the rounding of
+        products.
+
+        Source: Simon 1984, The Lanczos algorithm with partial reorthogonalization (the recurrence, with the terms of the last member 0).
+        """
+        rounding, self._most = self.rounding(image)[0], max(self._most, _length(coefficients, left))
+        slip = rounding * self._most + abs(float(coefficients[-2])) * self._slip
+        if not slip <= math.sqrt(rounding) * left:
+            return False
+        self._slip, self._whole = slip / left, False
+        return True
 
     def _take(self, rows: Any, vector: Any) -> NDArray[np.float64]:
         """One pass of Gram and Schmidt in place, and the coefficients along the rows."""
@@ -178,3 +202,8 @@ class Vectors:
         for at in range(0, self.dimension, CHUNK):
             vector[at : at + CHUNK] -= np.asarray(coefficient, self.dtype) * row[at : at + CHUNK]
         return coefficient
+
+
+def _length(coefficients: NDArray[np.float64], left: float) -> float:
+    """Of a vector with these coefficients and so much beside them."""
+    return math.sqrt(float(coefficients @ coefficients) + left * left)

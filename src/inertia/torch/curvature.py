@@ -121,7 +121,7 @@ def measure(
     evaluate = Loss(model, loss_fn, forward, size_of)
     halves = examples is not None or bool(sampling)
     words: dict[str, Any] = {"mode": mode, "products": products, "chunk": chunk, "memory": memory, "seed": seed, "halves": halves}
-    words |= {"batch_size": batch_size, "group": group}
+    words |= {"batch_size": batch_size, "group": group, "graded": optimizer is None}
     with decided_on(group, lambda: opened(model, evaluate, batches, **words)) as decide:
         if evaluate.kind == OTHER and sampling is None:
             sampling = False
@@ -166,7 +166,7 @@ def eigenvectors(
     model, loss = bare(model), Loss(bare(model), loss_fn, forward)
     batches = batches_of(data, None, batch_size, seed, None, 1 if group is None else group.parts)
     batches.sought = True
-    words: dict[str, Any] = {"batch_size": batch_size, "mode": mode, "seed": seed, "group": group}
+    words: dict[str, Any] = {"batch_size": batch_size, "mode": mode, "seed": seed, "group": group, "graded": True}
 
     def look(source: Any) -> Eigenvectors:
         source.gradient()

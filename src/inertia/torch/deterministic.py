@@ -13,42 +13,75 @@ from ..errors import BadInput
 from .batches import Batches
 from .frozen import Frozen
 
-__all__ = ["check_deterministic", "sums_of"]
+__all__ = ["Determinism", "sums_of"]
 
 DROPPING = {"bernoulli", "native_dropout", "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"}
+EMPTY = "the data hold no batches: a loader was empty, or an iterator had been read before"
 TOLERANCE = 1e-5  # relative: threads may sum in another order, a random layer differs by far more
 
 
-def check_deterministic(model: nn.Module, batches: Batches, evaluate: Callable[[Any], tuple[torch.Tensor, float]], handle: Frozen) -> None:
-    """Evaluate the first batch twice; what draws random numbers although no module of a known kind does is named in the report.
+class Determinism:
+    """The loss of the first batch, looked at once.
+
+    What draws random numbers although no module of a known kind does is named in the report. The second look is `check`, or `confirm`
+    where that loss is computed anyway.
 
     Raises:
-        BadInput: the two losses differ; the message names the data or the first module whose output changed.
+        BadInput: no batches.
     """
-    drawn: list[bool] = []
-    looks = [_look(batches, evaluate, handle, drawn) for _ in range(2)]
-    if any(drawn) and not handle.drops:
-        handle.report.append(
-            f"the loss draws random numbers outside dropout modules{_named(batches, evaluate, handle)}: one fixed draw per batch"
-        )
-    if any(value is None for value, _ in looks):
-        raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
-    (one, data), (two, again) = looks
-    if one == two or abs(one - two) <= TOLERANCE * max(abs(one), abs(two), 1e-12) or one != one:
-        return
-    if not _same(data, again):
-        cause = "the data differ at each reading (random augmentation or order?): pass tensors, or a list of batches"
-    else:
-        first, second = (_traced(model, lambda: _look(batches, evaluate, handle)) for _ in range(2))
-        changed = next((a[0] for a, b in zip(first, second, strict=False) if _same([a[1]], [b[1]]) and not _same([a[2]], [b[2]])), None)
-        kind = type(model.get_submodule(changed)).__name__ if changed else ""
-        where = (
-            f"module '{changed}' ({kind}) gives different outputs for the same input"
-            if changed
-            else "something outside its modules is random"
-        )
-        cause = f"{where}: use mode='eval', or make it draw from torch's global generator"
-    raise BadInput(f"the loss is not deterministic: {one:.6g}, then {two:.6g} on the same parameters; {cause}")
+
+    def __init__(self, model: nn.Module, batches: Batches, evaluate: Callable[[Any], tuple[torch.Tensor, float]], handle: Frozen) -> None:
+        self.model, self.batches, self.evaluate, self.handle = model, batches, evaluate, handle
+        self.drawn: list[bool] = []
+        self.first = self._looked()
+        if self.first[0] is None:
+            raise BadInput(EMPTY)
+
+    def confirm(self, value: float) -> None:
+        """The loss at the same parameters as a gradient had it, which other kernels may have made: where it is another one, `check`.
+
+        Raises:
+            BadInput: as `check`.
+        """
+        if not _close(self.first[0], value):
+            self.check()
+
+    def check(self) -> None:
+        """Look again.
+
+        Raises:
+            BadInput: the two losses differ; the message names the data or the first module whose output changed.
+        """
+        (one, data), (two, again) = self.first, self._looked()
+        if two is None:
+            raise BadInput(EMPTY)
+        if _close(one, two):
+            return
+        if not _same(data, again):
+            cause = "the data differ at each reading (random augmentation or order?): pass tensors, or a list of batches"
+        else:
+            first, second = (_traced(self.model, lambda: _look(self.batches, self.evaluate, self.handle)) for _ in range(2))
+            changed = next((a[0] for a, b in zip(first, second, strict=False) if _same([a[1]], [b[1]]) and not _same([a[2]], [b[2]])), None)
+            kind = type(self.model.get_submodule(changed)).__name__ if changed else ""
+            where = (
+                f"module '{changed}' ({kind}) gives different outputs for the same input"
+                if changed
+                else "something outside its modules is random"
+            )
+            cause = f"{where}: use mode='eval', or make it draw from torch's global generator"
+        raise BadInput(f"the loss is not deterministic: {one:.6g}, then {two:.6g} on the same parameters; {cause}")
+
+    def _looked(self) -> tuple[Any, list[float]]:
+        known = any(self.drawn)
+        found = _look(self.batches, self.evaluate, self.handle, self.drawn)
+        if any(self.drawn) and not (known or self.handle.drops):
+            what = _named(self.batches, self.evaluate, self.handle)
+            self.handle.report.append(f"the loss draws random numbers outside dropout modules{what}: one fixed draw per batch")
+        return found
+
+
+def _close(one: float, two: float) -> bool:
+    return one == two or abs(one - two) <= TOLERANCE * max(abs(one), abs(two), 1e-12) or one != one
 
 
 class _Draws(TorchDispatchMode):

@@ -14,7 +14,7 @@ from torch import nn
 from ..errors import BadInput
 from ..measurement.asked import MEAN, OTHER, SUM, drawn, judged
 from .batches import Batches, Everything, Indexed, as_tensors, examples_in, moved, taken
-from .deterministic import check_deterministic
+from .deterministic import Determinism
 from .frozen import NORMS, Frozen, frozen, trainable
 from .graphs import graph_bytes
 from .losses import Loss
@@ -42,12 +42,14 @@ def opened(
     seed: int = 0,
     halves: bool = False,
     checked: bool = False,
+    graded: bool = False,
     lazy: bool = False,
     group: Processes | None = None,
     shared: bool | None = None,
 ) -> Iterator[TorchSource]:
     """The model, frozen, as a source of products; `checked`: its loss is known to be deterministic, and how it adds up.
 
+    `graded`: the gradient is asked for before the parameters move, and its loss is the second look at whether it is deterministic.
     With a `group` the source is this process's share; `batch_size` is that of all. `shared`: whether each process holds all the data.
     """
     if products not in {"exact", "differences"}:
@@ -75,11 +77,10 @@ def opened(
             if evaluate.kind == OTHER and not checked:
                 batches = _shuffled(batches, _together(evaluate, batches, batch_size), seed)
             batches.chunk = _chunk(model, params, batches, evaluate, handle, chunk, batch_size, allowed, halves)
-        if not checked:
-            check_deterministic(model, batches, lambda batch: evaluate(moved(batch, params[0].device, handle.wide)), handle)
+        looked = None if checked else _looked(model, batches, evaluate, params[0].device, handle, graded)
         way = "differences" if products == "differences" else "graph"
         source = TorchSource(params, batches, evaluate, handle, allowed, way, lazy, group, everything, portion)
-        source.together = _coupled(model)
+        source.together, source.looked = _coupled(model), looked
         if size > source.dimension:
             source.notes["parameters"] = size
         source.notes |= {"mode": mode_of(model), "frozen": handle.report, "seed": seed}
@@ -89,6 +90,15 @@ def opened(
             yield source
         finally:
             source.release()
+
+
+def _looked(model: nn.Module, batches: Batches, evaluate: Loss, device: torch.device, handle: Frozen, graded: bool) -> Determinism | None:
+    """Whether the loss is one function: asked, or half asked where the gradient's loss is to be the second look."""
+    found = Determinism(model, batches, lambda batch: evaluate(moved(batch, device, handle.wide)), handle)
+    if graded:
+        return found
+    found.check()
+    return None
 
 
 def _learn(evaluate: Loss, batches: Batches, batch_size: int | None, device: torch.device, handle: Frozen, parts: int) -> None:

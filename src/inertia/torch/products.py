@@ -20,13 +20,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import BadInput, InertiaWarning
 from .batches import Batches, Everything, Indexed, moved
+from .deterministic import Determinism
 from .frozen import Frozen, displaced
 from .graphs import REENTRANT, foreign_functions, fused_attention, gradient_of, graph_bytes, misses_second, reentrant, wrong_second
 from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
 from .space import QuickVectors, TensorVectors, finite
-from .wrappers import joined
+from .wrappers import joined, whole
 
 __all__ = ["FULL", "TorchSource"]
 
@@ -62,8 +63,9 @@ class TorchSource(Sampled):
         self.group, self.everything, self.portion = group, batches if everything is None else everything, portion
         self.looks = count()  # at mini-batches
         self.kept, self.together = list[torch.Tensor](), False  # `together`: mini-batches are never cut
+        self.looked: Determinism | None = None  # at the first batch's loss: whether it is the same with the first gradient
         self.notes: dict[str, Any] = {"products": "exact"}
-        self.graphs: dict[int, list[torch.Tensor]] = {}
+        self.graphs: dict[int, torch.Tensor | Sequence[torch.Tensor | None]] = {}  # gradients, with theirs
         self.room = 0  # how many batches' graphs fit
         self.quick = False  # whether vectors are for a handful of products
         self.accumulated: bool | None = None  # whether gradients are only to be had through `.grad`
@@ -126,6 +128,9 @@ class TorchSource(Sampled):
                 self._plan_memory(batch)
             keep = self.way != "differences" and len(self.graphs) < self.room and not self.lazy
             loss, grads, weights[-1] = self._differentiated(index, batch, keep=keep)
+            if index == 0 and self.looked is not None:
+                looked, self.looked = self.looked, None
+                looked.confirm(loss)
             yield loss, grads, weights[-1], sizes[-1]
         if not sizes:
             raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
@@ -179,17 +184,15 @@ class TorchSource(Sampled):
     def _exact(self, vector: torch.Tensor, chosen: list[int], total: float) -> torch.Tensor:
         """The mean over batches of Hessian times vector, through the gradient's graph."""
         out: torch.Tensor | None = None
-        pieces = self._pieces(vector)
         for index, batch in self._needed(chosen):  # a graph that fits is made late, or again after another way of making products
-            grads = self.graphs.get(index) or self._differentiated(index, batch, keep=len(self.graphs) < self.room, graph=True)[1]
-            kept = index in self.graphs
-            live = [(g, piece) for g, piece in zip(grads, pieces, strict=True) if g is not None and g.requires_grad]
-            if not live:
+            grads = self.graphs.get(index)
+            if grads is None:
+                grads = self._differentiated(index, batch, keep=len(self.graphs) < self.room, graph=True)[1]
+            heads, tails = self._along(grads, vector)
+            if not heads:
                 continue  # a loss that is linear in the parameters
             with self._attention():
-                found = torch.autograd.grad(
-                    [g for g, _ in live], self.params, [piece for _, piece in live], retain_graph=kept, allow_unused=True
-                )
+                found = torch.autograd.grad(heads, self.params, tails, retain_graph=index in self.graphs, allow_unused=True)
             share = self._share(index, total)
             if out is not None:
                 self._add(out, found, share)
@@ -197,7 +200,7 @@ class TorchSource(Sampled):
                 out = joined(found, self.params, vector)
                 if share != 1.0:
                     out *= share
-            del grads, live, found  # two vectors that the next batch need not wait for
+            del grads, heads, tails, found  # two vectors that the next batch need not wait for
         return torch.full_like(vector, 0.0 if total else math.nan) if out is None else out
 
     def _differences(self, vector: torch.Tensor, chosen: list[int], total: float) -> torch.Tensor:
@@ -253,7 +256,7 @@ class TorchSource(Sampled):
             if self.way == "differences":
                 keep = False
         if keep:
-            self.graphs[index] = list(grads)
+            self.graphs[index] = whole(grads)
         return value, grads, weight
 
     def _distrust(self, loss: torch.Tensor, grads: Any) -> None:
@@ -270,11 +273,17 @@ class TorchSource(Sampled):
     def _through(self, grads: Any, vector: torch.Tensor) -> torch.Tensor:
         """One batch's product through its gradient's graph, which is kept."""
         out = torch.zeros_like(vector)
-        live = [(g, piece) for g, piece in zip(grads, self._pieces(vector), strict=True) if g is not None and g.requires_grad]
-        if live:
-            heads, tails = zip(*live, strict=True)
+        heads, tails = self._along(grads, vector)
+        if heads:
             self._add(out, torch.autograd.grad(heads, self.params, tails, retain_graph=True, allow_unused=True), 1.0)
         return out
+
+    def _along(self, grads: Any, vector: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """What a product differentiates and by what it multiplies: those parts of a gradient that have a graph, or all of it in one."""
+        if isinstance(grads, torch.Tensor):
+            return [grads], [vector.to(grads.dtype)]
+        live = [(g, piece) for g, piece in zip(grads, self._pieces(vector), strict=True) if g is not None and g.requires_grad]
+        return [g for g, _ in live], [piece for _, piece in live]
 
     def _needed(self, chosen: list[int]) -> Iterator[tuple[int, Any]]:
         """The chosen batches; nothing is read where all their graphs are kept."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
@@ -114,6 +114,8 @@ def cut(vector: torch.Tensor, params: Sequence[torch.Tensor]) -> list[torch.Tens
 
 def joined(parts: Sequence[torch.Tensor | None], params: Sequence[torch.Tensor], vector: torch.Tensor) -> torch.Tensor:
     """The reverse of `cut`: a fresh flat vector in the precision of the one given; a part that is None is zero."""
+    if _alike(parts):
+        return torch.cat([part.reshape(-1) for part in parts]).to(vector.dtype)
     made = torch.empty_like(vector)
     for home, part, p in zip(torch.split(made, [p.numel() for p in params]), parts, params, strict=True):
         if part is None:
@@ -121,6 +123,27 @@ def joined(parts: Sequence[torch.Tensor | None], params: Sequence[torch.Tensor],
         else:
             home.view(p.shape).copy_(plain(part))
     return made
+
+
+def whole(grads: Sequence[torch.Tensor | None]) -> torch.Tensor | Sequence[torch.Tensor | None]:
+    """A gradient with its graph as one flat tensor, which a product takes in one piece; as it is where not all of it has a graph.
+
+    >>> w = torch.ones(2, 2, requires_grad=True)
+    >>> whole([2 * w]).shape
+    torch.Size([4])
+    """
+    if _alike(grads) and all(g.requires_grad for g in grads):
+        return torch.cat([g.reshape(-1) for g in grads])
+    return grads
+
+
+def _alike(tensors: Sequence[torch.Tensor | None]) -> TypeGuard[Sequence[torch.Tensor]]:
+    """Whether they are all there, plain, of one kind and in one place, so that one flat tensor can hold them."""
+    first = tensors[0]
+    return all(
+        type(t) is torch.Tensor and t.layout == torch.strided and t.dtype == first.dtype and t.device == first.device  # type: ignore[union-attr]
+        for t in tensors
+    )
 
 
 def _distributed(tensor: torch.Tensor) -> bool:

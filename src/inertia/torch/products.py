@@ -27,7 +27,7 @@ from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
 from .space import QuickVectors, TensorVectors, finite
-from .wrappers import joined, whole
+from .wrappers import along, joined, whole
 
 __all__ = ["FULL", "TorchSource"]
 
@@ -129,8 +129,7 @@ class TorchSource(Sampled):
             keep = self.way != "differences" and len(self.graphs) < self.room and not self.lazy
             loss, grads, weights[-1] = self._differentiated(index, batch, keep=keep)
             if index == 0 and self.looked is not None:
-                looked, self.looked = self.looked, None
-                looked.confirm(loss)
+                self.looked.confirm(loss)
             yield loss, grads, weights[-1], sizes[-1]
         if not sizes:
             raise BadInput("the data hold no batches: a loader was empty, or an iterator had been read before")
@@ -185,10 +184,9 @@ class TorchSource(Sampled):
         """The mean over batches of Hessian times vector, through the gradient's graph."""
         out: torch.Tensor | None = None
         for index, batch in self._needed(chosen):  # a graph that fits is made late, or again after another way of making products
-            grads = self.graphs.get(index)
-            if grads is None:
-                grads = self._differentiated(index, batch, keep=len(self.graphs) < self.room, graph=True)[1]
-            heads, tails = self._along(grads, vector)
+            again = index not in self.graphs
+            grads = self._differentiated(index, batch, keep=len(self.graphs) < self.room, graph=True)[1] if again else self.graphs[index]
+            heads, tails = along(grads, self.params, vector)
             if not heads:
                 continue  # a loss that is linear in the parameters
             with self._attention():
@@ -272,18 +270,9 @@ class TorchSource(Sampled):
 
     def _through(self, grads: Any, vector: torch.Tensor) -> torch.Tensor:
         """One batch's product through its gradient's graph, which is kept."""
-        out = torch.zeros_like(vector)
-        heads, tails = self._along(grads, vector)
-        if heads:
-            self._add(out, torch.autograd.grad(heads, self.params, tails, retain_graph=True, allow_unused=True), 1.0)
-        return out
-
-    def _along(self, grads: Any, vector: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """What a product differentiates and by what it multiplies: those parts of a gradient that have a graph, or all of it in one."""
-        if isinstance(grads, torch.Tensor):
-            return [grads], [vector.to(grads.dtype)]
-        live = [(g, piece) for g, piece in zip(grads, self._pieces(vector), strict=True) if g is not None and g.requires_grad]
-        return [g for g, _ in live], [piece for _, piece in live]
+        heads, tails = along(grads, self.params, vector)
+        found = torch.autograd.grad(heads, self.params, tails, retain_graph=True, allow_unused=True) if heads else [None] * len(self.params)
+        return joined(found, self.params, vector)
 
     def _needed(self, chosen: list[int]) -> Iterator[tuple[int, Any]]:
         """The chosen batches; nothing is read where all their graphs are kept."""

@@ -17,7 +17,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from ..errors import BadInput
 
-__all__ = ["Wrapped", "bare", "cut", "joined", "kind_of", "like", "plain", "unwrapped"]
+__all__ = ["Wrapped", "along", "bare", "cut", "joined", "kind_of", "like", "plain", "unwrapped", "whole"]
 
 _MARKS = ("__composable_api", "_is_fsdp", "_fsdp")  # attributes that fully_shard leaves
 
@@ -135,6 +135,19 @@ def whole(grads: Sequence[torch.Tensor | None]) -> torch.Tensor | Sequence[torch
     if _alike(grads) and all(g.requires_grad for g in grads):
         return torch.cat([g.reshape(-1) for g in grads])
     return grads
+
+
+def along(grads: Any, params: Sequence[torch.Tensor], vector: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """What a product differentiates, and along what: a gradient that is `whole`, or those of its parts that have a graph.
+
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> along([w**2, None], [w, w], torch.arange(4.0))[1]
+    [tensor([0., 1.])]
+    """
+    if isinstance(grads, torch.Tensor):
+        return [grads], [vector.to(grads.dtype)]
+    live = [(g, piece) for g, piece in zip(grads, cut(vector, params), strict=True) if g is not None and g.requires_grad]
+    return [g for g, _ in live], [piece for _, piece in live]
 
 
 def _alike(tensors: Sequence[torch.Tensor | None]) -> TypeGuard[Sequence[torch.Tensor]]:

@@ -121,3 +121,5 @@ def test_every_reason_and_warning_has_words():
 
     for reason in Reason:
         assert len(reasons.why(reason).split()) >= 3
+        risen = reasons.why(reason, rising=True)
+        assert not any(words in risen for words in ("end lower", "lowest loss", "smallest loss"))

@@ -501,3 +501,45 @@ def test_hooks_on_gradients_that_no_copy_has_are_told():
     model[2].weight.register_hook(lambda grad: grad.clamp(-0.01, 0.01))
     with pytest.warns(InertiaWarning, match="the parameter '2.weight' has a hook on its gradient"):
         room.tune(model, CE, (x, y), steps=20, batch_size=8, runs=0)
+
+
+class Centred(nn.Module):
+    """A loss that subtracts a running mean of the outputs, which every call moves."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3, dtype=torch.float64))
+
+    def forward(self, outputs, targets):
+        self.mean.mul_(0.9).add_(0.1 * outputs.detach().mean(0))
+        return nn.functional.cross_entropy(outputs - self.mean, targets)
+
+
+def test_a_loss_with_buffers_is_one_function_and_stays_as_it_was():
+    model, loss, (x, y) = network(), Centred(), data()
+    found = room.measure(model, loss, (x, y), rtol=1e-6, **ENDS)
+    shift = 0.1 * model(x).detach().mean(0)  # what the first call subtracts
+    truth = np.linalg.eigvalsh(dense(model, lambda: nn.functional.cross_entropy(model(x) - shift, y)))[-1]
+    assert pytest.approx(truth, rel=1e-5) == found.L
+    one, two = (room.tune(model, loss, (x, y), steps=20, batch_size=8, runs=1) for _ in range(2))
+    assert one.verified_loss == two.verified_loss
+    assert not loss.mean.any()
+
+
+def test_parameters_of_the_loss_that_are_not_the_models_are_told():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones((), dtype=torch.float64))
+
+        def forward(self, outputs, targets):
+            return nn.functional.cross_entropy(self.scale * outputs, targets)
+
+    model, loss, (x, y) = network(), Scaled(), data()
+    for ask in (room.measure, lambda *job: room.tune(*job, steps=20, batch_size=8, runs=0)):
+        with pytest.warns(InertiaWarning, match="the loss has parameters of its own, such as 'scale', which are not in the model"):
+            ask(model, loss, (x, y))
+    model.inside = loss  # a loss that shares its parameters with the model has none of its own
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InertiaWarning)
+        room.tune(model, loss, (x, y), steps=20, batch_size=8, runs=0, forward=lambda m, b: m[2](m[1](m[0](b[0]))))

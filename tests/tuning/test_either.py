@@ -20,7 +20,7 @@ from inertia.tuning.experience.policy import ExperiencePolicy
 from inertia.tuning.factors import budget_of
 from inertia.tuning.measuring import measure
 from inertia.tuning.policy import Choice, History, Reason, Trial
-from inertia.tuning.reasons import on_choice
+from inertia.tuning.reasons import on_choice, remarks
 from inertia.tuning.trainable import Run
 
 BUDGET = budget_of(200, steps=60, batch_size=20)
@@ -78,6 +78,26 @@ def test_equal_ends_are_not_told_apart(seen):
     choice = how.chosen(history)
     assert choice.low < 1 < choice.high
     assert "cannot be told" in on_choice(choice)
+
+
+def test_of_a_metric_that_is_to_rise_the_better_ends_higher():
+    torch = pytest.importorskip("torch")
+    x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 0).long()
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 2)
+    job = {"steps": 20, "batch_size": 10, "optimizer": "any", "runs": 2}
+    share = lambda m: float((m(x).argmax(1) == y).float().mean())  # noqa: E731
+    risen = inertia.tune(model, torch.nn.CrossEntropyLoss(), (x, y), metric=share, **job)
+    fallen = inertia.tune(model, torch.nn.CrossEntropyLoss(), (x, y), metric=lambda m: 1 - share(m), maximize=False, **job)
+    up, down = ("\n".join([str(found), *remarks(found), found.to_json()["optimizer"]["verdict"]]) for found in (risen, fallen))
+    assert "is expected to end highest on a fresh seed" in up
+    assert "ends higher here" in up
+    assert "below their ceiling" in up
+    assert not [words for words in ("lowest", "ends lower", "to lower the", "above their floor") if words in up]
+    assert "is expected to end lowest on a fresh seed" in down
+    assert "ends lower here" in down
+    assert "above their floor" in down
 
 
 def drawn(seen, name, count=20_000):

@@ -157,7 +157,7 @@ def _say(found: Tuning) -> None:
         shown = runs_table(found)
         marked = [[*row, "recommended" if index == found.best and found.trained else ""] for index, row in enumerate(shown.rows)]
         table(marked, head=(*shown.head, ""))
-    chosen = [] if found.choice is None else [f"{on_choice(found.choice)}."]
+    chosen = [] if found.choice is None else [f"{on_choice(found.choice, found.budget.objective.sign < 0)}."]
     for words in [*chosen, f"{on_momentum(found)}.", f"{on_margin(found)}.", *remarks(found)]:
         say(_escaped(words))
     if found.rivals:

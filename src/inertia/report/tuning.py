@@ -165,7 +165,7 @@ def blocks(found: Tuning) -> list[Block]:
     if found.expected is not None:
         made.append(Text(f"A fresh run with another seed is expected to end at {interval(found.expected)}."))
     if found.choice is not None:
-        made += [Heading("Which optimizer?"), Text(f"{on_choice(found.choice)}.")]
+        made += [Heading("Which optimizer?"), Text(f"{on_choice(found.choice, found.budget.objective.sign < 0)}.")]
     made += [Heading(f"Does {_momentum(found)} matter?"), Text(f"{on_momentum(found)}."), *_kept([by_momentum(found)])]
     made += [Heading("Which learning rate?"), *_kept([by_learning_rate(found)]), Text(f"{on_margin(found)}."), _references(found)]
     if found.runs:

@@ -25,7 +25,7 @@ from ..measurement.model import Plan, Watch
 from ..tuning.preconditioned import WALK
 from .batches import batches_of
 from .led import decided_on
-from .losses import Loss
+from .losses import Loss, own_copy
 from .opening import opened
 from .preconditioning import measured_under, whole_optimizer
 from .processes import assembled
@@ -118,7 +118,7 @@ def measure(
     batches.sought = True
     batch_size = batch_size or batches.natural
     subset = examples is not None and getattr(batches, "examples", -1) != getattr(whole, "examples", None)
-    evaluate = Loss(model, loss_fn, forward, size_of)
+    evaluate = Loss(model, own_copy(loss_fn, model), forward, size_of)
     halves = examples is not None or bool(sampling)
     words: dict[str, Any] = {"mode": mode, "products": products, "chunk": chunk, "memory": memory, "seed": seed, "halves": halves}
     words |= {"batch_size": batch_size, "group": group, "graded": optimizer is None}
@@ -163,7 +163,7 @@ def eigenvectors(
     ([4.0, 1.0], tensor([[1., 0.]]))
     """
     group = assembled(model, data, "eigenvectors")
-    model, loss = bare(model), Loss(bare(model), loss_fn, forward)
+    model, loss = bare(model), Loss(bare(model), own_copy(loss_fn, bare(model)), forward)
     batches = batches_of(data, None, batch_size, seed, None, 1 if group is None else group.parts)
     batches.sought = True
     words: dict[str, Any] = {"batch_size": batch_size, "mode": mode, "seed": seed, "group": group, "graded": True}

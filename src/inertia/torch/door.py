@@ -26,7 +26,7 @@ from .batches import Batches, Everything, Indexed, in_order
 from .copying import copied
 from .frozen import NORMS, trainable
 from .grouping import shares_of
-from .losses import Loss, lowest_of
+from .losses import Loss, lowest_of, own_copy
 from .opening import opened
 from .preparing import check_functions, fed, module_of
 from .processes import Portion, Processes
@@ -120,7 +120,7 @@ class TorchJob:
             self.held.limit = min(total, max(8, (steps or 1000) // _READ) * first) if more else None
         self.validated, self.reseeded = validation is not None or metric is not None, self._make is not None
         scale = (self.batch_size or self.examples) / accumulate / parts
-        self.loss = Loss(nn.Identity(), loss_fn, forward, size_of, scale)
+        self.loss = Loss(nn.Identity(), own_copy(loss_fn, model if isinstance(model, nn.Module) else self._model), forward, size_of, scale)
         self.lowest = lowest_of(loss_fn) if lowest is None else bound_of(lowest)
         self.shares = shares_of(groups, model, self._model)
         self.uniform = not self.shares

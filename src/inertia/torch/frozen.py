@@ -50,8 +50,9 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 class Frozen:
     """The handle inside `frozen`: call `rewind` before each forward pass."""
 
-    def __init__(self, model: nn.Module, seed: int) -> None:
+    def __init__(self, model: nn.Module, seed: int, beside: Any = None) -> None:
         self.model, self.seed = model, seed
+        self.beside = [beside] if isinstance(beside, nn.Module) else []  # a loss with buffers of its own
         self.wide = any(p.dtype in HALVES for p in model.parameters())
         self.buffers: list[_Buffer] = []
         self.still: list[_Still] = []
@@ -62,8 +63,10 @@ class Frozen:
 
     def remember(self) -> None:
         """Take the buffers as they are now for what every forward pass starts from."""
-        homes = ((module, name) for module in self.model.modules() for name in module._buffers)
+        homes = ((module, name) for whole in (self.model, *self.beside) for module in whole.modules() for name in module._buffers)
         self.buffers = [_Buffer(module, name, value) for module, name in homes if (value := module._buffers[name]) is not None]
+        for buffer in self.buffers:
+            buffer.lend()  # what is asked of the loss before the first pass may write, too
         self.still = [_Still(p) for p in _small([p for p in self.model.parameters() if not p.requires_grad], self.model)]
 
     def rewind(self, index: int) -> None:
@@ -88,11 +91,18 @@ class _Buffer:
     def __init__(self, module: nn.Module, name: str, original: torch.Tensor) -> None:
         self.module, self.name, self.original = module, name, original
         self.moves: bool | None = None  # not known before the first forward pass
+        self.begun = False
+
+    def lend(self) -> None:
+        """A copy in its place, before the first pass."""
+        self.module._buffers[self.name] = self.original.clone()
 
     def renew(self) -> None:
         """A fresh copy, unless the last pass has shown that nothing is written."""
         if self.moves is None and self.module._buffers[self.name] is not self.original:
-            self.moves = not torch.equal(self.module._buffers[self.name], self.original)  # type: ignore[arg-type]
+            moved = not torch.equal(self.module._buffers[self.name], self.original)  # type: ignore[arg-type]
+            self.moves = True if moved else False if self.begun else None
+        self.begun = True
         self.module._buffers[self.name] = self.original if self.moves is False else self.original.clone()
 
     def restore(self) -> None:
@@ -187,8 +197,10 @@ def in_mode(model: nn.Module, mode: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def frozen(model: nn.Module, mode: str | None, seed: int) -> Iterator[Frozen]:
+def frozen(model: nn.Module, mode: str | None, seed: int, beside: Any = None) -> Iterator[Frozen]:
     """Freeze the model (in train or eval mode, or as it is) and put everything back at the end, also after an error.
+
+    `beside` is a loss: where it is a module, its buffers are kept as the model's are.
 
     Raises:
         BadInput: an unknown mode.
@@ -198,7 +210,7 @@ def frozen(model: nn.Module, mode: str | None, seed: int) -> Iterator[Frozen]:
     with ExitStack() as stack:
         stack.enter_context(alone())
         stack.enter_context(in_mode(model, mode))
-        handle = Frozen(model, seed)
+        handle = Frozen(model, seed, beside)
         if handle.wide:
             stack.callback(_restore_data, _widen(model))
         handle.remember()

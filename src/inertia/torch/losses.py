@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,11 +16,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import BadInput, InertiaError
+from ..errors import BadInput, InertiaError, InertiaWarning
 from ..measurement.asked import MEAN, METRIC, OTHER, SUM, TWO, Parts, beside, unequal
 from .batches import examples_in
+from .copying import copied
 
-__all__ = ["Loss", "lowest_of", "without_graph"]
+__all__ = ["Loss", "lowest_of", "own_copy", "without_graph"]
 
 _NUMBERS = int | float | np.number | np.ndarray
 _ASK = "return (sum, weight) from the loss, such as (loss * n, n) for n tokens, and every batch is weighted right"
@@ -106,8 +108,8 @@ class Loss:
         self.kind = kind or {"sum": SUM, "mean": MEAN}.get(declared if isinstance(declared, str) else "")
 
     def of(self, model: nn.Module) -> Loss:
-        """The same loss of another model."""
-        same = Loss(model, self.loss_fn, self.forward, self.size_of, self.scale, self.kind)
+        """The same loss of another model; one that keeps buffers begins with those that it had."""
+        same = Loss(model, own_copy(self.loss_fn), self.forward, self.size_of, self.scale, self.kind)
         same.weighed, same.differentiates = self.weighed, self.differentiates
         return same
 
@@ -281,6 +283,26 @@ class Loss:
             return f"the loss is a sum over the batch: everything is of the sum over {self.scale:g} examples"
         asked = "" if self.weighed else f"; {_ASK}"
         return f"the loss of a batch is {OTHER}: whole losses are means over batches{asked}" if self.kind == OTHER else ""
+
+
+def own_copy(loss_fn: Any, model: nn.Module | None = None) -> Any:
+    """A loss that keeps buffers as a copy that may move them; parameters of a loss that are not the model's are told.
+
+    >>> own_copy(nn.functional.mse_loss) is nn.functional.mse_loss
+    True
+    """
+    if not isinstance(loss_fn, nn.Module):
+        return loss_fn
+    if model is not None:
+        mine = {id(p) for p in model.parameters()}
+        left = [name for name, p in loss_fn.named_parameters() if p.requires_grad and id(p) not in mine]
+        if left:
+            warnings.warn(
+                f"the loss has parameters of its own, such as '{left[0]}', which are not in the model: they stay as they are, neither "
+                "measured nor trained; put loss and model into one module whose forward returns the loss",
+                InertiaWarning, stacklevel=3,
+            )  # fmt: skip
+    return copied(loss_fn) if any(True for _ in loss_fn.buffers()) else loss_fn
 
 
 def _in_short(tensor: torch.Tensor) -> str:

@@ -61,7 +61,7 @@ def opened(
     allowed = memory if memory is not None else MEMORY if size < LARGE else 0
     parts, part = (1, 0) if group is None else (group.parts, group.part)
     everything, portion = batches, None
-    with frozen(model, mode, seed + 7919 * part) as handle:
+    with frozen(model, mode, seed + 7919 * part, evaluate.loss_fn) as handle:
         if not checked:
             _learn(evaluate, batches, batch_size, params[0].device, handle, parts)
             if group is not None:

@@ -37,7 +37,7 @@ def answer(found: Tuning) -> dict[str, Any]:
         | settings(found.recipe)
         | {"lines": lines(found.recipe, budget), "keras_note": keras_note(found.recipe, budget), "trained": found.trained}
         | {"why": found.pick.why.name, "stopped": found.pick.stopped.name, "verified": found.best is not None},
-        "optimizer": None if found.choice is None else _chosen(found.choice),
+        "optimizer": None if found.choice is None else _chosen(found.choice, found.budget.objective.sign < 0),
         "momentum": None if gain is None else gained(gain),
         "expected": None if expected is None else _expected(expected),
         "expected_gain": number(found.pick.gain),
@@ -102,10 +102,10 @@ def gained(gain: Gain) -> dict[str, Any]:
     return {"gain": number(gain.ratio), "low": number(gain.low), "high": number(gain.high), "evidence": gain.evidence.value}
 
 
-def _chosen(choice: Choice) -> dict[str, Any]:
+def _chosen(choice: Choice, rising: bool) -> dict[str, Any]:
     return {
         "chosen": choice.chosen, "other": choice.other, "ratio": number(choice.ratio), "low": number(choice.low),
-        "high": number(choice.high), "evidence": choice.evidence.value, "verdict": on_choice(choice),
+        "high": number(choice.high), "evidence": choice.evidence.value, "verdict": on_choice(choice, rising),
     }  # fmt: skip
 
 

@@ -52,6 +52,11 @@ _WHY = {
     Reason.BUDGET_SPENT: "the search ended because the runs that were allowed are spent",
     Reason.CONVERGED: "the search ended because the run reached the bottom",
 }
+_WHY_OF_RISING = {  # where runs are compared by a metric that is to rise
+    Reason.PAST_RUNS: "by the runs that you already had, and by jobs like this one, the highest metric is likely at this setting",
+    Reason.IMPROVES: "of all settings it was the one most likely to end higher",
+    Reason.BEST_EXPECTED: "of the runs made it has the largest metric expected on a fresh seed",
+}
 _FROM = {
     Evidence.FORECAST: "from a forecast with the curvature at the start",
     Evidence.EXPERIENCE: "from experience with other jobs",
@@ -61,13 +66,13 @@ _LARGE = 1e7  # from here on numbers are written with their power of ten
 _NAMES = {"sgd": "SGD", "adamw": "AdamW"}
 
 
-def why(reason: Reason) -> str:
-    """The reason as a clause.
+def why(reason: Reason, rising: bool = False) -> str:
+    """The reason as a clause; `rising`: runs are compared by a metric that is to rise.
 
     >>> why(Reason.REPLICATE)
     'the best run was repeated with another seed'
     """
-    return _WHY[reason]
+    return (_WHY_OF_RISING if rising and reason in _WHY_OF_RISING else _WHY)[reason]
 
 
 def figure(value: float | None, digits: int = 4) -> str:
@@ -121,8 +126,9 @@ def on_answer(found: Tuning) -> str:
     if found.best is None:
         expected = "" if found.expected is None else f", expected to end at {judged} {interval(found.expected)}"
         return f"Advice, not verified: {named(found)} for {where}{expected}."
+    best = "highest" if found.budget.objective.sign < 0 else "lowest"
     among = (
-        f"; of {len(found.runs)} runs, its setting is expected to end lowest on a fresh seed" if len(found.runs) > 1 else " (the only run)"
+        f"; of {len(found.runs)} runs, its setting is expected to end {best} on a fresh seed" if len(found.runs) > 1 else " (the only run)"
     )
     return on_rivals(found) + (
         f"Use {named(found)}: its run of {where} took the {judged} from {figure(_start(found))} to {figure(found.verified_loss)}{among}."
@@ -189,21 +195,22 @@ def _in_losses(found: Tuning) -> str:
     return f"; in losses, {ends[0]} ({ends[1]} to {ends[2]}) instead of {figure(expected.loss, 3)}"
 
 
-def on_choice(choice: Choice) -> str:
-    """Which optimizer ends lower, and by how much, or that this cannot be told.
+def on_choice(choice: Choice, rising: bool = False) -> str:
+    """Which optimizer ends lower (of a metric that is to rise: higher), and by how much, or that this cannot be told.
 
     >>> on_choice(Choice("adamw", "sgd", 1.84, 1.25, 2.6, Evidence.RUNS))[:57]
     'AdamW ends lower here than SGD: SGD, at its own best sett'
     """
     chosen, other = (_NAMES[name] for name in (choice.chosen, choice.other))
     low, high, ratio = (figure(value, 2) for value in (choice.low, choice.high, choice.ratio))
+    end, away = ("higher", "below their ceiling") if rising else ("lower", "above their floor")
     rest = (
-        f"{other}, at its own best setting, is expected to end {ratio} times as far above their floor as {chosen} "
+        f"{other}, at its own best setting, is expected to end {ratio} times as far {away} as {chosen} "
         f"(80 % interval {low} to {high}, {_FROM[choice.evidence]})"
     )
     if choice.low > 1 and choice.evidence is Evidence.RUNS:
-        return f"{chosen} ends lower here than {other}: {rest}"
-    return f"Which of {chosen} and {other} ends lower here cannot be told: {rest}"
+        return f"{chosen} ends {end} here than {other}: {rest}"
+    return f"Which of {chosen} and {other} ends {end} here cannot be told: {rest}"
 
 
 def on_gain(gain: Gain | None, optimizer: str = "sgd", *, used: bool = True, judged: str = "loss") -> str:
@@ -288,7 +295,9 @@ def on_more(found: Tuning) -> str:
     gain, judged = found.pick.gain, found.budget.objective.name
     if not math.isfinite(gain) or not found.trained:
         return ""
-    return f"; one more is expected to lower the {judged} by {figure(max(gain, 0.0), 2)}"
+    return (
+        f"; one more is expected to {'raise' if found.budget.objective.sign < 0 else 'lower'} the {judged} by {figure(max(gain, 0.0), 2)}"
+    )
 
 
 def on_cost(found: Tuning) -> str:
@@ -302,7 +311,7 @@ def on_cost(found: Tuning) -> str:
 
 def remarks(found: Tuning) -> list[str]:
     """What the reader should know besides: missed forecasts, cliffs, failures, what was withheld."""
-    said = [f"{_capital(why(found.pick.stopped))}{on_more(found)}."] if found.runs else []
+    said = [f"{_capital(why(found.pick.stopped, found.budget.objective.sign < 0))}{on_more(found)}."] if found.runs else []
     for index, trial in enumerate(found.history.trials):
         words = on_run(trial, found)
         if words:
@@ -351,7 +360,7 @@ _CAUTIONS = {
 
 def summary(found: Tuning) -> list[str]:
     """The answer in at most 15 lines."""
-    chosen = [] if found.choice is None else [f"{on_choice(found.choice)}."]
+    chosen = [] if found.choice is None else [f"{on_choice(found.choice, found.budget.objective.sign < 0)}."]
     made = [on_answer(found), *chosen, f"{on_momentum(found)}.", f"Cost: {on_cost(found)}."]
     for index, trial in enumerate(found.history.trials[-5:], start=max(0, len(found.runs) - 5)):
         mark, chosen_one = ("*", "  recommended") if index == found.best and found.trained else (" ", "")

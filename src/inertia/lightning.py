@@ -137,12 +137,12 @@ class _Mixed:
     """The loss of `training_step` under autocast to a type of numbers."""
 
     def __init__(self, kind: str) -> None:
-        self.kind = kind
+        self.mixed = kind
 
     def __call__(self, module: Any, batch: Any) -> Any:
         """The loss, in float32."""
         torch: Any = require("torch", "torch")
-        with torch.autocast(next(module.parameters()).device.type, dtype=getattr(torch, self.kind)):
+        with torch.autocast(next(module.parameters()).device.type, dtype=getattr(torch, self.mixed)):
             return training_loss(module, batch).float()
 
 

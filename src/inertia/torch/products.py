@@ -56,7 +56,9 @@ class TorchSource(Sampled):
         self.params, self.batches, self.evaluate, self.handle, self.memory, self.way = list(params), batches, evaluate, handle, memory, way
         self.dimension = sum(p.numel() for p in self.params)
         self.device, self.dtype = self.params[0].device, self.params[0].dtype
-        self.epsilon = max(float(torch.finfo(dtype).eps) for dtype in {p.dtype for p in self.params})  # of mixed ones, the coarsest
+        mixed = getattr(getattr(evaluate, "forward", None), "mixed", None)  # what a trainer's autocast computes in
+        kinds = {p.dtype for p in self.params} | (set() if mixed is None else {getattr(torch, mixed)})
+        self.epsilon = max(float(torch.finfo(dtype).eps) for dtype in kinds)  # of mixed ones, the coarsest
         self.sizes: list[int] = []  # examples in each batch
         self.weights, self.lazy = list[float](), lazy  # what the loss of each batch weighs
         self.shares = list[float]()  # the same of all processes together; `sizes` are so, too

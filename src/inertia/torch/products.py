@@ -27,7 +27,7 @@ from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
 from .space import QuickVectors, TensorVectors, finite
-from .wrappers import along, joined, whole
+from .wrappers import along, joined, through, whole
 
 __all__ = ["FULL", "TorchSource"]
 
@@ -267,14 +267,8 @@ class TorchSource(Sampled):
         elif foreign:
             start = self._zeros()
             self._add(start, grads, 1.0)
-            if misses_second(foreign, start, lambda vector: self._through(grads, vector)):
+            if misses_second(foreign, start, lambda vector: through(grads, self.params, vector)):
                 self._fall_back(RuntimeError(f"{', '.join(sorted(foreign))}: wrong or missing second derivative"), last=True)
-
-    def _through(self, grads: Any, vector: torch.Tensor) -> torch.Tensor:
-        """One batch's product through its gradient's graph, which is kept."""
-        heads, tails = along(grads, self.params, vector)
-        found = torch.autograd.grad(heads, self.params, tails, retain_graph=True, allow_unused=True) if heads else [None] * len(self.params)
-        return joined(found, self.params, vector)
 
     def _needed(self, chosen: list[int]) -> Iterator[tuple[int, Any]]:
         """The chosen batches; nothing is read where all their graphs are kept."""

@@ -17,7 +17,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from ..errors import BadInput
 
-__all__ = ["Wrapped", "along", "bare", "cut", "joined", "kind_of", "like", "plain", "unwrapped", "whole"]
+__all__ = ["Wrapped", "along", "bare", "cut", "joined", "kind_of", "like", "plain", "through", "unwrapped", "whole"]
 
 _MARKS = ("__composable_api", "_is_fsdp", "_fsdp")  # attributes that fully_shard leaves
 
@@ -148,6 +148,13 @@ def along(grads: Any, params: Sequence[torch.Tensor], vector: torch.Tensor) -> t
         return [grads], [vector.to(grads.dtype)]
     live = [(g, piece) for g, piece in zip(grads, cut(vector, params), strict=True) if g is not None and g.requires_grad]
     return [g for g, _ in live], [piece for _, piece in live]
+
+
+def through(grads: Any, params: Sequence[torch.Tensor], vector: torch.Tensor) -> torch.Tensor:
+    """One batch's product through its gradient's graph, which is kept."""
+    heads, tails = along(grads, params, vector)
+    found = torch.autograd.grad(heads, list(params), tails, retain_graph=True, allow_unused=True) if heads else [None] * len(params)
+    return joined(found, params, vector)
 
 
 def _alike(tensors: Sequence[torch.Tensor | None]) -> TypeGuard[Sequence[torch.Tensor]]:

@@ -93,8 +93,6 @@ class _TrainerLoss:
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
-        native = getattr(trainer.accelerator, "native_amp", False)
-        self.mixed = {"bf16": "bfloat16", "fp16": "float16"}.get(str(trainer.accelerator.mixed_precision)) if native else None
         self.shifted = "CausalLM" in type(trainer.model).__name__ or "LMHead" in type(trainer.model).__name__
         transformers: Any = require("transformers", "trainers")
         own = trainer.compute_loss_func is not None or type(trainer).compute_loss is not transformers.Trainer.compute_loss

@@ -137,12 +137,12 @@ class _Mixed:
     """The loss of `training_step` under autocast to a type of numbers."""
 
     def __init__(self, kind: str) -> None:
-        self.mixed = kind
+        self.kind = kind
 
     def __call__(self, module: Any, batch: Any) -> Any:
         """The loss, in float32."""
         torch: Any = require("torch", "torch")
-        with torch.autocast(next(module.parameters()).device.type, dtype=getattr(torch, self.mixed)):
+        with torch.autocast(next(module.parameters()).device.type, dtype=getattr(torch, self.kind)):
             return training_loss(module, batch).float()
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import torch
 
-__all__ = ["REENTRANT", "foreign_functions", "fused_attention", "gradient_of", "graph_bytes", "misses_second", "reentrant", "wrong_second"]
+__all__ = [
+    "REENTRANT", "computed_in", "foreign_functions", "fused_attention", "gradient_of", "graph_bytes", "misses_second", "reentrant",
+    "wrong_second",
+]  # fmt: skip
 
 REENTRANT = "checkpoint(use_reentrant=True) has a first derivative only; use_reentrant=False has a second one"
 
@@ -42,6 +45,16 @@ def foreign_functions(loss: torch.Tensor) -> set[str]:
 def fused_attention(loss: torch.Tensor) -> bool:
     """Whether attention was computed by one of torch's fused kernels, which have a first derivative only; its plain form is many nodes."""
     return any(node.name().startswith("ScaledDotProduct") for node in _nodes(loss))
+
+
+def computed_in(loss: torch.Tensor) -> set[torch.dtype]:
+    """Types of the floating point numbers that the loss was computed in, on its way from the parameters.
+
+    What a node of the graph takes back is of the type of what it gave, so autocast is seen wherever it was entered: by a trainer,
+    in the loss or within the model. What torch.compile made of a model is one node and keeps its inside to itself.
+    """
+    given = (given for node in _nodes(loss) for given in getattr(node, "_input_metadata", ()))
+    return {kind for kind in (getattr(one, "dtype", None) for one in given) if kind is not None and kind.is_floating_point}
 
 
 def _nodes(loss: torch.Tensor) -> Iterator[Any]:

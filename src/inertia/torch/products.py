@@ -22,7 +22,17 @@ from ..errors import BadInput, InertiaWarning
 from .batches import Batches, Everything, Indexed, moved
 from .deterministic import Determinism
 from .frozen import Frozen, displaced
-from .graphs import REENTRANT, foreign_functions, fused_attention, gradient_of, graph_bytes, misses_second, reentrant, wrong_second
+from .graphs import (
+    REENTRANT,
+    computed_in,
+    foreign_functions,
+    fused_attention,
+    gradient_of,
+    graph_bytes,
+    misses_second,
+    reentrant,
+    wrong_second,
+)
 from .losses import Loss
 from .processes import Portion, Processes
 from .sampled import Sampled
@@ -56,9 +66,7 @@ class TorchSource(Sampled):
         self.params, self.batches, self.evaluate, self.handle, self.memory, self.way = list(params), batches, evaluate, handle, memory, way
         self.dimension = sum(p.numel() for p in self.params)
         self.device, self.dtype = self.params[0].device, self.params[0].dtype
-        mixed = getattr(getattr(evaluate, "forward", None), "mixed", None)  # what a trainer's autocast computes in
-        kinds = {p.dtype for p in self.params} | (set() if mixed is None else {getattr(torch, mixed)})
-        self.epsilon = max(float(torch.finfo(dtype).eps) for dtype in kinds)  # of mixed ones, the coarsest
+        self.epsilon = max(float(torch.finfo(p.dtype).eps) for p in self.params)  # of mixed ones, the coarsest; autocast is seen later
         self.sizes: list[int] = []  # examples in each batch
         self.weights, self.lazy = list[float](), lazy  # what the loss of each batch weighs
         self.shares = list[float]()  # the same of all processes together; `sizes` are so, too
@@ -234,6 +242,7 @@ class TorchSource(Sampled):
             if not loss.requires_grad:
                 raise BadInput("the loss does not depend on any trainable parameter: is the model called in it, without no_grad or detach?")
             if self.accumulated is None:
+                self.epsilon = max([self.epsilon, *(float(torch.finfo(kind).eps) for kind in computed_in(loss))])
                 self.accumulated = reentrant(loss)
                 if self.accumulated and self.way != "differences":
                     self._fall_back(RuntimeError(REENTRANT), last=True)

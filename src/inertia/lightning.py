@@ -67,7 +67,7 @@ def measure(module: Any, data: Any = None, **options: Any) -> Spectrum:
         optimizer, _ = _made_by(module.configure_optimizers, {"optimizer": "any"})
     except BadInput:  # several of them: the loss is measured along all parameters
         optimizer = None
-    return _asked("measure", module, _loader(module, data, "train_dataloader"), options, optimizer)  # type: ignore[no-any-return]
+    return _asked("measure", module, _loader(module, data, "train_dataloader"), options, optimizer, _forward(None, data))  # type: ignore[no-any-return]
 
 
 def use(module: Any, found: Tuning) -> None:
@@ -105,11 +105,11 @@ def _carried(verb: str, module: Any, data: Any, trainer: Any, validate: bool, op
     words |= options
     if validate:
         words["validation"] = _loader(module, data, "val_dataloader")
-    return _asked(verb, module, loader, words, optimizer, trainer)
+    return _asked(verb, module, loader, words, optimizer, _forward(trainer, data, _known(loader, trainer, words)))
 
 
-def _asked(verb: str, module: Any, loader: Any, words: dict[str, Any], optimizer: Any = None, trainer: Any = None) -> Any:
-    """A verb of the torch room, on the module in training mode and in the Trainer's precision, as the Trainer trains it."""
+def _asked(verb: str, module: Any, loader: Any, words: dict[str, Any], optimizer: Any, forward: Any) -> Any:
+    """A verb of the torch room, on the module in training mode, as the Trainer trains it."""
     from . import torch as verbs
     from .torch.frozen import in_mode
     from .torch.theirs import alone_in
@@ -117,10 +117,10 @@ def _asked(verb: str, module: Any, loader: Any, words: dict[str, Any], optimizer
 
     check_words(verb, getattr(verbs, verb), words)
     with in_mode(module, "train"), alone_in(optimizer, module):
-        return getattr(verbs, verb)(module, None, loader, forward=_forward(trainer), **words)
+        return getattr(verbs, verb)(module, None, loader, forward=forward, **words)
 
 
-def _forward(trainer: Any) -> Any:
+def _forward(trainer: Any, data: Any = None, known: Mapping[str, Any] | None = None) -> Any:
     """The loss of `training_step`, under autocast where the Trainer mixes its precision."""
     precision = str(getattr(trainer, "precision", "32-true"))
     kind = {"bf16-mixed": "bfloat16", "16-mixed": "float16"}.get(precision)
@@ -130,20 +130,72 @@ def _forward(trainer: Any) -> Any:
             "first, as with module.double()",
             InertiaWarning, stacklevel=2,
         )  # fmt: skip
-    return training_loss if kind is None else _Mixed(kind)
+    return _Step(kind, data if any(_overridden(data, name) for name in HOOKS) else None, _Attached(known or {}))
 
 
-class _Mixed:
-    """The loss of `training_step` under autocast to a type of numbers."""
+class _Step:
+    """The loss of `training_step` of a batch as Lightning hands it over, under autocast to a type of numbers where one is given."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str | None, data: Any, attached: _Attached) -> None:
+        self.kind, self.data, self.attached = kind, data, attached
 
     def __call__(self, module: Any, batch: Any) -> Any:
-        """The loss, in float32."""
+        """The loss; under autocast in float32."""
         torch: Any = require("torch", "torch")
-        with torch.autocast(next(module.parameters()).device.type, dtype=getattr(torch, self.kind)):
-            return training_loss(module, batch).float()
+        device = next(module.parameters()).device
+        had, before = "_trainer" in module.__dict__, module.__dict__.get("_trainer")
+        if before is None:
+            module.__dict__["_trainer"] = self.attached
+        try:
+            for name in HOOKS:
+                home = self.data if _overridden(self.data, name) else module  # a DataModule's own comes first, as in Lightning
+                if _overridden(home, name):
+                    more = (device, 0) if name == "transfer_batch_to_device" else (0,)
+                    batch = getattr(home, name)(batch, *more)
+            if self.kind is None:
+                return training_loss(module, batch)
+            with torch.autocast(device.type, dtype=getattr(torch, self.kind)):
+                return training_loss(module, batch).float()
+        finally:
+            if had:
+                module.__dict__["_trainer"] = before
+            else:
+                del module.__dict__["_trainer"]
+
+
+HOOKS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+
+
+def _overridden(home: Any, name: str) -> bool:
+    """Whether a hook is the user's own, not that of Lightning."""
+    found = getattr(type(home), name, None)
+    return found is not None and not found.__module__.startswith(("lightning.", "pytorch_lightning."))
+
+
+class _Attached:
+    """What `self.trainer` is in a `training_step` here: what a run's Trainer would say, as at its first step."""
+
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        self.__dict__["known"] = {"training": True, "validating": False, "testing": False, "sanity_checking": False, **known}
+        self.__dict__["told"] = set[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "known" not in self.__dict__:  # of copying and pickling
+            raise AttributeError(name)
+        if name in {"current_epoch", "global_step"}:
+            if name not in self.told:
+                self.told.add(name)
+                warnings.warn(
+                    f"training_step reads the Trainer's {name}, which is 0 here in every measurement and at every step of a run",
+                    InertiaWarning, stacklevel=3,
+                )  # fmt: skip
+            return 0
+        if self.known.get(name) is None:
+            raise BadInput(
+                f"training_step uses self.trainer.{name}, which is not known here: give its loss to inertia.torch by "
+                "forward=, (module, batch) -> loss"
+            )
+        return self.known[name]
 
 
 def training_loss(module: Any, batch: Any, *, otherwise: str = "") -> Any:
@@ -230,12 +282,28 @@ def _budget(loader: Any, trainer: Any, given: Mapping[str, Any]) -> dict[str, An
     return words
 
 
+def _known(loader: Any, trainer: Any, words: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Trainer says of a run that stays as it is along the run."""
+    if trainer is None:
+        return {"estimated_stepping_batches": words.get("steps")}
+    whole = _batches_of_an_epoch(loader, trainer)
+    names = ("max_epochs", "max_steps", "accumulate_grad_batches", "precision", "gradient_clip_val", "world_size", "num_devices")
+    return {name: getattr(trainer, name, None) for name in names} | {
+        "num_training_batches": whole or None, "estimated_stepping_batches": words.get("steps"),
+    }  # fmt: skip
+
+
 def _accumulated(trainer: Any) -> int:
     return 1 if trainer is None else int(getattr(trainer, "accumulate_grad_batches", 1))
 
 
 def _steps_of_an_epoch(loader: Any, trainer: Any) -> int | None:
-    """Optimizer steps of one epoch, of as many batches as `limit_train_batches` says; None where the loader has no length."""
+    """Optimizer steps of one epoch; None where the loader has no length."""
+    return math.ceil(_batches_of_an_epoch(loader, trainer) / _accumulated(trainer)) or None
+
+
+def _batches_of_an_epoch(loader: Any, trainer: Any) -> int:
+    """As many as `limit_train_batches` says; 0 where the loader has no length."""
     limit = getattr(trainer, "limit_train_batches", None)
     try:
         batches = len(loader)
@@ -243,7 +311,7 @@ def _steps_of_an_epoch(loader: Any, trainer: Any) -> int | None:
         batches = limit if isinstance(limit, int) else 0
     if limit is not None:
         batches = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
-    return math.ceil(batches / _accumulated(trainer)) or None
+    return int(batches)
 
 
 def _made_by(configure: Any, given: Mapping[str, Any]) -> tuple[Any, list[Any]]:

@@ -200,6 +200,57 @@ def test_what_only_a_trainer_knows_is_asked_for():
         inertia.lightning.tune(Model(), steps=24)
 
 
+HEARD = []
+
+
+class Handed(Model):
+    """A module whose batch is made by Lightning's hooks, and whose loss asks the Trainer."""
+
+    asks = "num_training_batches"
+
+    def on_before_batch_transfer(self, batch, dataloader_idx):
+        return {"x": batch[0], "y": batch[1]}
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return batch | {"x": 2 * batch["x"]} if self.trainer.training else batch
+
+    def training_step(self, batch, batch_idx):
+        HEARD.append(getattr(self.trainer, self.asks))
+        return nn.functional.mse_loss(self.net(batch["x"]), batch["y"])
+
+
+def test_hooks_make_the_batch_as_lightning_does_and_the_trainer_is_asked():
+    loss = nn.MSELoss()
+    twice = it.measure(Model().net, loss, (2 * X, Y), noise=0).L
+    heard = []
+    for asks in ("num_training_batches", "estimated_stepping_batches", "max_epochs"):
+        module = Handed()
+        module.asks = asks
+        inertia.lightning.tune(module, Data(), trainer=fitted(max_epochs=4, limit_train_batches=5), runs=0)
+        heard.append(HEARD[-1])
+        assert module._trainer is None
+        trained = fitted(max_epochs=4, limit_train_batches=5)  # what Lightning itself says
+        trained.fit(module, datamodule=Data())
+        assert HEARD[-1] == heard[-1]
+    assert heard == [5, 20, 4]
+    for asks in ("current_epoch", "global_step"):
+        module = Handed()
+        module.asks = asks
+        with pytest.warns(inertia.errors.InertiaWarning, match=f"reads the Trainer's {asks}, which is 0 here"):
+            assert pytest.approx(twice, rel=0.02) == inertia.lightning.measure(module, Data(), noise=0).L
+    module.asks = "callback_metrics"
+    with pytest.raises(BadInput, match=r"uses self.trainer.callback_metrics, which is not known here"):
+        inertia.lightning.measure(module, Data(), noise=0)
+
+    class Halved(Data):
+        def on_after_batch_transfer(self, batch, dataloader_idx):
+            return batch | {"x": batch["x"] / 2}
+
+    module.asks = "training"
+    half = inertia.lightning.measure(module, Halved(), noise=0).L
+    assert pytest.approx(it.measure(Model().net, loss, (X / 2, Y), noise=0).L, rel=0.02) == half
+
+
 def test_refusals():
     module = Model()
     module.automatic_optimization = False

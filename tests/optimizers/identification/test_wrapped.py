@@ -187,3 +187,34 @@ def test_a_changing_number_of_gathered_gradients_cannot_be_told():
         warnings.simplefilter("ignore")
         rests = identify(scheduled(lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda k: float(k % 3 == 0)), momentum=0.0))
     assert rests.alphas[:4] == pytest.approx((0.05, 0.0, 0.0, 0.05))  # a rate of 0 gathers nothing
+
+
+@pytest.mark.parametrize("every", [2, 4])
+@pytest.mark.parametrize("kind", ["adam", "adamw", "rmsprop", "adagrad"])
+def test_of_adams_kin_behind_an_accumulation_the_one_inside_is_named_and_the_count_told(kind, every):
+    """Second road: the same optimizer by itself, identified without the accumulation."""
+    optax = pytest.importorskip("optax")
+    from inertia.jax import identify as identify_jax
+
+    made = {
+        "adam": lambda: optax.adam(1e-3, b1=0.8),
+        "adamw": lambda: optax.adamw(1e-3, weight_decay=0.1),
+        "rmsprop": lambda: optax.rmsprop(1e-2, decay=0.95),
+        "adagrad": lambda: optax.adagrad(1e-2),
+    }[kind]
+    alone, found = identify_jax(made()), identify_jax(optax.MultiSteps(made(), every))
+    assert (alone.accumulation, found.accumulation) == (1, every)
+    assert (found.verdict, found.weight_decay) == (alone.verdict, pytest.approx(alone.weight_decay, rel=1e-5))
+    assert found.metric.eps == pytest.approx(alone.metric.eps, rel=1e-4)
+    assert f"one step from every {every} gradients" in str(found)
+
+
+def test_adamw_behind_clipping_and_accumulation_says_what_stands_in_the_way():
+    optax = pytest.importorskip("optax")
+    from inertia.jax import identify as identify_jax
+
+    clipped = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3))
+    alone, found = identify_jax(clipped), identify_jax(optax.MultiSteps(clipped, 3))
+    assert (alone.accumulation, found.accumulation) == (1, 3)
+    for one in (alone, found):
+        assert "stands behind a clipping by norm: then identify it without the clipping" in str(one)

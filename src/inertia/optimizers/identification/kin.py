@@ -8,6 +8,7 @@ import numpy as np
 
 from .adaptive import adaptive, run_alike
 from .bench import Bench, Outcome
+from .gathered import Gathered, pace
 from .identified import Identified
 from .metric import Metric
 from .words import grouped, told
@@ -20,22 +21,34 @@ SHAPE = (12, 32)  # steps and numbers of the runs that say what an unknown optim
 def verdict(bench: Bench, outcomes: Sequence[Outcome], declared: Sequence[float | None], names: Sequence[str], seed: int = 0) -> Identified:
     """One verdict, with groups where tensors differ."""
     unknown = [out.found is None and out.below is None for out in outcomes]
-    metrics = adaptive(bench, seed) if any(unknown) else [None] * len(outcomes)
+    every = pace(bench) if any(unknown) else 1
+    seen: Bench = Gathered(bench, every) if every > 1 else bench
+    metrics = adaptive(seen, seed) if any(unknown) else [None] * len(outcomes)
     known = [one if new else None for one, new in zip(metrics, unknown, strict=True)]
     verdicts = []
     for at, (out, metric, asked, name, new) in enumerate(zip(outcomes, known, declared, names, unknown, strict=True)):
         if metric is not None:
-            verdicts.append(_kin(metric, name))
+            verdicts.append(_kin(metric, name, every))
         else:
             said = told(out, asked, name)
             if new and not out.still:
-                nature, texts = _known(bench, at)
-                said = Identified(said.verdict, None, residual=1.0, evidence=(*texts, *said.evidence), name=name, nature=nature)
+                nature, texts = _known(seen, at)
+                texts += _gathering(every)
+                said = Identified(
+                    said.verdict, None, residual=1.0, evidence=(*texts, *said.evidence), name=name, nature=nature, accumulation=every
+                )
             verdicts.append(said)
     return grouped(verdicts)
 
 
-def _kin(metric: Metric, name: str) -> Identified:
+def _gathering(every: int) -> list[str]:
+    """What is said of a step made from several gradients; whether from mean or sum, only eps and a coupled decay could tell."""
+    return [f"it makes one step from every {every} gradients, with their mean (or their sum, with eps {every} times as large)"] * (
+        every > 1
+    )
+
+
+def _kin(metric: Metric, name: str, every: int) -> Identified:
     """A member of Adam's family in words."""
     rates = np.abs(metric.rates)
     last = int(np.flatnonzero(rates > 1e-9 * rates.max())[-1])
@@ -55,6 +68,7 @@ def _kin(metric: Metric, name: str) -> Identified:
         evidence.append(f"and {metric.root:.6g} under the root (eps_root)")
     decay, decoupled, text = _decay(metric)
     evidence.append(text)
+    evidence += _gathering(every)
     evidence.append("a replay from the textbook formulas reproduces a run with random gradients from a random start")
     alpha = rates[last] * _inner(metric)
     evidence.append(f"between two steps it is momentum (alpha {alpha:.4g}, beta {metric.beta1:.4g}) in the metric of its denominator")
@@ -62,6 +76,7 @@ def _kin(metric: Metric, name: str) -> Identified:
     return Identified(
         f"{called}, {', '.join(numbers)}", None, weight_decay=decay, decoupled=decoupled, decay_times_rate=metric.per_rate,
         alphas=tuple(rates.tolist()) if moved else (), evidence=tuple(evidence), warnings=upward, name=name, metric=metric,
+        accumulation=every,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ __all__ = ["OTHERS", "Effort", "allowance", "careful", "effort", "shorts", "stro
 _FEWEST = 16  # examples below which fewer products are made instead: a spread over eight parts needs two in each
 WIDE = 16  # times as many examples for the gradient, which is read once: a fifth of the cost of some 40 products
 OTHERS = 2  # other initialisations looked at
+MOST = 0.9  # of a run, or of 200 steps where it is shorter, that measuring may cost
 SHARE = 0.4  # of the allowance that is spent on short runs at constant learning rates, the rest on curvature and noise
 READ = 64  # examples at least that a short run is read on, else a third of those it trained on
 _TAIL, _BENT = 23, 11  # gradients and products on the way that shows how a convex loss bends
@@ -53,7 +54,7 @@ def allowance(budget: Budget) -> float:
     >>> [round(allowance(Budget(k, 32, 1000, np.ones(k)))) for k in (200, 31_250)]
     [5760, 48065]
     """
-    return float(min(0.9 * max(budget.steps, 200) * budget.batch_size, 5760 * (budget.gradients / 6400) ** 0.42))
+    return float(min(MOST * max(budget.steps, 200) * budget.batch_size, 5760 * (budget.gradients / 6400) ** 0.42))
 
 
 def effort(budget: Budget, starts: int = 0, examples: int | None = None, full: bool = False, price: float = 2.0) -> Effort:
@@ -77,9 +78,12 @@ def effort(budget: Budget, starts: int = 0, examples: int | None = None, full: b
     if full:
         return Effort(total, total, max(batches, 16 * noisy), budget.batch_size, 40, 20, 12, 12, total, walk, short, read)
     size = max(1, min(budget.batch_size, int(0.1 * paid / max(batches, 1))))
-    left = max(0.3 * paid, paid - walk * budget.batch_size - batches * size)
+    before = walk * budget.batch_size + batches * size
+    left = max(0.3 * paid, paid - before)
     each = _each(depths, noisy, starts, price)
-    whole = total * (each + 1) <= max(left, min(0.6 * max(steps, 200) * budget.batch_size, _WHOLE))
+    run = max(steps, 200) * budget.batch_size
+    spare = MOST * run - before - RUNGS * (short * budget.batch_size + read)
+    whole = total * (each + 1) <= max(left, min(0.6 * run, _WHOLE, spare))
     if examples is not None:
         used = min(total, examples)
     else:

@@ -11,12 +11,13 @@ from .ladder import RUNGS
 from .measurement import Cost, Curvature
 from .probe import Probe, curvature_at
 from .recipe import searched
+from .tail import LOST
 from .trainable import Point, Trainable
 
 __all__ = ["at_the_end", "ends_at", "estimated"]
 
 _PRICE = 2.0  # of a product of the loss's Hessian, in gradients: Pearlmutter 1994; doors that pay more say so in their source
-_WAY = 17 + 3 * (1 + 3 * _PRICE) + 2 * (1 + _PRICE)  # the way that shows how a convex loss bends: see `tail`
+_WAY = LOST + 17 + 3 * (1 + 3 * _PRICE) + 2 * (1 + _PRICE)  # the way that shows how a convex loss bends: see `tail`
 
 
 def estimated(job: Trainable, budget: Budget, optimizer: str = "sgd") -> float:

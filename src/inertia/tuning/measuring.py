@@ -72,14 +72,19 @@ def measure(
         )
     places, convex, tail = [found.curvature], found.convex, None
     if convex:
-        later, tail = along_the_way(probe, at, found.curvature, found.direction, found.promised)
+        try:
+            later, tail = along_the_way(probe, at, found.curvature, found.direction, found.promised)
+        except Diverged as lost:  # no forecast is made of what cannot be looked at
+            later, convex, probe.notes["walk"] = None, False, str(lost)
         places += [later] if later is not None else []
-        convex = later is None or later.smallest >= -tolerance(later, probe.rounding)
+        convex = convex and (later is None or later.smallest >= -tolerance(later, probe.rounding))
     if not convex:
         tail = None
         later = _walked(probe, at, found)
         places += [later] if later is not None else []
-        places += [curvature_at(probe, job.start(seed + further), "another start", work.after) for further in range(1, others + 1)]
+        for further in range(1, others + 1):
+            other = _elsewhere(probe, job.start(seed + further), "another start")
+            places += [other] if other is not None else []
     bent = max(abs(place.smallest) for place in places)
     if not max(place.largest for place in places) > math.sqrt(probe.rounding) * bent:
         raise BadInput("no positive curvature at the start, so a learning rate has no scale there: start somewhere else")
@@ -165,18 +170,26 @@ def _pooled(quadratures: list[Quadrature], trace: float, close: float) -> Quadra
     return Quadrature(np.where(sums > 0, means, nodes[first]), sums)
 
 
-def _walked(probe: Probe, at: Point, found: _Found) -> Curvature | None:
+def _walked(probe: Probe, at: Point, start: _Found) -> Curvature | None:
     """The ends after a short careful walk with the budget's own batches."""
-    upper = max(found.curvature.upper, 0.0)
+    upper = max(start.curvature.upper, 0.0)
     if not upper > 0:
         return None
     there = probe.job.walk(at, careful(upper), probe.budget, probe.work.walk, probe.seed)
     spent = float(probe.work.walk * probe.budget.batch_size)
     probe.spent += Cost(0.0, spent / probe.work.examples, spent)
-    if there is None:
+    found = None if there is None else _elsewhere(probe, there, "after a few steps")
+    if found is None:
         probe.notes["walk"] = "the careful walk from the start did not stay finite"
+    return found
+
+
+def _elsewhere(probe: Probe, at: Point, where: str) -> Curvature | None:
+    """The ends of the spectrum at another point; None where the loss, which was finite at the start, is not finite there."""
+    try:
+        return curvature_at(probe, at, where, probe.work.after)
+    except (BadInput, Diverged):
         return None
-    return curvature_at(probe, there, "after a few steps", probe.work.after)
 
 
 _ADAM = -6.0  # log2 of the learning rate where Adam's ladder begins: the middle of where its ladders are best, in benchmarks/experience

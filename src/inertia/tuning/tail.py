@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core.method import Method, step
+from ..errors import BadInput, Diverged
 from .measurement import Curvature, Tail
 from .probe import Probe, curvature_at
 from .trainable import Point
 
-__all__ = ["along_the_way", "bent"]
+__all__ = ["LOST", "along_the_way", "bent"]
 
 _WALK = (8, 16)  # steps of the way after which the curvature is asked again
+_SLOWER = (1, 8, 64)  # how much slower a way is tried again, where the loss did not fall
+LOST = 8  # gradients that ways may cost that led nowhere, before the last
 _FEW = 256  # examples of those questions, at most: ratios on the same examples scatter little
 
 
@@ -40,37 +44,65 @@ def bent(promised: float, falls: Sequence[float], left: Sequence[float]) -> Tail
     return Tail(min(1.0, (height - d1) / (r1 * height)), 1.0, promised / height)
 
 
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """A point of the way: the displacement that led there, and the loss without the penalty."""
+
+    at: Point
+    moved: Any
+    loss: float
+
+
 def along_the_way(probe: Probe, at: Point, curvature: Curvature, direction: Any, promised: float) -> tuple[Curvature | None, Tail | None]:
     """How the curvature changes on a short way down by whole gradients of the sample; (None, None) for a quadratic.
 
-    The way is that of Nesterov's method at half of 1/curvature; the same vectors are asked at its start, middle and end.
+    The way is that of Nesterov's method at half of 1/curvature, or at less where the loss ends no lower than it began: the curvature
+    of exp(x) may outgrow that of the start within a step. The same vectors are asked at its start, middle and end.
+
+    Raises:
+        Diverged: the loss falls on no way tried.
     """
-    used, decay = probe.work.examples, probe.budget.weight_decay
-    few = min(used, _FEW)
-    method = Method(0.5 / curvature.upper, 0.9, 0.9)
-    moved, velocity, point = direction * 0.0, direction * 0.0, at
-    marked: list[tuple[Point, Any, float]] = []  # point, displacement, loss without the penalty
+    few, before = min(probe.work.examples, _FEW), probe.spent.gradients
+    for slower in _SLOWER:
+        if probe.spent.gradients - before > LOST:
+            break
+        try:
+            marked = _way(probe, at, Method(0.5 / curvature.upper / slower, 0.9, 0.9), direction, few)
+            if not marked:
+                return None, None
+            probes = [direction, *(mark.moved for mark in marked[1:])]
+            sizes = np.array([_quotients(probe, mark.at, few, probes) for mark in marked])
+            later = curvature_at(probe, marked[-1].at, "after a few steps", probe.work.examples)
+        except (BadInput, Diverged):  # the loss was finite at the start, so it is the way that led to where it is not
+            continue
+        if not (np.all(np.isfinite(sizes)) and np.all(sizes > 0)):
+            return later, None
+        left = np.exp(np.mean(np.log(sizes[1:] / sizes[0]), axis=1))
+        return later, bent(promised, [marked[0].loss - mark.loss for mark in marked[1:]], left.tolist())
+    raise Diverged("the loss does not fall on a short careful way from the start")
+
+
+def _way(probe: Probe, at: Point, method: Method, direction: Any, few: int) -> list[Mark]:
+    """Start, middle and end of a way; nothing where its first step shows a quadratic."""
+    moved, velocity, point, marked, first = direction * 0.0, direction * 0.0, at, [], math.inf
     for k in range(_WALK[-1] + 1):
-        with probe.open(point, used) as source:
-            objective, gradient = source.gradient()
-            probe.pay(source, used)
-        if not math.isfinite(objective):
-            return None, None
+        with probe.open(point, probe.work.examples) as source:
+            try:
+                objective, gradient = source.gradient()
+            finally:
+                probe.pay(source, probe.work.examples)
+        first = objective if k == 0 else first
+        if not objective <= first:
+            raise Diverged("the loss rises on the way, or is not finite there")
         if k in (0, *_WALK):
-            marked.append((point, moved * 1.0, objective - 0.5 * decay * probe.job.norm(point) ** 2))
+            marked.append(Mark(point, moved * 1.0, objective - 0.5 * probe.budget.weight_decay * probe.job.norm(point) ** 2))
         if k == _WALK[-1]:
             break
         moved, velocity = step(method, moved, velocity, gradient)
         point = probe.job.shift(at, moved)
         if k == 0 and _constant([_quotients(probe, place, few, [direction])[0] for place in (at, point)], probe.rounding):
-            return None, None
-    probes = [direction, *(by for _, by, _ in marked[1:])]
-    sizes = np.array([_quotients(probe, place, few, probes) for place, _, _ in marked])
-    later = curvature_at(probe, point, "after a few steps", used)
-    if not (np.all(np.isfinite(sizes)) and np.all(sizes > 0)):
-        return later, None
-    left = np.exp(np.mean(np.log(sizes[1:] / sizes[0]), axis=1))
-    return later, bent(promised, [marked[0][2] - loss for _, _, loss in marked[1:]], left.tolist())
+            return []
+    return marked
 
 
 def _constant(pair: list[float], rounding: float) -> bool:

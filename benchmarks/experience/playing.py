@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from inertia.tuning.experience.cells import Cell
 from inertia.tuning.experience.densities import squared
-from inertia.tuning.experience.features import Trend, regressors, scale_of
+from inertia.tuning.experience.features import Trend, marks, regressors, scale_of
 from inertia.tuning.experience.policy import chosen, improvement, spread_of
 from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places
 from inertia.tuning.experience.reading import Fitted, quantiles
@@ -71,6 +71,7 @@ class LeftOut(Experience):
     def __init__(self, surfaces: list[Surface], families: tuple[Family, ...], without: Fitted, family: str) -> None:
         super().__init__(surfaces, families, without, skip=family)
         self.moved = np.array([s.unit - without.unit(s.cell.facts, s.cell.optimizer) for s in self.surfaces])
+        self.marks = self.marks + self.moved[:, None]
 
     def prior(self, job: Job) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         """Hypotheses, moved."""
@@ -84,7 +85,8 @@ def job_of(s: Surface, gains: Trend) -> Job:
     most = np.inf if np.isnan(s.most) else s.most
     told = 0.0 if np.isnan(s.promised) else s.promised
     gain = gains.at(regressors(facts, s.cell.optimizer))
-    return Job(s.features, s.unit, s.start, scale_of(facts, s.cell.optimizer), most, said, told, gain)
+    seen = marks(facts, s.cell.optimizer) - s.unit
+    return Job(s.features, s.unit, s.start, scale_of(facts, s.cell.optimizer), most, said, told, gain, seen)
 
 
 class Answers:

@@ -34,13 +34,15 @@ def score(run: Run, objective: Objective) -> float:
 
 
 def trained(run: Run, seen: Measurement, runs: tuple[Run, ...] = ()) -> bool:
-    """Whether a run trained at all: it took off at least a tenth of what certainly could be taken off.
+    """Whether a run trained at all: it took off at least a tenth of what could be taken off.
 
-    That is the most that any of the runs took off the training loss, and |g|^2/(2 L), which one step of the whole gradient at 1/L
-    takes off (the descent lemma: Nesterov 2004, section 1.2.3). Adding a constant to the loss changes nothing.
+    That is the most that any of the runs, the short ones included, took off the training loss. Without short runs it is at least
+    |g|^2/(2 L), which one step of the whole gradient at 1/L takes off where the curvature stays below L on the way (the descent lemma:
+    Nesterov 2004, section 1.2.3); of exp(x) it does not, so what was seen goes first. Adding a constant to the loss changes nothing.
     """
     falls = [float(one.training[0] - one.training[-1]) for one in (run, *runs) if _finished(one)]
-    certain = seen.gradient_norm**2 / (2 * seen.upper) if seen.upper > 0 and not seen.decay else 0.0
+    lemma = seen.gradient_norm**2 / (2 * seen.upper) if seen.upper > 0 and not seen.decay else 0.0
+    certain = max((ladder.fall for ladder in seen.ladders), default=lemma)
     return _finished(run) and falls[0] > 0 and falls[0] >= 0.1 * max(certain, *falls)
 
 

@@ -9,7 +9,7 @@ place of 1/curvature.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .cells import Facts
 
-__all__ = ["FEATURES", "Short", "Trend", "Units", "features", "octaves_apart", "regressors", "scale_of", "unit"]
+__all__ = ["FEATURES", "Short", "Trend", "Units", "features", "marks", "octaves_apart", "regressors", "scale_of", "unit"]
 
 Array = NDArray[np.float64]
 
@@ -35,6 +35,7 @@ FEATURES = (
     "octaves between the best of the short runs and the unit without them",
     "log2 of the fall of the best short run over what its gradient promised",
 )
+_APART = FEATURES.index("octaves between the best of the short runs and the unit without them")
 _STILL = 2.0**-10  # noise over signal below this is no noise: such batches and the whole data behave alike
 
 
@@ -89,7 +90,15 @@ class Short(NamedTuple):
 
 
 def unit(facts: Facts, optimizer: str, weights: Units, trend: Trend) -> float:
-    """log2 of the learning rate that others are compared with."""
+    """log2 of the learning rate that others are compared with.
+
+    Where 1/curvature lies farther from what short runs show than on any known job, it counts as lying at the end of what is known:
+    of exp(x), far from where it is lowest, the curvature says nothing.
+    """
+    if optimizer == "sgd" and facts.short_best is not None:
+        off = facts.short_best + np.log2(facts.largest)
+        beyond = 2.0 ** float(np.clip(off, trend.low[_APART], trend.high[_APART]) - off)
+        facts = replace(facts, largest=facts.largest * beyond, largest_start=facts.largest_start * beyond)
     return shown(facts, optimizer, weights) + trend.at(regressors(facts, optimizer))
 
 
@@ -101,6 +110,16 @@ def shown(facts: Facts, optimizer: str, weights: Units) -> float:
         return found
     grown = np.log2(max(facts.largest / facts.largest_start, 1.0)) if facts.largest_start > 0 else 0.0
     return found - float((1 - sum(weights[:3])) * np.log2(facts.largest) + weights.grown * grown)
+
+
+def marks(facts: Facts, optimizer: str) -> Array:
+    """log2 of the learning rates that short runs show: the best, where half of its fall is lost, where all is; and 1/curvature.
+
+    nan where there were no short runs; Adam's steps have no curvature of their own.
+    """
+    seen = (facts.short_best, facts.short_half, facts.short_edge)
+    plain = -np.log2(facts.largest) if optimizer == "sgd" else np.nan
+    return np.array([*(np.nan if x is None else x for x in seen), plain])
 
 
 def regressors(facts: Facts, optimizer: str) -> Array:

@@ -16,7 +16,7 @@ from ..predict import forecast
 from ..quadratic import modelled
 from ..recipe import Family, Recipe
 from .cells import Cell, Facts, shipped
-from .features import features, octaves_apart, regressors, scale_of
+from .features import features, marks, octaves_apart, regressors, scale_of
 from .prior import Experience, Job
 from .reading import Fitted
 from .remembering import filled
@@ -94,5 +94,6 @@ def asked(seen: Measurement, budget: Budget, optimizer: str, fitted: Fitted) -> 
             said = counted(capped).reshape(len(FAMILIES[optimizer]), NET.size)
             told = (facts.promised or 0.0) * (1 - bottom(capped))
     return Job(
-        features(facts, optimizer), at, start, scale_of(facts, optimizer), most, said, told, fitted.gains.at(regressors(facts, optimizer))
+        features(facts, optimizer), at, start, scale_of(facts, optimizer), most, said, told, fitted.gains.at(regressors(facts, optimizer)),
+        marks(facts, optimizer) - at,
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..recipe import Family
 from .densities import log_student, squared
-from .features import regressors, scale_of
+from .features import marks, regressors, scale_of
 from .reading import Fitted
 from .surfaces import EPSILON, NET, Surface, blend, blurred, left, on_net, remains
 
@@ -53,6 +53,7 @@ class Job:
     said: Array | None = None  # (F, X)
     promised: float = 0.0  # the fall that the forecast speaks of, in units of loss; 0 where there is none
     gain: float = float("nan")  # the root of ln of momentum's gain that the line in the features says; nan where it was not asked
+    marks: Array | None = None  # (M,) where short runs and the curvature show learning rates, as x: see features.marks
     apart: float = 0.0  # octaves between its schedule and the nearest that is known: see features.octaves_apart
 
 
@@ -154,6 +155,7 @@ class Experience:
         self.overfell = np.array([np.log(each.fall / each.promised) for each in self.surfaces])  # nan where nothing was forecast
         self.shares = np.array([np.log(each.fall / each.most) for each in self.surfaces])  # nan where no bound is known
         self.gains = np.array([each.gain for each in self.surfaces])
+        self.marks = np.array([marks(each.cell.facts, each.cell.optimizer) - each.unit for each in self.surfaces])
         optimizer = families[0].optimizer
         self.lines = np.array([fitted.gains.at(regressors(each.cell.facts, optimizer)) for each in self.surfaces])
         self.said_gains = np.array([gain_said(each.said, families) for each in self.surfaces])
@@ -180,11 +182,11 @@ class Experience:
         f = self.fitted
         near, far = self._alike(job)
         alike = self.among + np.log(near + far + 1e-12)
-        nodes = np.arange(-3.0, 3.01, 0.5)
+        nodes = np.arange(-f.far, f.far + 0.01, 0.5)
         spread = -0.5 * (f.tail + 1) * np.log1p((nodes / np.hypot(f.wander, f.shape * job.apart)) ** 2 / f.tail)
         n = len(self.surfaces)
         source, shift = np.repeat(np.arange(n), nodes.size), np.tile(nodes, n)
-        weight = (alike[:, None] + spread).ravel()
+        weight = (alike[:, None] + spread + self._seen_alike(job, nodes)).ravel()
         corrects = np.zeros(source.size, dtype=bool)
         if job.said is not None and np.any(np.isfinite(job.said)):
             known = np.flatnonzero(np.all(np.isfinite(self.said), axis=(1, 2)))
@@ -199,6 +201,13 @@ class Experience:
         weight -= np.logaddexp.reduce(weight)
         kept = weight > weight.max() - 12
         return source[kept], shift[kept], weight[kept], corrects[kept]
+
+    def _seen_alike(self, job: Job, nodes: Array) -> Array:
+        """How well every known job, moved by so many octaves, would have its marks where the new one has them: log weights (S, nodes)."""
+        if job.marks is None:
+            return np.zeros((len(self.surfaces), nodes.size))
+        off = (self.marks[:, None] + nodes[:, None] - job.marks) / np.array(self.fitted.sees)
+        return np.asarray(np.sum(log_student(np.nan_to_num(off), self.fitted.tail), axis=2))
 
     def _alike(self, job: Job) -> tuple[Array, Array]:
         """How alike every known job is: by a narrow kernel of the features, and by the broad one that no job is outside of."""

@@ -219,7 +219,7 @@ def fit(bank: Bank, passes: int, every: int, searched: list[str]) -> Fitted:
 
 def names() -> list[str]:
     """What is searched, the most telling first."""
-    first = ["wander", "floor", "own", "tail", "trust", "fall", "share", "promise"]
+    first = ["wander", *(f"sees {i}" for i in range(len(FITTED["sgd"].sees))), "floor", "own", "tail", "trust", "fall", "share", "promise"]
     scales = [f"scales {i}" for i in range(len(FITTED["sgd"].scales))]
     return [*first, *scales, "level", "reach", "memory", "ahead", "along", "jitter", "margin", "slip", "gain"]
 
@@ -230,7 +230,7 @@ def changed(fitted: Fitted, name: str, factor: float) -> Fitted | None:
     value = getattr(fitted, word)
     if index:
         row = list(value)
-        row[int(index)] = row[int(index)] * factor if word == "scales" else row[int(index)] + 0.35 * np.log(factor)
+        row[int(index)] = row[int(index)] * factor if word in ("scales", "sees") else row[int(index)] + 0.35 * np.log(factor)
         return replace(fitted, **{word: tuple(float(f"{x:.3g}") for x in row)})
     new = 1 - (1 - value) * factor if word == "trust" else value * factor
     return replace(fitted, **{word: float(f"{new:.3g}")}) if word != "trust" or 0 < new < 1 else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,8 +11,11 @@ import torch
 from scipy.optimize import minimize
 
 import inertia
+from inertia.tuning.experience import ExperiencePolicy
 from inertia.tuning.factors import budget_of
+from inertia.tuning.ladder import FALLING
 from inertia.tuning.measuring import measure
+from inertia.tuning.policy import History
 
 STEPS, BATCH = 200, 20
 
@@ -87,3 +92,16 @@ def test_a_wall_next_to_the_start_is_told():
     seen = measure(job, budget)
     assert not seen.convex and seen.tail is None
     assert "does not" in seen.notes["walk"] or "did not" in seen.notes["walk"]
+
+
+@pytest.mark.parametrize("octaves", [0.0, 3.0, 8.0])
+def test_advice_follows_the_short_runs_where_the_curvature_of_the_start_says_nothing(octaves):
+    """The same job with a curvature that was seen ever smaller: the advice may not climb past where short runs lose all of their fall."""
+    budget = budget_of(300, steps=STEPS, batch_size=BATCH)
+    from inertia.torch.door import TorchJob
+
+    seen = measure(TorchJob(*torch_job(10.0), batch_size=BATCH), budget, seed=1)
+    (ladder,) = seen.ladders
+    shrunk = [replace(place, largest=place.largest / 2**octaves, error=place.error / 2**octaves) for place in seen.at]
+    pick = ExperiencePolicy(replace(seen, at=tuple(shrunk), convex=False, tail=None), budget).pick(History())
+    assert np.log2(pick.recipe.learning_rate / (1 - pick.recipe.momentum)) < ladder.edge - np.log2(1 - FALLING)

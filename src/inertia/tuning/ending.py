@@ -28,7 +28,9 @@ def estimated(job: Trainable, budget: Budget, optimizer: str = "sgd") -> float:
     later = _PRICE * (work.later + 1) + 1
     drawn = work.batches * work.batch_size + work.walk * budget.batch_size
     short = len(searched(optimizer)) * (RUNGS * (work.short * budget.batch_size + work.read) + work.read)
-    return float(work.examples * (start + _WAY + later) + work.after * (1 + others) * later + work.wide + drawn + short + job.examples)
+    beyond = max(work.examples * (_WAY + later), work.after * (1 + others) * later)  # of a loss that looks convex, or of another
+    held = job.examples / 3 if job.validated else 0.0  # a loss is a third of a gradient
+    return float(work.examples * start + beyond + work.wide + drawn + short + held)
 
 
 def at_the_end(budget: Budget) -> float:

@@ -71,20 +71,18 @@ def measure(
             "learning rate has no scale there; a rounded loss has one, such as nn.HuberLoss() or the square of the hinge"
         )
     places, convex, tail = [found.curvature], found.convex, None
-    if convex:
+    if found.convex:
         try:
             later, tail = along_the_way(probe, at, found.curvature, found.direction, found.promised)
         except Diverged as lost:  # no forecast is made of what cannot be looked at
             later, convex, probe.notes["walk"] = None, False, str(lost)
         places += [later] if later is not None else []
         convex = convex and (later is None or later.smallest >= -tolerance(later, probe.rounding))
-    if not convex:
-        tail = None
-        later = _walked(probe, at, found)
-        places += [later] if later is not None else []
-        for further in range(1, others + 1):
-            other = _elsewhere(probe, job.start(seed + further), "another start")
-            places += [other] if other is not None else []
+        tail = tail if convex else None
+    else:
+        further = [job.start(seed + number) for number in range(1, others + 1)]
+        seen = [_walked(probe, at, found), *(_elsewhere(probe, start, "another start") for start in further)]
+        places += [place for place in seen if place is not None]
     bent = max(abs(place.smallest) for place in places)
     if not max(place.largest for place in places) > math.sqrt(probe.rounding) * bent:
         raise BadInput("no positive curvature at the start, so a learning rate has no scale there: start somewhere else")

@@ -26,6 +26,7 @@ __all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed",
 
 Array = NDArray[np.float64]
 _REMAINING = np.array([0.001, 0.003, 0.006, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 0.85, 0.95])
+_FARTHEST = 5.0  # octaves that a known job is moved at most
 _BEYOND = np.linspace(0.05, 3.05, 61)  # ln of the fall above what is possible, where the density is summed
 
 
@@ -182,7 +183,7 @@ class Experience:
         f = self.fitted
         near, far = self._alike(job)
         alike = self.among + np.log(near + far + 1e-12)
-        nodes = np.arange(-f.far, f.far + 0.01, 0.5)
+        nodes = np.arange(-_FARTHEST, _FARTHEST + 0.01, 0.5)
         spread = -0.5 * (f.tail + 1) * np.log1p((nodes / np.hypot(f.wander, f.shape * job.apart)) ** 2 / f.tail)
         n = len(self.surfaces)
         source, shift = np.repeat(np.arange(n), nodes.size), np.tile(nodes, n)
@@ -206,8 +207,8 @@ class Experience:
         """How well every known job, moved by so many octaves, would have its marks where the new one has them: log weights (S, nodes)."""
         if job.marks is None:
             return np.zeros((len(self.surfaces), nodes.size))
-        off = (self.marks[:, None] + nodes[:, None] - job.marks) / np.array(self.fitted.sees)
-        return np.asarray(np.sum(log_student(np.nan_to_num(off), self.fitted.tail), axis=2))
+        off = (self.marks[:, None] + nodes[:, None] - job.marks) / np.array(self.fitted.sees)  # (S, nodes, M)
+        return np.asarray(np.sum(log_student(np.where(np.isnan(off), 1.0, off), self.fitted.tail), axis=2))  # not known: a spread off
 
     def _alike(self, job: Job) -> tuple[Array, Array]:
         """How alike every known job is: by a narrow kernel of the features, and by the broad one that no job is outside of."""

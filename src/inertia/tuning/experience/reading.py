@@ -29,7 +29,6 @@ class Fitted:
     floor: float  # weight of a job however unlike, relative to an equal one
     wander: float  # octaves: spread of the shift between jobs, beyond what the unit foretells
     sees: tuple[float, ...]  # octaves: spread of what short runs and the curvature show (features.marks) about where a known job had it
-    far: float  # octaves that a known job is moved at most
     shape: float  # octaves of that spread more, for every octave that a schedule is apart from the nearest known one
     own: float  # what is peculiar to a job at one candidate: standard deviation of y
     level: float  # the same for all candidates together

@@ -10,7 +10,7 @@
     ... --sealed-first                                   the same of the first ten, which were opened on 26 November 2026
 
 What is minimised: the mean over cells of min(logreg, 1.5) after 0 to 3 runs (three weighs twice), one tuning seed a cell, nothing of
-the cell's family known. The widths `gain`, `broad` and `narrow` do not change choices; they are fitted by the pinball score of the
+the cell's family known. The numbers `gain`, `heed`, `broad` and `narrow` do not change choices; they are fitted by the pinball score of the
 intervals, of ln(share of the fall that is left + 1 %) for what a run ends at before and after the first run of the job.
 """
 
@@ -34,6 +34,7 @@ from inertia.tuning.experience.surfaces import EPSILON
 
 WIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 GAINS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
+HEEDS = (0.0, 0.125, 0.25, 0.5, 1.0)
 WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0]) / 5
 
 
@@ -110,12 +111,12 @@ def pinball(rows: np.ndarray) -> float:
 
 def objective(found: list[list[Played]], fitted: Fitted) -> float:
     logreg = np.array([np.mean([np.minimum(row.logreg, 1.5) for row in rows], axis=0) for rows in found])
-    return float(logreg.mean(axis=0) @ WEIGHTS + 0.1 * gained_badly(found, fitted.gain))
+    return float(logreg.mean(axis=0) @ WEIGHTS + 0.1 * gained_badly(found, fitted))
 
 
-def gained_badly(found: list[list[Played]], spread: float) -> float:
+def gained_badly(found: list[list[Played]], fitted: Fitted) -> float:
     """Pinball score of momentum's gain."""
-    return pinball(np.array([gained.row(spread) for rows in found for row in rows for gained in row.gains]))
+    return pinball(np.array([gained.row(fitted) for rows in found for row in rows for gained in row.gains]))
 
 
 def foretold_badly(found: list[list[Played]], after: bool, width: float) -> float:
@@ -133,9 +134,10 @@ def ln_left(told: np.ndarray) -> np.ndarray:
 def widths(bank: Bank, fitted: Fitted) -> Fitted:
     """How much wider or narrower what a run ends at is to be told, before the first run of the job and after it."""
     found = bank.played(fitted, (0, 1, 2))
-    gain = min(GAINS, key=lambda spread: gained_badly(found, spread))
+    gained = [replace(fitted, gain=gain, heed=heed) for gain in GAINS for heed in HEEDS]
+    fitted = min(gained, key=lambda tried: gained_badly(found, tried))
     broad, narrow = (min(WIDTHS, key=lambda width: foretold_badly(found, after, width)) for after in (False, True))
-    return replace(fitted, broad=broad, narrow=narrow, gain=gain)
+    return replace(fitted, broad=broad, narrow=narrow)
 
 
 def constant_interval(bank: Bank) -> float:
@@ -172,7 +174,7 @@ def table(bank: Bank, found: list[list[Played]], fitted: Fitted) -> None:
         print(f"  {bank.surfaces[k].cell.name}, {bank.surfaces[k].cell.schedule}: " + " ".join(f"{x:.2f}" for x in mean[k]))
     constant = constant_interval(bank)
     for n in range(4):
-        gains = np.array([row.gains[n].row(fitted.gain) for rows in found for row in rows if row.gains])
+        gains = np.array([row.gains[n].row(fitted) for rows in found for row in rows if row.gains])
         inside = np.mean((gains[:, 0] <= gains[:, 3]) & (gains[:, 3] <= gains[:, 2]))
         print(f"momentum's gain after {n} runs: interval holds it in {100 * inside:.0f} %, pinball {pinball(gains):.3f} "
               f"(constant interval {constant:.3f}: {100 * (1 - pinball(gains) / constant):.0f} % below)")  # fmt: skip

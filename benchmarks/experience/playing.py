@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inertia.tuning.experience.cells import Cell
-from inertia.tuning.experience.densities import squared
 from inertia.tuning.experience.features import Trend, marks, regressors, scale_of
 from inertia.tuning.experience.policy import chosen, improvement, spread_of
 from inertia.tuning.experience.prior import Belief, Experience, Job, Places, Seen, places
@@ -41,9 +40,9 @@ class Gained:
     weights: NDArray[np.float64]
     gain: float
 
-    def row(self, spread: float) -> tuple[float, ...]:
-        """10 %, median and 90 % of ln of the gain, its roots widened by a spread, beside what it is."""
-        return (*quantiles(*squared(self.roots, self.weights, spread), TENTHS), self.gain)
+    def row(self, fitted: Fitted) -> tuple[float, ...]:
+        """10 %, median and 90 % of ln of the gain beside what it is."""
+        return (*quantiles(*fitted.gained(self.roots, self.weights), TENTHS), self.gain)
 
 
 @dataclass(frozen=True, eq=False)

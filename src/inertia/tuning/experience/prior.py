@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..recipe import Family
-from .densities import log_student, squared
+from .densities import log_student
 from .features import marks, regressors, scale_of
 from .reading import Fitted
 from .surfaces import EPSILON, NET, Surface, blend, blurred, left, on_net, remains
@@ -163,7 +163,7 @@ class Experience:
 
     def momentum(self, found: Weighed) -> tuple[Array, Array]:
         """ln of how much higher the loss ends without momentum: values and weights."""
-        return squared(*self.gain_roots(found), self.fitted.gain)
+        return self.fitted.gained(*self.gain_roots(found))
 
     def gain_roots(self, found: Weighed) -> tuple[Array, Array]:
         """The root of that logarithm under every hypothesis that knows it, and weights.

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cells import Facts
+from .densities import squared
 from .features import Trend, Units, unit
 
 __all__ = ["FITTED", "Fitted", "quantiles"]
@@ -45,6 +46,7 @@ class Fitted:
     share: float  # the same of y of the share that stays of the most possible, where that is known and nothing was forecast
     promise: float  # the same of ln(fall/what the forecast promised), where there is one
     gain: float  # spread of the root of ln of the gain of momentum beyond what a known job had
+    heed: float  # power of the weights there: that a known job foretells where losses lie says less of what momentum gains
     broad: float  # widens the distribution of what a run ends at, before the job has run
     narrow: float  # the same once runs of the job are known
     worth: float  # expected fall of y by one more run, below which the search ends
@@ -52,6 +54,10 @@ class Fitted:
     advice: float  # mean logarithm of the excess of its advice over the best setting of both optimizers, by benchmarks/experience/any.py
     trends: tuple[Trend, Trend]  # of networks, and of convex jobs
     gains: Trend  # the root of ln of the gain of momentum
+
+    def gained(self, roots: Array, weights: Array) -> tuple[Array, Array]:
+        """ln of momentum's gain as values and weights, from what hypotheses say of its root and how likely they are."""
+        return squared(roots, weights**self.heed, self.gain)
 
     def width(self, ran: bool) -> float:
         """How much wider than believed to tell what a run ends at, by whether the job has run."""

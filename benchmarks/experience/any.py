@@ -24,7 +24,7 @@ from fit import Bank, number
 from playing import Answers, job_of
 from trend import written
 
-from inertia.tuning.experience.either import advised, apart, leads, told
+from inertia.tuning.experience.either import advised, apart, told
 from inertia.tuning.experience.policy import chosen, improvement, reached, saved, settled, surpassed
 from inertia.tuning.experience.prior import Belief, Experience, Seen, Weighed
 from inertia.tuning.experience.reading import FITTED
@@ -100,7 +100,7 @@ def any_way(sides: tuple[Side, Side]) -> Iterator[tuple[int, float, tuple[float,
     for n in range(RUNS + 1):
         by_runs = told(*(settled(side.belief, side.best) for side in sides), likely)
         by_best = told(*(reached(side.belief, side.known.fitted) for side in sides), likely)
-        first = leads(by_runs, by_best) if n else advised() == NAMES[0]
+        first = by_runs[1] >= 0 if n else advised() == NAMES[0]
         order = sorted((0, 1), key=lambda k: (n > 0 and not sides[k].done, (k == 0) != first))
         best, other = (sides[k] for k in order)
         yield order[0], float(best.y[best.best]), tuple(map(float, by_best))

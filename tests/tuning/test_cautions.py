@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import inertia
 from inertia.tuning.experience.jobs import schedule_apart
@@ -58,15 +59,33 @@ def test_other_schedules_are_searched_wider(seen, schedule, optimizer):
     assert other.pick(History()).cautions == (Caution.UNKNOWN_SCHEDULE,)
     fitted, spreads = known.known.fitted, []
     for how in (known, other):
-        job = replace(how.job, features=known.job.features)
+        job = replace(how.job, features=known.job.features, marks=None)
         _, shift, weight, _ = how.known.prior(job)
         share = np.exp(weight - weight.max())
         spreads.append(np.sqrt(np.average(shift**2, weights=share)))
-        nodes = np.arange(-3, 3.01, 0.5)
+        nodes = np.arange(-5, 5.01, 0.5)
         width = np.sqrt(fitted.wander**2 + (fitted.shape * job.apart) ** 2)
         density = (1 + (nodes / width) ** 2 / fitted.tail) ** (-(fitted.tail + 1) / 2)
         assert spreads[-1] == pytest.approx(np.sqrt(np.average(nodes**2, weights=density)), rel=0.03)  # the least likely are left out
     assert spreads[1] > spreads[0]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_known_jobs_are_moved_to_where_the_short_runs_of_the_new_one_are(seen, optimizer):
+    """The second road: Student's density of scipy for the shift itself, and for every mark that a moved job would have elsewhere."""
+    how = policy(seen, "linear", optimizer=optimizer)
+    known, fitted, job = how.known, how.known.fitted, how.job
+    unmarked = replace(job, marks=None)
+    source, shift, weight, _ = known.prior(job)
+    before = dict(zip(zip(*known.prior(unmarked)[:2], strict=True), known.prior(unmarked)[2], strict=True))
+    told = np.zeros(len(source))
+    for k, spread in enumerate(fitted.sees):
+        off = (known.marks[source, k] + shift - job.marks[k]) / spread
+        told += stats.t.logpdf(np.where(np.isnan(off), 1.0, off), fitted.tail)
+    both = [at for at, pair in enumerate(zip(source, shift, strict=True)) if pair in before]
+    assert len(both) > 20
+    gained = weight[both] - [before[source[at], shift[at]] for at in both]
+    assert gained - gained[0] == pytest.approx(told[both] - told[both][0], abs=1e-9)
 
 
 def test_the_more_a_schedule_differs_the_wider_it_is(seen):

@@ -55,7 +55,8 @@ def test_counts_far_from_their_start_are_measured_and_tuned(level):
     """From exp(0) = 1 a step of 1/curvature leads to where the loss overflows: that is no fault of the data, and training works."""
     found = inertia.tune(*torch_job(level), steps=STEPS, batch_size=BATCH, runs=3)
     start = 1.0
-    assert found.trained and found.cost.measuring <= found.cost.estimated
+    assert found.trained
+    assert found.cost.measuring <= found.cost.estimated
     left = (found.verified_loss - lowest(level)) / (start - lowest(level))
     assert left < 0.01  # a hundredth of the fall: gradient noise leaves less than a thousandth at a tenth of the stable rate
     assert "Nothing trained" not in str(found)
@@ -90,7 +91,8 @@ def test_a_wall_next_to_the_start_is_told():
     job = JaxJob(loss, {"w": jnp.zeros(())}, jnp.linspace(0.5, 1.5, 64), batch_size=8)
     budget = budget_of(64, steps=STEPS, batch_size=8)
     seen = measure(job, budget)
-    assert not seen.convex and seen.tail is None
+    assert not seen.convex
+    assert seen.tail is None
     assert "does not" in seen.notes["walk"] or "did not" in seen.notes["walk"]
 
 

@@ -28,7 +28,7 @@ from .prior import Experience
 from .reading import FITTED, quantiles
 from .surfaces import EPSILON
 
-__all__ = ["Apart", "EitherPolicy", "advised", "apart", "leads", "ratios", "told"]
+__all__ = ["Apart", "EitherPolicy", "advised", "apart", "ratios", "told"]
 
 Array = NDArray[np.float64]
 _DRAWN = 16384  # pairs of what is believed of both: quantiles of their ratio to about 1 % of the spread
@@ -126,12 +126,12 @@ class EitherPolicy:
         return self._split[1:]
 
     def _order(self, history: History) -> list[str]:
-        """The optimizers, best first: one that ran before one that did not; else the one that is more likely than not to end lower.
+        """The optimizers, best first: one that ran before one that did not; else the one whose best run is more likely to be lower.
 
         Without runs and without a forecast it is the one whose advice was nearer to the better of both on other jobs.
         """
-        parts, by_runs, by_best = self._asked(history)
-        first = leads(by_runs, by_best)
+        parts, by_runs, _ = self._asked(history)
+        first = bool(by_runs[1] >= 0)
         if not history.trials and all(policy.job.said is None for policy in self.each.values()):
             first = advised() == OPTIMIZERS[0]
         return sorted(self.each, key=lambda name: (not parts[name].trials, (name == OPTIMIZERS[0]) != first))
@@ -193,17 +193,6 @@ def ratios(one: tuple[Array, Array, Array], two: tuple[Array, Array, Array], lik
 def told(one: tuple[Array, Array, Array], two: tuple[Array, Array, Array], likely: Apart) -> Array:
     """10 %, median and 90 % of that logarithm."""
     return quantiles(*ratios(one, two, likely), _TENTHS)
-
-
-def leads(by_runs: Array, by_best: Array) -> bool:
-    """Whether the first is to be taken, from what is told of both at their best runs so far and at their best settings.
-
-    The best settings decide where their interval does not hold 1, else the runs.
-
-    >>> leads(np.array([-1.0, -0.5, 0.1]), np.array([0.2, 0.4, 0.9])), leads(np.array([-1.0, -0.5, 0.1]), np.array([-0.2, 0.4, 0.9]))
-    (True, False)
-    """
-    return bool((by_best if by_best[0] * by_best[-1] > 0 else by_runs)[1] >= 0)
 
 
 def _inverse(weight: Array, at: Array) -> NDArray[np.intp]:

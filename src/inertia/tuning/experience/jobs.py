@@ -94,6 +94,13 @@ def asked(seen: Measurement, budget: Budget, optimizer: str, fitted: Fitted) -> 
             said = counted(capped).reshape(len(FAMILIES[optimizer]), NET.size)
             told = (facts.promised or 0.0) * (1 - bottom(capped))
     return Job(
-        features(facts, optimizer), at, start, scale_of(facts, optimizer), most, said, told, fitted.gains.at(regressors(facts, optimizer)),
+        features(facts, optimizer),
+        at,
+        start,
+        scale_of(facts, optimizer),
+        most,
+        said,
+        told,
+        fitted.gains.at(regressors(facts, optimizer)),
         marks(facts, optimizer) - at,
     )

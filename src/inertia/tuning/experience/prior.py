@@ -20,7 +20,7 @@ from ..recipe import Family
 from .densities import log_student
 from .features import marks, regressors, scale_of
 from .reading import Fitted
-from .surfaces import EPSILON, NET, Surface, blend, blurred, left, on_net, remains
+from .surfaces import EPSILON, NET, Surface, blend, blurred, gain_said, left, on_net
 
 __all__ = ["Belief", "Experience", "Fitted", "Job", "Places", "Seen", "Weighed", "places"]
 
@@ -337,10 +337,3 @@ def kernel(a: Places, b: Places, f: Fitted) -> Array:
     )
     r = np.sqrt(5 * d)
     return (1 + r + r**2 / 3) * np.exp(-r)
-
-
-def gain_said(said: Array, families: tuple[Family, ...]) -> float:
-    """ln of how much higher a forecast ends without momentum; nan where it was withheld."""
-    share = np.maximum(remains(said), EPSILON / 10)
-    plain = share[[i for i, family in enumerate(families) if family.momentum == 0]]
-    return float(np.log(plain.min() / share.min())) if plain.size and np.all(np.isfinite(share)) else float("nan")

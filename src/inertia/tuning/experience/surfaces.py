@@ -20,7 +20,9 @@ from .cells import Cell
 from .features import features
 from .reading import Fitted
 
-__all__ = ["EPSILON", "NET", "Surface", "blend", "blurred", "bottom", "counted", "left", "on_net", "reference", "remains", "surface"]
+__all__ = [
+    "EPSILON", "NET", "Surface", "blend", "blurred", "bottom", "counted", "gain_said", "left", "on_net", "reference", "remains", "surface",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 
@@ -62,6 +64,13 @@ def counted(share: Array) -> Array:
 def remains(y: Array) -> Array:
     """The share of the fall that is left, from its logarithm."""
     return np.maximum(np.exp(y) * (1 + EPSILON) - EPSILON, 0.0)
+
+
+def gain_said(said: Array, families: tuple[Family, ...]) -> float:
+    """ln of how much higher a forecast ends without momentum; nan where it was withheld."""
+    share = np.maximum(remains(said), EPSILON / 10)
+    plain = share[[i for i, family in enumerate(families) if family.momentum == 0]]
+    return float(np.log(plain.min() / share.min())) if plain.size and np.all(np.isfinite(share)) else float("nan")
 
 
 def blurred(mean: Array, margin: float) -> Array:

@@ -54,7 +54,8 @@ def played(seen, losses, count):
 @pytest.mark.parametrize("best", ["sgd", "adamw"])
 def test_both_run_once_and_then_the_better_one_is_recommended(seen, best):
     other = {"sgd": "adamw", "adamw": "sgd"}[best]
-    how, history, why = played(seen, {best: 0.2, other: 0.8}, 4)
+    bent = replace(seen, convex=False)  # as of a network: a forecast would know better than such runs how far SGD gets
+    how, history, why = played(bent, {best: 0.2, other: 0.8}, 6)
     order = [trial.run.recipe.optimizer for trial in history.trials]
     assert set(order[:2]) == {"sgd", "adamw"}
     assert why[1] is Reason.OTHER_OPTIMIZER

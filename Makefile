@@ -17,7 +17,7 @@ demo: $(CORE)
 	@$(BIN)/inertia tune digits --out out/demo
 
 test: $(READY) chromium check
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
 check: $(READY)
 	@$(BIN)/ruff check .

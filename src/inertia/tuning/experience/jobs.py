@@ -93,14 +93,6 @@ def asked(seen: Measurement, budget: Budget, optimizer: str, fitted: Fitted) -> 
             capped = np.minimum(share, 1.0)
             said = counted(capped).reshape(len(FAMILIES[optimizer]), NET.size)
             told = (facts.promised or 0.0) * (1 - bottom(capped))
-    return Job(
-        features(facts, optimizer),
-        at,
-        start,
-        scale_of(facts, optimizer),
-        most,
-        said,
-        told,
-        fitted.gains.at(regressors(facts, optimizer)),
-        marks(facts, optimizer) - at,
-    )
+    gain = fitted.gains.at(regressors(facts, optimizer))
+    shown = marks(facts, optimizer) - at
+    return Job(features(facts, optimizer), at, start, scale_of(facts, optimizer), most, said, told, gain, shown)

@@ -20,7 +20,7 @@ from ..measurement import Measurement
 from ..policy import History
 from ..recipe import Recipe
 from .cells import Cell, Facts, read
-from .features import features, scale_of
+from .features import features, marks, scale_of
 from .prior import Experience, Job, Seen, places
 from .surfaces import NET, Surface
 
@@ -105,7 +105,8 @@ def filled(known: Experience, cell: Cell) -> Surface | None:
         return None
     facts = cell.facts
     at = known.fitted.unit(facts, cell.optimizer)
-    job = Job(features(facts, cell.optimizer), at, float(starts[0]), scale_of(facts, cell.optimizer), np.inf)
+    shown = marks(facts, cell.optimizer) - at
+    job = Job(features(facts, cell.optimizer), at, float(starts[0]), scale_of(facts, cell.optimizer), np.inf, marks=shown)
     x, along = np.log2([recipe.learning_rate for recipe in cell.recipes]) - at, known.fitted.along
     weighed = known.weigh(job, places(x, [recipe.family for recipe in cell.recipes], known.families, along), Seen(fell, fell == 0))
     grid = [family for family in known.families for _ in NET]

@@ -66,10 +66,19 @@ class TensorVectors(Vectors):
         if rows.dtype == vector.dtype == torch.float64:
             return np.asarray((rows @ vector).cpu())
         each = max(CHUNK // len(rows), 1024)
+        if self.dimension <= each:
+            return np.asarray((rows.double() @ vector.double()).cpu())
         total = torch.zeros(len(rows), dtype=torch.float64, device=self.device)
         for at in range(0, self.dimension, each):
             total += rows[:, at : at + each].double() @ vector[at : at + each].double()
         return np.asarray(total.cpu())
+
+    def dot(self, one: torch.Tensor, other: torch.Tensor) -> float:
+        """Inner product, summed in float64; of a short vector with itself it is converted once."""
+        if one is not other or one.numel() > CHUNK:
+            return super().dot(one, other)
+        long = one.double()
+        return float(torch.dot(long, long))
 
     def mix(self, coordinates: NDArray[np.float64], rows: torch.Tensor) -> torch.Tensor:
         """Linear combinations (k, n) of rows (m, n)."""

@@ -147,14 +147,11 @@ def _tell(trainer: Any) -> None:
     said = []
     if trainer.args.neftune_noise_alpha is not None:
         said.append("adds noise to the embeddings (neftune_noise_alpha)")
-    if "group_by_length" in (str(getattr(trainer.args, "train_sampling_strategy", "")), *_set(trainer.args, "group_by_length")):
+    strategy = getattr(trainer.args, "train_sampling_strategy", None)  # group_by_length is a flag of its own before transformers 5
+    if str(strategy) == "group_by_length" or getattr(trainer.args, "group_by_length", False):
         said.append("batches examples of one length (group_by_length)")
     if said:
         warnings.warn(f"the Trainer {' and '.join(said)}, which the runs do not: their losses differ by that", InertiaWarning, stacklevel=2)
-
-
-def _set(args: Any, name: str) -> tuple[str, ...]:
-    return (name,) if getattr(args, name, False) else ()
 
 
 def _words(verb: str, trainer: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,10 +263,10 @@ def _undecayed(trainer: Any) -> list[Any]:
 
 def _groups_to_step(trainer: Any, decay: float) -> list[Any]:
     """The parameters that are trained, in the groups of the optimizer that the Trainer was given, else with and without decay."""
-    from .torch.theirs import groups_in
+    from .torch.theirs import to_step
 
     if (own := _bare(trainer.optimizer)) is not None:
-        return groups_in(own) or [p for group in own.param_groups for p in group["params"]]
+        return to_step(own)
     plain = {id(p) for p in _undecayed(trainer)}
     trained = [p for p in trainer.model.parameters() if p.requires_grad]
     groups = [

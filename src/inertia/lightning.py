@@ -86,11 +86,9 @@ def use(module: Any, found: Tuning) -> None:
 
 def _to_step(module: Any, optimizer: Any) -> list[Any]:
     """The parameters that are trained, in the groups of the module's own optimizer where those differ."""
-    from .torch.theirs import groups_in
+    from .torch.theirs import to_step
 
-    if optimizer is None:
-        return [p for p in module.parameters() if p.requires_grad]
-    return groups_in(optimizer) or [p for group in optimizer.param_groups for p in group["params"]]
+    return [p for p in module.parameters() if p.requires_grad] if optimizer is None else to_step(optimizer)
 
 
 def _carried(verb: str, module: Any, data: Any, trainer: Any, validate: bool, options: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from ..tuning.numpy_door import ADAM_BETA2, ADAM_EPSILON
 from ..tuning.recipe import searched_as
 from .schedules import factored
 
-__all__ = ["alone_in", "groups_in", "optimizer_words", "own_setting", "schedule_of"]
+__all__ = ["alone_in", "groups_in", "optimizer_words", "own_setting", "schedule_of", "to_step"]
 
 
 def optimizer_words(optimizer: Any) -> dict[str, Any]:
@@ -54,6 +54,11 @@ def groups_in(optimizer: Any) -> list[dict[str, Any]]:
     ]
     alike = all((one["scale"], one["weight_decay"]) == (1.0, found[0]["weight_decay"]) for one in found)
     return [] if alike else found
+
+
+def to_step(optimizer: Any) -> list[Any]:
+    """The parameters that it holds as another optimizer is to step them: in its groups where those differ."""
+    return groups_in(optimizer) or [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def own_setting(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import random
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 SEAL_SEED, SEALED_CONVEX, SEALED_NETWORKS = 20261125, 3, 7
 
@@ -26,8 +27,13 @@ class Job:
     sgd: str = "full"  # "full", "thin" (three momenta, two octaves about the best) or "few"; "known": the tuner's own grid
     adamw: str = "full"  # the same; "none" for convex jobs
     seeds: int = 4
-    source: str = "new"  # or "tuner": a job of benchmarks/tuner, whose SGD grid is read from there
+    source: str = "new"  # or "tuner": a job of benchmarks/tuner, whose SGD grid is read from there; or "drawn" (drawn.py)
     sealed: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Where its files are, below `data` and `short`."""
+        return "sealed" if self.sealed else "drawn" if self.source == "drawn" else ""
 
 
 def _budgets(base: Job) -> list[Job]:
@@ -263,9 +269,20 @@ def draw_later(jobs: list[Job], seed: int = SEAL_SEED) -> set[str]:
     }
 
 
+# Appended on 27 November 2026 in the afternoon: jobs drawn by a die, each a family of its own; none of them is sealed.
+LISTED = Path(__file__).parent / "drawn.json"
+
+
+def _drawn() -> list[Job]:
+    return [
+        Job(name, name, kind, name, steps, size, adamw="none" if kind == "convex" else "full", seeds=LATER_SEEDS, source="drawn")
+        for name, (kind, steps, size, _) in json.loads(LISTED.read_text()).items()
+    ]
+
+
 _SEALED = draw(_NEW, _known()) | draw_later(_later())
-JOBS: dict[str, Job] = {job.name: replace(job, sealed=job.name in _SEALED) for job in [*_NEW, *_known(), *_later()]}
-FROZEN = "1038d222c42123b62f8edc0c9d9a8f89623a1cc7682d1188bc60c0b45943c148"
+JOBS: dict[str, Job] = {job.name: replace(job, sealed=job.name in _SEALED) for job in [*_NEW, *_known(), *_later(), *_drawn()]}
+FROZEN = "d80717e8436b5541e336875c104818d731d2749030f1a34ecf800358deb08a8c"
 
 
 def digest() -> str:

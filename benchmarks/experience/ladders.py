@@ -43,7 +43,7 @@ def steps_of(job: Job) -> list[int]:
 
 
 def path_of(job: Job) -> Path:
-    return HERE / "short" / ("sealed" if job.sealed else "") / f"{job.name}.json"
+    return HERE / "short" / job.folder / f"{job.name}.json"
 
 
 def centre(job: Job) -> int:

@@ -19,7 +19,7 @@ from inertia.problems.datasets import standardised
 from inertia.problems.linear_models import with_intercept
 from inertia.tasks.data import airfoil_table
 
-from . import convex, images, more_convex, pictures, points, sequences, shapes, tables
+from . import convex, drawn, images, more_convex, pictures, points, sequences, shapes, tables
 from .jobs import JOBS, Job
 from .layers import Built, binary, cross_entropy
 
@@ -50,6 +50,8 @@ def built(name: str) -> Built:
 def _built(source: str, kind: str, name: str) -> Built:
     if source == "new":
         return BUILDERS[name]()
+    if source == "drawn":
+        return drawn.drawn(int(name.removeprefix("drawn-")))[0]
     if kind == "network":
         net = tuner_module("newcomers").network(name)
         return Built(net.init, net.loss, net.data, net.validation)

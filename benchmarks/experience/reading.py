@@ -61,7 +61,7 @@ def records(sealed: bool = False) -> Iterator[Record]:
 
 def record(name: str) -> Record:
     job = JOBS[name]
-    path = HERE / "data" / ("sealed" if job.sealed else "") / f"{name}.json"
+    path = HERE / "data" / job.folder / f"{name}.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     grids = _grids(known.get("grids", {}), job.seeds)
     reading, start = {optimizer: "tail" for optimizer, _ in grids}, known.get("start", {})

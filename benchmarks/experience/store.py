@@ -1,4 +1,4 @@
-"""What is kept of a job: one JSON file, `data/JOB.json` or `data/sealed/JOB.json`, written after every batch of runs.
+"""What is kept of a job: one JSON file, `data/JOB.json` (`data/sealed`, `data/drawn`), written after every batch of runs.
 
     job, schema, versions, sizes    what was run, by what (dimension, examples, batch_size, steps)
     reading                         "tail": a final loss is the mean of the last readings; "last": the last one (the tuner's grids)
@@ -38,7 +38,7 @@ Where = tuple[str, str, str]  # optimizer, schedule, momentum's name or beta1
 
 
 def path_of(job: Job) -> Path:
-    return DATA / ("sealed" if job.sealed else "") / f"{job.name}.json"
+    return DATA / job.folder / f"{job.name}.json"
 
 
 def rounded(value: float, digits: int = 5) -> float | None:

@@ -18,20 +18,23 @@ if __package__ in (None, ""):
 
 import inertia
 from inertia.tuning.experience.cells import Cell, Facts, read, written
-from inertia.tuning.experience.jobs import foreseen
+from inertia.tuning.experience.jobs import FAMILIES, foreseen
 from inertia.tuning.experience.reading import FITTED
+from inertia.tuning.experience.surfaces import EPSILON, reference, surface
 from inertia.tuning.factors import budget_of
 from inertia.tuning.measurement import Measurement
 from inertia.tuning.measuring import measure
 from inertia.tuning.numpy_door import ProblemJob
 from inertia.tuning.recipe import Recipe
 
+from .jobs import below_zero
 from .ladders import ladder_of
 from .problems import batch_size, built, dimension, examples
 from .reading import Grid, Record, records
 
 TARGET = Path(inertia.__file__).parent / "tuning" / "experience" / "data" / "cells.json.gz"
 SCHEDULES = ("constant", "linear")
+STEADY = 0.6  # fitted: python benchmarks/experience/fit.py --steady
 WHOLE = 12  # recipes that ran on every seed, at least: fewer are the beginning of a grid
 
 
@@ -109,11 +112,42 @@ def cells(record: Record, known: dict[tuple[str, str], Cell]) -> list[Cell]:
             seen = seen or record.features or tuned_features(job.name)
             facts = facts_of(record, seen, schedule)
         facts = facts.climbed(ladder)
+        train, held = rounded(train, start, bound), rounded(held, held_start, None)
         found.append(
             Cell(job.name, job.family, schedule, optimizer, facts, start, held_start, tuple(recipes), train, held,
                  np.full(len(recipes), np.nan) if said is None else said, bound)
         )  # fmt: skip
     return found
+
+
+def instructive(cell: Cell, steady: float = STEADY) -> bool:
+    """Whether a drawn job teaches something: its runs near the best agree over seeds, and its fall is far above the digits kept.
+
+    The deviation over seeds of y = ln(share of the fall left + 1 %), on recipes within 0.3 of the best, is at most `steady` (median).
+    Five digits of every loss are kept, so a fall of 1 % of the start is a thousand units of the last one.
+    """
+    known = surface(cell, FAMILIES[cell.optimizer], FITTED[cell.optimizer])
+    if known is None or known.fall < 0.01 * abs(known.start):
+        return False
+    near = known.spread[known.mean < known.mean.min() + 0.3]
+    return bool(np.sqrt(np.nanmedian(near)) <= steady)
+
+
+def rounded(losses: Any, start: Any, bound: float | None) -> Any:
+    """Losses (R, S) to three significant digits of what they lie above the reference: it is that whose logarithm is taken.
+
+    >>> rounded(np.array([[0.500123, 1.234567], [0.512345, np.inf]]), np.array([2.0, 2.0]), 0.5).tolist()
+    [[0.500123, 1.235], [0.5123, inf]]
+    """
+    known = np.isfinite(losses)
+    if not known.any() or not np.all(np.isfinite(start)):
+        return losses
+    first, lowest = float(start.mean()), float(np.nanmin(np.nanmean(np.minimum(losses, start), axis=1)))
+    ref = reference(first, lowest, bound)
+    above = np.maximum(np.abs(losses - ref), 1e-4 * EPSILON * max(first - ref, 1e-12))
+    unit = 10.0 ** (np.floor(np.log10(np.where(known, above, 1.0))) - 2)
+    near = np.where(known, np.round(losses / unit) * unit, losses)
+    return np.where((near < start) == (losses < start), near, losses)  # which side of the start a run ended on stays
 
 
 def door(job: Any) -> Any:
@@ -147,7 +181,7 @@ def bound_of(name: str, record: Record) -> float | None:
 
 def lowest_of(name: str) -> float | None:
     """What a user would know that a job's loss cannot go below: 0, if anything."""
-    return None if name in NEGATIVE else 0.0
+    return None if name in NEGATIVE or name in below_zero() else 0.0
 
 
 NEGATIVE = {
@@ -163,7 +197,7 @@ def main() -> None:
     found = []
     for record in records():
         if record.start.get("train") and (record.features or record.job.source == "tuner"):
-            found += cells(record, known)
+            found += [cell for cell in cells(record, known) if record.job.source != "drawn" or instructive(cell)]
             print(record.job.name, len(found), file=sys.stderr, flush=True)
     TARGET.parent.mkdir(exist_ok=True)
     written(found, TARGET)

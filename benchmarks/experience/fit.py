@@ -6,17 +6,20 @@
     ... --held-out                                       the validation loss as objective;   --adamw    AdamW's cells
 
     ... --widths                                         only `broad` and `narrow`, with the rest as it is
+    ... --steady                                         which drawn jobs are worth knowing
     ... --sealed                                         the table of the jobs sealed last: once, when nothing more is changed
     ... --sealed-first                                   the same of the first ten, which were opened on 26 November 2026
 
 What is minimised: the mean over cells of min(logreg, 1.5) after 0 to 3 runs (three weighs twice), one tuning seed a cell, nothing of
-the cell's family known. The numbers `gain`, `heed`, `broad` and `narrow` do not change choices; they are fitted by the pinball score of the
-intervals, of ln(share of the fall that is left + 1 %) for what a run ends at before and after the first run of the job.
+the cell's family known. Jobs that were drawn by a die are known and judge nothing. The numbers `gain`, `heed`, `broad` and `narrow` do
+not change choices; they are fitted by the pinball score of the intervals, of ln(share of the fall that is left + 1 %) for what a run
+ends at before and after the first run of the job.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,23 +38,26 @@ from inertia.tuning.experience.surfaces import EPSILON
 WIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 GAINS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 HEEDS = (0.0, 0.125, 0.25, 0.5, 1.0)
+STEADY = (0.0, 0.2, 0.4, 0.6, 1.0, np.inf)
 WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0]) / 5
 
 
 class Bank:
     """All cells of one optimizer and objective."""
 
-    def __init__(self, optimizer: str = "sgd", held_out: bool = False, judged: tuple[Cell, ...] = ()) -> None:
+    def __init__(
+        self, optimizer: str = "sgd", held_out: bool = False, judged: Iterable[Cell] = (), known: Iterable[Cell] | None = None
+    ) -> None:
         self.families, self.optimizer, self.held_out = FAMILIES[optimizer], optimizer, held_out
-        known = [cell for cell in shipped() if cell.optimizer == optimizer and cell.facts.short_best is not None]
-        self.known = known if judged else []  # what is known, where it is not what is judged
-        self.cells = list(judged) or known
+        cells = shipped() if known is None else known
+        self.known = [cell for cell in cells if cell.optimizer == optimizer and cell.facts.short_best is not None]
+        self.cells = list(judged) or [cell for cell in self.known if not drawn(cell)]
         self.lay(FITTED[optimizer])
 
     def lay(self, fitted: Fitted) -> None:
         """Every grid on the net: again where the unit of the net has changed. What is judged is laid as if its family were not known."""
         self.of = _unit_of(fitted)
-        known = self.known or self.cells
+        known = self.known
         chosen = penalties(known, self.optimizer, fitted)
         whole = replace(fitted, trends=trends(known, self.optimizer, fitted, chosen))
         self.taught = laid(known, self.families, whole, self.held_out)
@@ -83,6 +89,11 @@ class Bank:
                 known[family] = self.left_out(family, fitted)
             found.append(play(s, cell, known[family], seeds=seeds or (number % 3,)))
         return found
+
+
+def drawn(cell: Cell) -> bool:
+    """Whether a die made the job: such jobs are known, and judge nothing."""
+    return cell.name.startswith("drawn-")
 
 
 def _unit_of(fitted: Fitted) -> tuple[object, ...]:
@@ -242,8 +253,27 @@ def number(words: list[str], name: str, usual: int) -> int:
     return int(words[words.index(name) + 1]) if name in words else usual
 
 
+def steady() -> None:
+    """What taking only steady drawn jobs is worth (see build.instructive): the objective of both optimizers, at several limits."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from experience.build import cells, instructive
+    from experience.reading import records
+
+    found = [cell for record in records() if record.job.source == "drawn" and record.features for cell in cells(record, {})]
+    print("drawn jobs whose runs near the best differ by at most this over seeds (y): cells, objective of SGD and of AdamW, sum")
+    for limit in STEADY:
+        taken = [cell for cell in found if instructive(cell, limit)]
+        known = [cell for cell in shipped() if not drawn(cell)] + taken
+        banks = [Bank(name, known=known) for name in ("sgd", "adamw")]
+        both = [objective(bank.played(FITTED[bank.optimizer], (0, 1, 2)), FITTED[bank.optimizer]) for bank in banks]
+        print(f"{limit:5.2f} {len(taken):6} {both[0]:8.4f} {both[1]:8.4f} {sum(both):8.4f}", flush=True)
+
+
 if __name__ == "__main__":
     words = sys.argv[1:]
+    if "--steady" in words:
+        steady()
+        sys.exit()
     which = "adamw" if "--adamw" in words else "sgd"
     shut = {"--sealed", "--sealed-first"} & set(words)
     words += ["--table"] if shut else []

@@ -11,6 +11,7 @@ import hashlib
 import json
 import random
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 SEAL_SEED, SEALED_CONVEX, SEALED_NETWORKS = 20261125, 3, 7
@@ -278,6 +279,12 @@ def _drawn() -> list[Job]:
         Job(name, name, kind, name, steps, size, adamw="none" if kind == "convex" else "full", seeds=LATER_SEEDS, source="drawn")
         for name, (kind, steps, size, _) in json.loads(LISTED.read_text()).items()
     ]
+
+
+@cache
+def below_zero() -> set[str]:
+    """Drawn jobs whose loss may go below 0."""
+    return {name for name, (*_, negative) in json.loads(LISTED.read_text()).items() if negative}
 
 
 _SEALED = draw(_NEW, _known()) | draw_later(_later())

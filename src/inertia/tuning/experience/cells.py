@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,20 @@ class Cell:
     held_out: bool = False  # whether the objective of a user's own tuning was the validation loss
     full: bool = True  # a dense grid, whose best recipe is known; False: a few runs of a tuning
 
-    @property
+    @cached_property
     def families(self) -> tuple[Family, ...]:
         """The momenta that ran, in order."""
-        return tuple(sorted({recipe.family for recipe in self.recipes}))
+        return tuple(sorted({Family(*kind, self.optimizer) for kind in self._kinds}))
+
+    @cached_property
+    def whose(self) -> NDArray[np.intp]:
+        """(R,) which of the families every recipe is of."""
+        number = {(family.momentum, family.nesterov): row for row, family in enumerate(self.families)}
+        return np.array([number[recipe.momentum, recipe.nesterov] for recipe in self.recipes], dtype=np.intp)
+
+    @property
+    def _kinds(self) -> set[tuple[float, bool]]:
+        return {(recipe.momentum, recipe.nesterov) for recipe in self.recipes}
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and words; losses to six digits."""
@@ -126,17 +136,20 @@ class Cell:
 
 
 def _listed(values: Array) -> Any:
-    """Numbers to six digits; "x" for a run that diverged, null for what was not read."""
+    """Numbers to six digits; "inf" for a run that diverged, null for what was not read."""
     if values.ndim > 1:
         return [_listed(row) for row in values]
-    return [None if np.isnan(x) else "x" if np.isinf(x) else float(f"{x:.6g}") for x in values]
+    return [None if np.isnan(x) else "inf" if np.isinf(x) else float(f"{x:.6g}") for x in values]
 
 
 def _array(rows: Any) -> Array:
-    """What `_listed` wrote."""
-    if rows and isinstance(rows[0], list):
-        return np.array([_array(row) for row in rows])
-    return np.array([np.nan if x is None else np.inf if x == "x" else x for x in rows], dtype=float)
+    """What `_listed` wrote; version 0.2 wrote "x" for a run that diverged."""
+    try:
+        return np.array(rows, dtype=float)
+    except ValueError:
+        if rows and isinstance(rows[0], list):
+            return np.array([_array(row) for row in rows])
+        return np.array([np.inf if x == "x" else x for x in rows], dtype=float)
 
 
 def written(cells: list[Cell] | tuple[Cell, ...], path: Path) -> None:

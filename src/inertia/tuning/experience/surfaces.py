@@ -11,6 +11,7 @@ so y is 0 where nothing was learned, and neither a shift of the loss nor its uni
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,36 +149,39 @@ def surface(cell: Cell, families: tuple[Family, ...], fitted: Fitted, held_out: 
 
 def _laid(cell: Cell, families: tuple[Family, ...], rows: dict[str, Array], at: float, along: float) -> dict[str, Array]:
     """Values of recipes on the net."""
-    x = np.log2([recipe.learning_rate for recipe in cell.recipes]) - at
-    own = cell.families
-    number = {family: row for row, family in enumerate(own)}
-    whose = np.array([number[recipe.family] for recipe in cell.recipes])
-    laid = {key: np.full((len(own), NET.size), np.nan) for key in rows}
-    for row in range(len(own)):
-        mine = np.flatnonzero(whose == row)
-        order = mine[np.argsort(x[mine])]
-        for key, values in rows.items():
-            laid[key][row] = _interpolated(x[order], values[order], key)
-    mixed = spread_over(np.stack(list(laid.values())), *blend(own, families, along))
-    return dict(zip(laid, mixed, strict=True))
+    x, own, whose = np.log2([recipe.learning_rate for recipe in cell.recipes]) - at, cell.families, cell.whose
+    many = np.bincount(whose, minlength=len(own))
+    place = np.empty(x.size, dtype=np.intp)  # of every recipe among those of its family
+    place[np.argsort(whose, kind="stable")] = np.arange(x.size) - np.repeat(np.cumsum(many) - many, many)
+    rates, values = np.full((len(own), many.max()), np.nan), np.full((len(rows), len(own), many.max()), np.nan)
+    rates[whose, place], values[:, whose, place] = x, np.stack(list(rows.values()))
+    laid = _interpolated(np.broadcast_to(rates, values.shape), values, tuple(rows))
+    return dict(zip(rows, spread_over(laid, *blend(own, families, along)), strict=True))
 
 
-def _interpolated(x: Array, values: Array, key: str) -> Array:
-    """Values on the net: straight lines between, progress in proportion to the rate below, failure one octave above."""
-    kept = np.isfinite(values)
-    if not kept.any():
-        return np.full(NET.size, np.nan)
-    x, values = x[kept], values[kept]
-    found = np.interp(NET, x, values)
-    low, high = x[0] > NET, x[-1] < NET
-    if key in ("seen", "mean", "said"):
-        found[low] = np.log1p(-(1 - np.exp(values[0])) * 2.0 ** (NET[low] - x[0]))
-        found[high] = values[-1] * np.maximum(1 - (NET[high] - x[-1]), 0.0)
-    elif key in ("failing", "risen"):
-        found[low], found[high] = 0.0, np.minimum(values[-1] + NET[high] - x[-1], 1.0)
+def _interpolated(x: Array, values: Array, keys: tuple[str, ...]) -> Array:
+    """Values (K, F, R) on the net: straight lines between, progress in proportion to the rate below, failure one octave above."""
+    x = np.where(np.isfinite(values), x, np.inf)
+    order = np.argsort(x, axis=-1)
+    x, values = np.take_along_axis(x, order, axis=-1), np.take_along_axis(values, order, axis=-1)
+    last = np.maximum(np.sum(np.isfinite(x), axis=-1, keepdims=True) - 1, 0)
+    below = np.clip(np.sum(x[..., None, :] <= NET[:, None], axis=-1) - 1, 0, np.maximum(last - 1, 0))
+    above = np.minimum(below + 1, last)
+    (left_x, left_y), (right_x, right_y) = ([np.take_along_axis(each, at, axis=-1) for each in (x, values)] for at in (below, above))
+    with np.errstate(invalid="ignore"):  # a row of which nothing is known
+        share = (NET - left_x) / np.where(above > below, right_x - left_x, 1.0)
+    found = left_y + np.clip(share, 0.0, 1.0) * (right_y - left_y)
+    end = np.take_along_axis(values, last, axis=-1)
+    low, beyond = x[..., :1] > NET, NET - np.take_along_axis(x, last, axis=-1)
+    progress, failing = ([k for k, key in enumerate(keys) if key in some] for some in (("seen", "mean", "said"), ("failing", "risen")))
+    slow = np.log1p(-(1 - np.exp(values[progress, :, :1])) * 2.0 ** np.where(low, NET - x[..., :1], 0.0)[progress])
+    fading = np.where(beyond > 0, end * np.maximum(1 - beyond, 0.0), found)[progress]
+    found[progress] = np.where(low[progress], slow, fading)
+    found[failing] = np.where(low, 0.0, np.where(beyond > 0, np.minimum(end + beyond, 1.0), found))[failing]
     return found
 
 
+@cache
 def blend(own: tuple[Family, ...], wanted: tuple[Family, ...], along: float) -> tuple[NDArray[np.intp], Array, Array]:
     """How wanted families are made of those at hand: two rows each, their shifts in x, and their weights.
 

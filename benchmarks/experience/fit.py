@@ -6,7 +6,7 @@
     ... --held-out                                       the validation loss as objective;   --adamw    AdamW's cells
 
     ... --widths                                         only `broad` and `narrow`, with the rest as it is
-    ... --steady                                         which drawn jobs are worth knowing
+    ... --drawn                                          what each optimizer gains by knowing drawn jobs
     ... --sealed                                         the table of the jobs sealed last: once, when nothing more is changed
     ... --sealed-first                                   the same of the first ten, which were opened on 26 November 2026
 
@@ -38,7 +38,6 @@ from inertia.tuning.experience.surfaces import EPSILON
 WIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 GAINS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 HEEDS = (0.0, 0.125, 0.25, 0.5, 1.0)
-STEADY = (0.0, 0.2, 0.4, 0.6, 1.0, np.inf)
 WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0]) / 5
 
 
@@ -253,26 +252,28 @@ def number(words: list[str], name: str, usual: int) -> int:
     return int(words[words.index(name) + 1]) if name in words else usual
 
 
-def steady() -> None:
-    """What taking only steady drawn jobs is worth (see build.instructive): the objective of both optimizers, at several limits."""
+def told_by_a_die() -> None:
+    """What each optimizer gains where jobs drawn by a die are known, too: its objective without and with them."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from experience.build import cells, instructive
     from experience.reading import records
 
     found = [cell for record in records() if record.job.source == "drawn" and record.features for cell in cells(record, {})]
-    print("drawn jobs whose runs near the best differ by at most this over seeds (y): cells, objective of SGD and of AdamW, sum")
-    for limit in STEADY:
-        taken = [cell for cell in found if instructive(cell, limit)]
-        known = [cell for cell in shipped() if not drawn(cell)] + taken
-        banks = [Bank(name, known=known) for name in ("sgd", "adamw")]
-        both = [objective(bank.played(FITTED[bank.optimizer], (0, 1, 2)), FITTED[bank.optimizer]) for bank in banks]
-        print(f"{limit:5.2f} {len(taken):6} {both[0]:8.4f} {both[1]:8.4f} {sum(both):8.4f}", flush=True)
+    thought_of = [cell for cell in shipped() if not drawn(cell)]
+    print("logreg after 0 .. 3 runs, and what is minimised, without and with the cells of drawn jobs")
+    for name in FITTED:
+        for more in ([], [cell for cell in found if cell.optimizer == name and instructive(cell)]):
+            played = Bank(name, known=[*thought_of, *more]).played(FITTED[name], (0, 1, 2))
+            logreg = np.mean([[np.minimum(row.logreg, 1.5) for row in rows] for rows in played], axis=(0, 1))
+            print(
+                f"{name:6} {len(more):4} " + "".join(f"{x:7.3f}" for x in logreg) + f"   {objective(played, FITTED[name]):.4f}", flush=True
+            )
 
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    if "--steady" in words:
-        steady()
+    if "--drawn" in words:
+        told_by_a_die()
         sys.exit()
     which = "adamw" if "--adamw" in words else "sgd"
     shut = {"--sealed", "--sealed-first"} & set(words)

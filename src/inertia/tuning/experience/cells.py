@@ -98,7 +98,7 @@ class Cell:
     forecast: Array  # (R,) share of its own fall that the quadratic at the start said would be left; nan where it was withheld
     bound: float | None = None  # what the training loss of this job cannot go below, for whoever judges; the tuner may not know it
     held_out: bool = False  # whether the objective of a user's own tuning was the validation loss
-    full: bool = True  # a dense grid, whose best recipe is known; False: a few runs of a tuning
+    full: bool = True  # a dense grid, whose gain by momentum speaks for other jobs; False: a few runs of a tuning, or a job drawn by a die
 
     @cached_property
     def families(self) -> tuple[Family, ...]:

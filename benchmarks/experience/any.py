@@ -55,6 +55,10 @@ class Side:
         fell, _, weight = settled(self.belief, self.best)
         self.loss = self.s.start - float(np.average(fell, weights=weight))
 
+    def ended(self) -> float:
+        """What its best run ended at; inf where it has not run."""
+        return self.s.start - self.fell[self.done.index(self.best)] if self.done else float("inf")
+
     def next(self) -> tuple[int, float]:
         """What it would run next, and by how much in loss that is expected to improve on its own best."""
         if not self.done:
@@ -98,9 +102,8 @@ def any_way(sides: tuple[Side, Side]) -> Iterator[tuple[int, float, tuple[float,
     """The policy of inertia.tuning.experience.either: after 0, 1, ... runs, which is chosen, its y, and the ratio told."""
     likely = apart(*(side.known for side in sides))
     for n in range(RUNS + 1):
-        by_runs = told(*(settled(side.belief, side.best) for side in sides), likely)
         by_best = told(*(reached(side.belief, side.known.fitted) for side in sides), likely)
-        first = by_runs[1] >= 0 if n else advised() == NAMES[0]
+        first = sides[0].ended() <= sides[1].ended() if n else advised() == NAMES[0]
         order = sorted((0, 1), key=lambda k: (n > 0 and not sides[k].done, (k == 0) != first))
         best, other = (sides[k] for k in order)
         yield order[0], float(best.y[best.best]), tuple(map(float, by_best))

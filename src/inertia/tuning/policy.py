@@ -53,6 +53,7 @@ class Reason(Enum):
     REPLICATE = "the best run again with another seed"
     WITHOUT_MOMENTUM = "asked for: the run without momentum"
     BEST_EXPECTED = "smallest loss expected on a fresh seed among the runs made"
+    BEST_OPTIMIZER = "the better of two optimizers by their best runs, and its smallest loss expected"
     ADVICE = "no run was made"
     NOTHING_TO_GAIN = "one more run is expected to gain less than it is worth"
     BUDGET_SPENT = "no run is left in the budget"

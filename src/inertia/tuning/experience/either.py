@@ -4,9 +4,8 @@ The first run is that of the optimizer whose advice without a run ended nearer t
 was made, of the one that is believed to end lower), the second that of the other, so that both have been seen. Nothing measured before
 a run foretold which of two ends lower (benchmarks/experience/any.py). Every further run goes where the loss of the better of both is
 expected to fall most. Which of two ends lower, each at its own best setting, is told by the ratio of what is left above the floor that
-both share: each policy thinks in what is left above a floor of its own. What is recommended has the better run, unless that ratio says
-otherwise for sure: the median of the same ratio at the best runs so far decides, for the mean loss is ruled by the few hypotheses under
-which an optimizer could fall very far (leave one family out, it chose SGD in nearly every job).
+both share: each policy thinks in what is left above a floor of its own. The optimizer is
+recommended whose best run ended lower: what is believed of both runs chooses no better (any.py), and nobody would understand it.
 """
 
 from __future__ import annotations
@@ -72,13 +71,14 @@ class EitherPolicy:
         return max((each for each in found if each is not None), key=lambda each: each.gain, default=None)
 
     def pick(self, history: History) -> Pick:
-        """The run with the smallest loss expected on a fresh seed, of both optimizers; without runs, the candidate with it."""
-        name = self._order(history)[0]
-        found = self.each[name].pick(self._parts(history)[name])
+        """Of the optimizer whose best run ended lower, the run with the smallest loss expected; without runs, the candidate with it."""
+        name, other = self._order(history)
+        parts = self._parts(history)
+        found = self.each[name].pick(parts[name])
         if found.index is None:
             return found
         places = [index for index, trial in enumerate(history.trials) if trial.run.recipe.optimizer == name]
-        return replace(found, index=places[found.index])
+        return replace(found, index=places[found.index], why=Reason.BEST_OPTIMIZER if parts[other].trials else found.why)
 
     def expect(self, recipes: Sequence[Recipe], history: History) -> list[Expectation | None]:
         """Where a run of each recipe would end, on a fresh seed."""
@@ -126,12 +126,13 @@ class EitherPolicy:
         return self._split[1:]
 
     def _order(self, history: History) -> list[str]:
-        """The optimizers, best first: one that ran before one that did not; else the one whose best run is more likely to be lower.
+        """The optimizers, best first: one that ran before one that did not; else the one whose best run ended lower.
 
         Without runs and without a forecast it is the one whose advice was nearer to the better of both on other jobs.
         """
         parts, by_runs, _ = self._asked(history)
-        first = bool(by_runs[1] >= 0)
+        one, two = (self.each[name].ended(parts[name]) for name in self.each)
+        first = one <= two if np.isfinite([one, two]).all() else bool(by_runs[1] >= 0)
         if not history.trials and all(policy.job.said is None for policy in self.each.values()):
             first = advised() == OPTIMIZERS[0]
         return sorted(self.each, key=lambda name: (not parts[name].trials, (name == OPTIMIZERS[0]) != first))

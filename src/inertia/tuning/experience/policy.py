@@ -131,6 +131,13 @@ class ExperiencePolicy:
             recipe = self.recipes[int(np.argmin(self._tried(history).expected))]
         return self.known.belief(self._weighed(history), self._places([recipe]))
 
+    def ended(self, history: History) -> float:
+        """What the best run so far ended at, where smaller is better; inf where none has run or it was lost."""
+        if not history.trials:
+            return float("inf")
+        ended = score(history.trials[self._best(history)].run, self.budget.objective)
+        return float(ended) if np.isfinite(ended) else float("inf")
+
     def at_best(self, history: History) -> tuple[Array, Array, Array]:
         """How far this optimizer may fall at its best, as `reached`."""
         return reached(self._tried(history), self.known.fitted)

@@ -72,7 +72,7 @@ class Store:
         empty: dict[str, list[Any]] = {"train": [], "validation": [], "curve": []}
         cell = self.cells.setdefault(part, {}).setdefault(where, {}).setdefault(rate, empty)
         cell["train"].append(rounded(ended.train))
-        if not math.isnan(ended.validation):
+        if not math.isnan(ended.validation) or self.head["start"]["validation"]:  # nan where it overflowed, too: as if it had diverged
             cell["validation"].append(rounded(ended.validation))
         if curve and not cell["curve"]:
             cell["curve"] = [rounded(value, 4) for value in ended.curve]

@@ -7,9 +7,10 @@
                                                  sgd-fine, adamw-fine, short, seeds (features of the other seeds), rivals
     python benchmarks/experience --features      measure all features anew (after inertia.jax.measure has changed)
 
-Jobs stand in `jobs.py` (frozen: append, never change), their problems in `convex.py`, `tables.py`, `images.py` and
-`sequences.py`, the schema in `store.py`, the choice of cells in `grids.py`. `reading.py` gives everything as arrays, the grids
-of benchmarks/tuner in the same form among them; whoever fits a rule reads through it, without the sealed jobs.
+Jobs stand in `jobs.py` (frozen: append, never change), their problems in `convex.py`, `tables.py`, `images.py`, `sequences.py` and
+others, those put together by a die in `drawn.py`, the schema in `store.py`, the choice of cells in `grids.py`. `reading.py` gives
+everything as arrays, the grids of benchmarks/tuner in the same form among them; whoever fits a rule reads through it, without the
+sealed jobs.
 
 To add a job: write a builder (pure functions, fixed seeds), append it to `_NEW` in `jobs.py`, put the digest that the test names
 into `FROZEN`, run the program. Measured, on one slow core, compiling and features included: a convex job 7 seconds, a small

@@ -69,6 +69,14 @@ def test_both_run_once_and_then_the_better_one_is_recommended(seen, best):
     assert how.without_momentum(history).optimizer == best
 
 
+def test_an_optimizer_whose_runs_are_lost_is_not_recommended(seen):
+    bent = replace(seen, convex=False)
+    for lost, fine in (("sgd", "adamw"), ("adamw", "sgd")):
+        how, history, _ = played(bent, {lost: np.inf, fine: 0.9}, 3)
+        assert {trial.run.recipe.optimizer for trial in history.trials} == {"sgd", "adamw"}
+        assert how.pick(history).recipe.optimizer == fine
+
+
 def test_nothing_is_said_before_both_have_run(seen):
     how, history, _ = played(seen, {"sgd": 0.1, "adamw": 0.1}, 1)
     assert how.pick(history).index == 0
@@ -95,11 +103,11 @@ def test_of_a_metric_that_is_to_rise_the_better_ends_higher():
     fallen = inertia.tune(model, torch.nn.CrossEntropyLoss(), (x, y), metric=lambda m: 1 - share(m), maximize=False, **job)
     up, down = ("\n".join([str(found), *remarks(found), found.to_json()["optimizer"]["verdict"]]) for found in (risen, fallen))
     assert "of 2 runs, the best with" in up
-    assert "ended higher than the best with" in up
+    assert "was higher over its last steps than the best with" in up
     assert "ends higher here" in up
     assert "below their ceiling" in up
     assert not [words for words in ("lowest", "ends lower", "to lower the", "above their floor") if words in up]
-    assert "ended lower than the best with" in down
+    assert "was lower over its last steps than the best with" in down
     assert "ends lower here" in down
     assert "above their floor" in down
 

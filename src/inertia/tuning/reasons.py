@@ -47,7 +47,7 @@ _WHY = {
     Reason.REPLICATE: "the best run was repeated with another seed",
     Reason.WITHOUT_MOMENTUM: "the run without momentum that was asked for",
     Reason.BEST_EXPECTED: "of the runs made it has the smallest loss expected on a fresh seed",
-    Reason.BEST_OPTIMIZER: "its best run ended lower than that of the other optimizer; of its own runs it has the smallest loss expected",
+    Reason.BEST_OPTIMIZER: "its best run was lower over its last steps than that of the other optimizer",
     Reason.ADVICE: "nothing was run: this is advice from the measurement and from other jobs, not verified",
     Reason.NOTHING_TO_GAIN: "the search ended because one more run is expected to gain less than it costs",
     Reason.BUDGET_SPENT: "the search ended because the runs that were allowed are spent",
@@ -57,7 +57,7 @@ _WHY_OF_RISING = {  # where runs are compared by a metric that is to rise
     Reason.PAST_RUNS: "by the runs that you already had, and by jobs like this one, the highest metric is likely at this setting",
     Reason.IMPROVES: "of all settings it was the one most likely to end higher",
     Reason.BEST_EXPECTED: "of the runs made it has the largest metric expected on a fresh seed",
-    Reason.BEST_OPTIMIZER: "its best run ended higher than that of the other optimizer; of its own runs it has the largest metric expected",
+    Reason.BEST_OPTIMIZER: "its best run was higher over its last steps than that of the other optimizer",
 }
 _FROM = {
     Evidence.FORECAST: "from a forecast with the curvature at the start",
@@ -141,7 +141,8 @@ def _among(found: Tuning) -> str:
         return " (the only run)"
     if found.choice is not None and len(tried) > 1:
         chosen, other = (_NAMES[name] for name in (found.choice.chosen, found.choice.other))
-        return f"; of {len(found.runs)} runs, the best with {chosen} ended {'higher' if rising else 'lower'} than the best with {other}"
+        lower = "higher" if rising else "lower"
+        return f"; of {len(found.runs)} runs, the best with {chosen} was {lower} over its last steps than the best with {other}"
     return f"; of {len(found.runs)} runs, its setting is expected to end {'highest' if rising else 'lowest'} on a fresh seed"
 
 

@@ -4,8 +4,8 @@ The first run is that of the optimizer whose advice without a run ended nearer t
 was made, of the one that is believed to end lower), the second that of the other, so that both have been seen. Nothing measured before
 a run foretold which of two ends lower (benchmarks/experience/any.py). Every further run goes where the loss of the better of both is
 expected to fall most. Which of two ends lower, each at its own best setting, is told by the ratio of what is left above the floor that
-both share: each policy thinks in what is left above a floor of its own. The optimizer is
-recommended whose best run ended lower: what is believed of both runs chooses no better (any.py), and nobody would understand it.
+both share: each policy thinks in what is left above a floor of its own. The optimizer whose
+best run ended lower is recommended: what is believed of both runs chooses no better (any.py), and nobody would understand it.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class EitherPolicy:
         """
         parts, by_runs, _ = self._asked(history)
         one, two = (self.each[name].ended(parts[name]) for name in self.each)
-        first = one <= two if np.isfinite([one, two]).all() else bool(by_runs[1] >= 0)
+        first = one <= two if min(one, two) < np.inf else bool(by_runs[1] >= 0)
         if not history.trials and all(policy.job.said is None for policy in self.each.values()):
             first = advised() == OPTIMIZERS[0]
         return sorted(self.each, key=lambda name: (not parts[name].trials, (name == OPTIMIZERS[0]) != first))

@@ -113,7 +113,7 @@ def cells(record: Record, known: dict[tuple[str, str], Cell]) -> list[Cell]:
             seen = seen or record.features or tuned_features(job.name)
             facts = facts_of(record, seen, schedule)
         facts = facts.climbed(ladder)
-        train, held = rounded(train, start, bound), rounded(held, held_start, None)
+        train, held = shortened(train, start, bound), shortened(held, held_start, None)
         found.append(
             Cell(job.name, job.family, schedule, optimizer, facts, start, held_start, tuple(recipes), train, held,
                  np.full(len(recipes), np.nan) if said is None else said, bound)
@@ -127,10 +127,10 @@ def instructive(cell: Cell) -> bool:
     return known is not None and known.fall >= 0.01 * abs(known.start)
 
 
-def rounded(losses: Any, start: Any, bound: float | None) -> Any:
+def shortened(losses: Any, start: Any, bound: float | None) -> Any:
     """Losses (R, S) to three significant digits of what they lie above the reference: it is that whose logarithm is taken.
 
-    >>> rounded(np.array([[0.500123, 1.234567], [0.512345, np.inf]]), np.array([2.0, 2.0]), 0.5).tolist()
+    >>> shortened(np.array([[0.500123, 1.234567], [0.512345, np.inf]]), np.array([2.0, 2.0]), 0.5).tolist()
     [[0.500123, 1.235], [0.5123, inf]]
     """
     known = np.isfinite(losses)

@@ -41,7 +41,7 @@ from .drawn_parts import (
     rows_of,
     series,
     written,
-)  # fmt: skip
+)
 from .jobs import LISTED
 from .layers import Built, binary, cross_entropy, half_square, single, split
 
@@ -67,12 +67,12 @@ def drawn(number: int) -> tuple[Built, int, int | None, str, bool]:
     raise AssertionError(number)
 
 
-def _shape(rng: Any, least: int = 1) -> Shape:
+def _shape(rng: Any) -> Shape:
     """A network's form."""
     act = str(rng.choice(list(ACTS)))
     gain = float(np.exp(rng.normal(0.1, 0.5)) * (0.5 if act == "square" else 1.0))
     return Shape(
-        int(rng.choice([1, 1, 2, 2, 2, 3, 4, 5])) if least else 0, int(rng.choice([8, 12, 16, 24, 32, 48])), act,
+        int(rng.choice([1, 1, 2, 2, 2, 3, 4, 5])), int(rng.choice([8, 12, 16, 24, 32, 48])), act,
         str(rng.choice(["none", "none", "none", "none", "layer", "batch"])), bool(rng.random() < 0.25),
         bool(rng.random() < 0.12), gain, float(rng.choice([0.0, 0.3, 1.0, 1.0, 1.0, 2.0])), bool(rng.random() < 0.2),
     )  # fmt: skip
@@ -145,12 +145,11 @@ def _symbols(rng: Any) -> Any:
         x, y = whole[:, :-1], whole[:, 1:].astype(np.int32)
     shape, outputs = _shape(rng), 3 if naming else symbols
     body = _body(rng, shape, shape.width)
-    head = linear
 
     def init(key: Any) -> Any:
         keys = jax.random.split(key, 3)
         table = jax.random.normal(keys[0], (symbols, shape.width)) * shape.gain
-        return {"table": table, "body": body[0](keys[1]), "head": head(keys[2], shape.width, outputs, shape.last)}
+        return {"table": table, "body": body[0](keys[1]), "head": linear(keys[2], shape.width, outputs, shape.last)}
 
     def out(params: Any, tokens: Any) -> Any:
         states = body[1](params["body"], params["table"][tokens])

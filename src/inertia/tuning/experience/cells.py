@@ -103,17 +103,13 @@ class Cell:
     @cached_property
     def families(self) -> tuple[Family, ...]:
         """The momenta that ran, in order."""
-        return tuple(sorted({Family(*kind, self.optimizer) for kind in self._kinds}))
+        return tuple(sorted(Family(*kind, self.optimizer) for kind in {(recipe.momentum, recipe.nesterov) for recipe in self.recipes}))
 
     @cached_property
     def whose(self) -> NDArray[np.intp]:
         """(R,) which of the families every recipe is of."""
         number = {(family.momentum, family.nesterov): row for row, family in enumerate(self.families)}
         return np.array([number[recipe.momentum, recipe.nesterov] for recipe in self.recipes], dtype=np.intp)
-
-    @property
-    def _kinds(self) -> set[tuple[float, bool]]:
-        return {(recipe.momentum, recipe.nesterov) for recipe in self.recipes}
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and words; losses to six digits."""
@@ -143,7 +139,7 @@ def _listed(values: Array) -> Any:
 
 
 def _array(rows: Any) -> Array:
-    """What `_listed` wrote; version 0.2 wrote "x" for a run that diverged."""
+    """What `_listed` wrote; earlier files hold "x" for a run that diverged."""
     try:
         return np.array(rows, dtype=float)
     except ValueError:

@@ -4,8 +4,8 @@ The first run is that of the optimizer whose advice without a run ended nearer t
 was made, of the one that is believed to end lower), the second that of the other, so that both have been seen. Nothing measured before
 a run foretold which of two ends lower (benchmarks/experience/any.py). Every further run goes where the loss of the better of both is
 expected to fall most. Which of two ends lower, each at its own best setting, is told by the ratio of what is left above the floor that
-both share: each policy thinks in what is left above a floor of its own. The optimizer whose
-best run ended lower is recommended: what is believed of both runs chooses no better (any.py), and nobody would understand it.
+both share: each policy thinks in what is left above a floor of its own. The optimizer whose best run ended lower is recommended: what
+is believed of both runs chooses no better (any.py), and nobody would understand it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class EitherPolicy:
         self.budget = budget
         self.each = {name: ExperiencePolicy(measured, budget, seed, optimizer=name, own=own) for name in OPTIMIZERS}
         self.apart = apart(*(self.each[name].known for name in OPTIMIZERS))
-        self._split: tuple[History, dict[str, History], Array, Array] | None = None
+        self._split: tuple[History, dict[str, History], Array] | None = None
 
     def propose(self, history: History, left: int) -> Proposal | None:
         """What to run next: both optimizers once, then the one whose run is expected to lower the better of both most."""
@@ -102,7 +102,7 @@ class EitherPolicy:
 
     def chosen(self, history: History) -> Choice:
         """Which optimizer ends lower, and by how much."""
-        _, _, ratio = self._asked(history)
+        _, ratio = self._asked(history)
         parts, (best, other) = self._parts(history), self._order(history)
         low, middle, high = np.exp(ratio if best == OPTIMIZERS[0] else -ratio[::-1])
         evidence = Evidence.RUNS if all(parts[name].trials for name in (best, other)) else Evidence.EXPERIENCE
@@ -112,29 +112,34 @@ class EitherPolicy:
         """The history of each optimizer; kept, because the same history is asked many things."""
         return self._asked(history)[0]
 
-    def _asked(self, history: History) -> tuple[dict[str, History], Array, Array]:
-        """Each optimizer's history, and 10 %, median and 90 % of ln(second of OPTIMIZERS/first): at the best runs so far, at the best."""
+    def _asked(self, history: History) -> tuple[dict[str, History], Array]:
+        """Each optimizer's history, and 10 %, median and 90 % of ln(second of OPTIMIZERS/first), each at its best."""
         if self._split is None or self._split[0] is not history:
             parts = {name: history.of(name) for name in self.each}
-            one, two = self.each.values()
-            first, second = (parts[name] for name in self.each)
-            ahead = two.start(second) - one.start(first)  # falls are counted from one start
-            so_far = settled(one.standing(first), 0), settled(two.standing(second), 0)
-            at_best = one.at_best(first), two.at_best(second)
-            by_runs, by_best = (told(a, _later(b, ahead), self.apart) for a, b in (so_far, at_best))
-            self._split = history, parts, by_runs, by_best
+            one, two = (policy.at_best(parts[name]) for name, policy in self.each.items())
+            self._split = history, parts, self._told(parts, one, two)
         return self._split[1:]
+
+    def _told(self, parts: dict[str, History], one: tuple[Array, Array, Array], two: tuple[Array, Array, Array]) -> Array:
+        """10 %, median and 90 % of the logarithm of the ratio, of falls that are counted from each optimizer's own start."""
+        first, second = (policy.start(parts[name]) for name, policy in self.each.items())
+        return told(one, _later(two, second - first), self.apart)
 
     def _order(self, history: History) -> list[str]:
         """The optimizers, best first: one that ran before one that did not; else the one whose best run ended lower.
 
-        Without runs and without a forecast it is the one whose advice was nearer to the better of both on other jobs.
+        Where none trained, and before any run, it is the one that is believed to end lower; without runs and without a forecast the one
+        whose advice was nearer to the better of both on other jobs.
         """
-        parts, by_runs, _ = self._asked(history)
-        one, two = (self.each[name].ended(parts[name]) for name in self.each)
-        first = one <= two if min(one, two) < np.inf else bool(by_runs[1] >= 0)
+        parts = self._parts(history)
+        one, two = (policy.ended(parts[name]) for name, policy in self.each.items())
         if not history.trials and all(policy.job.said is None for policy in self.each.values()):
             first = advised() == OPTIMIZERS[0]
+        elif min(one, two) < np.inf:
+            first = one <= two
+        else:
+            mine, theirs = (settled(policy.standing(parts[name]), 0) for name, policy in self.each.items())
+            first = bool(self._told(parts, mine, theirs)[1] >= 0)
         return sorted(self.each, key=lambda name: (not parts[name].trials, (name == OPTIMIZERS[0]) != first))
 
 
